@@ -1,0 +1,131 @@
+//! What the switch orders from a media worker. Plain data; a command never answers, an [`crate::Event`] does.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use koukan_base::{OpId, StreamId};
+
+use crate::CodecParams;
+
+/// An order to the worker that owns (or shall own) a stream.
+///
+/// A command that names an unknown stream is dropped and counted: the stream's end and the command
+/// crossed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Bind a port pair on `local` and create the stream, silent and sending nothing.
+    /// Answered by [`crate::Event::Opened`] or [`crate::Event::OpenFailed`].
+    Open {
+        /// The number that the switch minted for it.
+        stream: StreamId,
+        /// The address to bind; its family decides IPv4 or IPv6.
+        local: IpAddr,
+    },
+    /// Set or replace what offer and answer agreed. SSRC, sequence number and timestamp go on.
+    Configure {
+        /// The stream.
+        stream: StreamId,
+        /// What was agreed.
+        config: StreamConfig,
+    },
+    /// Choose what the stream sends to its peer while no prompt plays.
+    Feed {
+        /// The stream that sends.
+        stream: StreamId,
+        /// Where its audio comes from.
+        source: Source,
+    },
+    /// Play prompts one after the other instead of the source; a running play is stopped first.
+    /// Answered by [`crate::Event::Played`], exactly once.
+    Play {
+        /// The stream whose peer hears it.
+        stream: StreamId,
+        /// The operation's number, given back in the event.
+        op: OpId,
+        /// What to play, in order.
+        prompts: Arc<[Prompt]>,
+        /// How often the whole list is played; 0 is for ever.
+        times: u32,
+    },
+    /// Stop a play under way; its event says [`crate::PlayEnd::Stopped`]. Nothing when it has ended.
+    StopPlay {
+        /// The stream.
+        stream: StreamId,
+        /// The operation to stop.
+        op: OpId,
+    },
+    /// End the stream: its ports are free again after [`crate::Event::Closed`].
+    Close {
+        /// The stream.
+        stream: StreamId,
+    },
+}
+
+/// What a prompt is called: `closed` (looked up in the prompt directory by language) or a file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Prompt {
+    /// Language subdirectory (`ja`, `en`); empty for a file.
+    pub language: Box<str>,
+    /// The prompt's name, or the path of a file below the tenant's directory.
+    pub name: Box<str>,
+}
+
+/// Where the audio that a stream sends comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Nothing is sent.
+    Nothing,
+    /// Digital silence is sent, so that the peer's bindings stay open.
+    Silence,
+    /// What the peer itself sent, back to it.
+    Echo,
+    /// What another stream of the same worker receives. Two streams that feed from each other are a
+    /// two-party bridge; one that feeds from the other hears early media.
+    Stream(StreamId),
+}
+
+/// Which way media may flow, seen from us (RFC 3264, section 5.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// Both ways.
+    #[default]
+    SendRecv,
+    /// We send only.
+    SendOnly,
+    /// We receive only.
+    RecvOnly,
+    /// Neither way.
+    Inactive,
+}
+
+impl Direction {
+    /// Whether we may send.
+    #[must_use]
+    pub const fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
+
+    /// Whether we expect to receive.
+    #[must_use]
+    pub const fn receives(self) -> bool {
+        matches!(self, Self::SendRecv | Self::RecvOnly)
+    }
+}
+
+/// What offer and answer agreed for one audio stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamConfig {
+    /// Where the peer's SDP wants RTP; where it really comes from wins once it is known.
+    pub remote: SocketAddr,
+    /// Where the peer wants RTCP (`a=rtcp`, RFC 3605), else the port above `remote`'s.
+    pub remote_rtcp: Option<SocketAddr>,
+    /// The codec both ways.
+    pub codec: CodecParams,
+    /// The payload type of `telephone-event` (RFC 4733) at the codec's clock rate, when agreed.
+    pub telephone_event: Option<u8>,
+    /// Which way media may flow, seen from us.
+    pub direction: Direction,
+    /// Report [`crate::Event::Silent`] when nothing came for this long while we expect to receive.
+    pub silent_after: Option<Duration>,
+}

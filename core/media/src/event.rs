@@ -1,0 +1,104 @@
+//! What a media worker reports to the switch.
+
+use std::net::SocketAddr;
+
+use koukan_base::{OpId, StreamId};
+
+/// A report about one stream. Every `Open`, `Play` and `Close` gets exactly one answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The stream has its ports; `rtp` is the bound local address, RTCP is one port above.
+    Opened {
+        /// The stream.
+        stream: StreamId,
+        /// The local address of RTP.
+        rtp: SocketAddr,
+    },
+    /// The stream could not be opened; it does not exist.
+    OpenFailed {
+        /// The stream that was to be.
+        stream: StreamId,
+        /// Why.
+        error: OpenError,
+    },
+    /// The first RTP packet of the peer, or the first from a new source, came from here.
+    Heard {
+        /// The stream.
+        stream: StreamId,
+        /// The source address.
+        from: SocketAddr,
+    },
+    /// Nothing came for `silent_after`; reported once until something comes again.
+    Silent {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// A play has ended.
+    Played {
+        /// The stream.
+        stream: StreamId,
+        /// The operation that ended.
+        op: OpId,
+        /// How.
+        end: PlayEnd,
+    },
+    /// The peer sent a digit (RFC 4733), reported once, at its end.
+    Digit {
+        /// The stream.
+        stream: StreamId,
+        /// `0`–`9`, `*`, `#`, `A`–`D`.
+        digit: u8,
+        /// How long it lasted, in ms.
+        duration_ms: u32,
+    },
+    /// The stream is gone, its ports are free, these are its final counts.
+    Closed {
+        /// The stream.
+        stream: StreamId,
+        /// What passed through it.
+        stats: StreamStats,
+    },
+}
+
+/// Why a stream could not be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Every port pair of the configured range is taken.
+    #[error("no free port pair in the configured media range")]
+    NoPorts,
+    /// The address is not one of this machine's, or the process has no descriptors left.
+    #[error("the media address cannot be bound (system error {errno})")]
+    Bind {
+        /// The system's error number.
+        errno: i32,
+    },
+    /// The worker has as many streams as it may have.
+    #[error("the media worker is full")]
+    Full,
+}
+
+/// How a play ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlayEnd {
+    /// Everything was sent.
+    Finished,
+    /// It was stopped, or another play took its place, or the stream was closed.
+    Stopped,
+    /// A prompt is missing or cannot be decoded; nothing was played.
+    Failed,
+}
+
+/// What passed through a stream (RFC 3550, section 6.4.1, and ours).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamStats {
+    /// RTP packets that came and were accepted.
+    pub received: u64,
+    /// RTP packets that we sent.
+    pub sent: u64,
+    /// Packets that are missing in the sequence received.
+    pub lost: u64,
+    /// Datagrams dropped because they were no RTP, of a foreign source, or of an unknown payload type.
+    pub dropped: u64,
+    /// Interarrival jitter at the end, in microseconds.
+    pub jitter_us: u32,
+}
