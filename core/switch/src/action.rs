@@ -1,0 +1,47 @@
+//! What the switch wants done. The driver drains these after every input, in order.
+
+use jiff::Timestamp;
+use koukan_base::{CallId, Time, WorkerId};
+use koukan_media::Command;
+use koukan_sip::Flow;
+
+use crate::{ModuleOrder, Record};
+
+/// The two clocks of one input: monotonic for timers, dated for schedules and CDRs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Monotonic time.
+    pub time: Time,
+    /// Date and time (the test clock when it is set).
+    pub date: Timestamp,
+}
+
+/// One thing for the driver to do.
+#[derive(Debug)]
+pub enum Action {
+    /// Append to the journal before any `Send` that follows in the same drain leaves.
+    Record(Record),
+    /// Send a SIP message.
+    Send {
+        /// Where to.
+        flow: Flow,
+        /// The whole message.
+        bytes: Vec<u8>,
+    },
+    /// Order something from a media worker.
+    Media {
+        /// The worker that owns the stream.
+        worker: WorkerId,
+        /// The order.
+        command: Command,
+    },
+    /// Order something from the module host.
+    Module(ModuleOrder),
+    /// A line of a call's explain log.
+    Explain {
+        /// The call.
+        call: CallId,
+        /// The sentence.
+        text: String,
+    },
+}

@@ -1,0 +1,143 @@
+//! The switch's side of the module border (`kk.call/1`), as plain data. The host translates between
+//! this and the C ABI; a module's application instance is the switch's peer for one call.
+
+use std::sync::Arc;
+
+use koukan_base::{CallId, OpId};
+
+/// A running application: one module's code for one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceId(pub u64);
+
+/// What the switch orders from the host. All on the control thread.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ModuleOrder {
+    /// Create an instance and start it. The host answers with [`ModuleRequest::Ended`] when the
+    /// application is done or could not start; until then operations may come.
+    Start {
+        /// The number that the switch minted.
+        instance: InstanceId,
+        /// The call it serves.
+        call: CallId,
+        /// The role (`announcements`) or module name that the dialplan gave.
+        module: Arc<str>,
+        /// The application within the module; the role's name for a role.
+        application: Arc<str>,
+        /// Arguments as one JSON object, checked against the module's schema.
+        arguments: Arc<str>,
+    },
+    /// Give the instance an event. An unknown instance is ignored (it has ended meanwhile).
+    Event {
+        /// The instance.
+        instance: InstanceId,
+        /// What happened.
+        event: AppEvent,
+    },
+    /// Destroy the instance (the call is over, or the switch ends it).
+    Destroy {
+        /// The instance.
+        instance: InstanceId,
+    },
+}
+
+/// What an application hears.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AppEvent {
+    /// The one result of an operation it started.
+    OpDone {
+        /// Which.
+        op: OpId,
+        /// How it ended.
+        status: OpStatus,
+        /// The result (digits collected), or an explanation.
+        text: Arc<str>,
+    },
+    /// The caller pressed a key that no operation consumed.
+    Digit(u8),
+    /// The caller is gone; every operation under way has had its result.
+    HangUp,
+    /// The build is being replaced; finish early if the task allows it.
+    Drain,
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpStatus {
+    /// As asked.
+    Ok,
+    /// Cancelled by the module.
+    Cancelled,
+    /// The call ended first.
+    HangUp,
+    /// Nothing came in time (digits).
+    TimedOut,
+    /// The thing named does not exist (a prompt).
+    NotFound,
+    /// The host does not do this.
+    Unsupported,
+    /// It went wrong on our side.
+    Failed,
+}
+
+/// What an application asks of the call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ModuleRequest {
+    /// Start an operation; exactly one `OpDone` is owed, never from inside this call.
+    Start {
+        /// Who asks.
+        instance: InstanceId,
+        /// The host's number of the operation, unique within the instance.
+        op: OpId,
+        /// What to do.
+        operation: Operation,
+    },
+    /// Cancel an operation; its `OpDone` is still owed.
+    Cancel {
+        /// Who asks.
+        instance: InstanceId,
+        /// Which.
+        op: OpId,
+    },
+    /// The application returned, failed, or panicked; the instance is gone.
+    Ended {
+        /// Which.
+        instance: InstanceId,
+        /// `Ok`, or the failure in words; the dialplan goes on at `on_error` then.
+        result: Result<(), Arc<str>>,
+    },
+}
+
+/// The operations of `kk.call/1` that the switch executes today.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Answer the caller (200); at once `Ok` when it is answered already.
+    Answer,
+    /// Open early media (183 with SDP); at once `Ok` when media flows already.
+    EarlyMedia,
+    /// Play prompts to the caller: `language` empty means a file of the tenant.
+    Play {
+        /// Names, played in order.
+        prompts: Vec<(Arc<str>, Arc<str>)>,
+        /// How often; 0 is for ever.
+        times: u32,
+    },
+    /// Collect up to `max` digits; ends at `max`, at `#`, or after `timeout_ms` without a digit.
+    CollectDigits {
+        /// At least so many, else `TimedOut`.
+        min: u8,
+        /// At most so many.
+        max: u8,
+        /// The longest silence between digits.
+        timeout_ms: u32,
+    },
+    /// Wait.
+    Sleep {
+        /// How long.
+        ms: u32,
+    },
+    /// End the call with this SIP status (200: BYE after answer).
+    HangUp {
+        /// The status shown when the call was not answered.
+        status: u16,
+    },
+}

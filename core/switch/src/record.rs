@@ -1,0 +1,128 @@
+//! What must survive the process: the records that go to the journal before an answer leaves.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One durable fact. The journal keeps them in order; the database applies them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Record {
+    /// A contact was bound or refreshed.
+    Registered(Contact),
+    /// A contact was removed by its owner or expired.
+    Unregistered {
+        /// SIP user (`acme-801`).
+        user: String,
+        /// The contact's key, as in [`Contact::uri`].
+        uri: String,
+    },
+    /// A call's record as it stands now; the last one for a call wins.
+    Call(Cdr),
+}
+
+/// A bound contact (RFC 3261, section 10.3), with the way back to the phone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Contact {
+    /// SIP user (`acme-801`).
+    pub user: String,
+    /// The contact URI as the phone wrote it (bytes that are not UTF-8 are percent-escaped).
+    pub uri: String,
+    /// `udp`, `tcp`, `tls`.
+    pub transport: String,
+    /// The listener's number in the configuration.
+    pub listener: u16,
+    /// The address that the REGISTER really came from.
+    pub source: std::net::SocketAddr,
+    /// Preference, 0–1000 (q × 1000).
+    pub q: u16,
+    /// The Call-ID of the registration.
+    pub call_id: String,
+    /// Its CSeq.
+    pub cseq: u32,
+    /// When the binding ends.
+    pub expires: Timestamp,
+    /// The phone's User-Agent, when it gave one.
+    pub user_agent: String,
+    /// Path values (RFC 3327), topmost first.
+    pub path: Vec<String>,
+}
+
+/// The record of one call with its legs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cdr {
+    /// The call's id as printed everywhere.
+    pub call: String,
+    /// The tenant, empty when it was nobody's.
+    pub tenant: String,
+    /// The plan's generation that decided it.
+    pub generation: u64,
+    /// `inbound`, `outbound`, `internal`.
+    pub direction: String,
+    /// The caller's number or user.
+    pub caller: String,
+    /// What was called.
+    pub called: String,
+    /// The number (its name in the plan) that was called or shown.
+    pub number: Option<String>,
+    /// When the INVITE came.
+    pub started: Timestamp,
+    /// When the caller was answered.
+    pub answered: Option<Timestamp>,
+    /// When it ended; `None` in an interim record.
+    pub ended: Option<Timestamp>,
+    /// The latest moment at which the call was known to be up (interim records move it).
+    pub last_seen: Timestamp,
+    /// Why it ended; `None` in an interim record.
+    pub cause: Option<CallCause>,
+    /// The SIP status shown to the caller at the end, 200 for an answered call.
+    pub status: u16,
+    /// Every leg, the caller's first.
+    pub legs: Vec<CdrLeg>,
+}
+
+/// One leg of a call's record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CdrLeg {
+    /// `device A`, `trunk carrier`, `module announcements`.
+    pub party: String,
+    /// The SIP Call-ID of its dialog, empty for a module.
+    pub call_id: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it was answered.
+    pub answered: Option<Timestamp>,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// The final SIP status of its INVITE, 0 while it rings.
+    pub status: u16,
+    /// RTP packets received and sent.
+    pub rtp_received: u64,
+    /// RTP packets sent.
+    pub rtp_sent: u64,
+}
+
+/// Why a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallCause {
+    /// The caller hung up.
+    CallerHungUp,
+    /// The called party hung up.
+    CalleeHungUp,
+    /// The caller gave up before an answer.
+    CallerGaveUp,
+    /// Refused or not answered; the status says how.
+    NotAnswered,
+    /// The dialplan ended it (announcement finished, refusal).
+    Plan,
+    /// No RTP came from a party for too long.
+    MediaLost,
+    /// A party's signalling was lost (no ACK, transport gone).
+    SignallingLost,
+    /// An operator ended it.
+    Killed,
+    /// The server stopped or was killed while the call was up; closed at the next start.
+    ServerStopped,
+    /// A fault of ours.
+    Internal,
+}
