@@ -31,7 +31,6 @@ impl CallId {
     /// The shard that owns the call.
     #[must_use]
     pub const fn shard(self) -> ShardId {
-        #[expect(clippy::cast_possible_truncation, reason = "48 bits are shifted out, 16 remain")]
         let shard = (self.0 >> Self::COUNTER_BITS) as u16;
         ShardId(shard)
     }

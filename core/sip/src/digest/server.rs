@@ -1,0 +1,274 @@
+//! Our challenges and the check of what comes back.
+//!
+//! A nonce is its time of birth and a keyed hash over it, so that challenging costs no memory. What
+//! a nonce has been used for is remembered, bounded, to refuse a replayed count. A phone that
+//! starts its count again after a reboot gets a new nonce (`stale`), never a refusal.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use koukan_base::{Rng, Time};
+use md5::Digest as _;
+use sha2::Sha256;
+
+use super::fields::Fields;
+use super::hash::{Algorithm, Ha1, hex};
+
+/// What the credentials of a request are worth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// They prove this user.
+    Accepted {
+        /// The user name.
+        username: Vec<u8>,
+    },
+    /// Challenge (again): there are none of ours, the nonce is too old, or its count was used.
+    Challenge {
+        /// The password was right and only the nonce is not good any more.
+        stale: bool,
+    },
+    /// The password is wrong or the user unknown; the two are not told apart.
+    Wrong {
+        /// The user name as given.
+        username: Vec<u8>,
+    },
+    /// The header cannot be read.
+    Malformed,
+}
+
+/// The server's side of digest for one realm.
+#[derive(Debug)]
+pub struct DigestServer {
+    realm: Vec<u8>,
+    secret: [u8; 32],
+    decoy: Ha1,
+    counts: HashMap<Vec<u8>, u32>,
+    order: VecDeque<Vec<u8>>,
+}
+
+/// How long a nonce may be used; a phone that registers every few minutes gets a new one each time
+/// at the cost of one round trip.
+const NONCE_LIFE: Duration = Duration::from_secs(300);
+
+/// Nonces whose counts are remembered: beyond it the oldest is forgotten and thereby stale.
+const REMEMBERED_NONCES: usize = 65_536;
+
+impl DigestServer {
+    /// A server of `realm` with a secret of its own; after a restart every nonce is stale.
+    #[must_use]
+    pub fn new(realm: &str, rng: &mut Rng) -> Self {
+        let (mut secret, mut decoy) = ([0; 32], [0; 32]);
+        rng.fill(&mut secret);
+        rng.fill(&mut decoy);
+        Self {
+            realm: realm.as_bytes().to_vec(),
+            secret,
+            decoy: Ha1::new(b"nobody", realm.as_bytes(), &decoy),
+            counts: HashMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+
+    /// The values of the two challenge headers, in the order in which they must stand.
+    #[must_use]
+    pub fn challenge(&self, now: Time, rng: &mut Rng, stale: bool) -> [Vec<u8>; 2] {
+        let nonce = self.nonce(now, rng);
+        [Algorithm::Md5, Algorithm::Sha256].map(|algorithm| {
+            let mut value = b"Digest realm=\"".to_vec();
+            value.extend_from_slice(&self.realm);
+            value.extend_from_slice(b"\", nonce=\"");
+            value.extend_from_slice(&nonce);
+            value.extend_from_slice(b"\", algorithm=");
+            value.extend_from_slice(algorithm.name().as_bytes());
+            value.extend_from_slice(b", qop=\"auth\"");
+            if stale {
+                value.extend_from_slice(b", stale=true");
+            }
+            value
+        })
+    }
+
+    /// Checks an Authorization or Proxy-Authorization value. `lookup` gives the secret of a user
+    /// name; an unknown user costs the same work as a known one.
+    pub fn verify(
+        &mut self,
+        now: Time,
+        method: &[u8],
+        authorization: &[u8],
+        lookup: impl FnOnce(&[u8]) -> Option<Ha1>,
+    ) -> Verdict {
+        let Some(fields) = Fields::of(authorization) else { return Verdict::Malformed };
+        let (Some(username), Some(nonce), Some(uri), Some(response)) = (
+            fields.value(b"username"),
+            fields.value(b"nonce"),
+            fields.value(b"uri"),
+            fields.value(b"response"),
+        ) else {
+            return Verdict::Malformed;
+        };
+        let Some(algorithm) = Algorithm::from_name(fields.value(b"algorithm")) else {
+            return Verdict::Challenge { stale: false };
+        };
+        if fields.value(b"realm") != Some(&self.realm) {
+            return Verdict::Challenge { stale: false };
+        }
+        let known = lookup(username);
+        let ha1 = known.as_ref().unwrap_or(&self.decoy).hex(algorithm);
+        let ha2 = algorithm.hex(&[method, uri]);
+        let count = fields.value(b"nc");
+        let expected = match (fields.value(b"qop"), count, fields.value(b"cnonce")) {
+            (None, _, _) => algorithm.hex(&[&ha1, nonce, &ha2]),
+            (Some(qop), Some(nc), Some(cnonce)) if qop.eq_ignore_ascii_case(b"auth") => {
+                algorithm.hex(&[&ha1, nonce, nc, cnonce, qop, &ha2])
+            }
+            (Some(_), _, _) => return Verdict::Malformed,
+        };
+        let right = equal(&expected, &response.to_ascii_lowercase()) && known.is_some();
+        if !right {
+            return Verdict::Wrong { username: username.to_vec() };
+        }
+        if !self.is_fresh(now, nonce) || !self.use_count(nonce, count) {
+            return Verdict::Challenge { stale: true };
+        }
+        Verdict::Accepted { username: username.to_vec() }
+    }
+
+    fn nonce(&self, now: Time, rng: &mut Rng) -> Vec<u8> {
+        let time = hex(&now.as_nanos().to_be_bytes());
+        let salt = hex(&rng.next_u32().to_be_bytes());
+        let mac = self.mac(&time, &salt);
+        [time, salt, mac].concat()
+    }
+
+    fn mac(&self, time: &[u8], salt: &[u8]) -> Vec<u8> {
+        let mut hash = Sha256::new();
+        hash.update(self.secret);
+        hash.update(time);
+        hash.update(salt);
+        hash.update(self.secret);
+        hex(hash.finalize().get(..12).unwrap_or_default())
+    }
+
+    /// Whether the nonce is one of ours and young enough.
+    fn is_fresh(&self, now: Time, nonce: &[u8]) -> bool {
+        let Some((time, rest)) = nonce.split_at_checked(16) else { return false };
+        let Some((salt, mac)) = rest.split_at_checked(8) else { return false };
+        if !equal(mac, &self.mac(time, salt)) {
+            return false;
+        }
+        let born = std::str::from_utf8(time).ok().and_then(|hex| u64::from_str_radix(hex, 16).ok());
+        born.is_some_and(|born| now.since(Time::from_nanos(born)) <= NONCE_LIFE)
+    }
+
+    /// Whether this count of the nonce was not used before; remembers it. A client of RFC 2069
+    /// sends none: its nonce is good for one use.
+    fn use_count(&mut self, nonce: &[u8], count: Option<&[u8]>) -> bool {
+        let count = match count {
+            None => 1,
+            Some(text) => {
+                let parsed = std::str::from_utf8(text)
+                    .ok()
+                    .and_then(|text| u32::from_str_radix(text, 16).ok());
+                match parsed {
+                    Some(count) => count,
+                    None => return false,
+                }
+            }
+        };
+        if let Some(last) = self.counts.get_mut(nonce) {
+            let fresh = count > *last;
+            *last = count.max(*last);
+            return fresh;
+        }
+        if self.order.len() >= REMEMBERED_NONCES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.counts.remove(&oldest);
+        }
+        self.order.push_back(nonce.to_vec());
+        self.counts.insert(nonce.to_vec(), count);
+        true
+    }
+}
+
+/// Equality that takes the same time wherever the first difference stands.
+fn equal(left: &[u8], right: &[u8]) -> bool {
+    left.len() == right.len()
+        && left.iter().zip(right).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer;
+    use super::*;
+    use crate::Credentials;
+
+    const REALM: &str = "koukan";
+
+    fn setup() -> (DigestServer, Rng, Credentials) {
+        let mut rng = Rng::from_number(1);
+        let server = DigestServer::new(REALM, &mut rng);
+        let credentials =
+            Credentials { username: "acme-801".to_owned(), password: "secret".to_owned() };
+        (server, rng, credentials)
+    }
+
+    fn lookup(name: &[u8]) -> Option<Ha1> {
+        (name == b"acme-801").then(|| Ha1::new(name, REALM.as_bytes(), b"secret"))
+    }
+
+    #[test]
+    fn the_answer_to_either_challenge_is_accepted_once() {
+        let (mut server, mut rng, credentials) = setup();
+        for index in 0..2 {
+            let challenge = server.challenge(Time::ZERO, &mut rng, false)[index].clone();
+            let value = answer(&challenge, &credentials, b"REGISTER", b"sip:koukan", b"c").unwrap();
+            let verdict = server.verify(Time::ZERO, b"REGISTER", &value, lookup);
+            assert_eq!(verdict, Verdict::Accepted { username: b"acme-801".to_vec() });
+            let replay = server.verify(Time::ZERO, b"REGISTER", &value, lookup);
+            assert_eq!(replay, Verdict::Challenge { stale: true });
+        }
+    }
+
+    #[test]
+    fn an_old_or_foreign_nonce_is_stale_and_a_wrong_password_is_wrong() {
+        let (mut server, mut rng, credentials) = setup();
+        let challenge = server.challenge(Time::ZERO, &mut rng, false)[0].clone();
+        let value = answer(&challenge, &credentials, b"INVITE", b"sip:x", b"c").unwrap();
+        let late = Time::ZERO + NONCE_LIFE + Duration::from_nanos(1);
+        let verdict = server.verify(late, b"INVITE", &value, lookup);
+        assert_eq!(verdict, Verdict::Challenge { stale: true });
+        let foreign = b"Digest realm=\"koukan\", nonce=\"0123456789abcdef01234567x\", qop=\"auth\"";
+        let value = answer(foreign, &credentials, b"INVITE", b"sip:x", b"c").unwrap();
+        let verdict = server.verify(Time::ZERO, b"INVITE", &value, lookup);
+        assert_eq!(verdict, Verdict::Challenge { stale: true });
+        let wrong = Credentials { password: "guess".to_owned(), ..credentials };
+        let value = answer(&challenge, &wrong, b"INVITE", b"sip:x", b"c").unwrap();
+        let verdict = server.verify(Time::ZERO, b"INVITE", &value, lookup);
+        assert_eq!(verdict, Verdict::Wrong { username: b"acme-801".to_vec() });
+    }
+
+    #[test]
+    fn an_unknown_user_gets_what_a_wrong_password_gets() {
+        let (mut server, mut rng, credentials) = setup();
+        let challenge = server.challenge(Time::ZERO, &mut rng, false)[0].clone();
+        let value = answer(&challenge, &credentials, b"INVITE", b"sip:x", b"c").unwrap();
+        let verdict = server.verify(Time::ZERO, b"INVITE", &value, |_| None);
+        assert_eq!(verdict, Verdict::Wrong { username: b"acme-801".to_vec() });
+    }
+
+    #[test]
+    fn every_flipped_byte_of_the_answer_is_refused() {
+        let (mut server, mut rng, credentials) = setup();
+        let challenge = server.challenge(Time::ZERO, &mut rng, false)[1].clone();
+        let value = answer(&challenge, &credentials, b"INVITE", b"sip:x", b"c").unwrap();
+        let text = String::from_utf8(value.clone()).unwrap();
+        let start = text.find("response=\"").unwrap() + 10;
+        for at in start..start + 64 {
+            let mut changed = value.clone();
+            changed[at] ^= 1;
+            let verdict = server.verify(Time::ZERO, b"INVITE", &changed, lookup);
+            assert!(matches!(verdict, Verdict::Wrong { .. }), "{at}");
+        }
+    }
+}

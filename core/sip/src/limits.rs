@@ -1,0 +1,49 @@
+//! The bounds of this crate. A message beyond one of them is refused before anything is allocated
+//! for it.
+
+use koukan_base::Limit;
+
+/// Bytes of one whole message.
+pub const MESSAGE_BYTES: Limit = Limit {
+    name: "sip_message_bytes",
+    default: 65_535,
+    min: 4_096,
+    max: 65_535,
+    why: "a datagram holds no more, and no phone sends more over a stream",
+};
+
+/// Bytes of the start line and all headers.
+pub const HEADER_BYTES: Limit = Limit {
+    name: "sip_header_bytes",
+    default: 32_768,
+    min: 2_048,
+    max: 65_535,
+    why: "torture messages are long, calls are not: 32 kB is ten times the largest seen",
+};
+
+/// Header lines of one message.
+pub const HEADERS: Limit = Limit {
+    name: "sip_headers",
+    default: 128,
+    min: 32,
+    max: 512,
+    why: "thousands of headers in one datagram would buy a stranger our time",
+};
+
+/// Transactions that one shard keeps at once.
+pub const TRANSACTIONS: Limit = Limit {
+    name: "sip_transactions",
+    default: 100_000,
+    min: 100,
+    max: 10_000_000,
+    why: "memory; beyond it requests get 503 with Retry-After",
+};
+
+/// Dialogs that one shard keeps at once.
+pub const DIALOGS: Limit = Limit {
+    name: "sip_dialogs",
+    default: 100_000,
+    min: 100,
+    max: 10_000_000,
+    why: "memory; beyond it new calls get 503 with Retry-After",
+};

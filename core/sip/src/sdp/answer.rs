@@ -1,0 +1,88 @@
+//! What an offer and an answer agree on (RFC 3264, sections 6 and 7).
+
+use std::net::SocketAddr;
+
+use thiserror::Error;
+
+use super::{AudioFormat, Direction, LocalAudio, Media, Session};
+
+/// Why there is no agreement: answered 488 as offer, the end of the call as answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// No audio stream over plain RTP that is not refused.
+    #[error("no audio stream over RTP/AVP")]
+    NoAudio,
+    /// The audio stream has no address.
+    #[error("no connection address for the audio stream")]
+    NoAddress,
+    /// The address is of the other family than ours.
+    #[error("the peer's address is of another family than ours")]
+    AddressFamily,
+    /// No format in common.
+    #[error("no codec in common")]
+    NoCodec,
+}
+
+/// What both sides agreed on, seen from us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// Where the peer wants RTP.
+    pub remote: SocketAddr,
+    /// Where the peer wants RTCP.
+    pub remote_rtcp: SocketAddr,
+    /// The format to send, with the peer's payload type.
+    pub format: AudioFormat,
+    /// Every common format with the peer's payload types, the chosen one first.
+    pub common: Vec<AudioFormat>,
+    /// The peer's payload type of `telephone-event`, when both have it.
+    pub telephone_event: Option<u8>,
+    /// The packet time that the peer wants, else ours, in ms.
+    pub ptime_ms: u8,
+    /// Which way media may flow, seen from us.
+    pub direction: Direction,
+}
+
+/// What `local` and the peer's description (its answer to our offer, or its offer) agree on. The
+/// first format that both have is chosen: in our order when `prefer_ours`, else in the peer's.
+///
+/// # Errors
+/// Why there is no agreement.
+pub fn agreed(local: &LocalAudio, peer: &Session, prefer_ours: bool) -> Result<Agreed, Refusal> {
+    let (_, media) = peer.audio().ok_or(Refusal::NoAudio)?;
+    let address = media.connection.ok_or(Refusal::NoAddress)?;
+    if address.is_ipv4() != local.ip().is_ipv4() {
+        return Err(Refusal::AddressFamily);
+    }
+    let mut common: Vec<AudioFormat> = media
+        .audio_formats()
+        .filter(|format| local.formats.iter().any(|ours| ours.is_same(format)))
+        .collect();
+    if prefer_ours {
+        let rank = |format: &AudioFormat| local.formats.iter().position(|our| our.is_same(format));
+        common.sort_by_key(rank);
+    }
+    let format = common.first().cloned().ok_or(Refusal::NoCodec)?;
+    let rtcp = media.rtcp_port.unwrap_or(media.port.saturating_add(1));
+    Ok(Agreed {
+        remote: SocketAddr::new(address, media.port),
+        remote_rtcp: SocketAddr::new(address, rtcp),
+        telephone_event: local
+            .telephone_event
+            .and_then(|_| media.telephone_event(format.clock_rate)),
+        ptime_ms: media.ptime_ms.map_or(local.ptime_ms, |ms| ms.clamp(10, 60)),
+        direction: local.direction.and(peer_direction(media).reversed()),
+        format,
+        common,
+    })
+}
+
+/// The peer's direction; an address of zeros is the old way to say that nothing may come
+/// (RFC 2543, B.5).
+fn peer_direction(media: &Media) -> Direction {
+    if media.connection.is_some_and(|address| address.is_unspecified()) {
+        media.direction.and(Direction::SendOnly)
+    } else {
+        media.direction
+    }
+}

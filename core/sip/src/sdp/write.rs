@@ -1,0 +1,120 @@
+//! Writing our descriptions. The `o=` line keeps its session id and counts its version up only when
+//! the content changes (RFC 3264, section 8).
+
+use std::net::IpAddr;
+
+use super::{Agreed, AudioFormat, LocalAudio, Refusal, Session, agreed};
+
+/// Our description of one dialog over its life.
+#[derive(Clone, Debug)]
+pub struct LocalSession {
+    id: u64,
+    version: u64,
+    last: Vec<u8>,
+}
+
+impl LocalSession {
+    /// A session with this id (any number that does not repeat).
+    #[must_use]
+    pub const fn new(id: u64) -> Self {
+        Self { id: id >> 1, version: 0, last: Vec::new() }
+    }
+
+    /// An offer of one audio stream.
+    pub fn offer(&mut self, local: &LocalAudio) -> Vec<u8> {
+        let mut content = Vec::new();
+        session_lines(&mut content, local.ip());
+        let events = local.telephone_event;
+        audio_lines(&mut content, local, &local.formats, events, local.ptime_ms);
+        self.finish(local.ip(), content)
+    }
+
+    /// The answer to an offer: the first stream that we can take, every other refused by port 0.
+    /// All common formats are listed, the chosen one first.
+    ///
+    /// # Errors
+    /// Why the offer cannot be answered.
+    pub fn answer(
+        &mut self,
+        offer: &Session,
+        local: &LocalAudio,
+        prefer_ours: bool,
+    ) -> Result<(Vec<u8>, Agreed), Refusal> {
+        let agreed = agreed(local, offer, prefer_ours)?;
+        let (taken, _) = offer.audio().ok_or(Refusal::NoAudio)?;
+        let mut content = Vec::new();
+        session_lines(&mut content, local.ip());
+        for (index, media) in offer.media.iter().enumerate() {
+            if index == taken {
+                let answer = LocalAudio { direction: agreed.direction, ..local.clone() };
+                let (events, ptime) = (agreed.telephone_event, agreed.ptime_ms);
+                audio_lines(&mut content, &answer, &agreed.common, events, ptime);
+            } else {
+                refused_lines(&mut content, media);
+            }
+        }
+        Ok((self.finish(local.ip(), content), agreed))
+    }
+
+    fn finish(&mut self, address: IpAddr, content: Vec<u8>) -> Vec<u8> {
+        if self.last != content {
+            self.version = self.version.saturating_add(1);
+            self.last.clone_from(&content);
+        }
+        let family = family(address);
+        let head =
+            format!("v=0\r\no=koukan {} {} IN {family} {address}\r\n", self.id, self.version);
+        let mut body = head.into_bytes();
+        body.extend_from_slice(&content);
+        body
+    }
+}
+
+const fn family(address: IpAddr) -> &'static str {
+    match address {
+        IpAddr::V4(_) => "IP4",
+        IpAddr::V6(_) => "IP6",
+    }
+}
+
+fn session_lines(content: &mut Vec<u8>, address: IpAddr) {
+    let family = family(address);
+    let lines = format!("s=koukan\r\nc=IN {family} {address}\r\nt=0 0\r\n");
+    content.extend_from_slice(lines.as_bytes());
+}
+
+fn audio_lines(
+    content: &mut Vec<u8>,
+    local: &LocalAudio,
+    formats: &[AudioFormat],
+    events: Option<u8>,
+    ptime_ms: u8,
+) {
+    let mut text = format!("m=audio {} RTP/AVP", local.address.port());
+    let types = formats.iter().map(|format| format.payload_type).chain(events);
+    types.for_each(|number| text.push_str(&format!(" {number}")));
+    text.push_str("\r\n");
+    for format in formats {
+        let AudioFormat { payload_type, name, clock_rate, channels } = format;
+        let channels = if *channels > 1 { format!("/{channels}") } else { String::new() };
+        text.push_str(&format!("a=rtpmap:{payload_type} {name}/{clock_rate}{channels}\r\n"));
+    }
+    if let Some(number) = events {
+        text.push_str(&format!("a=rtpmap:{number} telephone-event/8000\r\n"));
+        text.push_str(&format!("a=fmtp:{number} 0-15\r\n"));
+    }
+    text.push_str(&format!("a=ptime:{ptime_ms}\r\n"));
+    text.push_str(&format!("a={}\r\n", local.direction.attribute()));
+    content.extend_from_slice(text.as_bytes());
+}
+
+/// RFC 3264, section 6: a refused stream keeps its place with port 0 and one of its formats.
+fn refused_lines(content: &mut Vec<u8>, media: &super::Media) {
+    content.extend_from_slice(b"m=");
+    content.extend_from_slice(&media.kind);
+    content.extend_from_slice(b" 0 ");
+    content.extend_from_slice(&media.protocol);
+    content.push(b' ');
+    content.extend_from_slice(media.formats.first().map_or(b"0", Vec::as_slice));
+    content.extend_from_slice(b"\r\n");
+}

@@ -1,0 +1,255 @@
+//! The user agent core of one shard (RFC 3261, sections 8, 12–15): transactions and dialogs behind
+//! one set of verbs. Feed it messages and time, drain `poll_action`, answer what it hands up.
+
+mod client;
+mod dialog;
+mod server;
+#[cfg(test)]
+mod tests;
+mod types;
+
+use std::collections::{HashMap, VecDeque};
+
+use koukan_base::{Rng, Time};
+
+pub use types::{
+    Body, ClientTx, Counts, Credentials, DialogId, Event, ExtraHeaders, FailureCause, Listener,
+    Request, Response, ServerTx, UaAction, UaConfig,
+};
+
+use crate::message::{Message, ScanError, Scanner};
+use crate::timer::TimerQueue;
+use crate::{Flow, ListenerId};
+use client::{Client, Outgoing};
+use dialog::Dialog;
+use server::Server;
+
+/// Whose timer it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Owner {
+    Client(u64),
+    Server(u64),
+    Dialog(u64),
+}
+
+/// What was dropped without an answer, by cause; each is the peer's fault or a late arrival.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Datagrams that are no SIP message.
+    pub unreadable: u64,
+    /// Responses that belong to no request of ours.
+    pub stray_responses: u64,
+    /// ACKs that belong to nothing.
+    pub stray_acks: u64,
+}
+
+/// Transactions and dialogs of one shard.
+#[derive(Debug)]
+pub struct UserAgent {
+    config: UaConfig,
+    rng: Rng,
+    scanner: Scanner,
+    next_id: u64,
+    clients: HashMap<u64, Client>,
+    clients_by_branch: HashMap<Vec<u8>, u64>,
+    outgoing: HashMap<ClientTx, Outgoing>,
+    servers: HashMap<u64, Server>,
+    servers_by_key: HashMap<Vec<u8>, u64>,
+    /// Initial requests by Call-ID, From tag and CSeq: a second one is merged (8.2.2.2).
+    initial: HashMap<Vec<u8>, u64>,
+    dialogs: HashMap<u64, Dialog>,
+    dialogs_by_key: HashMap<Vec<u8>, u64>,
+    timers: TimerQueue<Owner>,
+    actions: VecDeque<UaAction>,
+    dropped: Dropped,
+}
+
+impl UserAgent {
+    /// A user agent with empty tables.
+    #[must_use]
+    pub fn new(config: UaConfig, rng: Rng) -> Self {
+        Self {
+            config,
+            rng,
+            scanner: Scanner::new(),
+            next_id: 0,
+            clients: HashMap::new(),
+            clients_by_branch: HashMap::new(),
+            outgoing: HashMap::new(),
+            servers: HashMap::new(),
+            servers_by_key: HashMap::new(),
+            initial: HashMap::new(),
+            dialogs: HashMap::new(),
+            dialogs_by_key: HashMap::new(),
+            timers: TimerQueue::new(),
+            actions: VecDeque::new(),
+            dropped: Dropped::default(),
+        }
+    }
+
+    /// One datagram, or one message out of a stream's framer.
+    pub fn handle_bytes(&mut self, now: Time, flow: Flow, bytes: &[u8]) {
+        // RFC 5626, 4.4.1: datagrams of line ends only hold a binding open.
+        if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            return;
+        }
+        match Message::from_datagram(&mut self.scanner, bytes) {
+            Ok(message) => self.handle_message(now, flow, message),
+            Err(error) => self.handle_unreadable(flow, bytes, error),
+        }
+    }
+
+    /// Bytes that are no message: a request that is readable up to its empty line is refused.
+    fn handle_unreadable(&mut self, flow: Flow, bytes: &[u8], error: ScanError) {
+        let status = match error {
+            ScanError::Version => 505,
+            ScanError::TooLong { .. } => 513,
+            _ => 400,
+        };
+        let damaged = Message::damaged(&self.scanner, bytes);
+        match damaged.filter(|message| message.method().is_some()) {
+            Some(request) => self.refuse_statelessly(flow, &request, status, &error.to_string()),
+            None => self.dropped.unreadable = self.dropped.unreadable.saturating_add(1),
+        }
+    }
+
+    /// One whole message.
+    pub fn handle_message(&mut self, now: Time, flow: Flow, message: Message) {
+        if message.method().is_some() {
+            self.handle_request(now, flow, message);
+        } else {
+            self.handle_response(now, message);
+        }
+    }
+
+    /// The driver could not send on, or has lost, this flow.
+    pub fn handle_flow_failed(&mut self, now: Time, flow: Flow) {
+        let failed: Vec<u64> =
+            self.clients.iter().filter(|(_, c)| c.flow == flow).map(|(id, _)| *id).collect();
+        for id in failed {
+            self.client_gone(now, id, FailureCause::Transport);
+        }
+    }
+
+    /// Everything that is due at `now`.
+    pub fn handle_timeout(&mut self, now: Time) {
+        while let Some(owner) = self.timers.pop_due(now) {
+            match owner {
+                Owner::Client(id) => self.client_timeout(now, id),
+                Owner::Server(id) => self.server_timeout(now, id),
+                Owner::Dialog(id) => self.dialog_timeout(now, id),
+            }
+        }
+    }
+
+    /// When `handle_timeout` is to be called next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    /// The next thing to do; drain after every input.
+    pub fn poll_action(&mut self) -> Option<UaAction> {
+        self.actions.pop_front()
+    }
+
+    /// Sizes of the tables.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            client_transactions: self.clients.len().max(self.outgoing.len()),
+            server_transactions: self.servers.len(),
+            dialogs: self.dialogs.len(),
+        }
+    }
+
+    /// What was dropped so far.
+    #[must_use]
+    pub const fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+
+    /// The tag of our side of a dialog.
+    #[must_use]
+    pub fn local_tag(&self, dialog: DialogId) -> Option<&[u8]> {
+        self.dialogs.get(&dialog.0).map(|dialog| dialog.local_tag.as_slice())
+    }
+
+    /// Where the peer of a dialog is.
+    #[must_use]
+    pub fn flow(&self, dialog: DialogId) -> Option<Flow> {
+        self.dialogs.get(&dialog.0).map(|dialog| dialog.flow)
+    }
+
+    fn id(&mut self) -> u64 {
+        self.next_id = self.next_id.wrapping_add(1);
+        self.next_id
+    }
+
+    fn send(&mut self, flow: Flow, bytes: Vec<u8>) {
+        self.actions.push_back(UaAction::Send { flow, bytes });
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.actions.push_back(UaAction::Event(event));
+    }
+
+    fn listener(&self, id: ListenerId) -> Option<&Listener> {
+        self.config
+            .listeners
+            .iter()
+            .find(|listener| listener.id == id)
+            .or_else(|| self.config.listeners.first())
+    }
+
+    /// `sent-by` of our Via and the host of our Contact on this flow.
+    fn own_address(&self, flow: Flow) -> String {
+        self.listener(flow.listener)
+            .map_or_else(String::new, |listener| listener.advertised.to_string())
+    }
+
+    /// Our Contact on this flow.
+    fn contact(&self, flow: Flow) -> Vec<u8> {
+        let address = self.own_address(flow);
+        let parameter = match flow.transport {
+            crate::Transport::Udp => String::new(),
+            other => format!(";transport={}", other.param_name()),
+        };
+        format!("<sip:koukan@{address}{parameter}>").into_bytes()
+    }
+
+    fn insert_dialog(&mut self, dialog: Dialog) -> u64 {
+        let id = self.id();
+        self.dialogs_by_key.insert(dialog.key(), id);
+        self.dialogs.insert(id, dialog);
+        id
+    }
+
+    fn remove_dialog(&mut self, id: u64) -> Option<Dialog> {
+        let dialog = self.dialogs.remove(&id)?;
+        self.dialogs_by_key.remove(&dialog.key());
+        self.timers.update(Owner::Dialog(id), dialog.poll_timeout(), None);
+        Some(dialog)
+    }
+
+    fn dialog_timeout(&mut self, now: Time, id: u64) {
+        let Some(dialog) = self.dialogs.get_mut(&id) else { return };
+        let Some(waiting) = &mut dialog.waiting_ack else { return };
+        match waiting.handle_timeout(now) {
+            Some(true) => {
+                dialog.waiting_ack = None;
+                self.tell(Event::AckMissing { dialog: DialogId(id) });
+            }
+            Some(false) => {
+                let (flow, bytes) = (waiting.flow, waiting.bytes.clone());
+                let next = dialog.poll_timeout();
+                self.timers.update(Owner::Dialog(id), None, next);
+                self.send(flow, bytes);
+            }
+            None => {
+                let next = dialog.poll_timeout();
+                self.timers.update(Owner::Dialog(id), None, next);
+            }
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! Two user agents over a seeded link on a virtual clock: calls end and tables are empty, whatever
+//! is lost, doubled or late (RFC 3261, sections 12–17).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::*;
+use crate::{Method, Transport};
+
+/// Two agents and the datagrams between them.
+struct Rig {
+    now: Time,
+    agents: [UserAgent; 2],
+    events: [Vec<Event>; 2],
+    wire: BTreeMap<(Time, u64), (usize, Vec<u8>)>,
+    sent: u64,
+    dice: Rng,
+    loss_percent: u32,
+    transport: Transport,
+}
+
+fn address(index: usize) -> std::net::SocketAddr {
+    ([192, 0, 2, if index == 0 { 1 } else { 2 }], 5060).into()
+}
+
+impl Rig {
+    fn new(seed: u64, loss_percent: u32, transport: Transport) -> Self {
+        let agent = |index: usize| {
+            let listener = Listener { id: ListenerId(0), transport, advertised: address(index) };
+            let config = UaConfig {
+                listeners: vec![listener],
+                server_name: "test".to_owned(),
+                max_transactions: 1000,
+                max_dialogs: 1000,
+            };
+            UserAgent::new(config, Rng::from_number(seed * 2 + index as u64))
+        };
+        Self {
+            now: Time::from_millis(1),
+            agents: [agent(0), agent(1)],
+            events: [Vec::new(), Vec::new()],
+            wire: BTreeMap::new(),
+            sent: 0,
+            dice: Rng::from_number(seed),
+            loss_percent,
+            transport,
+        }
+    }
+
+    fn flow(&self, to: usize) -> Flow {
+        let connection = u64::from(self.transport.is_reliable());
+        Flow { transport: self.transport, listener: ListenerId(0), remote: address(to), connection }
+    }
+
+    fn drain(&mut self) {
+        for index in 0..2 {
+            while let Some(action) = self.agents[index].poll_action() {
+                match action {
+                    UaAction::Event(event) => self.events[index].push(event),
+                    UaAction::Send { bytes, .. } => {
+                        let copies = if self.dice.next_u32() % 100 < self.loss_percent {
+                            self.dice.next_u32() % 2 * 2
+                        } else {
+                            1
+                        };
+                        for _ in 0..copies {
+                            self.sent += 1;
+                            let spread = if self.loss_percent == 0 { 1 } else { 40 };
+                            let late = u64::from(self.dice.next_u32() % spread) + 1;
+                            let at = self.now + Duration::from_millis(late);
+                            self.wire.insert((at, self.sent), (1 - index, bytes.clone()));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// One step to whatever comes next; false when nothing is left.
+    fn step(&mut self) -> bool {
+        self.drain();
+        let arrival = self.wire.keys().next().map(|(at, _)| *at);
+        let timer = self.agents.iter().filter_map(UserAgent::poll_timeout).min();
+        let Some(next) = arrival.into_iter().chain(timer).min() else { return false };
+        self.now = self.now.max(next);
+        if arrival == Some(next) {
+            let (_, (to, bytes)) = self.wire.pop_first().unwrap();
+            let flow = self.flow(1 - to);
+            self.agents[to].handle_bytes(self.now, flow, &bytes);
+        } else {
+            for agent in &mut self.agents {
+                agent.handle_timeout(self.now);
+            }
+        }
+        self.drain();
+        true
+    }
+
+    /// Runs until an event of agent `index` fits.
+    fn until<T>(&mut self, index: usize, fits: impl Fn(&Event) -> Option<T>) -> T {
+        self.drain();
+        loop {
+            if let Some(at) = self.events[index].iter().position(|event| fits(event).is_some()) {
+                let event = self.events[index].remove(at);
+                return fits(&event).unwrap();
+            }
+            assert!(self.step(), "nothing fits in {:?}", self.events[index]);
+        }
+    }
+
+    /// Runs until nothing is left and the tables must be empty.
+    fn finish(mut self) {
+        while self.step() {}
+        for agent in &self.agents {
+            assert_eq!(agent.counts(), Counts::default());
+            assert!(agent.servers_by_key.is_empty() && agent.clients_by_branch.is_empty());
+            assert!(agent.initial.is_empty() && agent.dialogs_by_key.is_empty());
+            assert!(agent.outgoing.is_empty());
+        }
+    }
+
+    fn invite(&mut self, credentials: Option<Credentials>) -> ClientTx {
+        let request = Request {
+            method: Method::Invite,
+            flow: self.flow(1),
+            request_uri: b"sip:bob@192.0.2.2".to_vec(),
+            from: b"\"A\" <sip:alice@192.0.2.1>".to_vec(),
+            to: b"<sip:bob@192.0.2.2>".to_vec(),
+            route: Vec::new(),
+            max_forwards: 70,
+            headers: Vec::new(),
+            body: Some(Body::sdp(b"v=0\r\n".to_vec())),
+            credentials,
+        };
+        let now = self.now;
+        self.agents[0].invite(now, request)
+    }
+
+    fn incoming(&mut self) -> (ServerTx, DialogId) {
+        self.until(1, |event| match event {
+            Event::Invite { tx, dialog, .. } => Some((*tx, *dialog)),
+            _ => None,
+        })
+    }
+
+    fn respond(&mut self, index: usize, tx: ServerTx, status: u16) {
+        let now = self.now;
+        self.agents[index].respond(now, tx, Response::new(status));
+    }
+
+    fn established(&mut self) -> (DialogId, DialogId) {
+        let call = self.invite(None);
+        let (tx, callee) = self.incoming();
+        self.respond(1, tx, 180);
+        self.respond(1, tx, 200);
+        let caller = self.answered(call);
+        self.until(1, |event| matches!(event, Event::Acked { .. }).then_some(()));
+        (caller, callee)
+    }
+
+    fn answered(&mut self, call: ClientTx) -> DialogId {
+        let dialog = self.until(0, |event| match event {
+            Event::Answered { tx, dialog, .. } if *tx == call => Some(*dialog),
+            _ => None,
+        });
+        let now = self.now;
+        self.agents[0].ack(now, dialog, None);
+        dialog
+    }
+}
+
+#[test]
+fn calls_are_made_and_ended_over_a_link_that_loses_doubles_and_reorders() {
+    for seed in 0..200 {
+        let mut rig = Rig::new(seed, 15, Transport::Udp);
+        let (caller, callee) = rig.established();
+        let now = rig.now;
+        if seed % 2 == 0 {
+            rig.agents[0].bye(now, caller, None);
+            rig.until(1, |event| matches!(event, Event::Bye { .. }).then_some(()));
+        } else {
+            rig.agents[1].bye(now, callee, Some("SIP;cause=200"));
+            rig.until(0, |event| matches!(event, Event::Bye { .. }).then_some(()));
+        }
+        rig.finish();
+    }
+}
+
+#[test]
+fn a_stream_carries_a_call_without_retransmissions() {
+    let mut rig = Rig::new(1, 0, Transport::Tcp);
+    let (caller, _) = rig.established();
+    let now = rig.now;
+    rig.agents[0].bye(now, caller, None);
+    rig.until(1, |event| matches!(event, Event::Bye { .. }).then_some(()));
+    // INVITE, 100, 180, 200, ACK, BYE, 200.
+    assert_eq!(rig.sent, 7);
+    rig.finish();
+}
+
+#[test]
+fn a_refused_call_leaves_nothing_behind() {
+    for seed in 0..50 {
+        let mut rig = Rig::new(seed, 15, Transport::Udp);
+        let call = rig.invite(None);
+        let (tx, _) = rig.incoming();
+        rig.respond(1, tx, 486);
+        let status = rig.until(0, |event| match event {
+            Event::Failed { tx, status, .. } if *tx == call => Some(*status),
+            _ => None,
+        });
+        assert_eq!(status, 486);
+        rig.finish();
+    }
+}
+
+#[test]
+fn a_cancelled_call_ends_with_487_on_both_sides() {
+    for seed in 0..50 {
+        let mut rig = Rig::new(seed, 10, Transport::Udp);
+        let call = rig.invite(None);
+        // Before any provisional response: the CANCEL waits for it.
+        let now = rig.now;
+        rig.agents[0].cancel(now, call, Some("SIP;cause=200"));
+        let (tx, _) = rig.incoming();
+        rig.until(1, |event| match event {
+            Event::Cancelled { tx: cancelled, reason, .. } if *cancelled == tx => {
+                assert_eq!(reason.as_deref(), Some(b"SIP;cause=200".as_slice()));
+                Some(())
+            }
+            _ => None,
+        });
+        let status = rig.until(0, |event| match event {
+            Event::Failed { status, .. } => Some(*status),
+            _ => None,
+        });
+        assert_eq!(status, 487);
+        rig.finish();
+    }
+}
+
+#[test]
+fn an_answer_that_crosses_the_cancel_still_arrives() {
+    let mut rig = Rig::new(3, 0, Transport::Udp);
+    let call = rig.invite(None);
+    let (tx, _) = rig.incoming();
+    rig.respond(1, tx, 180);
+    rig.until(0, |event| matches!(event, Event::Progress { .. }).then_some(()));
+    rig.respond(1, tx, 200);
+    let now = rig.now;
+    rig.agents[0].cancel(now, call, None);
+    let dialog = rig.answered(call);
+    let now = rig.now;
+    rig.agents[0].bye(now, dialog, None);
+    rig.until(1, |event| matches!(event, Event::Bye { .. }).then_some(()));
+    rig.finish();
+}
+
+#[test]
+fn nobody_there_is_408_after_timer_b() {
+    let mut rig = Rig::new(4, 0, Transport::Udp);
+    let start = rig.now;
+    rig.invite(None);
+    rig.drain();
+    let status = loop {
+        rig.wire.clear();
+        assert!(rig.step());
+        if let Some(Event::Failed { status, cause, .. }) = rig.events[0].pop() {
+            assert_eq!(cause, FailureCause::Timeout);
+            break status;
+        }
+    };
+    assert_eq!((status, rig.now.since(start)), (408, Duration::from_secs(32)));
+    rig.wire.clear();
+    rig.finish();
+}
+
+#[test]
+fn a_missing_ack_is_reported_after_32_seconds_and_the_dialog_ends_by_bye() {
+    let mut rig = Rig::new(5, 0, Transport::Udp);
+    let call = rig.invite(None);
+    let (tx, callee) = rig.incoming();
+    rig.respond(1, tx, 200);
+    rig.until(0, |event| matches!(event, Event::Answered { .. }).then_some(()));
+    rig.until(1, |event| matches!(event, Event::AckMissing { .. }).then_some(()));
+    let now = rig.now;
+    rig.agents[1].bye(now, callee, None);
+    rig.until(0, |event| matches!(event, Event::Bye { .. }).then_some(()));
+    rig.finish();
+}
+
+#[test]
+fn a_challenge_is_answered_once_and_within_the_same_request() {
+    let mut rig = Rig::new(6, 0, Transport::Udp);
+    let credentials = Credentials { username: "u".to_owned(), password: "p".to_owned() };
+    let call = rig.invite(Some(credentials));
+    let challenge = b"Digest realm=\"r\", nonce=\"n\", algorithm=MD5, qop=\"auth\"".to_vec();
+    for round in 0..2 {
+        let (tx, _) = rig.until(1, |event| match event {
+            Event::Invite { tx, dialog, message, .. } => {
+                let has = message.header(crate::Header::ProxyAuthorization).is_some();
+                assert_eq!(has, round == 1);
+                Some((*tx, *dialog))
+            }
+            _ => None,
+        });
+        let headers = vec![("Proxy-Authenticate", challenge.clone())];
+        let response = Response { headers, ..Response::new(407) };
+        let now = rig.now;
+        rig.agents[1].respond(now, tx, response);
+    }
+    let status = rig.until(0, |event| match event {
+        Event::Failed { tx, status, .. } if *tx == call => Some(*status),
+        _ => None,
+    });
+    assert_eq!(status, 407);
+    rig.finish();
+}
+
+#[test]
+fn re_invites_that_cross_get_491() {
+    let mut rig = Rig::new(7, 0, Transport::Udp);
+    let (caller, callee) = rig.established();
+    let now = rig.now;
+    rig.agents[0].request_in_dialog(now, caller, Method::Invite, Vec::new(), None).unwrap();
+    rig.agents[1].request_in_dialog(now, callee, Method::Invite, Vec::new(), None).unwrap();
+    for index in 0..2 {
+        let status = rig.until(index, |event| match event {
+            Event::Failed { status, .. } => Some(*status),
+            _ => None,
+        });
+        assert_eq!(status, 491);
+    }
+    let now = rig.now;
+    rig.agents[0].bye(now, caller, None);
+    rig.finish();
+}
+
+#[test]
+fn a_request_in_an_unknown_dialog_is_481_and_a_stray_cancel_too() {
+    let mut rig = Rig::new(8, 0, Transport::Udp);
+    for method in ["BYE", "CANCEL", "INFO"] {
+        let tag = if method == "CANCEL" { "" } else { ";tag=none" };
+        let text = format!(
+            "{method} sip:b@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{method}\r\n\
+             From: <sip:a@x>;tag=1\r\nTo: <sip:b@x>{tag}\r\nCall-ID: c{method}\r\nCSeq: 2 {method}\r\n\r\n"
+        );
+        let (flow, now) = (rig.flow(0), rig.now);
+        rig.agents[1].handle_bytes(now, flow, text.as_bytes());
+        match rig.agents[1].poll_action() {
+            Some(UaAction::Send { bytes, .. }) => assert!(bytes.starts_with(b"SIP/2.0 481 ")),
+            other => panic!("{other:?}"),
+        }
+    }
+    rig.finish();
+}
+
+#[test]
+fn a_failed_flow_ends_its_requests_with_503() {
+    let mut rig = Rig::new(9, 0, Transport::Tcp);
+    rig.invite(None);
+    rig.drain();
+    rig.wire.clear();
+    let (flow, now) = (rig.flow(1), rig.now);
+    rig.agents[0].handle_flow_failed(now, flow);
+    let status = rig.until(0, |event| match event {
+        Event::Failed { status, cause: FailureCause::Transport, .. } => Some(*status),
+        _ => None,
+    });
+    assert_eq!(status, 503);
+    rig.finish();
+}

@@ -1,0 +1,273 @@
+//! What crosses the border between the user agent core and its user.
+
+use std::net::SocketAddr;
+
+use koukan_base::Rng;
+
+use crate::message::{Message, Method};
+use crate::{Flow, ListenerId, Transport};
+
+/// A server transaction that waits for our response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServerTx(pub(crate) u64);
+
+/// A request of ours, with its repetition for digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientTx(pub(crate) u64);
+
+/// A dialog, early or confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DialogId(pub(crate) u64);
+
+/// A body with its type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// Content-Type.
+    pub content_type: &'static str,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Body {
+    /// A session description.
+    #[must_use]
+    pub const fn sdp(bytes: Vec<u8>) -> Self {
+        Self { content_type: "application/sdp", bytes }
+    }
+}
+
+/// Further headers of a message that we send: the name as it shall stand on the wire, and the value.
+pub type ExtraHeaders = Vec<(&'static str, Vec<u8>)>;
+
+/// A response of ours. Via, From, To with our tag, Call-ID, CSeq, Contact, Record-Route, Allow,
+/// Supported and Content-Length are written by the user agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Response {
+    /// 101–699.
+    pub status: u16,
+    /// The reason phrase; the usual one of the status when `None`.
+    pub reason: Option<&'static str>,
+    /// Further headers.
+    pub headers: ExtraHeaders,
+    /// The body.
+    pub body: Option<Body>,
+}
+
+impl Response {
+    /// A response without further headers and body.
+    #[must_use]
+    pub fn new(status: u16) -> Self {
+        Self { status, ..Self::default() }
+    }
+}
+
+/// Digest credentials (RFC 7616) for a peer that challenges us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user name.
+    pub username: String,
+    /// The password.
+    pub password: String,
+}
+
+/// An initial INVITE, or another request outside a dialog, of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The method; `invite` sets it to INVITE.
+    pub method: Method,
+    /// Where to send it.
+    pub flow: Flow,
+    /// The Request-URI.
+    pub request_uri: Vec<u8>,
+    /// From without a tag: `"Alice" <sip:0312340001@192.0.2.1>`.
+    pub from: Vec<u8>,
+    /// To without a tag.
+    pub to: Vec<u8>,
+    /// Loose routes (Path of a registration, an outbound proxy), topmost first.
+    pub route: Vec<Vec<u8>>,
+    /// Max-Forwards.
+    pub max_forwards: u8,
+    /// Further headers.
+    pub headers: ExtraHeaders,
+    /// The body.
+    pub body: Option<Body>,
+    /// Used once when the peer answers 401 or 407.
+    pub credentials: Option<Credentials>,
+}
+
+/// Why a request of ours ended without success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureCause {
+    /// The peer said so.
+    Response,
+    /// Nobody answered in time.
+    Timeout,
+    /// The transport failed.
+    Transport,
+}
+
+/// What the user hears.
+#[derive(Debug)]
+pub enum Event {
+    /// A request outside any dialog that is no INVITE; answer it with `respond`.
+    Request {
+        /// Its transaction.
+        tx: ServerTx,
+        /// Where it came from.
+        flow: Flow,
+        /// The request.
+        message: Message,
+    },
+    /// An initial INVITE; 100 has been sent. Answer it with `respond`.
+    Invite {
+        /// Its transaction.
+        tx: ServerTx,
+        /// The dialog that a 101–299 of ours creates.
+        dialog: DialogId,
+        /// Where it came from.
+        flow: Flow,
+        /// The request.
+        message: Message,
+    },
+    /// The caller gave up: CANCEL got its 200 and the INVITE its 487; the dialog is gone.
+    Cancelled {
+        /// The INVITE's transaction.
+        tx: ServerTx,
+        /// Its dialog.
+        dialog: DialogId,
+        /// The CANCEL's Reason header.
+        reason: Option<Vec<u8>>,
+    },
+    /// The ACK of our 2xx came, with the answer of a late offer or without a body.
+    Acked {
+        /// The dialog.
+        dialog: DialogId,
+        /// The ACK.
+        message: Message,
+    },
+    /// No ACK came in 64·T1; the dialog still stands: end it with `bye`.
+    AckMissing {
+        /// The dialog.
+        dialog: DialogId,
+    },
+    /// A request inside a dialog (never ACK, BYE or CANCEL); answer it with `respond`.
+    InDialog {
+        /// Its transaction.
+        tx: ServerTx,
+        /// The dialog.
+        dialog: DialogId,
+        /// The request.
+        message: Message,
+    },
+    /// The peer hung up; BYE has got its 200 and the dialog is gone.
+    Bye {
+        /// The dialog.
+        dialog: DialogId,
+        /// The BYE.
+        message: Message,
+    },
+    /// 101–199 to our INVITE.
+    Progress {
+        /// Our request.
+        tx: ClientTx,
+        /// The early dialog, when the response had a To tag.
+        dialog: Option<DialogId>,
+        /// Its status.
+        status: u16,
+        /// The response.
+        message: Message,
+    },
+    /// 2xx to our INVITE: call `ack` now. Another fork's 2xx comes with another dialog.
+    Answered {
+        /// Our request.
+        tx: ClientTx,
+        /// The confirmed dialog.
+        dialog: DialogId,
+        /// The response.
+        message: Message,
+    },
+    /// Our INVITE ended without success; its early dialogs are gone.
+    Failed {
+        /// Our request.
+        tx: ClientTx,
+        /// 300–699; 408 or 503 when made up here.
+        status: u16,
+        /// Who says so.
+        cause: FailureCause,
+        /// The response, when there was one.
+        message: Option<Message>,
+    },
+    /// The final response to a request of ours that was no INVITE.
+    Response {
+        /// Our request.
+        tx: ClientTx,
+        /// The dialog that it was sent in.
+        dialog: Option<DialogId>,
+        /// 200–699; 408 or 503 when made up here.
+        status: u16,
+        /// Who says so.
+        cause: FailureCause,
+        /// The response, when there was one.
+        message: Option<Message>,
+    },
+}
+
+/// What the user agent wants done.
+#[derive(Debug)]
+pub enum UaAction {
+    /// Send a message.
+    Send {
+        /// Where to.
+        flow: Flow,
+        /// The whole message.
+        bytes: Vec<u8>,
+    },
+    /// Tell the user.
+    Event(Event),
+}
+
+/// One listener as our messages show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Its number.
+    pub id: ListenerId,
+    /// Its transport.
+    pub transport: Transport,
+    /// The address that peers can reach.
+    pub advertised: SocketAddr,
+}
+
+/// How a user agent is set up.
+#[derive(Clone, Debug)]
+pub struct UaConfig {
+    /// Every listener; at least one.
+    pub listeners: Vec<Listener>,
+    /// The Server and User-Agent header.
+    pub server_name: String,
+    /// Transactions at once, see [`crate::limits::TRANSACTIONS`].
+    pub max_transactions: usize,
+    /// Dialogs at once, see [`crate::limits::DIALOGS`].
+    pub max_dialogs: usize,
+}
+
+/// Sizes of the tables; all zero when nothing is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Client transactions.
+    pub client_transactions: usize,
+    /// Server transactions.
+    pub server_transactions: usize,
+    /// Dialogs.
+    pub dialogs: usize,
+}
+
+/// 96 bits of a tag or branch, as 16 characters of base 64 that a token permits.
+pub(crate) fn token(rng: &mut Rng) -> Vec<u8> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.";
+    let mut random = [0; 16];
+    rng.fill(&mut random);
+    random
+        .iter()
+        .map(|byte| ALPHABET.get(usize::from(byte & 63)).copied().unwrap_or(b'0'))
+        .collect()
+}
