@@ -317,11 +317,9 @@ impl UserAgent {
             server.last = Some(bytes.clone());
             server.respond(now, status);
         });
-        if is_invite && status >= 200 {
-            if let Some(id) = dialog {
-                let waiting = WaitingAck::new(now, reply, cseq, bytes.clone());
-                self.invite_answered(id, status, initial, waiting);
-            }
+        if let (true, Some(id)) = (is_invite && status >= 200, dialog) {
+            let waiting = WaitingAck::new(now, reply, cseq, bytes.clone());
+            self.invite_answered(id, status, initial, waiting);
         }
         self.send(reply, bytes);
         self.server_timeout(now, tx.0);

@@ -278,7 +278,7 @@ fn nobody_there_is_408_after_timer_b() {
 #[test]
 fn a_missing_ack_is_reported_after_32_seconds_and_the_dialog_ends_by_bye() {
     let mut rig = Rig::new(5, 0, Transport::Udp);
-    let call = rig.invite(None);
+    rig.invite(None);
     let (tx, callee) = rig.incoming();
     rig.respond(1, tx, 200);
     rig.until(0, |event| matches!(event, Event::Answered { .. }).then_some(()));
