@@ -94,13 +94,13 @@ impl Switch {
         self.write_record(now, &call);
         let id = call.id;
         self.calls.insert(id, call);
-        self.with_call(now, id, |switch, call| switch.begin(now, call));
+        self.with_call(now, id, |switch, call| switch.begin(call));
     }
 
     /// A call without steps and prompt ends at once; any other needs the caller's stream first.
-    fn begin(&mut self, now: Now, call: &mut Call) -> Fate {
+    fn begin(&mut self, call: &mut Call) -> Fate {
         if call.steps.is_empty() && call.release.prompt.is_none() {
-            return self.release(now, call);
+            return self.release(call);
         }
         if self.open_stream(call, 0) { Fate::Keep } else { self.no_media(call) }
     }

@@ -26,7 +26,7 @@ impl Switch {
                     }
                 }
                 Step::Announce { prompt, answered, .. } => {
-                    self.start_announcement(now, call, &prompt, answered, None);
+                    self.start_announcement(call, &prompt, answered, None);
                     return Fate::Keep;
                 }
                 Step::Echo => {
@@ -56,16 +56,16 @@ impl Switch {
                 }
             }
         }
-        self.release(now, call)
+        self.release(call)
     }
 
     /// Releases the caller: after the refusal's announcement when there is one.
-    pub(crate) fn release(&mut self, now: Now, call: &mut Call) -> Fate {
+    pub(crate) fn release(&mut self, call: &mut Call) -> Fate {
         let status = final_status(call);
         match call.release.prompt.take() {
             Some(prompt) => {
                 let release = Release { prompt: None, status, ..call.release.clone() };
-                self.start_announcement(now, call, &prompt, false, Some(release));
+                self.start_announcement(call, &prompt, false, Some(release));
                 Fate::Keep
             }
             None if call.failures.is_empty() => Fate::End(CallCause::Plan, status),
@@ -76,7 +76,6 @@ impl Switch {
     /// Has the announcements' module play a prompt to the caller.
     fn start_announcement(
         &mut self,
-        now: Now,
         call: &mut Call,
         prompt: &PromptRef,
         answered: bool,
@@ -86,7 +85,7 @@ impl Switch {
         let arguments =
             serde_json::json!({ "answered": answered, "times": 1, "prompts": prompts }).to_string();
         let role: Arc<str> = "announcements".into();
-        self.start_module(now, call, role, arguments.into(), release);
+        self.start_module(call, role, arguments.into(), release);
     }
 }
 
