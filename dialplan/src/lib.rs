@@ -6,5 +6,6 @@ mod plans;
 
 pub use plans::{DeviceInfo, Plans, TrunkInfo};
 pub use decision::{
-    Caller, Decision, Facts, Origin, PromptRef, Reason, Release, RingTarget, Start, State, Step, TrunkCall,
+    Caller, Decision, Direction, Facts, Idle, Origin, PromptRef, Reason, Release, RingTarget, Start,
+    State, Step, TrunkCall,
 };
