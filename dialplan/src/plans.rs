@@ -1,23 +1,50 @@
 //! All tenants' checked plans as one value: what the switch and the server ask.
-//! CONTRACT: signatures that the switch is written against.
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::{Decision, Facts};
+use jiff::Timestamp;
+
+use crate::capability::Capabilities;
+use crate::decide;
+use crate::diagnostic::Report;
+use crate::model::Plan;
+use crate::model::number::Number;
+use crate::model::objects::Object;
+use crate::model::outside::Profile;
+use crate::source::TenantSource;
+use crate::{Decision, Facts, load};
 
 /// Every tenant and the trunks of the whole server, checked; swapped as a whole by a reload.
-#[derive(Debug, Default)]
-pub struct Plans { _p: () }
+#[derive(Clone, Debug, Default)]
+pub struct Plans {
+    tenants: Vec<Arc<Plan>>,
+    by_id: HashMap<Arc<str>, usize>,
+    by_did: HashMap<Arc<str>, (usize, Arc<str>)>,
+    /// Tenant and device by SIP user.
+    by_user: HashMap<Arc<str>, (usize, usize)>,
+    by_domain: HashMap<Arc<str>, usize>,
+    by_device: HashMap<Arc<str>, HashMap<Arc<str>, (usize, usize)>>,
+    trunks: Vec<TrunkInfo>,
+    server_trunks: HashMap<Arc<str>, usize>,
+    tenant_trunks: HashMap<Arc<str>, HashMap<Arc<str>, usize>>,
+    by_source: HashMap<IpAddr, Vec<(u16, usize)>>,
+    nobody: Option<Arc<str>>,
+}
 
 /// A device that may register.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceInfo {
-    pub tenant: Arc<str>, pub device: Arc<str>,
+    /// The tenant's id.
+    pub tenant: Arc<str>,
+    /// The device's name in the plan (`A`).
+    pub device: Arc<str>,
     /// `acme-801`
     pub user: Arc<str>,
+    /// `801`
     pub extension: Arc<str>,
-    /// `file:secrets/A` resolved by the server, never here; the text as written.
+    /// `file:secrets/A` as written, resolved by the server below the tenant's directory.
     pub secret: Arc<str>,
     /// How many contacts it may have at once (one, S-05).
     pub max_contacts: u32,
@@ -26,28 +53,200 @@ pub struct DeviceInfo {
 /// A trunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrunkInfo {
-    pub tenant: Option<Arc<str>>, pub name: Arc<str>,
+    /// The tenant that owns it; `None` for a trunk of the whole server.
+    pub tenant: Option<Arc<str>>,
+    /// Its name in the plan.
+    pub name: Arc<str>,
     /// `127.0.0.1:5070`, or a host name for the resolver.
     pub address: Arc<str>,
+    /// Calls at once; `u32::MAX` when the plan sets no bound.
     pub channels: u32,
     /// Whether the called DID stands in To instead of the Request-URI (profile `home-gateway`).
     pub did_in_to: bool,
-    /// Digest user and secret reference, when the trunk registers or challenges.
-    pub user: Option<Arc<str>>, pub secret: Option<Arc<str>>,
+    /// The user to register or to answer a challenge as.
+    pub user: Option<Arc<str>>,
+    /// Where its secret is found, as written.
+    pub secret: Option<Arc<str>>,
+    pub(crate) profile: Profile,
+}
+
+/// What a load brought: the plans that can be taken, and everything found.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The plans without the tenants that have errors.
+    pub plans: Plans,
+    /// All findings of all tenants.
+    pub report: Report,
+    /// The directories that have errors and are not among the plans as they stand now.
+    pub refused: Vec<Arc<str>>,
 }
 
 impl Plans {
-    pub fn decide(&self, _facts: &Facts<'_>) -> Decision { unimplemented!() }
-    /// The device that registers as `user` (bare extension allowed when `domain` is one of its tenant's).
-    pub fn device_by_user(&self, _user: &str, _domain: &str) -> Option<&DeviceInfo> { unimplemented!() }
-    pub fn device(&self, _tenant: &str, _device: &str) -> Option<&DeviceInfo> { unimplemented!() }
-    pub fn devices(&self) -> impl Iterator<Item = &DeviceInfo> { std::iter::empty() }
-    pub fn trunks(&self) -> impl Iterator<Item = &TrunkInfo> { std::iter::empty() }
-    pub fn trunk(&self, _tenant: Option<&str>, _name: &str) -> Option<&TrunkInfo> { unimplemented!() }
-    /// The trunk whose peer this address is (the port is ignored: carriers send from any).
-    pub fn trunk_by_source(&self, _source: SocketAddr) -> Option<&TrunkInfo> { unimplemented!() }
-    /// The generation of a tenant's plan, for the CDR.
-    pub fn generation(&self, _tenant: &str) -> u64 { unimplemented!() }
+    /// Checks every tenant and the trunks of the server. A tenant with an error is left out, the
+    /// others stand. `now` is the moment for expectations that name none.
+    #[must_use]
+    pub fn load(
+        tenants: &[TenantSource],
+        server_trunks: &[(String, String)],
+        capabilities: &Capabilities,
+        now: Timestamp,
+    ) -> Loaded {
+        load::load(tenants, server_trunks, capabilities, now)
+    }
+
+    /// Decides a call.
+    #[must_use]
+    pub fn decide(&self, facts: &Facts<'_>) -> Decision {
+        decide::decide(self, facts)
+    }
+
+    /// The device that registers as `user`; the bare extension is enough where `domain` is one of
+    /// the tenant's own.
+    #[must_use]
+    pub fn device_by_user(&self, user: &str, domain: &str) -> Option<&DeviceInfo> {
+        if let Some((tenant, device)) = self.by_user.get(user) {
+            return self.tenants.get(*tenant)?.device_infos.get(*device);
+        }
+        let lower;
+        let domain = if domain.bytes().any(|b| b.is_ascii_uppercase()) {
+            lower = domain.to_ascii_lowercase();
+            lower.as_str()
+        } else {
+            domain
+        };
+        let plan = self.tenants.get(*self.by_domain.get(domain)?)?;
+        plan.device_infos.iter().find(|device| &*device.extension == user)
+    }
+
+    /// A device by its tenant's id and its name.
+    #[must_use]
+    pub fn device(&self, tenant: &str, device: &str) -> Option<&DeviceInfo> {
+        let (tenant, device) = self.by_device.get(tenant)?.get(device)?;
+        self.tenants.get(*tenant)?.device_infos.get(*device)
+    }
+
+    /// Every device of every tenant.
+    pub fn devices(&self) -> impl Iterator<Item = &DeviceInfo> {
+        self.tenants.iter().flat_map(|plan| plan.device_infos.iter())
+    }
+
+    /// Every trunk, of tenants and of the server.
+    pub fn trunks(&self) -> impl Iterator<Item = &TrunkInfo> {
+        self.trunks.iter()
+    }
+
+    /// A trunk by its owner and its name.
+    #[must_use]
+    pub fn trunk(&self, tenant: Option<&str>, name: &str) -> Option<&TrunkInfo> {
+        let names = match tenant {
+            Some(tenant) => self.tenant_trunks.get(tenant)?,
+            None => &self.server_trunks,
+        };
+        self.trunks.get(*names.get(name)?)
+    }
+
+    /// The trunk whose peer this address is. The port decides only between trunks that share the
+    /// address: carriers send from any. Trunks with a host name are found by the server, which
+    /// resolves it.
+    #[must_use]
+    pub fn trunk_by_source(&self, source: SocketAddr) -> Option<&TrunkInfo> {
+        let here = self.by_source.get(&source.ip().to_canonical())?;
+        let exact = here.iter().find(|(port, _)| *port == source.port());
+        self.trunks.get(exact.or_else(|| here.first())?.1)
+    }
+
+    /// The generation of a tenant's plan, for the CDR: the fingerprint of its texts, the same after
+    /// every restart; 0 for a tenant that is not known.
+    #[must_use]
+    pub fn generation(&self, tenant: &str) -> u64 {
+        self.plan(tenant).map_or(0, |plan| plan.generation)
+    }
+
     /// Language of the tenant's prompts (`ja`).
-    pub fn language(&self, _tenant: &str) -> &str { unimplemented!() }
+    #[must_use]
+    pub fn language(&self, tenant: &str) -> &str {
+        self.plan(tenant).map_or(DEFAULT_LANGUAGE, |plan| &plan.tenant.language)
+    }
+
+    /// The ids of all tenants.
+    pub fn tenants(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.tenants.iter().map(|plan| &plan.tenant.id.value)
+    }
+
+    pub(crate) fn plan(&self, tenant: &str) -> Option<&Plan> {
+        self.tenants.get(*self.by_id.get(tenant)?).map(|plan| &**plan)
+    }
+
+    pub(crate) fn number_by_did(&self, did: &str) -> Option<(&Plan, &Object<Number>)> {
+        let (tenant, name) = self.by_did.get(did)?;
+        let plan = self.tenants.get(*tenant)?;
+        plan.numbers.find(name).map(|number| (&**plan, number))
+    }
+
+    pub(crate) fn language_of(&self, tenant: Option<&str>) -> Arc<str> {
+        let plan = tenant.and_then(|tenant| self.plan(tenant));
+        plan.map_or_else(|| Arc::from(DEFAULT_LANGUAGE), |plan| Arc::clone(&plan.tenant.language))
+    }
+
+    pub(crate) fn nobody(&self) -> Arc<str> {
+        self.nobody.as_ref().map_or_else(|| Arc::from(""), Arc::clone)
+    }
+
+    /// Adds a checked tenant and everything it is found by.
+    pub(crate) fn add(&mut self, plan: Arc<Plan>) {
+        let at = self.tenants.len();
+        let id = &plan.tenant.id.value;
+        self.nobody.get_or_insert_with(|| Arc::from(""));
+        self.by_id.insert(Arc::clone(id), at);
+        for number in plan.numbers.iter() {
+            self.by_did.insert(Plan::did(number), (at, Arc::clone(&number.name)));
+        }
+        for domain in &plan.tenant.domains {
+            self.by_domain.insert(Arc::clone(&domain.value), at);
+        }
+        let mut names = HashMap::with_capacity(plan.device_infos.len());
+        for (index, device) in plan.device_infos.iter().enumerate() {
+            self.by_user.insert(Arc::clone(&device.user), (at, index));
+            names.insert(Arc::clone(&device.device), (at, index));
+        }
+        self.by_device.insert(Arc::clone(id), names);
+        for trunk in plan.trunks.iter() {
+            self.add_trunk(Some(id), trunk);
+        }
+        self.tenants.push(plan);
+    }
+
+    /// Adds a trunk of a tenant or of the server.
+    pub(crate) fn add_trunk(
+        &mut self,
+        tenant: Option<&Arc<str>>,
+        trunk: &Object<crate::model::outside::Trunk>,
+    ) {
+        let at = self.trunks.len();
+        let names = match tenant {
+            Some(tenant) => self.tenant_trunks.entry(Arc::clone(tenant)).or_default(),
+            None => &mut self.server_trunks,
+        };
+        names.insert(Arc::clone(&trunk.name), at);
+        let with_port = trunk.address.parse::<SocketAddr>().ok();
+        let alone = trunk.address.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, SIP_PORT));
+        if let Some(address) = with_port.or(alone) {
+            let here = self.by_source.entry(address.ip().to_canonical()).or_default();
+            here.push((address.port(), at));
+        }
+        self.trunks.push(TrunkInfo {
+            tenant: tenant.cloned(),
+            name: Arc::clone(&trunk.name),
+            address: Arc::clone(&trunk.address),
+            channels: trunk.channels,
+            did_in_to: trunk.profile == Profile::HomeGateway,
+            user: trunk.register.as_ref().map(|(user, _)| Arc::clone(user)),
+            secret: trunk.register.as_ref().map(|(_, secret)| Arc::clone(&secret.0)),
+            profile: trunk.profile,
+        });
+    }
 }
+
+/// The language of callers who are nobody's.
+const DEFAULT_LANGUAGE: &str = "ja";
+const SIP_PORT: u16 = 5060;
