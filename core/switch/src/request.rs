@@ -131,12 +131,11 @@ impl Switch {
         for channel in &channels {
             self.channels.take(channel);
         }
-        let plan = self.directory.plans.plan(&decision.tenant);
         let did = decision
             .number
             .as_ref()
             .filter(|_| direction != CallDirection::Outbound)
-            .and_then(|name| Some(plan?.number(name)?.did.clone()));
+            .map(|_| asking.called.clone());
         let worker = WorkerId(
             u16::try_from(id.as_u64() % u64::from(self.config.workers.max(1))).unwrap_or(0),
         );
