@@ -75,7 +75,7 @@ impl Switch {
             called: &asking.called,
             state: self,
         });
-        let lines: Vec<String> = decision.lines().collect();
+        let lines = decision.lines();
         let mut call = self.new_call(now, &asking, decision, message);
         let state = LegState::Incoming { tx, dialog };
         let number = self.next_number();

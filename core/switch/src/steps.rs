@@ -13,7 +13,7 @@ impl Switch {
     /// Begins the next step that can begin, or releases the caller when none is left.
     pub(crate) fn next_step(&mut self, now: Now, call: &mut Call) -> Fate {
         while let Some(step) = call.steps.pop_front() {
-            self.explain(call.id, format!("step: {step}"));
+            self.explain(call.id, format!("step: {}", name(&step)));
             match step {
                 Step::Ring { targets, timeout, called_name } => {
                     if self.start_ringing(now, call, targets, timeout, called_name) {
@@ -106,5 +106,26 @@ fn final_status(call: &Call) -> u16 {
     match failures.as_slice() {
         [only] if *only != 408 && *only != 487 => *only,
         _ => given,
+    }
+}
+
+/// A step in one word, for the explain log.
+const fn name(step: &Step) -> &'static str {
+    match step {
+        Step::Ring { .. } => "ring",
+        Step::Announce { .. } => "announce",
+        Step::Voicemail { .. } => "voicemail",
+        Step::VoicemailMenu => "voicemail menu",
+        Step::Forward(_) => "forward",
+        Step::Trunk(_) => "trunk",
+        Step::Echo => "echo",
+        Step::Fax { .. } => "fax",
+        Step::Conference { .. } => "conference",
+        Step::Menu { .. } => "menu",
+        Step::Queue { .. } => "queue",
+        Step::Park { .. } => "park",
+        Step::Feature { .. } => "feature",
+        Step::Module { .. } => "module",
+        Step::Release(_) => "release",
     }
 }
