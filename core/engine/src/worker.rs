@@ -455,15 +455,14 @@ impl Worker {
         let Some(stream) = self.slots.get_mut(index).and_then(Option::as_deref_mut) else { return };
         let Some(config) = &stream.config else { return };
         let codec = config.codec.codec;
-        let out = &mut self.buffer[..HEADER_BYTES + FRAME];
-        let finished = fill(&mut stream.play, codec, &mut out[HEADER_BYTES..]);
+        let Some(out) = self.buffer.first_chunk_mut::<{ HEADER_BYTES + FRAME }>() else { return };
+        let (head, frame) = out.split_at_mut(HEADER_BYTES);
+        let finished = fill(&mut stream.play, codec, frame);
         let target = stream.latch.target(config.remote);
         let reachable = !target.ip().is_unspecified() && target.port() != 0;
         if config.direction.sends() && reachable {
             let header = stream.sender.own(now, config.codec.payload_type, 160, 8000);
-            if let Some(place) = out.first_chunk_mut::<HEADER_BYTES>() {
-                *place = header.bytes();
-            }
+            head.copy_from_slice(&header.bytes());
             send(stream, out, target, &self.counters);
         }
         if finished {
