@@ -1,0 +1,93 @@
+//! Once streams are up, the worker allocates nothing, whatever passes through it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use common::{Phone, WORKER, bridge, engine};
+use koukan_media::{Codec, Command, Source};
+
+/// Counts what media threads allocate and free while counting is on.
+struct Counting;
+
+static ON: AtomicBool = AtomicBool::new(false);
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static IS_MEDIA: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
+/// Whether this is a worker, by the name that the kernel knows it by; asked once a thread.
+fn is_media() -> bool {
+    IS_MEDIA.with(|known| {
+        known.get().unwrap_or_else(|| {
+            // Looking it up allocates: this call must not ask again.
+            known.set(Some(false));
+            let name = std::fs::read_to_string("/proc/thread-self/comm").unwrap_or_default();
+            let media = name.trim_end().strip_prefix("media-").is_some_and(|rest| rest != "job");
+            known.set(Some(media));
+            media
+        })
+    })
+}
+
+fn note() {
+    if ON.load(Ordering::Relaxed) && is_media() {
+        COUNT.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note();
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        note();
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn thousands_of_packets_and_ticks_allocate_nothing_on_the_worker() {
+    let mut engine = engine("/nowhere".into());
+    let mut a = Phone::new(&mut engine, 1, Codec::Pcmu);
+    let mut b = Phone::new(&mut engine, 2, Codec::Pcma);
+    let mut c = Phone::new(&mut engine, 3, Codec::Pcma);
+    let quiet = Phone::new(&mut engine, 4, Codec::Pcmu);
+    bridge(&mut engine, a.stream, b.stream);
+    engine.send(WORKER, Command::Feed { stream: c.stream, source: Source::Echo });
+    engine.send(WORKER, Command::Feed { stream: quiet.stream, source: Source::Silence });
+    std::thread::sleep(Duration::from_millis(300));
+    a.speak(1);
+    b.speak(1);
+    c.speak(1);
+    std::thread::sleep(Duration::from_millis(300));
+    ON.store(true, Ordering::SeqCst);
+    for round in 0..2_000u32 {
+        a.speak(2);
+        b.speak(3);
+        c.speak(4);
+        a.socket.send_to(b"garbage", a.engine).unwrap();
+        if round % 20 == 0 {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+    std::thread::sleep(Duration::from_millis(400));
+    ON.store(false, Ordering::SeqCst);
+    let stats = engine.stats().workers[0];
+    println!("{stats:?}, {} allocations or frees on the worker", COUNT.load(Ordering::SeqCst));
+    assert!(stats.received > 5_000 && stats.sent > 5_000, "{stats:?}");
+    assert_eq!(COUNT.load(Ordering::SeqCst), 0);
+}
