@@ -14,8 +14,11 @@ mod holiday;
 pub mod limits;
 mod load;
 mod model;
+mod outcome;
 mod plans;
+mod rating;
 mod read;
+mod simulate;
 mod source;
 
 pub use capability::{Capabilities, Feature};
@@ -26,6 +29,8 @@ pub use decision::{
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use holiday::{Holiday, japan as japanese_holiday};
 pub use model::device::DeviceKind;
+pub use outcome::Outcome;
 pub use plans::{DeviceInfo, Loaded, Plans, TrunkInfo};
 pub use read::Money;
+pub use simulate::{SimulateError, Simulation};
 pub use source::TenantSource;

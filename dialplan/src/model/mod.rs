@@ -18,7 +18,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use announcement::Announcement;
-use boxes::{FaxBox, VoicemailBox};
 use class::Classes;
 use device::Device;
 use expect::Expect;
@@ -26,13 +25,13 @@ use number::{Number, Role};
 use objects::{Object, Objects};
 use outside::{Outbound, Trunk};
 use schedule::Schedule;
-use services::{Extension, FeatureCodes, Group, Menu, Park, Queue, Room, ShortCode};
+use services::{Extension, FeatureCodes, Group, Menu, Park, Queue, ShortCode};
 use tariff::Tariff;
 use tenant::{Channels, Tenant};
 
 use crate::country;
 use crate::plans::DeviceInfo;
-use crate::read::{Digits, Table};
+use crate::read::{Action, Digits, Table};
 use crate::source::Place;
 
 /// One tenant's plan.
@@ -43,10 +42,7 @@ pub(crate) struct Plan {
     pub(crate) numbers: Objects<Number>,
     pub(crate) schedules: Objects<Schedule>,
     pub(crate) announcements: Objects<Announcement>,
-    pub(crate) voicemail_boxes: Objects<VoicemailBox>,
-    pub(crate) fax_boxes: Objects<FaxBox>,
     pub(crate) extensions: Objects<Extension>,
-    pub(crate) rooms: Objects<Room>,
     pub(crate) groups: Objects<Group>,
     pub(crate) menus: Objects<Menu>,
     pub(crate) queues: Objects<Queue>,
@@ -57,6 +53,8 @@ pub(crate) struct Plan {
     pub(crate) feature_codes: FeatureCodes,
     pub(crate) tariff: Option<Tariff>,
     pub(crate) expects: Vec<Expect>,
+    /// Errors in `[class]`, `[outbound]` or `[tariff]`: what is missing there is no news.
+    pub(crate) outside_is_faulty: bool,
     /// Fingerprint of the tenant's texts: equal texts, equal generation.
     pub(crate) generation: u64,
     pub(crate) inside: Inside,
@@ -102,29 +100,36 @@ impl Plan {
     pub(crate) fn read(root: &Table<'_>, generation: u64) -> Option<Self> {
         root.req("schema", |item| item.whole(1, 1));
         let tenant = root.req("tenant", Tenant::read);
+        let before = root.reader.faults();
+        let classes = Classes::read(root);
+        let outbound = root.opt("outbound", Outbound::read).unwrap_or_default();
+        let tariff = root.opt("tariff", Tariff::read);
+        let outside_is_faulty = root.reader.faults() > before;
         let mut plan = Self {
             devices: Objects::read(root, "device", Device::read),
             numbers: Objects::read(root, "number", Number::read),
             schedules: Objects::read(root, "schedule", Schedule::read),
             announcements: Objects::read(root, "announcement", Announcement::read),
-            voicemail_boxes: Objects::read(root, "voicemail_box", VoicemailBox::read),
-            fax_boxes: Objects::read(root, "fax_box", FaxBox::read),
             extensions: Objects::read(root, "extension", Extension::read),
-            rooms: Objects::read(root, "room", Room::read),
             groups: Objects::read(root, "group", Group::read),
             menus: Objects::read(root, "menu", Menu::read),
             queues: Objects::read(root, "queue", Queue::read),
             trunks: Objects::read(root, "trunk", Trunk::read),
-            classes: Classes::read(root),
-            outbound: root.opt("outbound", Outbound::read).unwrap_or_default(),
+            classes,
+            outbound,
             park: root.opt("park", Park::read),
             feature_codes: root.opt("feature_codes", FeatureCodes::read).unwrap_or_default(),
-            tariff: root.opt("tariff", Tariff::read),
+            tariff,
             expects: Expect::read_all(root),
+            outside_is_faulty,
             generation,
             inside: Inside::default(),
             device_infos: Vec::new(),
             tenant: {
+                // Checked here, kept by whoever executes them.
+                Objects::read(root, "voicemail_box", boxes::read_voicemail);
+                Objects::read(root, "fax_box", boxes::read_fax);
+                Objects::read(root, "room", services::read_room);
                 root.opt("limits", outside::read_caps);
                 // A module's own options; their schema is the module's.
                 root.opt("module", |item| item.entries().map(|_| ()));
@@ -200,6 +205,20 @@ impl Plan {
             add(code.value.clone(), code.place, format!("feature_codes.{name}"));
         }
         codes
+    }
+
+    /// Every action of the plan, those on the way on from an error too.
+    pub(crate) fn actions(&self) -> impl Iterator<Item = &Action> {
+        let numbers = self.numbers.iter().filter_map(|number| number.no_answer.as_ref());
+        let schedules = self.schedules.iter().flat_map(|schedule| schedule.actions());
+        let extensions = self.extensions.iter().map(|extension| &extension.action);
+        let groups = self.groups.iter().filter_map(|group| group.no_answer.as_ref());
+        let menus = self.menus.iter().flat_map(|menu| menu.actions.iter());
+        let queues = self.queues.iter().filter_map(|queue| queue.overflow.as_ref());
+        let first = numbers.chain(schedules).chain(extensions).chain(groups).chain(menus);
+        first.chain(queues).flat_map(|action| {
+            std::iter::successors(Some(action), |action: &&Action| action.on_error.as_deref())
+        })
     }
 
     /// How many calls with outside the tenant may have.
