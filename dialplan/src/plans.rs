@@ -145,13 +145,14 @@ impl Plans {
     }
 
     /// The trunk whose peer this address is. The port decides only between trunks that share the
-    /// address: carriers send from any. Trunks with a host name are found by the server, which
-    /// resolves it.
+    /// address: carriers send from any. On a loopback address everybody shares it, phones too, and
+    /// the port must match. Trunks with a host name are found by the server, which resolves it.
     #[must_use]
     pub fn trunk_by_source(&self, source: SocketAddr) -> Option<&TrunkInfo> {
         let here = self.by_source.get(&source.ip().to_canonical())?;
         let exact = here.iter().find(|(port, _)| *port == source.port());
-        self.trunks.get(exact.or_else(|| here.first())?.1)
+        let any = || here.first().filter(|_| !source.ip().to_canonical().is_loopback());
+        self.trunks.get(exact.or_else(any)?.1)
     }
 
     /// The generation of a tenant's plan, for the CDR: the fingerprint of its texts, the same after

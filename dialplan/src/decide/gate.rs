@@ -40,7 +40,9 @@ pub(super) fn forward<'p>(
         return inbound::to_number(call, plan, number, None);
     }
     let wish = Wish { to: &to, shown, anonymous: false, kind: None };
-    match pass(call, plan, &wish, false) {
+    // A call from outside holds the office's channel already; one from inside takes it here.
+    let own_channel = !call.uses_channel;
+    match pass(call, plan, &wish, own_channel) {
         Ok(leg) => {
             call.steps.push(Step::Forward(leg));
             plain_release(480, "forward-failed")

@@ -62,6 +62,8 @@ impl<'p, 'f> Call<'p, 'f> {
 
     fn finish(self, release: Release) -> Decision {
         let Self { tenant, direction, number, caller, uses_channel, steps, reasons, .. } = self;
+        // Who is released at once holds nothing.
+        let uses_channel = uses_channel && !steps.is_empty();
         Decision { tenant, direction, number, caller, uses_channel, steps, release, reasons }
     }
 

@@ -150,10 +150,7 @@ fn to_outside<'p>(call: &mut Call<'p, '_>, plan: &'p Plan, device: &'p Object<De
             let prompt = Some(call.prompt(plan, "trunks-busy"));
             Release { status: 503, prompt, cause: Arc::from("trunk-failed") }
         }
-        Err(release) => {
-            call.uses_channel = false;
-            release
-        }
+        Err(release) => release,
     }
 }
 

@@ -90,7 +90,7 @@ impl Item<'_> {
             return None;
         }
         if let Some(feature) = what.feature() {
-            reader.require(feature, place, "this action");
+            reader.require(feature, place, &format!("the action `{what}`"));
         }
         Some(Action { what, on_error, place })
     }

@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
                 origin: Origin::Unsupported,
                 place,
                 message: format!("{what} is not supported by this version"),
-                hint: format!("{} is understood, but not executed yet", feature.title()),
+                hint: format!("understood, but not executed yet: {}", feature.title()),
             });
         }
     }
