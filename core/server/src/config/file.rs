@@ -105,7 +105,7 @@ fn sip(table: &Table<'_>) -> SipConfig {
         item.unwrap_or(Duration::from_secs(default))
     };
     let (min_expires, max_expires) = (seconds("min_expires", 60), seconds("max_expires", 3_600));
-    let default_expires = seconds("default_expires", 3_600).clamp(min_expires, max_expires);
+    let default_expires = seconds("default_expires", 3_600).max(min_expires).min(max_expires);
     if min_expires > max_expires && let Some(item) = table.item("min_expires") {
         let message = "`sip.min_expires` is longer than `sip.max_expires`".to_owned();
         item.note::<()>(message, format!("expected at most {}s", max_expires.as_secs()));

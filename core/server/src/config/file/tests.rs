@@ -82,12 +82,12 @@ sip_transactions = 1
 [mail]
 smtp = \"x\"
 ";
-    insta::assert_snapshot!(wrong(text), @r#""#);
+    insta::assert_snapshot!(wrong(text));
 }
 
 #[test]
 fn a_syntax_error_has_its_place() {
-    insta::assert_snapshot!(wrong("[sip]\nrealm = \"open\n[media]\nworkers = 2\n"), @r#""#);
+    insta::assert_snapshot!(wrong("[sip]\nrealm = \"open\n[media]\nworkers = 2\n"));
 }
 
 #[test]
@@ -100,5 +100,5 @@ grants = [\"call\", \"mial\"]
 role = \"announcements\"
 drain = \"10m\"
 ";
-    insta::assert_snapshot!(wrong(text), @r#""#);
+    insta::assert_snapshot!(wrong(text));
 }
