@@ -92,6 +92,8 @@ pub enum Step {
     },
     /// Play an announcement through the module that fills the role, then go on.
     Announce {
+        /// The announcement's name in the plan.
+        name: Arc<str>,
         /// What to play.
         prompt: PromptRef,
         /// Answer first (charged to the caller), or play as early media.
@@ -218,6 +220,81 @@ pub struct Reason {
     pub rule: Arc<str>,
     /// What it said, in a sentence.
     pub text: String,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ring { targets, timeout, .. } => {
+                write!(f, "ring")?;
+                for target in targets {
+                    write!(f, " {}", target.device)?;
+                    match target.start {
+                        Start::After(delay) if delay.is_zero() => {}
+                        Start::After(delay) => write!(f, " (after {} s)", delay.as_secs())?,
+                        Start::WhenUnreachable => {
+                            write!(f, " (when the others cannot be reached)")?
+                        }
+                    }
+                }
+                write!(f, " for at most {} s", timeout.as_secs())
+            }
+            Self::Announce { name, prompt, .. } => write!(f, "announce {name} ({prompt})"),
+            Self::Voicemail { mailbox } => write!(f, "voicemail {mailbox}"),
+            Self::VoicemailMenu => write!(f, "voicemail menu"),
+            Self::Forward(call) => write!(f, "forward to {call}"),
+            Self::Trunk(call) => write!(f, "call {call}"),
+            Self::Echo => write!(f, "echo"),
+            Self::Fax { mailbox } => write!(f, "fax {mailbox}"),
+            Self::Conference { room } => write!(f, "conference {room}"),
+            Self::Menu { menu } => write!(f, "menu {menu}"),
+            Self::Queue { queue } => write!(f, "queue {queue}"),
+            Self::Park { slot } => write!(f, "park {}", slot.as_deref().unwrap_or("")),
+            Self::Feature { name, argument } => write!(f, "feature {name} {argument}"),
+            Self::Module { module, .. } => write!(f, "module {module}"),
+            Self::Release(release) => release.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for TrunkCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.trunks.iter().map(|(_, name)| &**name).collect();
+        write!(f, "{} ({}) by {}", self.number, self.class, names.join(", "))?;
+        match &self.shown_caller {
+            Some(caller) if !self.anonymous => write!(f, ", showing {caller}"),
+            _ => write!(f, ", showing no number"),
+        }
+    }
+}
+
+impl fmt::Display for PromptRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.language.is_empty() {
+            write!(f, "file {}", self.name)
+        } else {
+            write!(f, "{}/{}", self.language, self.name)
+        }
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "release {} ({})", self.status, self.cause)?;
+        match &self.prompt {
+            Some(prompt) => write!(f, " after {prompt}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Decision {
+    /// The lines of the explain log and of `sim`: every reason, then every step.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        let reasons = self.reasons.iter().map(ToString::to_string);
+        let steps = self.steps.iter().map(|step| format!("-> {step}"));
+        reasons.chain(steps).chain(std::iter::once(format!("-> {}", self.release)))
+    }
 }
 
 impl fmt::Display for Reason {

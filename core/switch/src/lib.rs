@@ -1,11 +1,31 @@
 //! The brain, pure: calls, legs and what joins them. SIP messages, media events, module requests
-//! and timers go in; [`Action`]s come out.
+//! and timers go in; [`Action`]s come out. No socket, clock or thread.
 #![forbid(unsafe_code)]
 
 mod action;
+mod call;
+mod cdr;
+mod channels;
+mod config;
+mod identity;
+mod in_dialog;
+mod leg;
+pub mod limits;
+mod media;
 mod module;
 mod record;
+mod registration;
+mod request;
+mod ring;
+mod run;
+mod steps;
+mod switch;
+mod trunk;
+mod view;
 
 pub use action::{Action, Now};
+pub use config::{Directory, SwitchConfig, TrunkRoute};
 pub use module::{AppEvent, InstanceId, ModuleOrder, ModuleRequest, OpStatus, Operation};
 pub use record::{CallCause, Cdr, CdrLeg, Contact, Record};
+pub use switch::Switch;
+pub use view::{CallView, LegView, RegistrationView, Tables};

@@ -1,0 +1,136 @@
+//! A call: its legs, what the dialplan wants done with it, and where it stands.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use koukan_base::{CallId, OpId, Time, WorkerId};
+use koukan_dialplan::{Release, RingTarget, Step, TrunkCall};
+
+use crate::channels::Channel;
+use crate::leg::Leg;
+use crate::module::InstanceId;
+
+/// Where a call came from and where it goes, for its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallDirection {
+    Inbound,
+    Outbound,
+    Internal,
+}
+
+impl CallDirection {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// What a call does at this moment.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// The caller's stream is being opened; the first step follows.
+    Opening,
+    /// Phones ring.
+    Ringing(Ringing),
+    /// An outside line is called.
+    Trunk(TrunkAttempt),
+    /// A module's application has the caller; `then_release` when it speaks for a refusal.
+    Module(ModuleRun),
+    /// The caller hears itself.
+    Echo,
+    /// The caller and this leg talk.
+    Bridged { leg: u16 },
+}
+
+/// A ring step under way.
+#[derive(Debug)]
+pub(crate) struct Ringing {
+    /// Targets that have not begun.
+    pub(crate) waiting: Vec<RingTarget>,
+    pub(crate) began: Time,
+    pub(crate) until: Time,
+    pub(crate) called_name: Option<Arc<str>>,
+}
+
+/// A trunk step under way.
+#[derive(Debug)]
+pub(crate) struct TrunkAttempt {
+    pub(crate) call: TrunkCall,
+    /// Trunks that are still to be tried.
+    pub(crate) left: VecDeque<(Option<Arc<str>>, Arc<str>)>,
+}
+
+/// A module's application under way.
+#[derive(Debug)]
+pub(crate) struct ModuleRun {
+    pub(crate) instance: InstanceId,
+    pub(crate) module: Arc<str>,
+    pub(crate) started: Timestamp,
+    /// The media operation of a play, and the module's.
+    pub(crate) plays: Vec<(OpId, OpId)>,
+    /// A digit collection under way.
+    pub(crate) collect: Option<Collect>,
+    /// Sleeps by their end.
+    pub(crate) sleeps: Vec<(Time, OpId)>,
+    /// The refusal that follows when it speaks for one.
+    pub(crate) release: Option<Release>,
+}
+
+/// Digits being collected.
+#[derive(Debug)]
+pub(crate) struct Collect {
+    pub(crate) op: OpId,
+    pub(crate) min: u8,
+    pub(crate) max: u8,
+    pub(crate) gap_ms: u32,
+    pub(crate) until: Time,
+    pub(crate) digits: String,
+}
+
+/// One call. Leg 0 is the caller.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) id: CallId,
+    pub(crate) worker: WorkerId,
+    pub(crate) tenant: Arc<str>,
+    pub(crate) generation: u64,
+    pub(crate) direction: CallDirection,
+    pub(crate) caller: String,
+    pub(crate) called: String,
+    /// The number that was called, by its digits, for the phones that ring.
+    pub(crate) did: Option<Arc<str>>,
+    pub(crate) number: Option<Arc<str>>,
+    pub(crate) anonymous: bool,
+    pub(crate) max_forwards: u8,
+    pub(crate) steps: VecDeque<Step>,
+    pub(crate) release: Release,
+    pub(crate) legs: Vec<Leg>,
+    pub(crate) stage: Stage,
+    pub(crate) channels: Vec<Channel>,
+    pub(crate) started: Timestamp,
+    pub(crate) answered: Option<Timestamp>,
+    pub(crate) next_interim: Time,
+    /// Statuses of phones or trunks that failed in this step.
+    pub(crate) failures: Vec<u16>,
+    /// The switch's timer entry for this call.
+    pub(crate) deadline: Option<Time>,
+}
+
+impl Call {
+    pub(crate) fn leg(&self, index: u16) -> Option<&Leg> {
+        self.legs.get(usize::from(index))
+    }
+
+    pub(crate) fn leg_mut(&mut self, index: u16) -> Option<&mut Leg> {
+        self.legs.get_mut(usize::from(index))
+    }
+
+    /// Legs that we called, with their numbers.
+    pub(crate) fn callees(&self) -> impl Iterator<Item = (u16, &Leg)> {
+        (0u16..).zip(&self.legs).skip(1)
+    }
+}

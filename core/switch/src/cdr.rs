@@ -1,0 +1,52 @@
+//! The record of a call: written when it comes, when it is answered, now and then while it lasts,
+//! and when its last stream has told its counts.
+
+use crate::action::{Action, Now};
+use crate::call::Call;
+use crate::record::{CallCause, Cdr, CdrLeg, Record};
+use crate::switch::Switch;
+
+impl Switch {
+    /// The record as it stands now.
+    pub(crate) fn write_record(&mut self, now: Now, call: &Call) {
+        self.actions.push_back(Action::Record(Record::Call(record(now, call, None))));
+    }
+
+    /// The final record.
+    pub(crate) fn close_record(&mut self, now: Now, call: &Call, cause: CallCause) {
+        self.actions.push_back(Action::Record(Record::Call(record(now, call, Some(cause)))));
+    }
+}
+
+fn record(now: Now, call: &Call, cause: Option<CallCause>) -> Cdr {
+    let caller = call.leg(0);
+    Cdr {
+        call: call.id.to_string(),
+        tenant: call.tenant.to_string(),
+        generation: call.generation,
+        direction: call.direction.word().to_owned(),
+        caller: call.caller.clone(),
+        called: call.called.clone(),
+        number: call.number.as_ref().map(ToString::to_string),
+        started: call.started,
+        answered: call.answered,
+        ended: cause.map(|_| caller.and_then(|leg| leg.ended).unwrap_or(now.date)),
+        last_seen: now.date,
+        cause,
+        status: caller.map_or(0, |leg| leg.status),
+        legs: call
+            .legs
+            .iter()
+            .map(|leg| CdrLeg {
+                party: leg.party.name(),
+                call_id: leg.sip_call_id.clone(),
+                started: leg.started,
+                answered: leg.answered,
+                ended: leg.ended,
+                status: leg.status,
+                rtp_received: leg.stats.received,
+                rtp_sent: leg.stats.sent,
+            })
+            .collect(),
+    }
+}

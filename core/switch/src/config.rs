@@ -1,0 +1,62 @@
+//! What a switch is set up with, and what a reload replaces.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use koukan_base::ShardId;
+use koukan_dialplan::Plans;
+use koukan_sip::digest::Ha1;
+use koukan_sip::registrar::RegistrarConfig;
+use koukan_sip::{Credentials, Listener};
+
+/// How a switch is set up; fixed for its life.
+#[derive(Clone, Debug)]
+pub struct SwitchConfig {
+    /// Its shard.
+    pub shard: ShardId,
+    /// Media workers; calls are spread over them in turn.
+    pub workers: u16,
+    /// SIP listeners.
+    pub listeners: Vec<Listener>,
+    /// Where media is bound and what SDP shows, for IPv4.
+    pub media_v4: Option<IpAddr>,
+    /// The same for IPv6.
+    pub media_v6: Option<IpAddr>,
+    /// The digest realm.
+    pub realm: String,
+    /// Server and User-Agent header.
+    pub server_name: String,
+    /// Bounds of registrations.
+    pub registrar: RegistrarConfig,
+    /// Calls at once, see [`crate::limits::CALLS`].
+    pub max_calls: usize,
+    /// A party that sends no RTP for so long is gone.
+    pub rtp_timeout: Duration,
+    /// How often the record of a running call is written again.
+    pub interim_cdr: Duration,
+}
+
+/// Where a trunk is and how it is answered when it challenges.
+#[derive(Clone, Debug)]
+pub struct TrunkRoute {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Our credentials there.
+    pub credentials: Option<Credentials>,
+}
+
+/// Tenant (`None`: of the server) and name of a trunk.
+pub type TrunkKey = (Option<Arc<str>>, Arc<str>);
+
+/// Plans and secrets; swapped as a whole by a reload.
+#[derive(Debug, Default)]
+pub struct Directory {
+    /// Every tenant's plan.
+    pub plans: Plans,
+    /// The secret of each SIP user.
+    pub secrets: HashMap<Arc<str>, Ha1>,
+    /// Where each trunk is.
+    pub trunks: HashMap<TrunkKey, TrunkRoute>,
+}

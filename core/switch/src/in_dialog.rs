@@ -1,0 +1,173 @@
+//! What comes within a call: new descriptions (hold, codec, address), digits by INFO, the end.
+
+use koukan_sip::sdp::Session;
+use koukan_sip::{Body, DialogId, Message, Method, Response, ServerTx};
+
+use crate::action::Now;
+use crate::call::{Call, Stage};
+use crate::leg::LegState;
+use crate::record::CallCause;
+use crate::switch::{Fate, LegKey, Switch};
+
+impl Switch {
+    /// CANCEL: the caller gave up before an answer.
+    pub(crate) fn caller_gave_up(&mut self, now: Now, tx: ServerTx, dialog: DialogId) {
+        self.by_dialog.remove(&dialog);
+        let Some(id) = self.by_server.remove(&tx) else { return };
+        self.with_call(now, id, |_, call| {
+            if let Some(leg) = call.leg_mut(0) {
+                leg.state = LegState::Ended;
+                leg.ended = Some(now.date);
+                leg.status = 487;
+            }
+            Fate::End(CallCause::CallerGaveUp, 487)
+        });
+    }
+
+    /// BYE of either party.
+    pub(crate) fn hung_up(&mut self, now: Now, dialog: DialogId) {
+        let Some((id, index)) = self.by_dialog.remove(&dialog) else { return };
+        self.with_call(now, id, |switch, call| {
+            if let Some(leg) = call.leg_mut(index) {
+                if let LegState::Incoming { tx, .. } = leg.state {
+                    switch.by_server.remove(&tx);
+                }
+                leg.state = LegState::Ended;
+                leg.ended = Some(now.date);
+            }
+            let cause = match (index, call.answered) {
+                (0, None) => CallCause::CallerGaveUp,
+                (0, Some(_)) => CallCause::CallerHungUp,
+                _ => CallCause::CalleeHungUp,
+            };
+            Fate::End(cause, 487)
+        });
+    }
+
+    pub(crate) fn ack_missing(&mut self, now: Now, dialog: DialogId) {
+        match self.by_dialog.get(&dialog).copied() {
+            Some((id, index)) => self.with_call(now, id, |switch, call| {
+                let party = call.leg(index).map(|leg| leg.party.name()).unwrap_or_default();
+                switch.explain(call.id, format!("no ACK from {party}"));
+                Fate::End(CallCause::SignallingLost, 408)
+            }),
+            None => self.ua.bye(now.time, dialog, None),
+        }
+    }
+
+    /// The ACK of our 200: with the answer when the offer was ours.
+    pub(crate) fn acked(&mut self, now: Now, dialog: DialogId, message: &Message) {
+        let Some(&(id, index)) = self.by_dialog.get(&dialog) else { return };
+        self.with_call(now, id, |switch, call| {
+            let waits = call.leg(index).is_some_and(|leg| leg.offered.is_some());
+            if !waits {
+                return Fate::Keep;
+            }
+            if !switch.take_answer(call, index, message.sdp().unwrap_or_default()) {
+                return Fate::End(CallCause::SignallingLost, 488);
+            }
+            switch.wire(call);
+            Fate::Keep
+        });
+    }
+
+    pub(crate) fn in_dialog(
+        &mut self,
+        now: Now,
+        tx: ServerTx,
+        dialog: DialogId,
+        message: &Message,
+    ) {
+        let known = self.by_dialog.get(&dialog).copied();
+        match (message.method(), known) {
+            (_, None) => self.ua.respond(now.time, tx, Response::new(481)),
+            (Some(Method::Invite | Method::Update), Some(key)) => {
+                self.new_description(now, tx, key, message);
+            }
+            (Some(Method::Info), Some((id, index))) => {
+                self.ua.respond(now.time, tx, Response::new(200));
+                if let Some(digit) = info_digit(message).filter(|_| index == 0) {
+                    self.with_call(now, id, |switch, call| {
+                        switch.digit(now, call, digit);
+                        Fate::Keep
+                    });
+                }
+            }
+            (Some(Method::Options | Method::Notify), Some(_)) => {
+                self.ua.respond(now.time, tx, Response::new(200));
+            }
+            (_, Some(_)) => self.ua.respond(now.time, tx, Response::new(405)),
+        }
+    }
+
+    /// A re-INVITE or UPDATE: answered here, for this leg alone; the other leg's dialog is untouched.
+    fn new_description(&mut self, now: Now, tx: ServerTx, key: LegKey, message: &Message) {
+        let (id, index) = key;
+        let offer = match message.sdp().map(Session::parse) {
+            None => None,
+            Some(Ok(session)) => Some(session),
+            Some(Err(_)) => {
+                self.ua.respond(now.time, tx, Response::new(488));
+                return;
+            }
+        };
+        let update = message.method() == Some(Method::Update);
+        let mut response = Response::new(200);
+        self.with_call(now, id, |switch, call| {
+            match (offer, update) {
+                (Some(offer), _) => match switch.answer_offer(call, index, &offer) {
+                    Some(body) => response.body = Some(body),
+                    None => response.status = 488,
+                },
+                (None, true) => {}
+                (None, false) => response.body = switch.offer_again(call, index),
+            }
+            Fate::Keep
+        });
+        self.ua.respond(now.time, tx, response);
+    }
+
+    fn answer_offer(&mut self, call: &mut Call, index: u16, offer: &Session) -> Option<Body> {
+        let other = other_codec(call, index);
+        let local = self.local_audio(call.leg(index)?, other.as_deref())?;
+        let leg = call.leg_mut(index)?;
+        let (bytes, agreed) = leg.session.answer(offer, &local, other.is_some()).ok()?;
+        if index == 0 {
+            leg.answer = Some(bytes.clone());
+        }
+        self.agree(call, index, agreed);
+        self.wire(call);
+        Some(Body::sdp(bytes))
+    }
+
+    /// A re-INVITE without an offer asks for ours (RFC 3261, 14.2).
+    fn offer_again(&mut self, call: &mut Call, index: u16) -> Option<Body> {
+        let codec = other_codec(call, index);
+        let local = self.local_audio(call.leg(index)?, codec.as_deref())?;
+        let leg = call.leg_mut(index)?;
+        let bytes = leg.session.offer(&local);
+        leg.offered = Some(local);
+        Some(Body::sdp(bytes))
+    }
+}
+
+/// The codec of the leg that this one talks to.
+fn other_codec(call: &Call, index: u16) -> Option<String> {
+    let Stage::Bridged { leg } = call.stage else { return None };
+    let other = if index == 0 { leg } else { 0 };
+    call.leg(other)?.agreed.as_ref().map(|agreed| agreed.format.name.clone())
+}
+
+/// A digit in INFO: `application/dtmf-relay` (`Signal=5`) or `application/dtmf` (`5`).
+fn info_digit(message: &Message) -> Option<u8> {
+    let body = message.body();
+    let signal = body.split(|byte| matches!(byte, b'\r' | b'\n')).find_map(|line| {
+        let line = line.trim_ascii();
+        let value = line.strip_prefix(b"Signal=").or_else(|| line.strip_prefix(b"Signal= "));
+        value.map(<[u8]>::trim_ascii)
+    });
+    match signal.unwrap_or_else(|| body.trim_ascii()) {
+        [digit @ (b'0'..=b'9' | b'*' | b'#' | b'A'..=b'D')] => Some(*digit),
+        _ => None,
+    }
+}

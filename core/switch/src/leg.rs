@@ -1,0 +1,124 @@
+//! One leg of a call: its dialog, its stream and what both agreed on.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use koukan_base::{StreamId, Time};
+use koukan_media::StreamStats;
+use koukan_sip::sdp::{Agreed, LocalAudio, LocalSession, Session};
+use koukan_sip::{ClientTx, DialogId, Flow, ServerTx};
+
+use crate::config::TrunkKey;
+
+/// Who is at the other end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Party {
+    Device { tenant: Arc<str>, device: Arc<str> },
+    Trunk(TrunkKey),
+}
+
+impl Party {
+    /// The name in records and explain lines.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Device { device, .. } => format!("device {device}"),
+            Self::Trunk((_, name)) => format!("trunk {name}"),
+        }
+    }
+}
+
+/// Where a leg's signalling stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LegState {
+    /// It waits for its stream before it is called.
+    Opening,
+    /// The peer's INVITE waits for our final response.
+    Incoming { tx: ServerTx, dialog: DialogId },
+    /// Our INVITE waits for its final response; `rang` after the first 18x.
+    Calling { tx: ClientTx, rang: bool },
+    /// Answered.
+    Up { dialog: DialogId },
+    /// Over.
+    Ended,
+}
+
+/// The stream of a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LegStream {
+    /// None yet, or none any more.
+    None,
+    /// Ordered from the worker.
+    Opening(StreamId),
+    /// It has its port.
+    Open(StreamId, SocketAddr),
+}
+
+impl LegStream {
+    pub(crate) const fn id(self) -> Option<StreamId> {
+        match self {
+            Self::None => None,
+            Self::Opening(id) | Self::Open(id, _) => Some(id),
+        }
+    }
+}
+
+/// One leg.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    pub(crate) party: Party,
+    pub(crate) state: LegState,
+    pub(crate) flow: Flow,
+    pub(crate) stream: LegStream,
+    pub(crate) session: LocalSession,
+    /// The peer's offer that is not answered yet.
+    pub(crate) offer: Option<Session>,
+    /// Our description that waits for the peer's answer (a late offer).
+    pub(crate) offered: Option<LocalAudio>,
+    /// The answer that we gave in a provisional response, to be repeated in the final one.
+    pub(crate) answer: Option<Vec<u8>>,
+    pub(crate) agreed: Option<Agreed>,
+    /// An INVITE of the peer within the dialog that waits for our answer.
+    pub(crate) sip_call_id: String,
+    pub(crate) started: Timestamp,
+    pub(crate) answered: Option<Timestamp>,
+    pub(crate) ended: Option<Timestamp>,
+    pub(crate) status: u16,
+    pub(crate) stats: StreamStats,
+    /// When the INVITE was sent, for the time within which a phone must show life.
+    pub(crate) called_at: Option<Time>,
+}
+
+impl Leg {
+    pub(crate) fn new(party: Party, flow: Flow, state: LegState, id: u64, now: Timestamp) -> Self {
+        Self {
+            party,
+            state,
+            flow,
+            stream: LegStream::None,
+            session: LocalSession::new(id),
+            offer: None,
+            offered: None,
+            answer: None,
+            agreed: None,
+            sip_call_id: String::new(),
+            started: now,
+            answered: None,
+            ended: None,
+            status: 0,
+            stats: StreamStats::default(),
+            called_at: None,
+        }
+    }
+
+    pub(crate) const fn is_over(&self) -> bool {
+        matches!(self.state, LegState::Ended)
+    }
+
+    pub(crate) const fn dialog(&self) -> Option<DialogId> {
+        match self.state {
+            LegState::Incoming { dialog, .. } | LegState::Up { dialog } => Some(dialog),
+            LegState::Opening | LegState::Calling { .. } | LegState::Ended => None,
+        }
+    }
+}

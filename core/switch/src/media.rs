@@ -1,0 +1,352 @@
+//! Streams of legs: opened, described in SDP, joined. The same codec on both legs wherever both
+//! peers have one, so that packets are passed on as they are.
+
+use std::net::IpAddr;
+
+use koukan_base::StreamId;
+use koukan_media::{Codec, CodecParams, Command, Direction, Event, Source, StreamConfig};
+use koukan_sip::sdp::{self, Agreed, AudioFormat, LocalAudio, Session};
+use koukan_sip::{Body, Response};
+
+use crate::action::{Action, Now};
+use crate::call::{Call, Stage};
+use crate::leg::{Leg, LegState, LegStream};
+use crate::record::CallCause;
+use crate::switch::{Fate, Switch};
+
+/// Our payload type for `telephone-event` in offers, the one that everybody uses.
+const TELEPHONE_EVENT: u8 = 101;
+
+/// The packet time that we offer, in ms.
+const PTIME_MS: u8 = 20;
+
+impl Switch {
+    /// Orders a stream for a leg; false when this family has no media address.
+    pub(crate) fn open_stream(&mut self, call: &mut Call, index: u16) -> bool {
+        let stream = StreamId::new(self.config.shard, self.next_number());
+        let (id, worker) = (call.id, call.worker);
+        let Some(leg) = call.leg_mut(index) else { return false };
+        let Some(local) = self.media_address(leg) else { return false };
+        leg.stream = LegStream::Opening(stream);
+        self.by_stream.insert(stream, (id, index));
+        self.media(worker, Command::Open { stream, local });
+        true
+    }
+
+    /// The address of our side that the leg's peer can reach.
+    fn media_address(&self, leg: &Leg) -> Option<IpAddr> {
+        let offered = leg.offer.as_ref().and_then(|offer| offer.audio()?.1.connection);
+        let v4 = offered.map_or(leg.flow.remote.is_ipv4(), |address| address.is_ipv4());
+        if v4 { self.config.media_v4 } else { self.config.media_v6 }
+    }
+
+    fn media(&mut self, worker: koukan_base::WorkerId, command: Command) {
+        self.actions.push_back(Action::Media { worker, command });
+    }
+
+    pub(crate) fn media_event(&mut self, now: Now, event: Event) {
+        match event {
+            Event::Opened { stream, rtp } => {
+                self.with_stream(now, stream, |switch, call, index| {
+                    if let Some(leg) = call.leg_mut(index) {
+                        leg.stream = LegStream::Open(stream, rtp);
+                    }
+                    switch.stream_is_open(now, call, index)
+                })
+            }
+            Event::OpenFailed { stream, error } => {
+                self.with_stream(now, stream, |switch, call, index| {
+                    switch.by_stream.remove(&stream);
+                    if let Some(leg) = call.leg_mut(index) {
+                        leg.stream = LegStream::None;
+                    }
+                    switch.explain(call.id, format!("no media: {error}"));
+                    if index == 0 {
+                        switch.no_media(call)
+                    } else {
+                        switch.callee_over(now, call, index, 503)
+                    }
+                });
+                self.finish_closing(now, stream);
+            }
+            Event::Silent { stream } => self.with_stream(now, stream, |switch, call, index| {
+                switch.party_is_silent(call, index)
+            }),
+            Event::Played { stream, op, end } => {
+                self.with_stream(now, stream, |switch, call, _| {
+                    switch.played(call, op, end);
+                    Fate::Keep
+                })
+            }
+            Event::Digit { stream, digit, .. } => {
+                self.with_stream(now, stream, |switch, call, index| {
+                    if index == 0 {
+                        switch.digit(now, call, digit);
+                    }
+                    Fate::Keep
+                })
+            }
+            Event::Heard { stream, from } => {
+                self.with_stream(now, stream, |switch, call, index| {
+                    let party = call.leg(index).map(|leg| leg.party.name()).unwrap_or_default();
+                    switch.explain(call.id, format!("media of {party} comes from {from}"));
+                    Fate::Keep
+                })
+            }
+            Event::Closed { stream, stats } => {
+                if let Some(&(id, index)) = self.by_stream.get(&stream) {
+                    let open = self.calls.get_mut(&id);
+                    let over = self.closing.get_mut(&id).map(|(call, _)| call);
+                    if let Some(leg) = open.or(over).and_then(|call| call.leg_mut(index)) {
+                        leg.stats = stats;
+                        leg.stream = LegStream::None;
+                    }
+                }
+                self.finish_closing(now, stream);
+            }
+        }
+    }
+
+    fn with_stream(
+        &mut self,
+        now: Now,
+        stream: StreamId,
+        handler: impl FnOnce(&mut Self, &mut Call, u16) -> Fate,
+    ) {
+        let Some(&(id, index)) = self.by_stream.get(&stream) else { return };
+        self.with_call(now, id, |switch, call| handler(switch, call, index));
+    }
+
+    /// The last stream of a call that is over has ended: its record is complete.
+    fn finish_closing(&mut self, now: Now, stream: StreamId) {
+        let Some((id, _)) = self.by_stream.remove(&stream) else { return };
+        let done = self.closing.get(&id).is_some_and(|(call, _)| {
+            call.legs.iter().all(|leg| {
+                leg.stream.id().is_none_or(|id| id == stream || !self.by_stream.contains_key(&id))
+            })
+        });
+        if let (true, Some((call, cause))) = (done, self.closing.remove(&id)) {
+            self.close_record(now, &call, cause);
+        }
+    }
+
+    fn stream_is_open(&mut self, now: Now, call: &mut Call, index: u16) -> Fate {
+        let Some(leg) = call.leg(index) else { return Fate::Keep };
+        match leg.state {
+            LegState::Opening => self.call_leg(now, call, index),
+            LegState::Incoming { .. } if matches!(call.stage, Stage::Opening) => {
+                self.next_step(now, call)
+            }
+            // The leg ended while its stream was being opened; the stream is closed already.
+            _ => Fate::Keep,
+        }
+    }
+
+    pub(crate) fn no_media(&mut self, call: &Call) -> Fate {
+        self.explain(call.id, "no media address or port for the caller");
+        Fate::End(CallCause::Internal, 503)
+    }
+
+    fn party_is_silent(&mut self, call: &mut Call, index: u16) -> Fate {
+        let Some(leg) = call.leg(index) else { return Fate::Keep };
+        let party = leg.party.name();
+        self.explain(call.id, format!("no RTP from {party} for {:?}", self.config.rtp_timeout));
+        Fate::End(CallCause::MediaLost, 480)
+    }
+
+    /// Our side of a leg's audio. The other leg's codec comes first when it is known.
+    pub(crate) fn local_audio(&self, leg: &Leg, first: Option<&str>) -> Option<LocalAudio> {
+        let LegStream::Open(_, address) = leg.stream else { return None };
+        let mut formats: Vec<AudioFormat> =
+            [Codec::Pcmu, Codec::Pcma].into_iter().filter_map(format).collect();
+        formats.sort_by_key(|format| Some(format.name.as_str()) != first);
+        Some(LocalAudio {
+            address,
+            formats,
+            telephone_event: Some(TELEPHONE_EVENT),
+            ptime_ms: PTIME_MS,
+            direction: sdp::Direction::SendRecv,
+        })
+    }
+
+    /// The description that goes with our next 18x or 200 to a peer that called us: the answer to
+    /// its offer, or our offer when it sent none.
+    pub(crate) fn description(
+        &mut self,
+        call: &mut Call,
+        index: u16,
+        first: Option<&str>,
+    ) -> Option<Body> {
+        let leg = call.leg(index)?;
+        if let Some(answer) = &leg.answer {
+            return Some(Body::sdp(answer.clone()));
+        }
+        let local = self.local_audio(leg, first)?;
+        let leg = call.leg_mut(index)?;
+        let Some(offer) = leg.offer.take() else {
+            let bytes = leg.session.offer(&local);
+            leg.offered = Some(local);
+            return Some(Body::sdp(bytes));
+        };
+        let answer = leg.session.answer(&offer, &local, first.is_some());
+        match answer {
+            Ok((bytes, agreed)) => {
+                leg.answer = Some(bytes.clone());
+                self.agree(call, index, agreed);
+                Some(Body::sdp(bytes))
+            }
+            Err(refusal) => {
+                self.explain(call.id, format!("the caller's offer cannot be taken: {refusal}"));
+                None
+            }
+        }
+    }
+
+    /// The peer's answer to our offer.
+    pub(crate) fn take_answer(&mut self, call: &mut Call, index: u16, body: &[u8]) -> bool {
+        let Some(leg) = call.leg_mut(index) else { return false };
+        let Some(local) = leg.offered.take() else { return true };
+        let outcome = Session::parse(body)
+            .map_err(|error| error.to_string())
+            .and_then(|answer| sdp::agreed(&local, &answer, false).map_err(|why| why.to_string()));
+        match outcome {
+            Ok(agreed) => {
+                self.agree(call, index, agreed);
+                true
+            }
+            Err(why) => {
+                self.explain(call.id, format!("the answer cannot be used: {why}"));
+                false
+            }
+        }
+    }
+
+    /// What a leg agreed on goes to its stream.
+    pub(crate) fn agree(&mut self, call: &mut Call, index: u16, agreed: Agreed) {
+        let timeout = self.config.rtp_timeout;
+        let Some(leg) = call.leg_mut(index) else { return };
+        let (Some(stream), Some(codec)) = (leg.stream.id(), codec(&agreed.format)) else { return };
+        let direction = direction(agreed.direction);
+        let config = StreamConfig {
+            remote: agreed.remote,
+            remote_rtcp: Some(agreed.remote_rtcp),
+            codec: CodecParams {
+                codec,
+                payload_type: agreed.format.payload_type,
+                ptime_ms: agreed.ptime_ms,
+            },
+            telephone_event: agreed.telephone_event,
+            direction,
+            silent_after: direction.receives().then_some(timeout),
+        };
+        let party = leg.party.name();
+        let line =
+            format!("{party}: {} at {}, {:?}", agreed.format.name, agreed.remote, agreed.direction);
+        leg.agreed = Some(agreed);
+        self.explain(call.id, line);
+        self.media(call.worker, Command::Configure { stream, config });
+    }
+
+    /// Sets what every stream of the call sends, from where the call stands.
+    pub(crate) fn wire(&mut self, call: &Call) {
+        match &call.stage {
+            Stage::Bridged { leg } => {
+                self.feed(call, 0, source(call.leg(*leg)));
+                self.feed(call, *leg, source(call.leg(0)));
+            }
+            Stage::Echo => self.feed(call, 0, Source::Echo),
+            Stage::Opening | Stage::Ringing(_) | Stage::Trunk(_) | Stage::Module(_) => {}
+        }
+    }
+
+    pub(crate) fn feed(&mut self, call: &Call, index: u16, source: Source) {
+        let Some(stream) = call.leg(index).and_then(|leg| leg.stream.id()) else { return };
+        self.media(call.worker, Command::Feed { stream, source });
+    }
+
+    pub(crate) fn play(
+        &mut self,
+        call: &Call,
+        op: koukan_base::OpId,
+        prompts: Vec<koukan_media::Prompt>,
+        times: u32,
+    ) {
+        let Some(stream) = call.leg(0).and_then(|leg| leg.stream.id()) else { return };
+        let command = Command::Play { stream, op, prompts: prompts.into(), times };
+        self.media(call.worker, command);
+    }
+
+    pub(crate) fn stop_play(&mut self, call: &Call, op: koukan_base::OpId) {
+        let Some(stream) = call.leg(0).and_then(|leg| leg.stream.id()) else { return };
+        self.media(call.worker, Command::StopPlay { stream, op });
+    }
+
+    /// Answers the caller; true when it is answered now.
+    pub(crate) fn answer_caller(&mut self, now: Now, call: &mut Call, first: Option<&str>) -> bool {
+        let Some(LegState::Incoming { tx, dialog }) = call.leg(0).map(|leg| leg.state) else {
+            return true;
+        };
+        let Some(body) = self.description(call, 0, first) else { return false };
+        self.by_server.remove(&tx);
+        let response = Response { body: Some(body), ..Response::new(200) };
+        self.ua.respond(now.time, tx, response);
+        call.answered = Some(now.date);
+        if let Some(leg) = call.leg_mut(0) {
+            leg.state = LegState::Up { dialog };
+            leg.answered = Some(now.date);
+            leg.status = 200;
+        }
+        true
+    }
+
+    /// Opens early media towards the caller by 183; false when it has made no offer.
+    pub(crate) fn early_media(&mut self, now: Now, call: &mut Call, first: Option<&str>) -> bool {
+        let Some(leg) = call.leg(0) else { return false };
+        let LegState::Incoming { tx, .. } = leg.state else { return true };
+        if leg.answer.is_some() {
+            return true;
+        }
+        if leg.offer.is_none() {
+            return false;
+        }
+        let Some(body) = self.description(call, 0, first) else { return false };
+        let response = Response { body: Some(body), ..Response::new(183) };
+        self.ua.respond(now.time, tx, response);
+        true
+    }
+}
+
+/// What the other side of a bridge hears of a leg: nothing while that leg holds.
+fn source(leg: Option<&Leg>) -> Source {
+    let Some(leg) = leg else { return Source::Silence };
+    let sends = leg
+        .agreed
+        .as_ref()
+        .is_some_and(|agreed| direction(agreed.direction) == Direction::SendRecv);
+    match leg.stream.id() {
+        Some(stream) if sends => Source::Stream(stream),
+        _ => Source::Silence,
+    }
+}
+
+const fn direction(direction: sdp::Direction) -> Direction {
+    match direction {
+        sdp::Direction::SendRecv => Direction::SendRecv,
+        sdp::Direction::SendOnly => Direction::SendOnly,
+        sdp::Direction::RecvOnly => Direction::RecvOnly,
+        sdp::Direction::Inactive => Direction::Inactive,
+    }
+}
+
+fn codec(format: &AudioFormat) -> Option<Codec> {
+    [Codec::Pcmu, Codec::Pcma].into_iter().find(|codec| codec.encoding_name() == format.name)
+}
+
+fn format(codec: Codec) -> Option<AudioFormat> {
+    Some(AudioFormat {
+        payload_type: codec.static_payload_type()?,
+        name: codec.encoding_name().to_owned(),
+        clock_rate: codec.clock_rate(),
+        channels: 1,
+    })
+}

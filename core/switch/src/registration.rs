@@ -1,0 +1,221 @@
+//! REGISTER (RFC 3261, section 10) with digest (section 22), and what it leaves in the journal.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use koukan_base::Time;
+use koukan_dialplan::DeviceInfo;
+use koukan_sip::digest::Verdict;
+use koukan_sip::header::Uri;
+use koukan_sip::registrar::{Binding, Change, RegisterError, RegisterRequest};
+use koukan_sip::{Flow, Header, ListenerId, Message, Response, ServerTx, Transport};
+
+use crate::action::{Action, Now};
+use crate::record::{Contact, Record};
+use crate::switch::Switch;
+use crate::view::RegistrationView;
+
+impl Switch {
+    pub(crate) fn register(&mut self, now: Now, tx: ServerTx, flow: Flow, message: &Message) {
+        let Some(device) = self.authenticate(now, tx, message, Challenge::Registrar) else {
+            return;
+        };
+        let own = message.to().and_then(|to| to.uri()).and_then(|uri| self.device_of(uri));
+        if own.is_none_or(|own| own.user != device.user) {
+            self.ua.respond(now.time, tx, Response::new(403));
+            return;
+        }
+        let most = usize::try_from(device.max_contacts).unwrap_or(1);
+        let outcome = RegisterRequest::from_message(message).and_then(|request| {
+            self.registrar.register(now.time, &device.user, &request, flow, most)
+        });
+        match outcome {
+            Ok(changes) => {
+                for change in changes {
+                    let record = record(now, &device.user, change);
+                    self.actions.push_back(Action::Record(record));
+                }
+                let response = self.registered(now, &device.user);
+                self.ua.respond(now.time, tx, response);
+            }
+            Err(error) => self.ua.respond(now.time, tx, refusal(error)),
+        }
+    }
+
+    /// The 200 with the list of contacts.
+    fn registered(&self, now: Now, user: &str) -> Response {
+        let mut response = Response::new(200);
+        for binding in self.registrar.bindings(user) {
+            let left = binding.expires.since(now.time).as_secs();
+            let tail = format!(">;expires={left}").into_bytes();
+            response.headers.push(("Contact", [b"<", binding.uri.as_slice(), &tail].concat()));
+        }
+        response.headers.push(("Date", http_date(now.date)));
+        response
+    }
+
+    /// The device that a URI names.
+    pub(crate) fn device_of(&self, uri: Uri<'_>) -> Option<&DeviceInfo> {
+        let user = String::from_utf8(uri.user_unescaped()?).ok()?;
+        let domain = std::str::from_utf8(uri.host).ok()?;
+        self.directory.plans.device_by_user(&user, domain)
+    }
+
+    /// The device that the request's digest proves. Otherwise the request has been answered.
+    pub(crate) fn authenticate(
+        &mut self,
+        now: Now,
+        tx: ServerTx,
+        message: &Message,
+        kind: Challenge,
+    ) -> Option<DeviceInfo> {
+        let (header, name, status) = match kind {
+            Challenge::Registrar => (Header::Authorization, "WWW-Authenticate", 401),
+            Challenge::Proxy => (Header::ProxyAuthorization, "Proxy-Authenticate", 407),
+        };
+        let directory = self.directory.clone();
+        let given =
+            message.headers(header).find(|value| contains(value, self.config.realm.as_bytes()));
+        let verdict = given.map(|value| {
+            self.digest.verify(now.time, message.method_name(), value, |user| {
+                let user = std::str::from_utf8(user).ok()?;
+                directory.secrets.get(user).cloned()
+            })
+        });
+        let stale = match verdict {
+            Some(Verdict::Accepted { username }) => {
+                let user = String::from_utf8(username).unwrap_or_default();
+                return self.directory.plans.device_by_user(&user, "").cloned();
+            }
+            Some(Verdict::Malformed) => {
+                self.ua.respond(now.time, tx, Response::new(400));
+                return None;
+            }
+            Some(Verdict::Wrong { .. }) => {
+                self.ua.respond(now.time, tx, Response::new(403));
+                return None;
+            }
+            Some(Verdict::Challenge { stale }) => stale,
+            None => false,
+        };
+        let mut response = Response::new(status);
+        for challenge in self.digest.challenge(now.time, &mut self.rng, stale) {
+            response.headers.push((name, challenge));
+        }
+        self.ua.respond(now.time, tx, response);
+        None
+    }
+
+    pub(crate) fn expire_registrations(&mut self, now: Now) {
+        for (user, change) in self.registrar.handle_timeout(now.time) {
+            let record = record(now, &user, change);
+            self.actions.push_back(Action::Record(record));
+        }
+    }
+
+    /// Brings back a contact from before a restart; one that has expired meanwhile is passed over.
+    pub fn restore_contact(&mut self, now: Now, contact: &Contact) {
+        let left = contact.expires.duration_since(now.date);
+        let Ok(left) = Duration::try_from(left) else { return };
+        let transport = match contact.transport.as_str() {
+            "tcp" => Transport::Tcp,
+            "tls" => Transport::Tls,
+            _ => Transport::Udp,
+        };
+        // A connection does not survive the process; the phone's own address is tried anew.
+        let flow = Flow {
+            transport,
+            listener: ListenerId(contact.listener),
+            remote: contact.source,
+            connection: 0,
+        };
+        let binding = Binding {
+            uri: contact.uri.clone().into_bytes(),
+            flow,
+            q: contact.q,
+            call_id: contact.call_id.clone().into_bytes(),
+            cseq: contact.cseq,
+            expires: now.time + left,
+            user_agent: contact.user_agent.clone().into_bytes(),
+            path: contact.path.iter().map(|path| path.clone().into_bytes()).collect(),
+        };
+        self.registrar.restore(&contact.user, binding);
+    }
+
+    /// Every registered contact.
+    #[must_use]
+    pub fn registrations(&self, now: Now) -> Vec<RegistrationView> {
+        let view = |user: &str, binding: &Binding| {
+            let device = self.directory.plans.device_by_user(user, "");
+            RegistrationView {
+                user: user.to_owned(),
+                tenant: device.map_or_else(String::new, |device| device.tenant.to_string()),
+                device: device.map_or_else(String::new, |device| device.device.to_string()),
+                contact: text(&binding.uri),
+                flow: binding.flow.to_string(),
+                expires_s: binding.expires.since(now.time).as_secs(),
+                user_agent: text(&binding.user_agent),
+            }
+        };
+        let mut views: Vec<RegistrationView> = self
+            .registrar
+            .users()
+            .flat_map(|(user, bindings)| bindings.iter().map(move |binding| view(user, binding)))
+            .collect();
+        views.sort_by(|a, b| (&a.user, &a.contact).cmp(&(&b.user, &b.contact)));
+        views
+    }
+}
+
+/// Who asks for digest: a registrar (401) or a proxy (407).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Challenge {
+    Registrar,
+    Proxy,
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    part.is_empty() || text.windows(part.len()).any(|window| window == part)
+}
+
+fn refusal(error: RegisterError) -> Response {
+    let mut response = Response::new(error.status());
+    if let RegisterError::TooBrief { min } = error {
+        response.headers.push(("Min-Expires", min.to_string().into_bytes()));
+    }
+    response
+}
+
+fn record(now: Now, user: &str, change: Change) -> Record {
+    match change {
+        Change::Removed { uri } => Record::Unregistered { user: user.to_owned(), uri: text(&uri) },
+        Change::Bound(binding) => Record::Registered(Contact {
+            user: user.to_owned(),
+            uri: text(&binding.uri),
+            transport: binding.flow.transport.param_name().to_owned(),
+            listener: binding.flow.listener.0,
+            source: binding.flow.remote,
+            q: binding.q,
+            call_id: text(&binding.call_id),
+            cseq: binding.cseq,
+            expires: date_of(now, binding.expires),
+            user_agent: text(&binding.user_agent),
+            path: binding.path.iter().map(|path| text(path)).collect(),
+        }),
+    }
+}
+
+/// The date of a monotonic time to come.
+fn date_of(now: Now, time: Time) -> Timestamp {
+    let ahead = SignedDuration::try_from(time.since(now.time)).unwrap_or(SignedDuration::MAX);
+    now.date.saturating_add(ahead).unwrap_or(Timestamp::MAX)
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// RFC 3261, 20.17: the date that phones without a clock set theirs by.
+fn http_date(date: Timestamp) -> Vec<u8> {
+    date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string().into_bytes()
+}

@@ -1,0 +1,222 @@
+//! Requests that open something: a call, a registration, a question.
+
+use std::sync::Arc;
+
+use koukan_base::{CallId, WorkerId};
+use koukan_dialplan::{Caller, Decision, Facts, Origin, TrunkInfo};
+use koukan_sip::sdp::Session;
+use koukan_sip::{DialogId, Flow, Message, Method, Response, ServerTx};
+
+use crate::action::Now;
+use crate::call::{Call, CallDirection, Stage};
+use crate::channels::Channel;
+use crate::identity::{caller_number, wants_privacy};
+use crate::leg::{Leg, LegState, Party};
+use crate::registration::{Challenge, text};
+use crate::switch::{Fate, Switch};
+
+impl Switch {
+    pub(crate) fn outside_request(
+        &mut self,
+        now: Now,
+        tx: ServerTx,
+        flow: Flow,
+        message: &Message,
+    ) {
+        match message.method() {
+            Some(Method::Register) => self.register(now, tx, flow, message),
+            Some(Method::Options) => {
+                let headers = vec![("Accept", b"application/sdp".to_vec())];
+                self.ua.respond(now.time, tx, Response { headers, ..Response::new(200) });
+            }
+            Some(Method::Subscribe | Method::Publish) => {
+                self.ua.respond(now.time, tx, Response::new(489));
+            }
+            Some(Method::Bye | Method::Info | Method::Update | Method::Prack | Method::Notify) => {
+                self.ua.respond(now.time, tx, Response::new(481));
+            }
+            _ => self.ua.respond(now.time, tx, Response::new(405)),
+        }
+    }
+
+    pub(crate) fn incoming_call(
+        &mut self,
+        now: Now,
+        tx: ServerTx,
+        dialog: DialogId,
+        flow: Flow,
+        message: &Message,
+    ) {
+        let trunk = self.directory.plans.trunk_by_source(flow.remote).cloned();
+        let asking = match trunk {
+            Some(trunk) => Some(self.asked_by_trunk(&trunk, message)),
+            None => self.authenticate(now, tx, message, Challenge::Proxy).map(|device| {
+                self.asked_by_device(&device.tenant, &device.device, &device.extension, message)
+            }),
+        };
+        let Some(asking) = asking else { return };
+        if self.calls.len() >= self.config.max_calls {
+            let headers = vec![("Retry-After", b"10".to_vec())];
+            self.ua.respond(now.time, tx, Response { headers, ..Response::new(503) });
+            return;
+        }
+        let offer = match message.sdp().map(Session::parse) {
+            None => None,
+            Some(Ok(session)) if session.audio().is_some() => Some(session),
+            Some(Ok(_) | Err(_)) => {
+                self.ua.respond(now.time, tx, Response::new(488));
+                return;
+            }
+        };
+        let decision = self.directory.plans.decide(&Facts {
+            at: now.date,
+            origin: &asking.origin,
+            caller: &asking.caller,
+            called: &asking.called,
+            state: self,
+        });
+        let lines: Vec<String> = decision.lines().collect();
+        let mut call = self.new_call(now, &asking, decision, message);
+        let state = LegState::Incoming { tx, dialog };
+        let number = self.next_number();
+        let mut leg = Leg::new(asking.party, flow, state, number, now.date);
+        leg.offer = offer;
+        leg.sip_call_id = text(message.call_id());
+        call.legs.push(leg);
+        self.by_server.insert(tx, call.id);
+        self.by_dialog.insert(dialog, (call.id, 0));
+        let party = call.legs.first().map(|leg| leg.party.name()).unwrap_or_default();
+        let intro = format!("call from {} ({party}) to {}", call.caller, call.called);
+        self.explain(call.id, intro);
+        for line in lines {
+            self.explain(call.id, line);
+        }
+        self.write_record(now, &call);
+        let id = call.id;
+        self.calls.insert(id, call);
+        self.with_call(now, id, |switch, call| switch.begin(now, call));
+    }
+
+    /// A call without steps and prompt ends at once; any other needs the caller's stream first.
+    fn begin(&mut self, now: Now, call: &mut Call) -> Fate {
+        if call.steps.is_empty() && call.release.prompt.is_none() {
+            return self.release(now, call);
+        }
+        if self.open_stream(call, 0) { Fate::Keep } else { self.no_media(call) }
+    }
+
+    fn new_call(
+        &mut self,
+        now: Now,
+        asking: &Asking,
+        decision: Decision,
+        message: &Message,
+    ) -> Call {
+        let id = CallId::new(self.config.shard, self.next_number());
+        let mut channels = Vec::new();
+        if decision.uses_channel {
+            channels.push(Channel::Tenant(decision.tenant.clone()));
+            if let Some(number) = &decision.number {
+                channels.push(Channel::Number(decision.tenant.clone(), number.clone()));
+            }
+        }
+        let direction = match &asking.party {
+            Party::Trunk(key) => {
+                channels.push(Channel::Trunk(key.clone()));
+                CallDirection::Inbound
+            }
+            Party::Device { .. } if decision.uses_channel => CallDirection::Outbound,
+            Party::Device { .. } => CallDirection::Internal,
+        };
+        for channel in &channels {
+            self.channels.take(channel);
+        }
+        let plan = self.directory.plans.plan(&decision.tenant);
+        let did = decision
+            .number
+            .as_ref()
+            .filter(|_| direction != CallDirection::Outbound)
+            .and_then(|name| Some(plan?.number(name)?.did.clone()));
+        let worker = WorkerId(
+            u16::try_from(id.as_u64() % u64::from(self.config.workers.max(1))).unwrap_or(0),
+        );
+        Call {
+            id,
+            worker,
+            generation: self.directory.plans.generation(&decision.tenant),
+            tenant: decision.tenant,
+            direction,
+            caller: asking.shown.clone(),
+            called: asking.called.to_string(),
+            did,
+            number: decision.number,
+            anonymous: asking.caller.anonymous,
+            max_forwards: message.max_forwards().unwrap_or(70).saturating_sub(1),
+            steps: decision.steps.into(),
+            release: decision.release,
+            legs: Vec::new(),
+            stage: Stage::Opening,
+            channels,
+            started: now.date,
+            answered: None,
+            next_interim: now.time + self.config.interim_cdr,
+            failures: Vec::new(),
+            deadline: None,
+        }
+    }
+
+    fn asked_by_trunk(&self, trunk: &TrunkInfo, message: &Message) -> Asking {
+        let number = caller_number(message);
+        let called = if trunk.did_in_to { message.to_user() } else { message.request_user() };
+        Asking {
+            origin: Origin::Trunk { tenant: trunk.tenant.clone(), trunk: trunk.name.clone() },
+            party: Party::Trunk((trunk.tenant.clone(), trunk.name.clone())),
+            shown: number.clone().unwrap_or_else(|| "anonymous".to_owned()),
+            caller: Caller { anonymous: number.is_none(), number: number.map(Arc::from) },
+            called: dialled(called),
+        }
+    }
+
+    fn asked_by_device(
+        &self,
+        tenant: &Arc<str>,
+        device: &Arc<str>,
+        extension: &Arc<str>,
+        message: &Message,
+    ) -> Asking {
+        let called = dialled(message.request_user());
+        // A phone that calls back who called it dials the SIP user.
+        let plans = &self.directory.plans;
+        let named = plans.device_by_user(&called, "").filter(|known| known.tenant == *tenant);
+        Asking {
+            origin: Origin::Device { tenant: tenant.clone(), device: device.clone() },
+            party: Party::Device { tenant: tenant.clone(), device: device.clone() },
+            shown: extension.to_string(),
+            caller: Caller { number: Some(extension.clone()), anonymous: wants_privacy(message) },
+            called: named.map_or(called, |known| known.extension.clone()),
+        }
+    }
+}
+
+/// Who asks for a call, and for what.
+#[derive(Debug)]
+struct Asking {
+    origin: Origin,
+    party: Party,
+    caller: Caller,
+    /// The caller as phones and records show it.
+    shown: String,
+    called: Arc<str>,
+}
+
+/// What was dialled, without the separators that people and phones put in.
+fn dialled(user: Option<Vec<u8>>) -> Arc<str> {
+    let user = user.unwrap_or_default();
+    let user = user.split(|&byte| byte == b';').next().unwrap_or_default();
+    let text = String::from_utf8_lossy(user);
+    let number = text.starts_with(|c: char| c.is_ascii_digit() || c == '+');
+    let kept = |c: &char| !number || !matches!(c, '-' | '.' | '(' | ')' | ' ');
+    let mut kept: String = text.chars().filter(kept).collect();
+    kept.truncate(kept.char_indices().nth(128).map_or(kept.len(), |(at, _)| at));
+    kept.into()
+}

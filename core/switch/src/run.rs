@@ -1,0 +1,274 @@
+//! A module's application at work on a call (`kk.call/1`): its operations done, its results given,
+//! and the time-outs of a call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use koukan_base::{CallId, OpId, Time};
+use koukan_dialplan::Release;
+use koukan_media::{PlayEnd, Prompt};
+
+use crate::action::Now;
+use crate::call::{Call, Collect, ModuleRun, Stage};
+use crate::module::{AppEvent, InstanceId, ModuleOrder, ModuleRequest, OpStatus, Operation};
+use crate::record::CallCause;
+use crate::switch::{Fate, Switch};
+
+impl Switch {
+    /// Starts the application that fills a role; its operations follow as requests.
+    pub(crate) fn start_module(
+        &mut self,
+        now: Now,
+        call: &mut Call,
+        module: Arc<str>,
+        arguments: Arc<str>,
+        release: Option<Release>,
+    ) {
+        let instance = InstanceId(self.next_number());
+        self.by_instance.insert(instance, call.id);
+        self.explain(call.id, format!("module {module} {arguments}"));
+        call.stage = Stage::Module(ModuleRun {
+            instance,
+            module: module.clone(),
+            started: now.date,
+            plays: Vec::new(),
+            collect: None,
+            sleeps: Vec::new(),
+            release,
+        });
+        let application = module.clone();
+        self.order(ModuleOrder::Start { instance, call: call.id, module, application, arguments });
+    }
+
+    /// Ends the application of a call that is over.
+    pub(crate) fn destroy_module(&mut self, call: &mut Call) {
+        let Stage::Module(run) = &mut call.stage else { return };
+        let instance = run.instance;
+        if self.by_instance.remove(&instance).is_none() {
+            return;
+        }
+        let plays = run.plays.drain(..).map(|(_, op)| op);
+        let sleeps = run.sleeps.drain(..).map(|(_, op)| op);
+        let collect = run.collect.take().map(|collect| collect.op);
+        let pending: Vec<OpId> = plays.chain(sleeps).chain(collect).collect();
+        for op in pending {
+            self.op_done(instance, op, OpStatus::HangUp, "");
+        }
+        self.order(ModuleOrder::Event { instance, event: AppEvent::HangUp });
+        self.order(ModuleOrder::Destroy { instance });
+    }
+
+    fn op_done(&mut self, instance: InstanceId, op: OpId, status: OpStatus, text: &str) {
+        let event = AppEvent::OpDone { op, status, text: text.into() };
+        self.order(ModuleOrder::Event { instance, event });
+    }
+
+    pub(crate) fn module_request(&mut self, now: Now, request: ModuleRequest) {
+        let instance = match &request {
+            ModuleRequest::Start { instance, .. }
+            | ModuleRequest::Cancel { instance, .. }
+            | ModuleRequest::Ended { instance, .. } => *instance,
+        };
+        let Some(&id) = self.by_instance.get(&instance) else { return };
+        self.with_call(now, id, |switch, call| match request {
+            ModuleRequest::Start { op, operation, .. } => {
+                switch.operation(now, call, instance, op, operation)
+            }
+            ModuleRequest::Cancel { op, .. } => {
+                switch.cancel_operation(call, instance, op);
+                Fate::Keep
+            }
+            ModuleRequest::Ended { result, .. } => switch.module_ended(now, call, instance, result),
+        });
+    }
+
+    fn operation(
+        &mut self,
+        now: Now,
+        call: &mut Call,
+        instance: InstanceId,
+        op: OpId,
+        operation: Operation,
+    ) -> Fate {
+        match operation {
+            Operation::Answer => {
+                let done = self.answer_caller(now, call, None);
+                let status = if done { OpStatus::Ok } else { OpStatus::Failed };
+                self.op_done(instance, op, status, "");
+            }
+            Operation::EarlyMedia => {
+                let done = self.early_media(now, call, None);
+                let status = if done { OpStatus::Ok } else { OpStatus::Failed };
+                self.op_done(instance, op, status, "");
+            }
+            Operation::Play { prompts, times } => {
+                let media_op = self.next_op();
+                let Stage::Module(run) = &mut call.stage else { return Fate::Keep };
+                run.plays.push((media_op, op));
+                let prompts = prompts
+                    .iter()
+                    .map(|(language, name)| Prompt {
+                        language: (**language).into(),
+                        name: (**name).into(),
+                    })
+                    .collect();
+                self.play(call, media_op, prompts, times);
+            }
+            Operation::CollectDigits { min, max, timeout_ms } => {
+                let Stage::Module(run) = &mut call.stage else { return Fate::Keep };
+                if run.collect.is_some() {
+                    self.op_done(
+                        instance,
+                        op,
+                        OpStatus::Failed,
+                        "digits are being collected already",
+                    );
+                    return Fate::Keep;
+                }
+                run.collect = Some(Collect {
+                    op,
+                    min,
+                    max: max.max(1),
+                    gap_ms: timeout_ms,
+                    until: now.time + Duration::from_millis(u64::from(timeout_ms)),
+                    digits: String::new(),
+                });
+            }
+            Operation::Sleep { ms } => {
+                let Stage::Module(run) = &mut call.stage else { return Fate::Keep };
+                run.sleeps.push((now.time + Duration::from_millis(u64::from(ms)), op));
+            }
+            Operation::HangUp { status } => {
+                self.op_done(instance, op, OpStatus::Ok, "");
+                return Fate::End(CallCause::Plan, status.clamp(400, 699));
+            }
+        }
+        Fate::Keep
+    }
+
+    fn cancel_operation(&mut self, call: &mut Call, instance: InstanceId, op: OpId) {
+        let Stage::Module(run) = &mut call.stage else { return };
+        if let Some(&(media_op, _)) = run.plays.iter().find(|(_, known)| *known == op) {
+            // The worker's report of the stopped play is the operation's result.
+            self.stop_play(call, media_op);
+            return;
+        }
+        let slept = run.sleeps.iter().any(|(_, known)| *known == op);
+        run.sleeps.retain(|(_, known)| *known != op);
+        let collected = run.collect.take_if(|collect| collect.op == op).is_some();
+        if slept || collected {
+            self.op_done(instance, op, OpStatus::Cancelled, "");
+        }
+    }
+
+    /// A play of the worker has ended.
+    pub(crate) fn played(&mut self, call: &mut Call, media_op: OpId, end: PlayEnd) {
+        let Stage::Module(run) = &mut call.stage else { return };
+        let Some(at) = run.plays.iter().position(|(known, _)| *known == media_op) else { return };
+        let (_, op) = run.plays.remove(at);
+        let instance = run.instance;
+        let status = match end {
+            PlayEnd::Finished => OpStatus::Ok,
+            PlayEnd::Stopped => OpStatus::Cancelled,
+            PlayEnd::Failed => OpStatus::NotFound,
+        };
+        self.op_done(instance, op, status, "");
+    }
+
+    /// The caller pressed a key.
+    pub(crate) fn digit(&mut self, now: Now, call: &mut Call, digit: u8) {
+        let Stage::Module(run) = &mut call.stage else { return };
+        let instance = run.instance;
+        let Some(collect) = &mut run.collect else {
+            self.order(ModuleOrder::Event { instance, event: AppEvent::Digit(digit) });
+            return;
+        };
+        let ends = digit == b'#';
+        if !ends {
+            collect.digits.push(char::from(digit));
+            collect.until = now.time + Duration::from_millis(u64::from(collect.gap_ms));
+        }
+        if ends || collect.digits.len() >= usize::from(collect.max) {
+            self.collected(call);
+        }
+    }
+
+    fn collected(&mut self, call: &mut Call) {
+        let Stage::Module(run) = &mut call.stage else { return };
+        let (instance, Some(collect)) = (run.instance, run.collect.take()) else { return };
+        let enough = collect.digits.len() >= usize::from(collect.min);
+        let status = if enough { OpStatus::Ok } else { OpStatus::TimedOut };
+        self.op_done(instance, collect.op, status, &collect.digits);
+    }
+
+    fn module_ended(
+        &mut self,
+        now: Now,
+        call: &mut Call,
+        instance: InstanceId,
+        result: Result<(), Arc<str>>,
+    ) -> Fate {
+        self.by_instance.remove(&instance);
+        let Stage::Module(run) = &mut call.stage else { return Fate::Keep };
+        let module = run.module.clone();
+        let release = run.release.take();
+        for (op, _) in std::mem::take(&mut run.plays) {
+            self.stop_play(call, op);
+        }
+        match &result {
+            Ok(()) => self.explain(call.id, format!("module {module} is done")),
+            Err(why) => self.explain(call.id, format!("module {module} failed: {why}")),
+        }
+        match release {
+            Some(release) => {
+                let cause =
+                    if call.failures.is_empty() { CallCause::Plan } else { CallCause::NotAnswered };
+                Fate::End(cause, release.status)
+            }
+            None => self.next_step(now, call),
+        }
+    }
+
+    /// When a call wants to be looked at next.
+    pub(crate) fn call_deadline(&self, call: &Call) -> Option<Time> {
+        let stage = match &call.stage {
+            Stage::Ringing(ringing) => Some(Self::ring_deadline(ringing, call)),
+            Stage::Module(run) => {
+                let sleeps = run.sleeps.iter().map(|(until, _)| *until);
+                sleeps.chain(run.collect.as_ref().map(|collect| collect.until)).min()
+            }
+            Stage::Opening | Stage::Trunk(_) | Stage::Echo | Stage::Bridged { .. } => None,
+        };
+        Some(stage.map_or(call.next_interim, |time| time.min(call.next_interim)))
+    }
+
+    pub(crate) fn call_timeout(&mut self, now: Now, call: &mut Call) -> Fate {
+        if call.next_interim <= now.time {
+            call.next_interim = now.time + self.config.interim_cdr;
+            self.write_record(now, call);
+        }
+        match &mut call.stage {
+            Stage::Ringing(_) => self.ring_on(now, call),
+            Stage::Module(run) => {
+                let instance = run.instance;
+                let over: Vec<(Time, OpId)> =
+                    run.sleeps.extract_if(.., |(until, _)| *until <= now.time).collect();
+                let silent = run.collect.as_ref().is_some_and(|collect| collect.until <= now.time);
+                for (_, op) in over {
+                    self.op_done(instance, op, OpStatus::Ok, "");
+                }
+                if silent {
+                    self.collected(call);
+                }
+                Fate::Keep
+            }
+            Stage::Opening | Stage::Trunk(_) | Stage::Echo | Stage::Bridged { .. } => Fate::Keep,
+        }
+    }
+
+    /// Whether this call exists, for the driver's messages.
+    #[must_use]
+    pub fn knows(&self, call: CallId) -> bool {
+        self.calls.contains_key(&call)
+    }
+}

@@ -1,0 +1,111 @@
+//! The steps of a decision, one after the other.
+
+use std::sync::Arc;
+
+use koukan_dialplan::{PromptRef, Release, Step};
+
+use crate::action::Now;
+use crate::call::{Call, Stage};
+use crate::record::CallCause;
+use crate::switch::{Fate, Switch};
+
+impl Switch {
+    /// Begins the next step that can begin, or releases the caller when none is left.
+    pub(crate) fn next_step(&mut self, now: Now, call: &mut Call) -> Fate {
+        while let Some(step) = call.steps.pop_front() {
+            self.explain(call.id, format!("step: {step}"));
+            match step {
+                Step::Ring { targets, timeout, called_name } => {
+                    if self.start_ringing(now, call, targets, timeout, called_name) {
+                        return Fate::Keep;
+                    }
+                }
+                Step::Trunk(attempt) => {
+                    if self.start_trunk(call, attempt) {
+                        return Fate::Keep;
+                    }
+                }
+                Step::Announce { prompt, answered, .. } => {
+                    self.start_announcement(now, call, &prompt, answered, None);
+                    return Fate::Keep;
+                }
+                Step::Echo => {
+                    call.stage = Stage::Echo;
+                    if !self.answer_caller(now, call, None) {
+                        return Fate::End(CallCause::NotAnswered, 488);
+                    }
+                    self.wire(call);
+                    return Fate::Keep;
+                }
+                Step::Release(release) => {
+                    call.steps.clear();
+                    call.failures.clear();
+                    call.release = release;
+                }
+                Step::Voicemail { .. }
+                | Step::VoicemailMenu
+                | Step::Forward(_)
+                | Step::Fax { .. }
+                | Step::Conference { .. }
+                | Step::Menu { .. }
+                | Step::Queue { .. }
+                | Step::Park { .. }
+                | Step::Feature { .. }
+                | Step::Module { .. } => {
+                    self.explain(call.id, "this step is not supported by this version");
+                }
+            }
+        }
+        self.release(now, call)
+    }
+
+    /// Releases the caller: after the refusal's announcement when there is one.
+    pub(crate) fn release(&mut self, now: Now, call: &mut Call) -> Fate {
+        let status = final_status(call);
+        match call.release.prompt.take() {
+            Some(prompt) => {
+                let release = Release { prompt: None, status, ..call.release.clone() };
+                self.start_announcement(now, call, &prompt, false, Some(release));
+                Fate::Keep
+            }
+            None if call.failures.is_empty() => Fate::End(CallCause::Plan, status),
+            None => Fate::End(CallCause::NotAnswered, status),
+        }
+    }
+
+    /// Has the announcements' module play a prompt to the caller.
+    fn start_announcement(
+        &mut self,
+        now: Now,
+        call: &mut Call,
+        prompt: &PromptRef,
+        answered: bool,
+        release: Option<Release>,
+    ) {
+        let prompts = serde_json::json!([{ "language": &*prompt.language, "name": &*prompt.name }]);
+        let arguments =
+            serde_json::json!({ "answered": answered, "times": 1, "prompts": prompts }).to_string();
+        let role: Arc<str> = "announcements".into();
+        self.start_module(now, call, role, arguments.into(), release);
+    }
+}
+
+/// What the caller is told: the dialplan's status, unless the phones or the carrier know better.
+fn final_status(call: &Call) -> u16 {
+    let given = call.release.status;
+    let failures = &call.failures;
+    if failures.is_empty() || !matches!(given, 480 | 503) {
+        return given;
+    }
+    let all = |wanted: &[u16]| failures.iter().all(|status| wanted.contains(status));
+    if all(&[486, 600]) {
+        return 486;
+    }
+    if all(&[603]) {
+        return 603;
+    }
+    match failures.as_slice() {
+        [only] if *only != 408 && *only != 487 => *only,
+        _ => given,
+    }
+}

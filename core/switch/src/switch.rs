@@ -1,0 +1,409 @@
+//! The switch of one shard: its tables, and who handles what comes in.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use koukan_base::{CallId, OpId, Rng, StreamId, Time, WorkerId};
+use koukan_dialplan::State;
+use koukan_media as media;
+use koukan_sip::digest::DigestServer;
+use koukan_sip::registrar::Registrar;
+use koukan_sip::{
+    ClientTx, DialogId, Event, Flow, Message, Response, ServerTx, UaAction, UaConfig, UserAgent,
+};
+
+use crate::action::{Action, Now};
+use crate::call::{Call, Stage};
+use crate::channels::Channels;
+use crate::config::{Directory, SwitchConfig};
+use crate::leg::{Leg, LegState};
+use crate::module::{InstanceId, ModuleOrder, ModuleRequest};
+use crate::record::CallCause;
+use crate::view::{CallView, LegView, Tables};
+
+/// Which leg of which call.
+pub(crate) type LegKey = (CallId, u16);
+
+/// Calls, registrations and the user agent of one shard.
+#[derive(Debug)]
+pub struct Switch {
+    pub(crate) config: SwitchConfig,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) ua: UserAgent,
+    pub(crate) digest: DigestServer,
+    pub(crate) registrar: Registrar,
+    pub(crate) rng: Rng,
+    pub(crate) channels: Channels,
+    pub(crate) calls: HashMap<CallId, Call>,
+    /// Calls that are over and wait for their streams' last counts.
+    pub(crate) closing: HashMap<CallId, (Call, CallCause)>,
+    pub(crate) by_server: HashMap<ServerTx, CallId>,
+    pub(crate) by_client: HashMap<ClientTx, LegKey>,
+    pub(crate) by_dialog: HashMap<DialogId, LegKey>,
+    pub(crate) by_stream: HashMap<StreamId, LegKey>,
+    pub(crate) by_instance: HashMap<InstanceId, CallId>,
+    deadlines: BTreeSet<(Time, CallId)>,
+    pub(crate) counter: u64,
+    pub(crate) actions: VecDeque<Action>,
+}
+
+impl Switch {
+    /// A switch without calls and registrations.
+    #[must_use]
+    pub fn new(config: SwitchConfig, directory: Arc<Directory>, mut rng: Rng) -> Self {
+        let ua = UaConfig {
+            listeners: config.listeners.clone(),
+            server_name: config.server_name.clone(),
+            max_transactions: limit(koukan_sip::limits::TRANSACTIONS.default),
+            max_dialogs: limit(koukan_sip::limits::DIALOGS.default),
+        };
+        Self {
+            ua: UserAgent::new(ua, rng.split()),
+            digest: DigestServer::new(&config.realm, &mut rng),
+            registrar: Registrar::new(config.registrar),
+            config,
+            directory,
+            rng,
+            channels: Channels::default(),
+            calls: HashMap::new(),
+            closing: HashMap::new(),
+            by_server: HashMap::new(),
+            by_client: HashMap::new(),
+            by_dialog: HashMap::new(),
+            by_stream: HashMap::new(),
+            by_instance: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            counter: 0,
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// Replaces plans and secrets; running calls go on with the steps that they have.
+    pub fn set_directory(&mut self, directory: Arc<Directory>) {
+        self.directory = directory;
+    }
+
+    /// The plans and secrets in force.
+    #[must_use]
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
+    /// One datagram.
+    pub fn handle_bytes(&mut self, now: Now, flow: Flow, bytes: &[u8]) {
+        self.ua.handle_bytes(now.time, flow, bytes);
+        self.drain(now);
+    }
+
+    /// One message out of a stream.
+    pub fn handle_message(&mut self, now: Now, flow: Flow, message: Message) {
+        self.ua.handle_message(now.time, flow, message);
+        self.drain(now);
+    }
+
+    /// The driver could not send on, or has lost, this flow.
+    pub fn handle_flow_failed(&mut self, now: Now, flow: Flow) {
+        self.ua.handle_flow_failed(now.time, flow);
+        self.drain(now);
+    }
+
+    /// A report of a media worker.
+    pub fn handle_media(&mut self, now: Now, event: media::Event) {
+        self.media_event(now, event);
+        self.drain(now);
+    }
+
+    /// A request of the module host.
+    pub fn handle_module(&mut self, now: Now, request: ModuleRequest) {
+        self.module_request(now, request);
+        self.drain(now);
+    }
+
+    /// Everything that is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.ua.handle_timeout(now.time);
+        self.drain(now);
+        self.expire_registrations(now);
+        while let Some(&(time, id)) = self.deadlines.first() {
+            if time > now.time {
+                break;
+            }
+            self.deadlines.pop_first();
+            self.with_call(now, id, |switch, call| {
+                call.deadline = None;
+                switch.call_timeout(now, call)
+            });
+            self.drain(now);
+        }
+    }
+
+    /// When `handle_timeout` is to be called next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let calls = self.deadlines.first().map(|(time, _)| *time);
+        [self.ua.poll_timeout(), self.registrar.poll_timeout(), calls].into_iter().flatten().min()
+    }
+
+    /// The next thing to do; drain after every input, in order.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Ends a call on an operator's word; false when there is none with this id.
+    pub fn kill(&mut self, now: Now, id: CallId) -> bool {
+        let known = self.calls.contains_key(&id);
+        self.with_call(now, id, |_, _| Fate::End(CallCause::Killed, 503));
+        self.drain(now);
+        known
+    }
+
+    /// Ends every call, for an orderly stop.
+    pub fn stop(&mut self, now: Now) {
+        let ids: Vec<CallId> = self.calls.keys().copied().collect();
+        for id in ids {
+            self.with_call(now, id, |_, _| Fate::End(CallCause::ServerStopped, 503));
+        }
+        self.drain(now);
+    }
+
+    /// Runs a handler on a call that is taken out of the table meanwhile, and does what it decides.
+    pub(crate) fn with_call(
+        &mut self,
+        now: Now,
+        id: CallId,
+        handler: impl FnOnce(&mut Self, &mut Call) -> Fate,
+    ) {
+        let Some(mut call) = self.calls.remove(&id) else { return };
+        match handler(self, &mut call) {
+            Fate::Keep => self.keep(call),
+            Fate::End(cause, status) => self.end(now, call, cause, status),
+        }
+    }
+
+    pub(crate) fn keep(&mut self, mut call: Call) {
+        let next = self.call_deadline(&call);
+        if call.deadline != next {
+            if let Some(old) = call.deadline {
+                self.deadlines.remove(&(old, call.id));
+            }
+            if let Some(new) = next {
+                self.deadlines.insert((new, call.id));
+            }
+            call.deadline = next;
+        }
+        self.calls.insert(call.id, call);
+    }
+
+    /// Ends a call: every leg gets its message, every stream, channel and instance is given back.
+    fn end(&mut self, now: Now, mut call: Call, cause: CallCause, status: u16) {
+        if let Some(old) = call.deadline.take() {
+            self.deadlines.remove(&(old, call.id));
+        }
+        self.explain(call.id, format!("ended: {cause:?}, {status}"));
+        self.destroy_module(&mut call);
+        for index in 0..call.legs.len() {
+            let index = u16::try_from(index).unwrap_or(u16::MAX);
+            self.end_leg(now, &mut call, index, status, None);
+        }
+        for channel in std::mem::take(&mut call.channels) {
+            self.channels.give_back(&channel);
+        }
+        if call.legs.iter().all(|leg| leg.stream.id().is_none()) {
+            self.close_record(now, &call, cause);
+        } else {
+            self.closing.insert(call.id, (call, cause));
+        }
+    }
+
+    /// Ends one leg: refuses, cancels or hangs up, and closes its stream.
+    pub(crate) fn end_leg(
+        &mut self,
+        now: Now,
+        call: &mut Call,
+        index: u16,
+        status: u16,
+        reason: Option<&str>,
+    ) {
+        let worker = call.worker;
+        let Some(leg) = call.leg_mut(index) else { return };
+        let state = std::mem::replace(&mut leg.state, LegState::Ended);
+        match state {
+            LegState::Incoming { tx, dialog } => {
+                leg.status = status;
+                self.by_server.remove(&tx);
+                self.by_dialog.remove(&dialog);
+                self.ua.respond(now.time, tx, Response::new(status));
+            }
+            LegState::Calling { tx, .. } => {
+                leg.status = 487;
+                self.by_client.remove(&tx);
+                self.ua.cancel(now.time, tx, reason);
+            }
+            LegState::Up { dialog } => {
+                self.by_dialog.remove(&dialog);
+                self.ua.bye(now.time, dialog, reason);
+            }
+            LegState::Opening | LegState::Ended => {}
+        }
+        if leg.ended.is_none() {
+            leg.ended = Some(now.date);
+        }
+        if let Some(leg) = call.leg(index) {
+            self.close_stream(worker, leg);
+        }
+    }
+
+    pub(crate) fn close_stream(&mut self, worker: WorkerId, leg: &Leg) {
+        if let Some(stream) = leg.stream.id() {
+            let command = media::Command::Close { stream };
+            self.actions.push_back(Action::Media { worker, command });
+        }
+    }
+
+    pub(crate) fn explain(&mut self, call: CallId, text: impl Into<String>) {
+        self.actions.push_back(Action::Explain { call, text: text.into() });
+    }
+
+    pub(crate) fn next_number(&mut self) -> u64 {
+        self.counter = self.counter.wrapping_add(1);
+        self.counter
+    }
+
+    pub(crate) fn next_op(&mut self) -> OpId {
+        OpId(self.next_number())
+    }
+
+    /// Moves what the user agent wants into our own actions, and its events into calls.
+    pub(crate) fn drain(&mut self, now: Now) {
+        while let Some(action) = self.ua.poll_action() {
+            match action {
+                UaAction::Send { flow, bytes } => {
+                    self.actions.push_back(Action::Send { flow, bytes })
+                }
+                UaAction::Event(event) => self.sip_event(now, event),
+            }
+        }
+    }
+
+    fn sip_event(&mut self, now: Now, event: Event) {
+        match event {
+            Event::Request { tx, flow, message } => self.outside_request(now, tx, flow, &message),
+            Event::Invite { tx, dialog, flow, message } => {
+                self.incoming_call(now, tx, dialog, flow, &message);
+            }
+            Event::Cancelled { tx, dialog, .. } => self.caller_gave_up(now, tx, dialog),
+            Event::Acked { dialog, message } => self.acked(now, dialog, &message),
+            Event::AckMissing { dialog } => self.ack_missing(now, dialog),
+            Event::InDialog { tx, dialog, message } => self.in_dialog(now, tx, dialog, &message),
+            Event::Bye { dialog, .. } => self.hung_up(now, dialog),
+            Event::Progress { tx, status, message, .. } => self.progress(now, tx, status, &message),
+            Event::Answered { tx, dialog, message } => self.answered(now, tx, dialog, &message),
+            Event::Failed { tx, status, .. } => self.leg_failed(now, tx, status),
+            // Every request of ours that is no INVITE is a BYE or CANCEL; nobody waits for those.
+            Event::Response { .. } => {}
+        }
+    }
+
+    pub(crate) fn order(&mut self, order: ModuleOrder) {
+        self.actions.push_back(Action::Module(order));
+    }
+
+    /// Sizes of every table.
+    #[must_use]
+    pub fn tables(&self) -> Tables {
+        let ua = self.ua.counts();
+        Tables {
+            calls: self.calls.len().saturating_add(self.closing.len()),
+            streams: self.by_stream.len(),
+            instances: self.by_instance.len(),
+            dialogs: ua.dialogs.max(self.by_dialog.len()),
+            client_transactions: ua.client_transactions.max(self.by_client.len()),
+            server_transactions: ua.server_transactions.max(self.by_server.len()),
+            channels: usize::from(!self.channels.is_empty()),
+        }
+    }
+
+    /// What the user agent dropped.
+    #[must_use]
+    pub const fn dropped(&self) -> koukan_sip::Dropped {
+        self.ua.dropped()
+    }
+
+    /// Every call.
+    #[must_use]
+    pub fn calls(&self) -> Vec<CallView> {
+        let mut views: Vec<CallView> = self.calls.values().map(call_view).collect();
+        views.sort_by(|a, b| a.call.cmp(&b.call));
+        views
+    }
+}
+
+/// What a handler decides about its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It goes on.
+    Keep,
+    /// It is over, with this status for a caller that was not answered.
+    End(CallCause, u16),
+}
+
+impl State for Switch {
+    fn reachable(&self, tenant: &str, device: &str) -> bool {
+        let device = self.directory.plans.device(tenant, device);
+        device.is_some_and(|device| self.registrar.is_bound(&device.user))
+    }
+
+    fn tenant_channels(&self, tenant: &str) -> u32 {
+        self.channels.tenant(tenant)
+    }
+
+    fn number_channels(&self, tenant: &str, number: &str) -> u32 {
+        self.channels.number(tenant, number)
+    }
+
+    fn trunk_channels(&self, tenant: Option<&str>, trunk: &str) -> u32 {
+        self.channels.trunk(tenant, trunk)
+    }
+}
+
+fn limit(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+fn call_view(call: &Call) -> CallView {
+    CallView {
+        call: call.id.to_string(),
+        tenant: call.tenant.to_string(),
+        direction: call.direction.word().to_owned(),
+        caller: call.caller.clone(),
+        called: call.called.clone(),
+        stage: match &call.stage {
+            Stage::Opening => "opening".to_owned(),
+            Stage::Ringing(_) => "ringing".to_owned(),
+            Stage::Trunk(_) => "trunk".to_owned(),
+            Stage::Module(run) => format!("module {}", run.module),
+            Stage::Echo => "echo".to_owned(),
+            Stage::Bridged { .. } => "bridged".to_owned(),
+        },
+        started: call.started,
+        answered: call.answered,
+        legs: call.legs.iter().map(leg_view).collect(),
+    }
+}
+
+fn leg_view(leg: &Leg) -> LegView {
+    LegView {
+        party: leg.party.name(),
+        state: match leg.state {
+            LegState::Opening => "opening",
+            LegState::Incoming { .. } => "incoming",
+            LegState::Calling { rang: false, .. } => "calling",
+            LegState::Calling { rang: true, .. } => "ringing",
+            LegState::Up { .. } => "up",
+            LegState::Ended => "ended",
+        }
+        .to_owned(),
+        flow: leg.flow.to_string(),
+        codec: leg.agreed.as_ref().map(|agreed| agreed.format.name.clone()),
+    }
+}

@@ -1,0 +1,116 @@
+//! Calls to outside: the trunks of a step one after the other, as long as the fault is the trunk's.
+
+use koukan_dialplan::TrunkCall;
+use koukan_sip::{Method, Request};
+
+use crate::action::Now;
+use crate::call::{Call, Stage, TrunkAttempt};
+use crate::channels::Channel;
+use crate::config::TrunkKey;
+use crate::identity::{escape, name_addr};
+use crate::leg::{Leg, LegState, Party};
+use crate::switch::{Fate, Switch};
+
+impl Switch {
+    /// Begins a trunk step; false when no trunk can be tried.
+    pub(crate) fn start_trunk(&mut self, call: &mut Call, attempt: TrunkCall) -> bool {
+        let left = attempt.trunks.iter().cloned().collect();
+        call.stage = Stage::Trunk(TrunkAttempt { call: attempt, left });
+        self.try_trunk(call)
+    }
+
+    /// Calls the next trunk that has an address.
+    fn try_trunk(&mut self, call: &mut Call) -> bool {
+        loop {
+            let Stage::Trunk(attempt) = &mut call.stage else { return false };
+            let Some(key) = attempt.left.pop_front() else { return false };
+            let Some(route) = self.directory.trunks.get(&key).cloned() else {
+                self.explain(call.id, format!("trunk {} has no address", key.1));
+                continue;
+            };
+            let Some(flow) = self.flow_to(route.address) else {
+                self.explain(call.id, format!("no listener reaches {}", route.address));
+                continue;
+            };
+            let channel = Channel::Trunk(key.clone());
+            self.channels.take(&channel);
+            call.channels.push(channel);
+            let party = Party::Trunk(key);
+            let leg = Leg::new(party, flow, LegState::Opening, self.next_number(), call.started);
+            let index = u16::try_from(call.legs.len()).unwrap_or(u16::MAX);
+            call.legs.push(leg);
+            if self.open_stream(call, index) {
+                return true;
+            }
+            if let Some(leg) = call.leg_mut(index) {
+                leg.state = LegState::Ended;
+            }
+        }
+    }
+
+    /// The datagram flow to an address.
+    fn flow_to(&self, address: std::net::SocketAddr) -> Option<koukan_sip::Flow> {
+        let listener = self.config.listeners.iter().find(|listener| {
+            listener.transport == koukan_sip::Transport::Udp
+                && listener.advertised.is_ipv4() == address.is_ipv4()
+        })?;
+        Some(koukan_sip::Flow {
+            transport: listener.transport,
+            listener: listener.id,
+            remote: address,
+            connection: 0,
+        })
+    }
+
+    /// The INVITE to a carrier: the number that may be shown, asserted and, when asked, hidden.
+    pub(crate) fn trunk_request(&self, call: &Call, leg: &Leg, key: &TrunkKey) -> Option<Request> {
+        let Stage::Trunk(attempt) = &call.stage else { return None };
+        let route = self.directory.trunks.get(key)?;
+        let host = self.own_host(leg);
+        let number = &attempt.call.number;
+        let shown = attempt.call.shown_caller.as_deref();
+        let mut headers = Vec::new();
+        if let Some(shown) = shown {
+            headers.push(("P-Asserted-Identity", name_addr("", shown, &host)));
+        }
+        let from = match shown {
+            Some(shown) if !attempt.call.anonymous => name_addr("", shown, &host),
+            _ => {
+                headers.push(("Privacy", b"id".to_vec()));
+                b"\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_vec()
+            }
+        };
+        let target = format!("sip:{}@{}", escape(number), route.address);
+        Some(Request {
+            method: Method::Invite,
+            flow: leg.flow,
+            to: format!("<{target}>").into_bytes(),
+            request_uri: target.into_bytes(),
+            from,
+            route: Vec::new(),
+            max_forwards: call.max_forwards,
+            headers,
+            body: None,
+            credentials: route.credentials.clone(),
+        })
+    }
+
+    /// A trunk's leg has failed: the next trunk when the fault is the trunk's, else the caller is
+    /// told what the network said.
+    pub(crate) fn next_trunk(&mut self, now: Now, call: &mut Call, status: u16) -> Fate {
+        let trunks_fault = matches!(status, 401 | 403 | 407 | 408 | 500..=599);
+        if let Some(at) = call.channels.iter().rposition(|held| matches!(held, Channel::Trunk(_))) {
+            let channel = call.channels.remove(at);
+            self.channels.give_back(&channel);
+        }
+        if trunks_fault && self.try_trunk(call) {
+            call.failures.clear();
+            return Fate::Keep;
+        }
+        if trunks_fault {
+            call.failures.clear();
+            call.release.status = 503;
+        }
+        self.next_step(now, call)
+    }
+}
