@@ -61,13 +61,61 @@ pub trait State {
     fn trunk_channels(&self, tenant: Option<&str>, trunk: &str) -> u32;
 }
 
+/// A quiet exchange: every device reachable, no channel in use. What `check` evaluates
+/// expectations against, and what `sim` assumes unless it is told otherwise.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Idle;
+
+impl State for Idle {
+    fn reachable(&self, _tenant: &str, _device: &str) -> bool {
+        true
+    }
+    fn tenant_channels(&self, _tenant: &str) -> u32 {
+        0
+    }
+    fn number_channels(&self, _tenant: &str, _number: &str) -> u32 {
+        0
+    }
+    fn trunk_channels(&self, _tenant: Option<&str>, _trunk: &str) -> u32 {
+        0
+    }
+}
+
+/// Which way a call goes, seen from the tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From a trunk to a number of the tenant.
+    Inbound,
+    /// From a device to the outside.
+    Outbound,
+    /// From a device to a device, a number or a service of this server.
+    Internal,
+}
+
+impl Direction {
+    /// The word in CDRs and on the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+            Self::Internal => "internal",
+        }
+    }
+}
+
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// The tenant whose call it is; empty when nobody's (unknown number).
     pub tenant: Arc<str>,
+    /// Which way the call goes.
+    pub direction: Direction,
     /// The number (its name in the plan) that was called or that the call goes out with.
     pub number: Option<Arc<str>>,
+    /// What rung devices are shown as the caller: the outside number, the extension of a colleague,
+    /// the own DID of a neighbour tenant. `None`: anonymous or unknown.
+    pub caller: Option<Arc<str>>,
     /// Whether the call occupies a channel of the tenant and the number.
     pub uses_channel: bool,
     /// What to do, one after the other; a step that does not end the call hands on to the next.
@@ -92,7 +140,7 @@ pub enum Step {
     },
     /// Play an announcement through the module that fills the role, then go on.
     Announce {
-        /// The announcement's name in the plan.
+        /// The announcement's name in the plan (`lunch`), or the standard prompt's.
         name: Arc<str>,
         /// What to play.
         prompt: PromptRef,
@@ -148,7 +196,7 @@ pub enum Step {
     Module {
         /// The module's name.
         module: Arc<str>,
-        /// Its arguments, checked against its schema, as TOML text of one inline table.
+        /// Its arguments as the text of one JSON object.
         arguments: Arc<str>,
         /// What is done when the module fails.
         on_error: Option<Box<Step>>,
@@ -204,12 +252,12 @@ pub struct PromptRef {
 /// How a caller is released.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
-    /// The SIP status; of a ring step that ended unanswered the switch takes the better of this and
-    /// what the phones said.
+    /// The SIP status of a caller who was not answered; of a ring or trunk step that ended unanswered
+    /// the switch takes the better of this and what the other side said.
     pub status: u16,
     /// An announcement played as early media before it.
     pub prompt: Option<PromptRef>,
-    /// Why, in one word for CDR and `sim` (`blocked:emergency`, `unknown-number`).
+    /// Why, as one word for CDR and `sim` (`blocked:emergency`, `unknown-number`).
     pub cause: Arc<str>,
 }
 
@@ -220,81 +268,6 @@ pub struct Reason {
     pub rule: Arc<str>,
     /// What it said, in a sentence.
     pub text: String,
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ring { targets, timeout, .. } => {
-                write!(f, "ring")?;
-                for target in targets {
-                    write!(f, " {}", target.device)?;
-                    match target.start {
-                        Start::After(delay) if delay.is_zero() => {}
-                        Start::After(delay) => write!(f, " (after {} s)", delay.as_secs())?,
-                        Start::WhenUnreachable => {
-                            write!(f, " (when the others cannot be reached)")?
-                        }
-                    }
-                }
-                write!(f, " for at most {} s", timeout.as_secs())
-            }
-            Self::Announce { name, prompt, .. } => write!(f, "announce {name} ({prompt})"),
-            Self::Voicemail { mailbox } => write!(f, "voicemail {mailbox}"),
-            Self::VoicemailMenu => write!(f, "voicemail menu"),
-            Self::Forward(call) => write!(f, "forward to {call}"),
-            Self::Trunk(call) => write!(f, "call {call}"),
-            Self::Echo => write!(f, "echo"),
-            Self::Fax { mailbox } => write!(f, "fax {mailbox}"),
-            Self::Conference { room } => write!(f, "conference {room}"),
-            Self::Menu { menu } => write!(f, "menu {menu}"),
-            Self::Queue { queue } => write!(f, "queue {queue}"),
-            Self::Park { slot } => write!(f, "park {}", slot.as_deref().unwrap_or("")),
-            Self::Feature { name, argument } => write!(f, "feature {name} {argument}"),
-            Self::Module { module, .. } => write!(f, "module {module}"),
-            Self::Release(release) => release.fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for TrunkCall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.trunks.iter().map(|(_, name)| &**name).collect();
-        write!(f, "{} ({}) by {}", self.number, self.class, names.join(", "))?;
-        match &self.shown_caller {
-            Some(caller) if !self.anonymous => write!(f, ", showing {caller}"),
-            _ => write!(f, ", showing no number"),
-        }
-    }
-}
-
-impl fmt::Display for PromptRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.language.is_empty() {
-            write!(f, "file {}", self.name)
-        } else {
-            write!(f, "{}/{}", self.language, self.name)
-        }
-    }
-}
-
-impl fmt::Display for Release {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "release {} ({})", self.status, self.cause)?;
-        match &self.prompt {
-            Some(prompt) => write!(f, " after {prompt}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Decision {
-    /// The lines of the explain log and of `sim`: every reason, then every step.
-    pub fn lines(&self) -> impl Iterator<Item = String> {
-        let reasons = self.reasons.iter().map(ToString::to_string);
-        let steps = self.steps.iter().map(|step| format!("-> {step}"));
-        reasons.chain(steps).chain(std::iter::once(format!("-> {}", self.release)))
-    }
 }
 
 impl fmt::Display for Reason {

@@ -1,28 +1,31 @@
-//! The dialplan, pure: TOML text becomes checked plans, facts become decisions.
+//! The dialplan, pure: TOML schema with exact errors, schedules, decisions, simulation.
 //!
-//! Files are handed in as text; time, registrations and channels are handed in as facts. What a
-//! decision says is executed by the switch and printed by `sim` from the same value.
+//! Texts are handed in as (path, text) pairs ([`Plans::load`]) and become checked [`Plans`] with a
+//! [`Report`]; [`Plans::decide`] answers a call with steps and the reason of each.
 #![forbid(unsafe_code)]
 
+mod capability;
+mod check;
+mod country;
 mod decide;
 mod decision;
-mod expect;
-mod plan;
+mod diagnostic;
+mod holiday;
+pub mod limits;
+mod load;
+mod model;
 mod plans;
-mod schema;
-mod text;
+mod read;
+mod source;
 
+pub use capability::{Capabilities, Feature};
 pub use decision::{
-    Caller, Decision, Facts, Origin, PromptRef, Reason, Release, RingTarget, Start, State, Step,
-    TrunkCall,
+    Caller, Decision, Direction, Facts, Idle, Origin, PromptRef, Reason, Release, RingTarget,
+    Start, State, Step, TrunkCall,
 };
-pub use expect::{Quiet, moment};
-pub use plan::class::ClassRule;
-pub use plan::holiday::{Holidays, japanese_holiday, last_gazetted_year};
-pub use plan::schedule::{DayClass, Schedule};
-pub use plan::{Device, DeviceKind, Expect, Mode, Number, Outbound, Plan, Ring, Strategy, Trunk};
-pub use plans::{DeviceInfo, Plans, TenantSource, TrunkInfo};
-pub use schema::{Action, Capabilities, Feature, scalar};
-pub use text::{
-    Diagnostic, Entry, Kind, Place, Report, SourceFile, Sources, Table, Value, nearest, parse,
-};
+pub use diagnostic::{Diagnostic, Report, Severity};
+pub use holiday::{Holiday, japan as japanese_holiday};
+pub use model::device::DeviceKind;
+pub use plans::{DeviceInfo, Loaded, Plans, TrunkInfo};
+pub use read::Money;
+pub use source::TenantSource;

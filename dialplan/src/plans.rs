@@ -1,270 +1,252 @@
-//! All tenants' checked plans as one value: what the switch and the server ask. Look-ups are hash
-//! maps built once at load.
+//! All tenants' checked plans as one value: what the switch and the server ask.
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::decide::Decider;
-use crate::plan::{Device, Number, Plan, Trunk};
-use crate::schema::Capabilities;
-use crate::text::{Report, SourceFile};
-use crate::{Decision, Facts, Origin};
+use jiff::Timestamp;
 
-/// The files of one tenant's directory.
-#[derive(Clone, Debug)]
-pub struct TenantSource {
-    /// The directory's name, for messages.
-    pub name: Arc<str>,
-    /// Its `*.toml` files.
-    pub files: Vec<SourceFile>,
+use crate::capability::Capabilities;
+use crate::decide;
+use crate::diagnostic::Report;
+use crate::model::Plan;
+use crate::model::number::Number;
+use crate::model::objects::Object;
+use crate::model::outside::Profile;
+use crate::source::TenantSource;
+use crate::{Decision, Facts, load};
+
+/// Every tenant and the trunks of the whole server, checked; swapped as a whole by a reload.
+#[derive(Clone, Debug, Default)]
+pub struct Plans {
+    tenants: Vec<Arc<Plan>>,
+    by_id: HashMap<Arc<str>, usize>,
+    by_did: HashMap<Arc<str>, (usize, Arc<str>)>,
+    /// Tenant and device by SIP user.
+    by_user: HashMap<Arc<str>, (usize, usize)>,
+    by_domain: HashMap<Arc<str>, usize>,
+    by_device: HashMap<Arc<str>, HashMap<Arc<str>, (usize, usize)>>,
+    trunks: Vec<TrunkInfo>,
+    server_trunks: HashMap<Arc<str>, usize>,
+    tenant_trunks: HashMap<Arc<str>, HashMap<Arc<str>, usize>>,
+    by_source: HashMap<IpAddr, Vec<(u16, usize)>>,
+    nobody: Option<Arc<str>>,
 }
 
 /// A device that may register.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceInfo {
-    /// Its tenant.
+    /// The tenant's id.
     pub tenant: Arc<str>,
-    /// Its name in the plan.
+    /// The device's name in the plan (`A`).
     pub device: Arc<str>,
-    /// The SIP user it registers as (`acme-801`).
+    /// `acme-801`
     pub user: Arc<str>,
-    /// Its extension.
+    /// `801`
     pub extension: Arc<str>,
-    /// Where its secret stands, as written (`file:secrets/A`).
+    /// `file:secrets/A` as written, resolved by the server below the tenant's directory.
     pub secret: Arc<str>,
-    /// How many phones may be registered on it at once (S-05).
+    /// How many contacts it may have at once (one, S-05).
     pub max_contacts: u32,
 }
 
-/// A trunk as the switch needs it.
+/// A trunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrunkInfo {
-    /// Its tenant; `None` for a trunk of the whole server.
+    /// The tenant that owns it; `None` for a trunk of the whole server.
     pub tenant: Option<Arc<str>>,
     /// Its name in the plan.
     pub name: Arc<str>,
-    /// Address and port, or a host name for the resolver.
+    /// `127.0.0.1:5070`, or a host name for the resolver.
     pub address: Arc<str>,
-    /// Calls at once.
+    /// Calls at once; `u32::MAX` when the plan sets no bound.
     pub channels: u32,
-    /// The called number stands in To instead of the Request-URI (profile `home-gateway`).
+    /// Whether the called DID stands in To instead of the Request-URI (profile `home-gateway`).
     pub did_in_to: bool,
-    /// Digest user, when the carrier challenges.
+    /// The user to register or to answer a challenge as.
     pub user: Option<Arc<str>>,
-    /// Where its secret stands.
+    /// Where its secret is found, as written.
     pub secret: Option<Arc<str>>,
+    pub(crate) profile: Profile,
 }
 
-/// Every tenant, swapped as a whole by a reload.
-#[derive(Debug, Default)]
-pub struct Plans {
-    plans: BTreeMap<Arc<str>, Plan>,
-    devices: Vec<DeviceInfo>,
-    by_user: HashMap<Arc<str>, usize>,
-    by_domain: HashMap<(Arc<str>, Arc<str>), usize>,
-    by_name: HashMap<(Arc<str>, Arc<str>), usize>,
-    dids: HashMap<Arc<str>, (Arc<str>, usize)>,
-    trunks: Vec<TrunkInfo>,
-    by_source: HashMap<SocketAddr, usize>,
+/// What a load brought: the plans that can be taken, and everything found.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The plans without the tenants that have errors.
+    pub plans: Plans,
+    /// All findings of all tenants.
+    pub report: Report,
+    /// The directories that have errors and are not among the plans as they stand now.
+    pub refused: Vec<Arc<str>>,
 }
 
 impl Plans {
-    /// Loads every tenant. A tenant with errors is left out and the others stand; the report has
-    /// everything that was found.
+    /// Checks every tenant and the trunks of the server. A tenant with an error is left out, the
+    /// others stand. `now` is the moment for expectations that name none.
     #[must_use]
-    pub fn load(tenants: Vec<TenantSource>, capabilities: &Capabilities) -> (Self, Report) {
-        let mut report = Report::default();
-        let mut plans = Self::default();
-        let mut expected = Vec::new();
-        for tenant in tenants {
-            let (plan, sources, mut found) = Plan::load(tenant.files, capabilities);
-            if let Some(plan) = plan {
-                found.errors.extend(plans.clashes(&plan, &sources));
-                if found.is_clean() {
-                    expected.push((plan.tenant.clone(), sources));
-                    plans.add(plan);
-                }
-            }
-            report.errors.append(&mut found.errors);
-            report.warnings.append(&mut found.warnings);
-        }
-        plans.index();
-        for (tenant, sources) in expected {
-            if let Some(plan) = plans.plans.get(&tenant) {
-                report.errors.extend(crate::expect::failures(&plans, plan, &sources));
-            }
-        }
-        report.sort();
-        (plans, report)
+    pub fn load(
+        tenants: &[TenantSource],
+        server_trunks: &[(String, String)],
+        capabilities: &Capabilities,
+        now: Timestamp,
+    ) -> Loaded {
+        load::load(tenants, server_trunks, capabilities, now)
     }
 
-    /// What a tenant wants that another has: its id, a number, a SIP user.
-    fn clashes(&self, plan: &Plan, sources: &crate::text::Sources) -> Vec<crate::text::Diagnostic> {
-        let place = crate::text::Place::default();
-        let mut found = Vec::new();
-        if self.plans.contains_key(&plan.tenant) {
-            let message = format!("another directory has the tenant \"{}\" too", plan.tenant);
-            found.push(sources.at(&place, message, ""));
-        }
-        for other in self.plans.values() {
-            for number in plan.numbers.iter().filter(|own| other.number_by_did(&own.did).is_some())
-            {
-                let message =
-                    format!("number \"{}\" belongs to the tenant \"{}\"", number.did, other.tenant);
-                found.push(sources.at(&place, message, ""));
-            }
-            let users = || other.devices.iter().map(|device| &device.user);
-            for device in plan.devices.iter().filter(|own| users().any(|user| *user == own.user)) {
-                let message = format!(
-                    "SIP user \"{}\" belongs to the tenant \"{}\"",
-                    device.user, other.tenant
-                );
-                found.push(sources.at(&place, message, ""));
-            }
-        }
-        found
-    }
-
-    fn add(&mut self, plan: Plan) {
-        self.plans.insert(plan.tenant.clone(), plan);
-    }
-
-    fn index(&mut self) {
-        for plan in self.plans.values() {
-            for device in &plan.devices {
-                let index = self.devices.len();
-                self.by_user.insert(device.user.clone(), index);
-                self.by_name.insert((plan.tenant.clone(), device.name.clone()), index);
-                for domain in &plan.domains {
-                    self.by_domain.insert((domain.clone(), device.extension.clone()), index);
-                }
-                self.devices.push(device_info(plan, device));
-            }
-            for (index, number) in plan.numbers.iter().enumerate() {
-                self.dids.insert(number.did.clone(), (plan.tenant.clone(), index));
-            }
-            for trunk in &plan.trunks {
-                if let Ok(address) = trunk.address.parse() {
-                    self.by_source.insert(address, self.trunks.len());
-                }
-                self.trunks.push(trunk_info(plan, trunk));
-            }
-        }
-    }
-
-    /// What is to be done with a call.
+    /// Decides a call.
     #[must_use]
     pub fn decide(&self, facts: &Facts<'_>) -> Decision {
-        Decider::new(self, facts).decide()
+        decide::decide(self, facts)
     }
 
-    /// The device that registers as `user`; the bare extension is good in a domain of its tenant's.
+    /// The device that registers as `user`; the bare extension is enough where `domain` is one of
+    /// the tenant's own.
     #[must_use]
     pub fn device_by_user(&self, user: &str, domain: &str) -> Option<&DeviceInfo> {
-        let index = self
-            .by_user
-            .get(user)
-            .copied()
-            .or_else(|| self.by_domain.get(&(Arc::from(domain), Arc::from(user))).copied());
-        self.devices.get(index?)
+        if let Some((tenant, device)) = self.by_user.get(user) {
+            return self.tenants.get(*tenant)?.device_infos.get(*device);
+        }
+        let lower;
+        let domain = if domain.bytes().any(|b| b.is_ascii_uppercase()) {
+            lower = domain.to_ascii_lowercase();
+            lower.as_str()
+        } else {
+            domain
+        };
+        let plan = self.tenants.get(*self.by_domain.get(domain)?)?;
+        plan.device_infos.iter().find(|device| &*device.extension == user)
     }
 
-    /// A device by its tenant and its name in the plan.
+    /// A device by its tenant's id and its name.
     #[must_use]
     pub fn device(&self, tenant: &str, device: &str) -> Option<&DeviceInfo> {
-        let index = self.by_name.get(&(Arc::from(tenant), Arc::from(device)))?;
-        self.devices.get(*index)
+        let (tenant, device) = self.by_device.get(tenant)?.get(device)?;
+        self.tenants.get(*tenant)?.device_infos.get(*device)
     }
 
-    /// Every device.
+    /// Every device of every tenant.
     pub fn devices(&self) -> impl Iterator<Item = &DeviceInfo> {
-        self.devices.iter()
+        self.tenants.iter().flat_map(|plan| plan.device_infos.iter())
     }
 
-    /// Every trunk.
+    /// Every trunk, of tenants and of the server.
     pub fn trunks(&self) -> impl Iterator<Item = &TrunkInfo> {
         self.trunks.iter()
     }
 
-    /// A trunk by its tenant and name.
+    /// A trunk by its owner and its name.
     #[must_use]
     pub fn trunk(&self, tenant: Option<&str>, name: &str) -> Option<&TrunkInfo> {
-        self.trunks.iter().find(|trunk| *trunk.name == *name && trunk.tenant.as_deref() == tenant)
+        let names = match tenant {
+            Some(tenant) => self.tenant_trunks.get(tenant)?,
+            None => &self.server_trunks,
+        };
+        self.trunks.get(*names.get(name)?)
     }
 
-    /// The trunk whose peer sends from exactly this address and port.
+    /// The trunk whose peer this address is. The port decides only between trunks that share the
+    /// address: carriers send from any. Trunks with a host name are found by the server, which
+    /// resolves it.
     #[must_use]
     pub fn trunk_by_source(&self, source: SocketAddr) -> Option<&TrunkInfo> {
-        self.trunks.get(*self.by_source.get(&source)?)
+        let here = self.by_source.get(&source.ip().to_canonical())?;
+        let exact = here.iter().find(|(port, _)| *port == source.port());
+        self.trunks.get(exact.or_else(|| here.first())?.1)
     }
 
-    /// The generation of a tenant's plan, for the call's record.
+    /// The generation of a tenant's plan, for the CDR: the fingerprint of its texts, the same after
+    /// every restart; 0 for a tenant that is not known.
     #[must_use]
     pub fn generation(&self, tenant: &str) -> u64 {
-        self.plans.get(tenant).map_or(0, |plan| plan.generation)
+        self.plan(tenant).map_or(0, |plan| plan.generation)
     }
 
-    /// The language of a tenant's prompts.
+    /// Language of the tenant's prompts (`ja`).
     #[must_use]
     pub fn language(&self, tenant: &str) -> &str {
-        self.plans.get(tenant).map_or("en", |plan| &plan.language)
+        self.plan(tenant).map_or(DEFAULT_LANGUAGE, |plan| &plan.tenant.language)
     }
 
-    /// Every plan by its tenant's id.
-    pub fn plans(&self) -> impl Iterator<Item = &Plan> {
-        self.plans.values()
+    /// The ids of all tenants.
+    pub fn tenants(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.tenants.iter().map(|plan| &plan.tenant.id.value)
     }
 
-    /// A tenant's plan.
-    #[must_use]
-    pub fn plan(&self, tenant: &str) -> Option<&Plan> {
-        self.plans.get(tenant)
+    pub(crate) fn plan(&self, tenant: &str) -> Option<&Plan> {
+        self.tenants.get(*self.by_id.get(tenant)?).map(|plan| &**plan)
     }
 
-    /// Numbers the tenants' generations after those of `before`: a tenant that was loaded again
-    /// counts one up.
-    pub fn follow(&mut self, before: &Self) {
-        for (tenant, plan) in &mut self.plans {
-            plan.generation = before.generation(tenant).saturating_add(1);
+    pub(crate) fn number_by_did(&self, did: &str) -> Option<(&Plan, &Object<Number>)> {
+        let (tenant, name) = self.by_did.get(did)?;
+        let plan = self.tenants.get(*tenant)?;
+        plan.numbers.find(name).map(|number| (&**plan, number))
+    }
+
+    pub(crate) fn language_of(&self, tenant: Option<&str>) -> Arc<str> {
+        let plan = tenant.and_then(|tenant| self.plan(tenant));
+        plan.map_or_else(|| Arc::from(DEFAULT_LANGUAGE), |plan| Arc::clone(&plan.tenant.language))
+    }
+
+    pub(crate) fn nobody(&self) -> Arc<str> {
+        self.nobody.as_ref().map_or_else(|| Arc::from(""), Arc::clone)
+    }
+
+    /// Adds a checked tenant and everything it is found by.
+    pub(crate) fn add(&mut self, plan: Arc<Plan>) {
+        let at = self.tenants.len();
+        let id = &plan.tenant.id.value;
+        self.nobody.get_or_insert_with(|| Arc::from(""));
+        self.by_id.insert(Arc::clone(id), at);
+        for number in plan.numbers.iter() {
+            self.by_did.insert(Plan::did(number), (at, Arc::clone(&number.name)));
         }
-    }
-
-    /// The number with these digits, of whichever tenant.
-    pub(crate) fn number(&self, did: &str) -> Option<(&Plan, &Number)> {
-        let (tenant, index) = self.dids.get(did)?;
-        let plan = self.plans.get(tenant)?;
-        Some((plan, plan.numbers.get(*index)?))
-    }
-
-    /// The plan of whoever asks, when it has one.
-    pub(crate) fn plan_of(&self, origin: &Origin) -> Option<&Plan> {
-        match origin {
-            Origin::Device { tenant, .. } => self.plans.get(tenant),
-            Origin::Trunk { tenant, .. } => self.plans.get(tenant.as_ref()?),
+        for domain in &plan.tenant.domains {
+            self.by_domain.insert(Arc::clone(&domain.value), at);
         }
+        let mut names = HashMap::with_capacity(plan.device_infos.len());
+        for (index, device) in plan.device_infos.iter().enumerate() {
+            self.by_user.insert(Arc::clone(&device.user), (at, index));
+            names.insert(Arc::clone(&device.device), (at, index));
+        }
+        self.by_device.insert(Arc::clone(id), names);
+        for trunk in plan.trunks.iter() {
+            self.add_trunk(Some(id), trunk);
+        }
+        self.tenants.push(plan);
+    }
+
+    /// Adds a trunk of a tenant or of the server.
+    pub(crate) fn add_trunk(
+        &mut self,
+        tenant: Option<&Arc<str>>,
+        trunk: &Object<crate::model::outside::Trunk>,
+    ) {
+        let at = self.trunks.len();
+        let names = match tenant {
+            Some(tenant) => self.tenant_trunks.entry(Arc::clone(tenant)).or_default(),
+            None => &mut self.server_trunks,
+        };
+        names.insert(Arc::clone(&trunk.name), at);
+        let with_port = trunk.address.parse::<SocketAddr>().ok();
+        let alone = trunk.address.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, SIP_PORT));
+        if let Some(address) = with_port.or(alone) {
+            let here = self.by_source.entry(address.ip().to_canonical()).or_default();
+            here.push((address.port(), at));
+        }
+        self.trunks.push(TrunkInfo {
+            tenant: tenant.cloned(),
+            name: Arc::clone(&trunk.name),
+            address: Arc::clone(&trunk.address),
+            channels: trunk.channels,
+            did_in_to: trunk.profile == Profile::HomeGateway,
+            user: trunk.register.as_ref().map(|(user, _)| Arc::clone(user)),
+            secret: trunk.register.as_ref().map(|(_, secret)| Arc::clone(&secret.0)),
+            profile: trunk.profile,
+        });
     }
 }
 
-fn device_info(plan: &Plan, device: &Device) -> DeviceInfo {
-    DeviceInfo {
-        tenant: plan.tenant.clone(),
-        device: device.name.clone(),
-        user: device.user.clone(),
-        extension: device.extension.clone(),
-        secret: device.secret.clone(),
-        max_contacts: device.contacts,
-    }
-}
-
-fn trunk_info(plan: &Plan, trunk: &Trunk) -> TrunkInfo {
-    TrunkInfo {
-        tenant: Some(plan.tenant.clone()),
-        name: trunk.name.clone(),
-        address: trunk.address.clone(),
-        channels: trunk.channels,
-        did_in_to: &*trunk.profile == "home-gateway",
-        user: trunk.register.as_ref().map(|(user, _)| user.clone()),
-        secret: trunk.register.as_ref().map(|(_, secret)| secret.clone()),
-    }
-}
+/// The language of callers who are nobody's.
+const DEFAULT_LANGUAGE: &str = "ja";
+const SIP_PORT: u16 = 5060;

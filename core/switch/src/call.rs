@@ -69,7 +69,6 @@ pub(crate) struct TrunkAttempt {
 pub(crate) struct ModuleRun {
     pub(crate) instance: InstanceId,
     pub(crate) module: Arc<str>,
-    pub(crate) started: Timestamp,
     /// The media operation of a play, and the module's.
     pub(crate) plays: Vec<(OpId, OpId)>,
     /// A digit collection under way.

@@ -54,7 +54,7 @@ pub type TrunkKey = (Option<Arc<str>>, Arc<str>);
 #[derive(Debug, Default)]
 pub struct Directory {
     /// Every tenant's plan.
-    pub plans: Plans,
+    pub plans: Arc<Plans>,
     /// The secret of each SIP user.
     pub secrets: HashMap<Arc<str>, Ha1>,
     /// Where each trunk is.

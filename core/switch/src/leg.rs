@@ -114,11 +114,4 @@ impl Leg {
     pub(crate) const fn is_over(&self) -> bool {
         matches!(self.state, LegState::Ended)
     }
-
-    pub(crate) const fn dialog(&self) -> Option<DialogId> {
-        match self.state {
-            LegState::Incoming { dialog, .. } | LegState::Up { dialog } => Some(dialog),
-            LegState::Opening | LegState::Calling { .. } | LegState::Ended => None,
-        }
-    }
 }

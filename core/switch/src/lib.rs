@@ -24,7 +24,7 @@ mod trunk;
 mod view;
 
 pub use action::{Action, Now};
-pub use config::{Directory, SwitchConfig, TrunkRoute};
+pub use config::{Directory, SwitchConfig, TrunkKey, TrunkRoute};
 pub use module::{AppEvent, InstanceId, ModuleOrder, ModuleRequest, OpStatus, Operation};
 pub use record::{CallCause, Cdr, CdrLeg, Contact, Record};
 pub use switch::Switch;

@@ -75,7 +75,7 @@ impl Switch {
             called: &asking.called,
             state: self,
         });
-        let lines: Vec<String> = decision.lines().collect();
+        let lines = decision.lines();
         let mut call = self.new_call(now, &asking, decision, message);
         let state = LegState::Incoming { tx, dialog };
         let number = self.next_number();
@@ -94,13 +94,13 @@ impl Switch {
         self.write_record(now, &call);
         let id = call.id;
         self.calls.insert(id, call);
-        self.with_call(now, id, |switch, call| switch.begin(now, call));
+        self.with_call(now, id, |switch, call| switch.begin(call));
     }
 
     /// A call without steps and prompt ends at once; any other needs the caller's stream first.
-    fn begin(&mut self, now: Now, call: &mut Call) -> Fate {
+    fn begin(&mut self, call: &mut Call) -> Fate {
         if call.steps.is_empty() && call.release.prompt.is_none() {
-            return self.release(now, call);
+            return self.release(call);
         }
         if self.open_stream(call, 0) { Fate::Keep } else { self.no_media(call) }
     }
@@ -131,12 +131,11 @@ impl Switch {
         for channel in &channels {
             self.channels.take(channel);
         }
-        let plan = self.directory.plans.plan(&decision.tenant);
         let did = decision
             .number
             .as_ref()
             .filter(|_| direction != CallDirection::Outbound)
-            .and_then(|name| Some(plan?.number(name)?.did.clone()));
+            .map(|_| asking.called.clone());
         let worker = WorkerId(
             u16::try_from(id.as_u64() % u64::from(self.config.workers.max(1))).unwrap_or(0),
         );

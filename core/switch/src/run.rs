@@ -18,7 +18,6 @@ impl Switch {
     /// Starts the application that fills a role; its operations follow as requests.
     pub(crate) fn start_module(
         &mut self,
-        now: Now,
         call: &mut Call,
         module: Arc<str>,
         arguments: Arc<str>,
@@ -30,7 +29,6 @@ impl Switch {
         call.stage = Stage::Module(ModuleRun {
             instance,
             module: module.clone(),
-            started: now.date,
             plays: Vec::new(),
             collect: None,
             sleeps: Vec::new(),

@@ -13,7 +13,7 @@ impl Switch {
     /// Begins the next step that can begin, or releases the caller when none is left.
     pub(crate) fn next_step(&mut self, now: Now, call: &mut Call) -> Fate {
         while let Some(step) = call.steps.pop_front() {
-            self.explain(call.id, format!("step: {step}"));
+            self.explain(call.id, format!("step: {}", name(&step)));
             match step {
                 Step::Ring { targets, timeout, called_name } => {
                     if self.start_ringing(now, call, targets, timeout, called_name) {
@@ -26,7 +26,7 @@ impl Switch {
                     }
                 }
                 Step::Announce { prompt, answered, .. } => {
-                    self.start_announcement(now, call, &prompt, answered, None);
+                    self.start_announcement(call, &prompt, answered, None);
                     return Fate::Keep;
                 }
                 Step::Echo => {
@@ -56,16 +56,16 @@ impl Switch {
                 }
             }
         }
-        self.release(now, call)
+        self.release(call)
     }
 
     /// Releases the caller: after the refusal's announcement when there is one.
-    pub(crate) fn release(&mut self, now: Now, call: &mut Call) -> Fate {
+    pub(crate) fn release(&mut self, call: &mut Call) -> Fate {
         let status = final_status(call);
         match call.release.prompt.take() {
             Some(prompt) => {
                 let release = Release { prompt: None, status, ..call.release.clone() };
-                self.start_announcement(now, call, &prompt, false, Some(release));
+                self.start_announcement(call, &prompt, false, Some(release));
                 Fate::Keep
             }
             None if call.failures.is_empty() => Fate::End(CallCause::Plan, status),
@@ -76,7 +76,6 @@ impl Switch {
     /// Has the announcements' module play a prompt to the caller.
     fn start_announcement(
         &mut self,
-        now: Now,
         call: &mut Call,
         prompt: &PromptRef,
         answered: bool,
@@ -86,7 +85,7 @@ impl Switch {
         let arguments =
             serde_json::json!({ "answered": answered, "times": 1, "prompts": prompts }).to_string();
         let role: Arc<str> = "announcements".into();
-        self.start_module(now, call, role, arguments.into(), release);
+        self.start_module(call, role, arguments.into(), release);
     }
 }
 
@@ -107,5 +106,26 @@ fn final_status(call: &Call) -> u16 {
     match failures.as_slice() {
         [only] if *only != 408 && *only != 487 => *only,
         _ => given,
+    }
+}
+
+/// A step in one word, for the explain log.
+const fn name(step: &Step) -> &'static str {
+    match step {
+        Step::Ring { .. } => "ring",
+        Step::Announce { .. } => "announce",
+        Step::Voicemail { .. } => "voicemail",
+        Step::VoicemailMenu => "voicemail menu",
+        Step::Forward(_) => "forward",
+        Step::Trunk(_) => "trunk",
+        Step::Echo => "echo",
+        Step::Fax { .. } => "fax",
+        Step::Conference { .. } => "conference",
+        Step::Menu { .. } => "menu",
+        Step::Queue { .. } => "queue",
+        Step::Park { .. } => "park",
+        Step::Feature { .. } => "feature",
+        Step::Module { .. } => "module",
+        Step::Release(_) => "release",
     }
 }

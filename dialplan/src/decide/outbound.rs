@@ -1,177 +1,168 @@
-//! A call that a device makes (DIALPLAN, section 4, "Outbound from a device"), and the gate that
-//! every leg to outside passes.
+//! A call from a device (outbound order, 1 to 9).
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::inbound::national;
-use super::{Decider, release};
-use crate::decision::{Decision, RingTarget, Start, Step, TrunkCall};
-use crate::plan::class::class_of;
-use crate::plan::{Device, Plan};
-use crate::schema::Action;
+use super::gate::{self, Wish};
+use super::{Call, inbound, plain_release};
+use crate::country;
+use crate::decision::{Direction, Release, RingTarget, Start, Step};
+use crate::limits;
+use crate::model::device::Device;
+use crate::model::objects::Object;
+use crate::model::{Plan, Target};
 
-/// Why the gate stays shut.
-pub(super) struct Refusal {
-    rule: String,
-    text: String,
-    status: u16,
-    prompt: &'static str,
-    cause: String,
-}
-
-impl Decider<'_> {
-    pub(super) fn call_of_device(mut self, plan: &Plan, name: &str) -> Decision {
-        let Some(device) = plan.device(name) else {
-            return self.unknown(Some(plan), "the device is not in the plan");
-        };
-        let called = self.facts.called;
-        if let Some(action) = plan.extensions.get(called) {
-            return self.extension(plan, called, action);
-        }
-        if let Some(target) = plan.devices.iter().find(|known| *known.extension == *called) {
-            return self.internal(plan, target);
-        }
-        let mut dialled = called;
-        if let Some(prefix) = &plan.outbound.outside_prefix {
-            match called.strip_prefix(&**prefix) {
-                Some(rest) => {
-                    self.because("outbound.outside_prefix", format!("{prefix} asks for outside"));
-                    dialled = rest;
-                }
-                None => {
-                    return self.unknown(Some(plan), &format!("nothing has the number {called}"));
-                }
+pub(super) fn from_device(call: &mut Call<'_, '_>, tenant: &str, device: &str) -> Release {
+    call.direction = Direction::Internal;
+    let plans = call.plans;
+    let found = plans.plan(tenant).and_then(|plan| Some((plan, plan.devices.find(device)?)));
+    let Some((plan, device)) = found else {
+        call.because("outbound.device", format!("{device} is no device of {tenant}"));
+        return plain_release(403, "unknown-device");
+    };
+    call.tenant = Arc::clone(&plan.tenant.id.value);
+    call.caller = Some(Arc::clone(&device.ext.value));
+    let called = call.facts.called;
+    if !can_be_dialled(called) {
+        call.because("outbound.dialled", "it is no number that can be dialled");
+        return plain_release(484, "not-a-number");
+    }
+    match plan.inside.find(called) {
+        Some(target) => to_inside(call, plan, device, target),
+        None => match feature(plan, called) {
+            Some((name, argument)) => {
+                call.because(format!("feature_codes.{name}"), "dialled");
+                let (name, argument) = (Arc::from(name), Arc::from(argument));
+                call.steps.push(Step::Feature { name, argument });
+                plain_release(480, "finished")
             }
-        }
-        self.outside(plan, device, dialled)
-    }
-
-    fn extension(mut self, plan: &Plan, called: &str, action: &Action) -> Decision {
-        self.because("extension", format!("{called} is an extension"));
-        let steps = self.plain(plan, action);
-        let release = match action {
-            Action::Reject(status) => release(*status, "rejected"),
-            _ => release(480, "ended"),
-        };
-        self.steps(plan, None, false, steps, release)
-    }
-
-    fn internal(mut self, plan: &Plan, target: &Device) -> Decision {
-        let text = format!("{} is the device {}", target.extension, target.name);
-        self.because(format!("device.{}", target.name), text);
-        let targets = vec![RingTarget {
-            device: target.name.clone(),
-            user: target.user.clone(),
-            start: Start::After(Duration::ZERO),
-        }];
-        let timeout = Duration::from_secs(60);
-        let steps = vec![Step::Ring { targets, timeout, called_name: None }];
-        self.steps(plan, None, false, steps, release(480, "no-answer"))
-    }
-
-    fn outside(mut self, plan: &Plan, device: &Device, dialled: &str) -> Decision {
-        // 184 hides the number for this call, 186 shows it.
-        let (anonymous, rest) = match (dialled.strip_prefix("184"), dialled.strip_prefix("186")) {
-            (Some(rest), _) if !rest.is_empty() => (true, rest),
-            (_, Some(rest)) if !rest.is_empty() => (false, rest),
-            _ => (device.private, dialled),
-        };
-        let mut number = national(rest);
-        let area = device.area_code.as_ref().or(plan.outbound.area_code.as_ref());
-        let local = (5..=8).contains(&number.len())
-            && number.bytes().all(|byte| byte.is_ascii_digit())
-            && !number.starts_with(['0', '1']);
-        if let Some(area) = area.filter(|_| local) {
-            number = format!("{area}{number}");
-            self.because("outbound.area_code", format!("local, so {number}"));
-        }
-        if let Some((owner, known)) = self.plans.number(&number) {
-            let text = format!("{number} is the number {} of this server", known.name);
-            self.because(format!("number.{}", known.name), text);
-            let outside = owner.tenant != plan.tenant;
-            return self.inbound(owner, known, outside);
-        }
-        let mut call = match self.gate(plan, Some(device), &number) {
-            Ok(call) => call,
-            Err(refusal) => return self.turned_away(plan, refusal),
-        };
-        call.anonymous = anonymous;
-        let shown = device.caller_id.as_ref().and_then(|name| plan.number(name));
-        call.shown_caller = shown.map(|number| number.did.clone());
-        let text = match (&call.shown_caller, anonymous) {
-            (Some(did), false) => format!("shows {did}"),
-            (Some(did), true) => format!("hides {did}"),
-            (None, _) => "shows no number".to_owned(),
-        };
-        self.because(format!("device.{}.caller_id", device.name), text);
-        let taken = self.facts.state.tenant_channels(&plan.tenant);
-        if taken >= plan.channels {
-            let text = format!("{taken} of {} channels are taken", plan.channels);
-            let rule = ("tenant.channels", text);
-            return self.refused(Some(plan), rule, 486, "lines-busy", "channels-full");
-        }
-        let name = shown.map(|number| number.name.clone());
-        self.steps(plan, name, true, vec![Step::Trunk(call)], release(503, "no-trunk"))
-    }
-
-    /// The one door for every leg to outside, whoever asks: class, block, allow, trunks.
-    pub(super) fn gate(
-        &mut self,
-        plan: &Plan,
-        device: Option<&Device>,
-        number: &str,
-    ) -> Result<TrunkCall, Refusal> {
-        let refusal = |rule: &str, text: String, cause: String| Refusal {
-            rule: rule.to_owned(),
-            text,
-            status: 403,
-            prompt: "refused",
-            cause,
-        };
-        let today = plan.local(self.facts.at).date();
-        let Some(class) = class_of(&plan.classes, number, today) else {
-            let text = format!("{number} is of no class");
-            let mut refusal = refusal("class", text, "no-class".to_owned());
-            (refusal.status, refusal.prompt) = (404, "unallocated");
-            return Err(refusal);
-        };
-        self.because(format!("class.{class}"), format!("{number} is of class {class}"));
-        if plan.outbound.block.contains(class) {
-            let text = format!("class {class} is blocked");
-            return Err(refusal("outbound.block", text, format!("blocked:{class}")));
-        }
-        if let Some(device) = device
-            && let Some(allowed) = plan.outbound.allow.get(device.kind.word())
-            && !allowed.contains(class)
-        {
-            let text = format!("{} may not call class {class}", device.kind.word());
-            return Err(refusal("outbound.allow", text, format!("not-allowed:{class}")));
-        }
-        let trunks = plan.outbound.route.get(class).unwrap_or(&plan.outbound.default_trunk);
-        let state = self.facts.state;
-        let free: Vec<(Option<Arc<str>>, Arc<str>)> = trunks
-            .iter()
-            .filter_map(|name| plan.trunks.iter().find(|trunk| trunk.name == *name))
-            .filter(|trunk| state.trunk_channels(Some(&plan.tenant), &trunk.name) < trunk.channels)
-            .map(|trunk| (Some(plan.tenant.clone()), trunk.name.clone()))
-            .collect();
-        if free.is_empty() {
-            return Err(Refusal {
-                rule: "outbound.default_trunk".to_owned(),
-                text: "no trunk has a free channel".to_owned(),
-                status: 503,
-                prompt: "trunks-busy",
-                cause: "trunks-busy".to_owned(),
-            });
-        }
-        let names: Vec<&str> = free.iter().map(|(_, name)| &**name).collect();
-        self.because("outbound.route", format!("by trunk {}", names.join(", then ")));
-        Ok(TrunkCall::new(free, number, class))
-    }
-
-    pub(super) fn turned_away(self, plan: &Plan, refusal: Refusal) -> Decision {
-        let Refusal { rule, text, status, prompt, cause } = refusal;
-        self.refused(Some(plan), (&rule, text), status, prompt, &cause)
+            None => to_outside(call, plan, device),
+        },
     }
 }
+
+/// 1: a device, an extension, a group or a park slot of the own office.
+fn to_inside<'p>(
+    call: &mut Call<'p, '_>,
+    plan: &'p Plan,
+    from: &Object<Device>,
+    target: &'p Target,
+) -> Release {
+    let called = call.facts.called;
+    match target {
+        Target::Device(name) if *name == from.name => {
+            call.because(
+                format!("device.{name}"),
+                format!("{called} is the calling device itself"),
+            );
+            plain_release(486, "own-extension")
+        }
+        Target::Device(name) => {
+            let tenant = &plan.tenant.id.value;
+            let Some(device) = call.plans.device(tenant, name) else {
+                return plain_release(404, "unknown-device");
+            };
+            let target = RingTarget {
+                device: Arc::clone(&device.device),
+                user: Arc::clone(&device.user),
+                start: Start::After(Duration::ZERO),
+            };
+            call.ring_targets(plan, vec![target], INTERNAL_TIMEOUT, None, &format!("device.{name}"))
+        }
+        Target::Extension(name) => match plan.extensions.find(name) {
+            Some(extension) => {
+                call.because(format!("extension.{name}"), format!("{called} is dialled"));
+                call.perform(plan, &extension.action)
+            }
+            None => plain_release(404, "unknown-extension"),
+        },
+        Target::Group(name) => match plan.groups.find(name) {
+            Some(group) => call.ring_group(plan, name, group),
+            None => plain_release(404, "unknown-extension"),
+        },
+        Target::Slot => {
+            call.because("park.slots", format!("slot {called}"));
+            call.steps.push(Step::Park { slot: Some(Arc::from(called)) });
+            plain_release(480, "finished")
+        }
+    }
+}
+
+/// 1: a feature code, what follows it is its argument; the longest code wins.
+fn feature<'p, 'c>(plan: &'p Plan, called: &'c str) -> Option<(&'p str, &'c str)> {
+    let codes = plan.feature_codes.codes.iter();
+    let found = codes.filter_map(|(name, code)| {
+        called.strip_prefix(&*code.value.first).map(|argument| (*name, argument))
+    });
+    found.min_by_key(|(_, argument)| argument.len())
+}
+
+/// 2 to 9: everything that is not inside.
+fn to_outside<'p>(call: &mut Call<'p, '_>, plan: &'p Plan, device: &'p Object<Device>) -> Release {
+    let japan = &country::JAPAN;
+    let mut digits = call.facts.called;
+    if let Some(prefix) = &plan.outbound.outside_prefix
+        && !digits.starts_with('+')
+    {
+        let Some(rest) = digits.strip_prefix(&*prefix.value).filter(|rest| !rest.is_empty()) else {
+            let text = format!("{digits} is no extension and does not begin with {}", prefix.value);
+            call.because("outbound.outside_prefix", text);
+            let prompt = Some(call.prompt(plan, "unallocated"));
+            return Release { status: 404, prompt, cause: Arc::from("unknown-extension") };
+        };
+        digits = rest;
+    }
+    let mut anonymous = device.privacy;
+    for (prefix, hide) in [(japan.hide, true), (japan.show, false)] {
+        if let Some(rest) = digits.strip_prefix(prefix).filter(|rest| !rest.is_empty()) {
+            let text =
+                if hide { "the caller number is hidden" } else { "the caller number is shown" };
+            call.because(format!("outbound.{prefix}"), text);
+            (digits, anonymous) = (rest, hide);
+            break;
+        }
+    }
+    let area_code = device.area_code.as_deref().or(plan.outbound.area_code.as_deref());
+    let with_area = japan.with_area(digits, area_code);
+    if with_area.len() != digits.len() {
+        call.because("outbound.area_code", format!("{digits} is the local number {with_area}"));
+    }
+    let to = japan.canonical(&with_area);
+    let shown = match &device.caller_id {
+        Some(name) => plan.numbers.find(&name.value),
+        None => plan.main_number(),
+    };
+    let plans = call.plans;
+    if let Some((other, number)) = plans.number_by_did(&to) {
+        call.because("outbound.on_net", format!("{to} is number.{} of this server", number.name));
+        if other.tenant.id.value != plan.tenant.id.value {
+            // A neighbour sees the office's number, as it would from outside.
+            call.caller = shown.filter(|_| !anonymous).map(|number| Plan::did(number));
+        }
+        return inbound::to_number(call, other, number, None);
+    }
+    call.direction = Direction::Outbound;
+    call.number = shown.map(|number| Arc::clone(&number.name));
+    let wish = Wish { to: &to, shown, anonymous, kind: Some(device.kind) };
+    match gate::pass(call, plan, &wish, true) {
+        Ok(leg) => {
+            call.steps.push(Step::Trunk(leg));
+            let prompt = Some(call.prompt(plan, "trunks-busy"));
+            Release { status: 503, prompt, cause: Arc::from("trunk-failed") }
+        }
+        Err(release) => {
+            call.uses_channel = false;
+            release
+        }
+    }
+}
+
+fn can_be_dialled(called: &str) -> bool {
+    let digits = called.strip_prefix('+').unwrap_or(called);
+    let plain = |b: u8| b.is_ascii_digit() || matches!(b, b'*' | b'#');
+    (1..=limits::DIALLED_CHARS.default).contains(&(digits.len() as u64))
+        && digits.bytes().all(plain)
+}
+
+/// How long a colleague's phone rings.
+const INTERNAL_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,0 +1,162 @@
+//! What a running server can execute. The language is wider than any one version of the server:
+//! what is understood and decided but not executed is refused at its place, never ignored.
+
+/// A part of the language that a server may or may not execute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Feature {
+    /// Voicemail boxes and the calls into them.
+    Voicemail,
+    /// Fax boxes, detection, sending.
+    Fax,
+    /// Unconditional forwarding of a number.
+    Forwarding,
+    /// Recording of a number's calls.
+    Recording,
+    /// Park slots.
+    Park,
+    /// Conference rooms.
+    Conferences,
+    /// Ring groups.
+    Groups,
+    /// Menus.
+    Menus,
+    /// Queues.
+    Queues,
+    /// Feature codes.
+    FeatureCodes,
+    /// Caps against fraud.
+    FraudLimits,
+    /// Tariffs and charges.
+    Rating,
+    /// Registration of the server at a trunk, and calls a second.
+    TrunkRegistration,
+    /// Modules' own applications as actions, and their options.
+    ModuleActions,
+    /// Configuration files for phones: line keys and lamps.
+    Provisioning,
+    /// Another caller number for one call.
+    CallerNumberChoice,
+    /// One call at a time on a device.
+    BusyDevices,
+    /// Plan files with limits of their own.
+    PlanFiles,
+}
+
+impl Feature {
+    /// Every feature.
+    pub const ALL: [Self; 18] = [
+        Self::Voicemail,
+        Self::Fax,
+        Self::Forwarding,
+        Self::Recording,
+        Self::Park,
+        Self::Conferences,
+        Self::Groups,
+        Self::Menus,
+        Self::Queues,
+        Self::FeatureCodes,
+        Self::FraudLimits,
+        Self::Rating,
+        Self::TrunkRegistration,
+        Self::ModuleActions,
+        Self::Provisioning,
+        Self::CallerNumberChoice,
+        Self::BusyDevices,
+        Self::PlanFiles,
+    ];
+
+    /// Its name in a sentence.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Voicemail => "voicemail",
+            Self::Fax => "fax",
+            Self::Forwarding => "forwarding",
+            Self::Recording => "recording",
+            Self::Park => "park",
+            Self::Conferences => "conferencing",
+            Self::Groups => "ring groups",
+            Self::Menus => "menus",
+            Self::Queues => "queues",
+            Self::FeatureCodes => "feature codes",
+            Self::FraudLimits => "caps against fraud",
+            Self::Rating => "rating",
+            Self::TrunkRegistration => "registration and pacing of a trunk",
+            Self::ModuleActions => "modules' own applications",
+            Self::Provisioning => "phone provisioning",
+            Self::CallerNumberChoice => "another caller number for one call",
+            Self::BusyDevices => "one call at a time on a device",
+            Self::PlanFiles => "plan files",
+        }
+    }
+
+    const fn bit(self) -> u32 {
+        1 << self as u32
+    }
+}
+
+/// A set of features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities(u32);
+
+impl Capabilities {
+    /// The whole language, for tools and tests of the language itself.
+    #[must_use]
+    pub fn all() -> Self {
+        Self(Feature::ALL.iter().fold(0, |bits, feature| bits | feature.bit()))
+    }
+
+    /// What this version of the server executes: registration, ringing, schedules, announcements,
+    /// extensions, internal calls and outside calls through trunks. None of [`Feature::ALL`] yet.
+    #[must_use]
+    pub const fn this_version() -> Self {
+        Self(0)
+    }
+
+    /// The same with one feature more.
+    #[must_use]
+    pub const fn with(self, feature: Feature) -> Self {
+        Self(self.0 | feature.bit())
+    }
+
+    /// Whether the feature is executed.
+    #[must_use]
+    pub const fn has(self, feature: Feature) -> bool {
+        self.0 & feature.bit() != 0
+    }
+}
+
+/// The keys that need a feature: kind of table (empty: the top of the file), key, feature.
+/// Actions carry theirs themselves; `mode = "forward"` is refused where it is read.
+pub(crate) const KEYS: &[(&str, &str, Feature)] = &[
+    ("", "voicemail_box", Feature::Voicemail),
+    ("", "fax_box", Feature::Fax),
+    ("", "park", Feature::Park),
+    ("", "room", Feature::Conferences),
+    ("", "group", Feature::Groups),
+    ("", "menu", Feature::Menus),
+    ("", "queue", Feature::Queues),
+    ("", "feature_codes", Feature::FeatureCodes),
+    ("", "limits", Feature::FraudLimits),
+    ("", "tariff", Feature::Rating),
+    ("", "module", Feature::ModuleActions),
+    ("tenant", "plan", Feature::PlanFiles),
+    ("device", "keys", Feature::Provisioning),
+    ("device", "allow_caller_id", Feature::CallerNumberChoice),
+    ("device", "busy", Feature::BusyDevices),
+    ("number", "voicemail", Feature::Voicemail),
+    ("number", "fax", Feature::Fax),
+    ("number", "forward_to", Feature::Forwarding),
+    ("number", "forwards_max", Feature::FraudLimits),
+    ("number", "record", Feature::Recording),
+    ("trunk", "register", Feature::TrunkRegistration),
+    ("trunk", "calls_per_second", Feature::TrunkRegistration),
+    ("expect", "talk", Feature::Rating),
+    ("expect", "charge", Feature::Rating),
+];
+
+/// What a key needs.
+pub(crate) fn of_key(shape: &str, key: &str) -> Option<Feature> {
+    let found = KEYS.iter().find(|(table, name, _)| *table == shape && *name == key);
+    found.map(|(_, _, feature)| *feature)
+}

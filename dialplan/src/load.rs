@@ -1,0 +1,165 @@
+//! From texts to plans: every tenant read and checked, the good ones joined.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::capability::Capabilities;
+use crate::check;
+use crate::diagnostic::{Diagnostic, Report};
+use crate::limits;
+use crate::model::Plan;
+use crate::model::objects::Objects;
+use crate::model::outside::Trunk;
+use crate::plans::{Loaded, Plans};
+use crate::read::{Document, Kind, Names, Reader, Table, TextError};
+use crate::source::{Files, Place, TenantSource};
+
+pub(crate) fn load(
+    tenants: &[TenantSource],
+    server_trunks: &[(String, String)],
+    capabilities: &Capabilities,
+    now: Timestamp,
+) -> Loaded {
+    let mut plans = Plans::default();
+    let mut report = Report::default();
+    let mut refused = Vec::new();
+    let trunks = read_server_trunks(server_trunks, capabilities, &mut report);
+    for trunk in trunks.iter() {
+        plans.add_trunk(None, trunk);
+    }
+    let mut taken = Taken::default();
+    for source in tenants {
+        let directory: Arc<str> = Arc::from(source.name.as_str());
+        let before = report.errors().count();
+        let plan = load_tenant(source, &trunks, capabilities, now, &plans, &mut taken, &mut report);
+        match plan {
+            Some(plan) if report.errors().count() == before => plans.add(Arc::new(plan)),
+            _ => refused.push(directory),
+        }
+    }
+    Loaded { plans, report, refused }
+}
+
+/// What is unique in the whole server, and where it was taken.
+#[derive(Default)]
+pub(crate) struct Taken {
+    taken: HashMap<(&'static str, Arc<str>), String>,
+}
+
+impl Taken {
+    /// Takes a value; where it was taken before, when it was.
+    pub(crate) fn take(&mut self, what: &'static str, value: &Arc<str>, at: &str) -> Option<&str> {
+        use std::collections::hash_map::Entry;
+        match self.taken.entry((what, Arc::clone(value))) {
+            Entry::Occupied(before) => Some(before.into_mut().as_str()),
+            Entry::Vacant(free) => {
+                free.insert(at.to_owned());
+                None
+            }
+        }
+    }
+}
+
+fn load_tenant(
+    source: &TenantSource,
+    server_trunks: &Objects<Trunk>,
+    capabilities: &Capabilities,
+    now: Timestamp,
+    plans: &Plans,
+    taken: &mut Taken,
+    report: &mut Report,
+) -> Option<Plan> {
+    let mut files = Files::default();
+    let mut document = Document::default();
+    let mut wrong = Vec::new();
+    for (path, text) in &source.files {
+        let file = files.add(path, text);
+        wrong.extend(add_file(&mut document, file, text));
+    }
+    let mut names = Names::collect(&document.root);
+    for trunk in server_trunks.iter() {
+        names.add(Kind::Trunk, Arc::clone(&trunk.name), None);
+    }
+    let reader = Reader::new(&files, names, capabilities);
+    let broken = report_texts(&reader, wrong);
+    let root = Table::new(&reader, "", String::new(), Place::default(), &document.root);
+    let plan = Plan::read(&root, generation(source));
+    drop(root);
+    let plan = plan.inspect(|plan| {
+        // After a syntax error half of the plan may be missing: what follows would be noise.
+        if !broken {
+            check::check(&reader, plan, taken, plans, now);
+        }
+    });
+    report.diagnostics.extend(reader.into_diagnostics(&Arc::from(source.name.as_str())));
+    plan
+}
+
+fn add_file(document: &mut Document, file: u16, text: &str) -> Vec<TextError> {
+    let start = Place { file, start: 0, end: 0 };
+    if text.len() as u64 > limits::FILE_BYTES.default {
+        let message = format!("the file is longer than {} bytes", limits::FILE_BYTES.default);
+        return vec![TextError::Syntax { place: start, message }];
+    }
+    if u64::from(file) >= limits::FILES.default {
+        let message = format!("more than {} files in one directory", limits::FILES.default);
+        return vec![TextError::Syntax { place: start, message }];
+    }
+    document.add(file, text)
+}
+
+/// Reports what is wrong with the texts themselves; whether one of them is no TOML.
+fn report_texts(reader: &Reader<'_>, wrong: Vec<TextError>) -> bool {
+    let mut broken = false;
+    for error in wrong {
+        match error {
+            TextError::Syntax { place, message } => {
+                broken = true;
+                reader.error(place, message, "");
+            }
+            TextError::Twice { key, first, second } => reader.error(
+                second,
+                format!("`{key}` is defined twice"),
+                format!("first at {}", reader.files.brief(first)),
+            ),
+        }
+    }
+    broken
+}
+
+fn read_server_trunks(
+    sources: &[(String, String)],
+    capabilities: &Capabilities,
+    report: &mut Report,
+) -> Objects<Trunk> {
+    let mut files = Files::default();
+    let mut document = Document::default();
+    let mut wrong = Vec::new();
+    for (path, text) in sources {
+        let file = files.add(path, text);
+        wrong.extend(add_file(&mut document, file, text));
+    }
+    let names = Names::collect(&document.root);
+    let reader = Reader::new(&files, names, capabilities);
+    report_texts(&reader, wrong);
+    let root = Table::new(&reader, "", String::new(), Place::default(), &document.root);
+    root.opt("schema", |item| item.whole(1, 1));
+    let trunks = Objects::read(&root, "trunk", Trunk::read_of_server);
+    drop(root);
+    let found: Vec<Diagnostic> = reader.into_diagnostics(&Arc::from(""));
+    report.diagnostics.extend(found);
+    trunks
+}
+
+/// FNV-1a over paths and texts, cut to what every database and JSON reader keeps exactly.
+fn generation(source: &TenantSource) -> u64 {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for (path, text) in &source.files {
+        for byte in path.bytes().chain([0]).chain(text.bytes()).chain([0]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+    (hash ^ (hash >> 48)) & ((1 << 48) - 1)
+}

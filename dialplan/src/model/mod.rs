@@ -1,0 +1,226 @@
+//! The checked model of one tenant: what its files say, as types.
+
+pub(crate) mod announcement;
+pub(crate) mod boxes;
+pub(crate) mod class;
+pub(crate) mod device;
+pub(crate) mod expect;
+pub(crate) mod number;
+pub(crate) mod objects;
+pub(crate) mod outside;
+pub(crate) mod ring;
+pub(crate) mod schedule;
+pub(crate) mod services;
+pub(crate) mod tariff;
+pub(crate) mod tenant;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use announcement::Announcement;
+use boxes::{FaxBox, VoicemailBox};
+use class::Classes;
+use device::Device;
+use expect::Expect;
+use number::{Number, Role};
+use objects::{Object, Objects};
+use outside::{Outbound, Trunk};
+use schedule::Schedule;
+use services::{Extension, FeatureCodes, Group, Menu, Park, Queue, Room, ShortCode};
+use tariff::Tariff;
+use tenant::{Channels, Tenant};
+
+use crate::country;
+use crate::plans::DeviceInfo;
+use crate::read::{Digits, Table};
+use crate::source::Place;
+
+/// One tenant's plan.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) tenant: Tenant,
+    pub(crate) devices: Objects<Device>,
+    pub(crate) numbers: Objects<Number>,
+    pub(crate) schedules: Objects<Schedule>,
+    pub(crate) announcements: Objects<Announcement>,
+    pub(crate) voicemail_boxes: Objects<VoicemailBox>,
+    pub(crate) fax_boxes: Objects<FaxBox>,
+    pub(crate) extensions: Objects<Extension>,
+    pub(crate) rooms: Objects<Room>,
+    pub(crate) groups: Objects<Group>,
+    pub(crate) menus: Objects<Menu>,
+    pub(crate) queues: Objects<Queue>,
+    pub(crate) trunks: Objects<Trunk>,
+    pub(crate) classes: Classes,
+    pub(crate) outbound: Outbound,
+    pub(crate) park: Option<Park>,
+    pub(crate) feature_codes: FeatureCodes,
+    pub(crate) tariff: Option<Tariff>,
+    pub(crate) expects: Vec<Expect>,
+    /// Fingerprint of the tenant's texts: equal texts, equal generation.
+    pub(crate) generation: u64,
+    pub(crate) inside: Inside,
+    pub(crate) device_infos: Vec<DeviceInfo>,
+}
+
+/// What a code that is dialled inside leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Device(Arc<str>),
+    Extension(Arc<str>),
+    Group(Arc<str>),
+    Slot,
+}
+
+/// The codes of a tenant: single ones by hash, ranges one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Inside {
+    codes: HashMap<Arc<str>, Target>,
+    ranges: Vec<(Digits, Target)>,
+}
+
+impl Inside {
+    pub(crate) fn find(&self, dialled: &str) -> Option<&Target> {
+        self.codes.get(dialled).or_else(|| {
+            let found = self.ranges.iter().find(|(digits, _)| digits.contains(dialled));
+            found.map(|(_, target)| target)
+        })
+    }
+
+    fn add(&mut self, digits: &Digits, target: Target) {
+        if digits.first == digits.last {
+            self.codes.insert(Arc::clone(&digits.first), target);
+        } else {
+            self.ranges.push((digits.clone(), target));
+        }
+    }
+}
+
+impl Plan {
+    /// Reads the root table; `None` when even the tenant cannot be read. What has errors is left
+    /// out, and the errors stand in the reader.
+    pub(crate) fn read(root: &Table<'_>, generation: u64) -> Option<Self> {
+        root.req("schema", |item| item.whole(1, 1));
+        let tenant = root.req("tenant", Tenant::read);
+        let mut plan = Self {
+            devices: Objects::read(root, "device", Device::read),
+            numbers: Objects::read(root, "number", Number::read),
+            schedules: Objects::read(root, "schedule", Schedule::read),
+            announcements: Objects::read(root, "announcement", Announcement::read),
+            voicemail_boxes: Objects::read(root, "voicemail_box", VoicemailBox::read),
+            fax_boxes: Objects::read(root, "fax_box", FaxBox::read),
+            extensions: Objects::read(root, "extension", Extension::read),
+            rooms: Objects::read(root, "room", Room::read),
+            groups: Objects::read(root, "group", Group::read),
+            menus: Objects::read(root, "menu", Menu::read),
+            queues: Objects::read(root, "queue", Queue::read),
+            trunks: Objects::read(root, "trunk", Trunk::read),
+            classes: Classes::read(root),
+            outbound: root.opt("outbound", Outbound::read).unwrap_or_default(),
+            park: root.opt("park", Park::read),
+            feature_codes: root.opt("feature_codes", FeatureCodes::read).unwrap_or_default(),
+            tariff: root.opt("tariff", Tariff::read),
+            expects: Expect::read_all(root),
+            generation,
+            inside: Inside::default(),
+            device_infos: Vec::new(),
+            tenant: {
+                root.opt("limits", outside::read_caps);
+                // A module's own options; their schema is the module's.
+                root.opt("module", |item| item.entries().map(|_| ()));
+                tenant?
+            },
+        };
+        plan.index();
+        Some(plan)
+    }
+
+    fn index(&mut self) {
+        let mut inside = Inside::default();
+        for device in self.devices.iter() {
+            let code = Digits::one(Arc::clone(&device.ext.value));
+            inside.add(&code, Target::Device(Arc::clone(&device.name)));
+        }
+        for extension in self.extensions.iter() {
+            let target = Target::Extension(Arc::clone(&extension.name));
+            inside.add(&extension.dial.value, target);
+        }
+        for group in self.groups.iter() {
+            if let Some(dial) = &group.dial {
+                inside.add(&dial.value, Target::Group(Arc::clone(&group.name)));
+            }
+        }
+        if let Some(park) = &self.park {
+            inside.add(&park.slots.value, Target::Slot);
+        }
+        self.inside = inside;
+        self.device_infos = self.devices.iter().map(|device| self.device_info(device)).collect();
+    }
+
+    fn device_info(&self, device: &Object<Device>) -> DeviceInfo {
+        let tenant = Arc::clone(&self.tenant.id.value);
+        let extension = Arc::clone(&device.ext.value);
+        let user = match &device.user {
+            Some(user) => Arc::clone(&user.value),
+            None => Arc::from(format!("{tenant}-{extension}")),
+        };
+        DeviceInfo {
+            tenant,
+            device: Arc::clone(&device.name),
+            user,
+            extension,
+            secret: Arc::clone(&device.secret.0),
+            max_contacts: 1,
+        }
+    }
+
+    /// Every code that is dialled inside, with its owner.
+    pub(crate) fn short_codes(&self) -> Vec<ShortCode> {
+        let mut codes: Vec<ShortCode> = Vec::new();
+        let mut add = |digits: Digits, place: Place, owner: String| {
+            codes.push(ShortCode { digits, place, owner });
+        };
+        for device in self.devices.iter() {
+            let code = Digits::one(Arc::clone(&device.ext.value));
+            add(code, device.ext.place, format!("device.{}", device.name));
+        }
+        for extension in self.extensions.iter() {
+            let dial = &extension.dial;
+            add(dial.value.clone(), dial.place, format!("extension.{}", extension.name));
+        }
+        for group in self.groups.iter() {
+            if let Some(dial) = &group.dial {
+                add(dial.value.clone(), dial.place, format!("group.{}", group.name));
+            }
+        }
+        if let Some(park) = &self.park {
+            add(park.slots.value.clone(), park.slots.place, String::from("park"));
+        }
+        for (name, code) in &self.feature_codes.codes {
+            add(code.value.clone(), code.place, format!("feature_codes.{name}"));
+        }
+        codes
+    }
+
+    /// How many calls with outside the tenant may have.
+    pub(crate) fn channels(&self) -> u32 {
+        match self.tenant.channels {
+            Channels::Count(count) => count,
+            Channels::PerId => u32::try_from(self.devices.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The number that stands for the office: the contract number, else the first that calls out.
+    pub(crate) fn main_number(&self) -> Option<&Object<Number>> {
+        let contract = self.numbers.iter().find(|number| number.role == Role::Contract);
+        contract.or_else(|| self.numbers.iter().find(|number| number.role != Role::Tollfree))
+    }
+
+    /// A number's DID in the form that lookups use.
+    pub(crate) fn did(number: &Number) -> Arc<str> {
+        match country::JAPAN.canonical(&number.did.value) {
+            std::borrow::Cow::Borrowed(_) => Arc::clone(&number.did.value),
+            std::borrow::Cow::Owned(did) => Arc::from(did),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Named objects of one kind, in the order of the files, found by name.
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::read::{Item, Table};
+use crate::source::Place;
+
+/// An object with its name and the place that defines it.
+#[derive(Debug)]
+pub(crate) struct Object<T> {
+    pub(crate) name: Arc<str>,
+    pub(crate) place: Place,
+    pub(crate) value: T,
+}
+
+impl<T> Deref for Object<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// The objects of one kind.
+#[derive(Debug)]
+pub(crate) struct Objects<T> {
+    list: Vec<Object<T>>,
+    index: HashMap<Arc<str>, usize>,
+}
+
+impl<T> Default for Objects<T> {
+    fn default() -> Self {
+        Self { list: Vec::new(), index: HashMap::new() }
+    }
+}
+
+impl<T> Objects<T> {
+    /// Reads every object of the table `key`; those with errors are left out.
+    pub(crate) fn read(
+        root: &Table<'_>,
+        key: &'static str,
+        read: impl Fn(&mut Table<'_>) -> Option<T>,
+    ) -> Self {
+        Self::read_items(root, key, |item, place| item.table_at(key, place, &read))
+    }
+
+    /// The same for objects that need not be tables.
+    pub(crate) fn read_items(
+        root: &Table<'_>,
+        key: &'static str,
+        read: impl Fn(Item<'_>, Place) -> Option<T>,
+    ) -> Self {
+        let mut objects = Self::default();
+        for (name, place, item) in root.objects(key) {
+            if let Some(value) = read(item, place) {
+                objects.index.insert(Arc::clone(&name), objects.list.len());
+                objects.list.push(Object { name, place, value });
+            }
+        }
+        objects
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<&Object<T>> {
+        self.list.get(*self.index.get(name)?)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Object<T>> {
+        self.list.iter()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}

@@ -1,0 +1,178 @@
+//! The texts that a check reads, and places in them. Files are handed in; nothing is opened here.
+
+use std::sync::Arc;
+
+/// The files of one tenant's directory, read by whoever may read files.
+#[derive(Clone, Debug, Default)]
+pub struct TenantSource {
+    /// The directory's name (`acme`).
+    pub name: String,
+    /// Path as the admin knows it, and text, of every `*.toml` in it.
+    pub files: Vec<(String, String)>,
+}
+
+/// A piece of a source text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) file: u16,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+/// A value and where it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct At<T> {
+    pub(crate) value: T,
+    pub(crate) place: Place,
+}
+
+/// A reference by name.
+pub(crate) type Name = At<Arc<str>>;
+
+/// Where a place lies, as an admin counts: lines and columns from 1, columns in characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) path: Arc<str>,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+    /// The line (or its part around the place), tabs kept.
+    pub(crate) excerpt: String,
+    /// What stands under the line: blanks up to the place, then carets.
+    pub(crate) underline: String,
+}
+
+/// The texts of one check.
+#[derive(Debug, Default)]
+pub(crate) struct Files<'a> {
+    list: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Files<'a> {
+    /// Adds a text; the number that its places carry.
+    pub(crate) fn add(&mut self, path: &'a str, text: &'a str) -> u16 {
+        self.list.push((path, text));
+        u16::try_from(self.list.len().saturating_sub(1)).unwrap_or(u16::MAX)
+    }
+
+    /// The text under a place.
+    pub(crate) fn text(&self, place: Place) -> &'a str {
+        let (_, text) = self.file(place);
+        let (start, end) = (place.start as usize, place.end as usize);
+        text.get(start..end).unwrap_or_default()
+    }
+
+    /// `path:line` of a place, for notes that name a second place.
+    pub(crate) fn brief(&self, place: Place) -> String {
+        let position = self.position(place);
+        format!("{}:{}", position.path, position.line)
+    }
+
+    /// Where a place lies.
+    pub(crate) fn position(&self, place: Place) -> Position {
+        let (path, text) = self.file(place);
+        let start = floor_boundary(text, place.start as usize);
+        let end = floor_boundary(text, (place.end as usize).max(start));
+        let before = text.get(..start).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line_number = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let rest = text.get(line_start..).unwrap_or_default();
+        let line = rest.split('\n').next().unwrap_or_default().trim_end_matches('\r');
+        let lead = text.get(line_start..start).unwrap_or_default();
+        let under = text.get(start..end).unwrap_or_default();
+        let under = under.split(['\n', '\r']).next().unwrap_or_default();
+        let (excerpt, underline) = draw(line, lead, under);
+        Position {
+            path: Arc::from(path),
+            line: u32::try_from(line_number).unwrap_or(u32::MAX),
+            column: u32::try_from(lead.chars().count() + 1).unwrap_or(u32::MAX),
+            excerpt,
+            underline,
+        }
+    }
+
+    fn file(&self, place: Place) -> (&'a str, &'a str) {
+        self.list.get(usize::from(place.file)).copied().unwrap_or(("", ""))
+    }
+}
+
+fn floor_boundary(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// The excerpt and the line under it. A long line is cut to the part around the place; a wide
+/// character (Japanese) takes two blanks, a tab stays a tab, so that the carets stand right.
+fn draw(line: &str, lead: &str, under: &str) -> (String, String) {
+    let lead_chars = lead.chars().count();
+    let skip = if line.chars().count() > EXCERPT_CHARS && lead_chars > EXCERPT_LEAD {
+        lead_chars - EXCERPT_LEAD
+    } else {
+        0
+    };
+    let mut excerpt = String::from(if skip > 0 { "…" } else { "" });
+    excerpt.extend(line.chars().skip(skip).take(EXCERPT_CHARS));
+    if line.chars().count() > skip + EXCERPT_CHARS {
+        excerpt.push('…');
+    }
+    let mut underline = String::from(if skip > 0 { " " } else { "" });
+    for c in lead.chars().skip(skip) {
+        match c {
+            '\t' => underline.push('\t'),
+            c if is_wide(c) => underline.push_str("  "),
+            _ => underline.push(' '),
+        }
+    }
+    let shown = under.chars().take(EXCERPT_CHARS.saturating_sub(lead_chars - skip));
+    let width: usize = shown.map(|c| if is_wide(c) { 2 } else { 1 }).sum();
+    underline.extend(std::iter::repeat_n('^', width.max(1)));
+    (excerpt, underline)
+}
+
+/// Whether a terminal draws the character in two cells (East Asian Wide, the common blocks).
+fn is_wide(c: char) -> bool {
+    matches!(u32::from(c), 0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1faff)
+}
+
+const EXCERPT_CHARS: usize = 160;
+const EXCERPT_LEAD: usize = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn position(text: &str, start: usize, end: usize) -> Position {
+        let mut files = Files::default();
+        let file = files.add("a.toml", text);
+        let (start, end) = (u32::try_from(start), u32::try_from(end));
+        files.position(Place { file, start: start.expect("small"), end: end.expect("small") })
+    }
+
+    #[test]
+    fn columns_count_characters_and_carets_count_cells() {
+        let text = "x = 1\nname = \"代表\", bad = 7\n";
+        let start = text.find("bad").expect("there");
+        let position = position(text, start, start + 3);
+        assert_eq!((position.line, position.column), (2, 14));
+        assert_eq!(position.underline, "               ^^^");
+    }
+
+    #[test]
+    fn a_place_at_the_end_of_the_text_has_one_caret() {
+        let position = position("a = ", 4, 4);
+        assert_eq!((position.line, position.column), (1, 5));
+        assert_eq!(position.underline, "    ^");
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_the_place() {
+        let text = format!("{}bad{}", "x".repeat(5_000), "y".repeat(5_000));
+        let position = position(&text, 5_000, 5_003);
+        assert_eq!(position.column, 5_001);
+        assert!(position.excerpt.chars().count() < 200);
+        assert!(position.excerpt.contains("bad"));
+    }
+}
