@@ -23,66 +23,11 @@ pub struct Status {
     /// TCP connections.
     pub connections: usize,
     /// What is under way; all zero when nothing is.
-    pub tables: Tables,
+    pub tables: koukan_switch::Tables,
     /// Records that wait for the journal; not zero only when the disk refuses to take them.
     pub unwritten: usize,
     /// Resident memory in bytes.
     pub rss_bytes: u64,
-}
-
-/// Sizes of the tables of calls.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Tables {
-    /// Calls.
-    pub calls: usize,
-    /// Their legs.
-    pub legs: usize,
-    /// Their media streams.
-    pub streams: usize,
-    /// Running applications of modules.
-    pub instances: usize,
-    /// Requests of ours.
-    pub client_transactions: usize,
-    /// Requests of peers.
-    pub server_transactions: usize,
-    /// SIP dialogs.
-    pub dialogs: usize,
-}
-
-/// One call of `GET /v1/calls`.
-#[derive(Clone, Debug, Serialize)]
-pub struct Call {
-    /// Its id.
-    pub call: String,
-    /// Its tenant.
-    pub tenant: String,
-    /// `inbound`, `outbound`, `internal`.
-    pub direction: String,
-    /// Who calls.
-    pub caller: String,
-    /// What was called.
-    pub called: String,
-    /// When the INVITE came.
-    pub started: Timestamp,
-    /// When it was answered.
-    pub answered: Option<Timestamp>,
-    /// Its parties.
-    pub legs: Vec<String>,
-}
-
-/// One contact of `GET /v1/registrations`.
-#[derive(Clone, Debug, Serialize)]
-pub struct Registration {
-    /// SIP user.
-    pub user: String,
-    /// Its contact.
-    pub contact: String,
-    /// Where its REGISTER came from, with the transport.
-    pub source: String,
-    /// Seconds until it expires.
-    pub expires_s: u64,
-    /// The phone.
-    pub user_agent: String,
 }
 
 /// `GET /v1/why/{call}`.

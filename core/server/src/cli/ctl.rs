@@ -147,7 +147,7 @@ fn shown(order: &Order, value: &Value) -> String {
                 ("CALLER", "/caller"),
                 ("CALLED", "/called"),
                 ("ANSWERED", "/answered"),
-                ("LEGS", "/legs"),
+                ("STAGE", "/stage"),
             ],
             "no call is under way",
         ),
@@ -155,7 +155,8 @@ fn shown(order: &Order, value: &Value) -> String {
             value,
             &[
                 ("USER", "/user"),
-                ("SOURCE", "/source"),
+                ("DEVICE", "/device"),
+                ("FROM", "/flow"),
                 ("EXPIRES", "/expires_s"),
                 ("PHONE", "/user_agent"),
                 ("CONTACT", "/contact"),

@@ -9,8 +9,7 @@ use crate::limits;
 
 /// Every limit that may be set.
 const ALL: &[Limit] = &[
-    koukan_sip::limits::TRANSACTIONS,
-    koukan_sip::limits::DIALOGS,
+    koukan_switch::limits::CALLS,
     limits::TCP_CONNECTIONS,
     limits::TCP_CONNECTIONS_PER_ADDRESS,
     limits::TCP_MESSAGE_SECONDS,

@@ -15,6 +15,7 @@ pub struct ExplainLog {
     max_lines: usize,
     calls: HashMap<CallId, Lines>,
     order: VecDeque<CallId>,
+    seen: u64,
 }
 
 #[derive(Debug, Default)]
@@ -27,7 +28,7 @@ impl ExplainLog {
     /// An empty log with these bounds.
     #[must_use]
     pub fn new(max_calls: usize, max_lines: usize) -> Self {
-        Self { max_calls, max_lines, calls: HashMap::new(), order: VecDeque::new() }
+        Self { max_calls, max_lines, calls: HashMap::new(), order: VecDeque::new(), seen: 0 }
     }
 
     /// Adds a line to a call. A call that says too much keeps its first lines.
@@ -38,6 +39,7 @@ impl ExplainLog {
                 self.calls.remove(&oldest);
             }
             self.order.push_back(call);
+            self.seen = self.seen.saturating_add(1);
         }
         let entry = self.calls.entry(call).or_default();
         if entry.lines.len() < self.max_lines {
@@ -45,6 +47,12 @@ impl ExplainLog {
         } else {
             entry.more = entry.more.saturating_add(1);
         }
+    }
+
+    /// Calls that were explained since the start: every call is.
+    #[must_use]
+    pub const fn seen(&self) -> u64 {
+        self.seen
     }
 
     /// What is kept of a call.

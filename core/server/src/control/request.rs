@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, TrySendError};
 use koukan_base::CallId;
+use koukan_switch::{CallView, Directory, RegistrationView};
 use mio::Waker;
 use tokio::sync::oneshot;
 
 use crate::api;
 use crate::metrics::Snapshot;
-use crate::plans::Loaded;
 
 /// Where the answer goes. Whoever asked may have gone meanwhile.
 pub type Reply<T> = oneshot::Sender<T>;
@@ -21,15 +21,15 @@ pub enum Request {
     /// `GET /v1/status`.
     Status(Reply<api::Status>),
     /// `GET /v1/calls`.
-    Calls(Reply<Vec<api::Call>>),
+    Calls(Reply<Vec<CallView>>),
     /// `DELETE /v1/calls/{id}`: whether there is such a call.
     Kill(CallId, Reply<bool>),
     /// `GET /v1/registrations`.
-    Registrations(Reply<Vec<api::Registration>>),
+    Registrations(Reply<Vec<RegistrationView>>),
     /// `GET /v1/why/{call}`.
     Why(CallId, Reply<Option<api::Why>>),
     /// New plans are checked and ready.
-    Install(Box<Loaded>, Reply<()>),
+    Install(Box<Directory>, Reply<()>),
     /// `GET /v1/modules`.
     Modules(Reply<Vec<api::ModuleInfo>>),
     /// `GET /metrics`.

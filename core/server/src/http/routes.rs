@@ -17,7 +17,7 @@ use crate::api::{self, ClockState, Failure};
 use crate::clock::Clock;
 use crate::control::{ControlHandle, Request, Unavailable};
 use crate::limits;
-use crate::plans::{self, Rules};
+use crate::plans;
 use crate::state::CdrSource;
 
 /// What the routes need.
@@ -27,8 +27,8 @@ pub struct Service {
     pub control: ControlHandle,
     /// The configuration directory, for check and reload.
     pub directory: PathBuf,
-    /// What the loaded modules and the switch can do.
-    pub rules: Rules,
+    /// The realm that devices' secrets are hashed for.
+    pub realm: String,
     /// The one clock.
     pub clock: Clock,
     /// Whether the date may be moved.
@@ -82,7 +82,7 @@ async fn status(State(service): Shared) -> Answer<api::Status> {
     Ok(Json(service.control.ask(Request::Status).await?))
 }
 
-async fn calls(State(service): Shared) -> Answer<Vec<api::Call>> {
+async fn calls(State(service): Shared) -> Answer<Vec<koukan_switch::CallView>> {
     Ok(Json(service.control.ask(Request::Calls).await?))
 }
 
@@ -94,7 +94,7 @@ async fn kill(State(service): Shared, Path(call): Path<String>) -> Result<Status
     }
 }
 
-async fn registrations(State(service): Shared) -> Answer<Vec<api::Registration>> {
+async fn registrations(State(service): Shared) -> Answer<Vec<koukan_switch::RegistrationView>> {
     Ok(Json(service.control.ask(Request::Registrations).await?))
 }
 
@@ -122,10 +122,11 @@ async fn check(State(service): Shared) -> Answer<api::CheckReport> {
 async fn reload(State(service): Shared) -> Result<Response, Refused> {
     let _one_at_a_time = service.reloading.lock().await;
     let outcome = read_plans(&service).await?;
-    let Some(loaded) = outcome.loaded else {
+    if outcome.report.errors > 0 {
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, Json(outcome.report)).into_response());
-    };
-    service.control.ask(|reply| Request::Install(Box::new(loaded), reply)).await?;
+    }
+    let directory = Box::new(outcome.directory);
+    service.control.ask(|reply| Request::Install(directory, reply)).await?;
     tracing::info!(tenants = outcome.report.tenants, "plans reloaded");
     Ok(Json(outcome.report).into_response())
 }
@@ -133,7 +134,7 @@ async fn reload(State(service): Shared) -> Result<Response, Refused> {
 /// Reading and checking a thousand tenants takes its time, so it is not done on this thread.
 async fn read_plans(service: &Arc<Service>) -> Result<plans::Outcome, Refused> {
     let shared = Arc::clone(service);
-    tokio::task::spawn_blocking(move || plans::load(&shared.directory, &shared.rules))
+    tokio::task::spawn_blocking(move || plans::load(&shared.directory, &shared.realm, shared.clock.date()))
         .await
         .map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }

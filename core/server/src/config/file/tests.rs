@@ -78,7 +78,7 @@ http = \"0.0.0.0:8080\"
 database = \"postgres:x\"
 [limits]
 sip_tcp_conections = 5
-sip_transactions = 1
+calls = 0
 [mail]
 smtp = \"x\"
 ";
