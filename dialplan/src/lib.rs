@@ -14,7 +14,9 @@ mod holiday;
 pub mod limits;
 mod load;
 mod model;
+mod outcome;
 mod plans;
+mod rating;
 mod read;
 mod source;
 
@@ -26,6 +28,7 @@ pub use decision::{
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use holiday::{Holiday, japan as japanese_holiday};
 pub use model::device::DeviceKind;
+pub use outcome::Outcome;
 pub use plans::{DeviceInfo, Loaded, Plans, TrunkInfo};
 pub use read::Money;
 pub use source::TenantSource;

@@ -16,30 +16,61 @@ use crate::plans::{Loaded, Plans};
 use crate::read::{Document, Kind, Names, Reader, Table, TextError};
 use crate::source::{Files, Place, TenantSource};
 
+/// A tenant that has been read: its findings so far, and its plan.
+struct Checked<'a> {
+    directory: Arc<str>,
+    reader: Reader<'a>,
+    plan: Option<Arc<Plan>>,
+}
+
+impl Checked<'_> {
+    fn good(&self) -> Option<&Arc<Plan>> {
+        self.plan.as_ref().filter(|_| !self.reader.has_errors())
+    }
+}
+
 pub(crate) fn load(
     tenants: &[TenantSource],
     server_trunks: &[(String, String)],
     capabilities: &Capabilities,
     now: Timestamp,
 ) -> Loaded {
-    let mut plans = Plans::default();
     let mut report = Report::default();
-    let mut refused = Vec::new();
     let trunks = read_server_trunks(server_trunks, capabilities, &mut report);
+    let mut taken = Taken::default();
+    let checked: Vec<Checked<'_>> = tenants
+        .iter()
+        .map(|source| read_tenant(source, &trunks, capabilities, now, &mut taken))
+        .collect();
+    // Expectations are proved against all tenants together: calls between them stay on the server.
+    let mut plans = join(&trunks, &checked);
+    let mut failed = false;
+    for tenant in &checked {
+        if let Some(plan) = tenant.good() {
+            check::expectations::check(&tenant.reader, plan, &plans, now);
+            failed |= tenant.reader.has_errors();
+        }
+    }
+    if failed {
+        plans = join(&trunks, &checked);
+    }
+    let bad = checked.iter().filter(|tenant| tenant.good().is_none());
+    let refused = bad.map(|tenant| Arc::clone(&tenant.directory)).collect();
+    for tenant in checked {
+        report.diagnostics.extend(tenant.reader.into_diagnostics(&tenant.directory));
+    }
+    Loaded { plans, report, refused }
+}
+
+fn join(trunks: &Objects<Trunk>, checked: &[Checked<'_>]) -> Plans {
+    let mut plans = Plans::default();
     for trunk in trunks.iter() {
         plans.add_trunk(None, trunk);
     }
-    let mut taken = Taken::default();
-    for source in tenants {
-        let directory: Arc<str> = Arc::from(source.name.as_str());
-        let before = report.errors().count();
-        let plan = load_tenant(source, &trunks, capabilities, now, &plans, &mut taken, &mut report);
-        match plan {
-            Some(plan) if report.errors().count() == before => plans.add(Arc::new(plan)),
-            _ => refused.push(directory),
-        }
+    for plan in checked.iter().filter_map(Checked::good) {
+        plans.add(Arc::clone(plan));
     }
-    Loaded { plans, report, refused }
+    plans
 }
 
 /// What is unique in the whole server, and where it was taken.
@@ -62,15 +93,13 @@ impl Taken {
     }
 }
 
-fn load_tenant(
-    source: &TenantSource,
+fn read_tenant<'a>(
+    source: &'a TenantSource,
     server_trunks: &Objects<Trunk>,
-    capabilities: &Capabilities,
+    capabilities: &'a Capabilities,
     now: Timestamp,
-    plans: &Plans,
     taken: &mut Taken,
-    report: &mut Report,
-) -> Option<Plan> {
+) -> Checked<'a> {
     let mut files = Files::default();
     let mut document = Document::default();
     let mut wrong = Vec::new();
@@ -82,19 +111,17 @@ fn load_tenant(
     for trunk in server_trunks.iter() {
         names.add(Kind::Trunk, Arc::clone(&trunk.name), None);
     }
-    let reader = Reader::new(&files, names, capabilities);
+    let reader = Reader::new(files, names, capabilities);
     let broken = report_texts(&reader, wrong);
     let root = Table::new(&reader, "", String::new(), Place::default(), &document.root);
     let plan = Plan::read(&root, generation(source));
     drop(root);
-    let plan = plan.inspect(|plan| {
-        // After a syntax error half of the plan may be missing: what follows would be noise.
-        if !broken {
-            check::check(&reader, plan, taken, plans, now);
-        }
-    });
-    report.diagnostics.extend(reader.into_diagnostics(&Arc::from(source.name.as_str())));
-    plan
+    // After a syntax error half of the plan may be missing: what follows would be noise.
+    if let Some(plan) = plan.as_ref().filter(|_| !broken) {
+        let today = plan.tenant.timezone.to_datetime(now).date();
+        check::check(&reader, plan, taken, today);
+    }
+    Checked { directory: Arc::from(source.name.as_str()), reader, plan: plan.map(Arc::new) }
 }
 
 fn add_file(document: &mut Document, file: u16, text: &str) -> Vec<TextError> {
@@ -142,7 +169,7 @@ fn read_server_trunks(
         wrong.extend(add_file(&mut document, file, text));
     }
     let names = Names::collect(&document.root);
-    let reader = Reader::new(&files, names, capabilities);
+    let reader = Reader::new(files, names, capabilities);
     report_texts(&reader, wrong);
     let root = Table::new(&reader, "", String::new(), Place::default(), &document.root);
     root.opt("schema", |item| item.whole(1, 1));

@@ -1,17 +1,23 @@
 //! What no single key can know: references across objects, exclusions, numbers, prices.
 
-use jiff::Timestamp;
+mod exclusions;
+pub(crate) mod expectations;
+mod identity;
+mod prices;
+mod routes;
+mod unused;
+
+use jiff::civil::Date;
 
 use crate::load::Taken;
 use crate::model::Plan;
-use crate::plans::Plans;
 use crate::read::Reader;
 
-pub(crate) fn check(
-    _reader: &Reader<'_>,
-    _plan: &Plan,
-    _taken: &mut Taken,
-    _plans: &Plans,
-    _now: Timestamp,
-) {
+/// Checks one tenant's plan; what is unique in the whole server is taken from `taken`.
+pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, taken: &mut Taken, today: Date) {
+    identity::check(reader, plan, taken);
+    exclusions::check(reader, plan);
+    routes::check(reader, plan, today);
+    prices::check(reader, plan, today);
+    unused::check(reader, plan);
 }

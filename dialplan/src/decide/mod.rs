@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::civil::DateTime;
 
 use crate::decision::{
-    Caller, Decision, Direction, Facts, Origin, PromptRef, Reason, Release, RingTarget, Start, Step,
+    Decision, Direction, Facts, Origin, PromptRef, Reason, Release, RingTarget, Start, Step,
 };
 use crate::limits;
 use crate::model::Plan;
@@ -83,14 +83,6 @@ impl<'p, 'f> Call<'p, 'f> {
     /// The tenant's own date and time of the call.
     fn local(&self, plan: &Plan) -> DateTime {
         plan.tenant.timezone.to_datetime(self.facts.at)
-    }
-
-    fn caller_text(&self) -> &str {
-        let Caller { number, anonymous } = self.facts.caller;
-        match number {
-            Some(number) if !anonymous => number,
-            _ => "an anonymous caller",
-        }
     }
 
     /// Plays an announcement of the plan.

@@ -99,6 +99,15 @@ impl Classes {
 
     /// The class of a number: exact, else by the longest prefix whose count of digits fits.
     pub(crate) fn of(&self, number: &str, date: Date) -> Option<&Entry> {
+        self.longest_match(number, |entry| entry.valid(date))
+    }
+
+    /// The class of a number at whatever date.
+    pub(crate) fn ever(&self, number: &str) -> Option<&Entry> {
+        self.longest_match(number, |_| true)
+    }
+
+    fn longest_match(&self, number: &str, valid: impl Fn(&Entry) -> bool) -> Option<&Entry> {
         let fits = |entry: &&Entry, start: usize| {
             let matches = match entry.pattern {
                 Pattern::Exact => start == number.len(),
@@ -106,7 +115,7 @@ impl Classes {
                     digits.is_none_or(|digits| usize::try_from(digits) == Ok(number.len()))
                 }
             };
-            matches && entry.valid(date)
+            matches && valid(entry)
         };
         (1..=number.len().min(self.longest)).rev().find_map(|length| {
             let entries = self.by_start.get(number.get(..length)?)?;

@@ -32,7 +32,7 @@ use tenant::{Channels, Tenant};
 
 use crate::country;
 use crate::plans::DeviceInfo;
-use crate::read::{Digits, Table};
+use crate::read::{Action, Digits, Table};
 use crate::source::Place;
 
 /// One tenant's plan.
@@ -200,6 +200,20 @@ impl Plan {
             add(code.value.clone(), code.place, format!("feature_codes.{name}"));
         }
         codes
+    }
+
+    /// Every action of the plan, those on the way on from an error too.
+    pub(crate) fn actions(&self) -> impl Iterator<Item = &Action> {
+        let numbers = self.numbers.iter().filter_map(|number| number.no_answer.as_ref());
+        let schedules = self.schedules.iter().flat_map(|schedule| schedule.actions());
+        let extensions = self.extensions.iter().map(|extension| &extension.action);
+        let groups = self.groups.iter().filter_map(|group| group.no_answer.as_ref());
+        let menus = self.menus.iter().flat_map(|menu| menu.actions.iter());
+        let queues = self.queues.iter().filter_map(|queue| queue.overflow.as_ref());
+        let first = numbers.chain(schedules).chain(extensions).chain(groups).chain(menus);
+        first.chain(queues).flat_map(|action| {
+            std::iter::successors(Some(action), |action: &&Action| action.on_error.as_deref())
+        })
     }
 
     /// How many calls with outside the tenant may have.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::ring::Ring;
 use crate::read::{Action, Context, Digits, Item, Kind, Table};
-use crate::source::{At, Place};
+use crate::source::{At, Name, Place};
 
 #[derive(Debug)]
 pub(crate) struct Extension {
@@ -97,20 +97,21 @@ impl Group {
 #[derive(Debug)]
 pub(crate) struct Menu {
     pub(crate) actions: Vec<Action>,
+    pub(crate) announcements: Vec<Name>,
 }
 
 impl Menu {
     pub(crate) fn read(table: &mut Table<'_>) -> Option<Self> {
         let action = |key| table.opt(key, |item| item.action(Context::Other));
-        table.req("prompt", |item| item.name(Kind::Announcement));
+        let prompt = table.req("prompt", |item| item.name(Kind::Announcement));
         table.opt("language", language);
         let mut actions = table.req("digits", digits).unwrap_or_default();
         table.opt("direct_extensions", |item| item.names(Kind::Device));
         table.opt("timeout", |item| item.seconds(1, 60, 1));
         table.opt("retries", |item| item.whole(0, 10));
-        table.opt("invalid", |item| item.name(Kind::Announcement));
+        let invalid = table.opt("invalid", |item| item.name(Kind::Announcement));
         actions.extend(action("on_timeout"));
-        Some(Self { actions })
+        Some(Self { actions, announcements: prompt.into_iter().chain(invalid).collect() })
     }
 }
 

@@ -36,14 +36,14 @@ struct Finding {
 
 /// What every reader of one tenant's documents shares.
 pub(crate) struct Reader<'a> {
-    pub(crate) files: &'a Files<'a>,
+    pub(crate) files: Files<'a>,
     pub(crate) names: Names,
     pub(crate) capabilities: &'a Capabilities,
     findings: RefCell<Vec<Finding>>,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(files: &'a Files<'a>, names: Names, capabilities: &'a Capabilities) -> Self {
+    pub(crate) fn new(files: Files<'a>, names: Names, capabilities: &'a Capabilities) -> Self {
         Self { files, names, capabilities, findings: RefCell::default() }
     }
 

@@ -16,6 +16,7 @@ use koukan_switch::Now;
 use mio::{Events, Poll, Token};
 
 pub(crate) use self::core::{Core, Parts};
+pub(crate) use self::explain::ExplainLog;
 pub use request::{ControlHandle, Reply, Request, Unavailable};
 
 use crate::api;

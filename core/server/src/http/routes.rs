@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::control::{ControlHandle, Request, Unavailable};
 use crate::limits;
 use crate::plans;
-use crate::state::CdrSource;
+use crate::journal::CdrSource;
 
 /// What the routes need.
 #[derive(Debug)]

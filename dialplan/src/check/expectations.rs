@@ -1,0 +1,155 @@
+//! `[[expect]]` as decisions: each claim is proved or reported at its place.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::country;
+use crate::decision::{Caller, Decision, Facts, Idle, Origin, Step};
+use crate::model::Plan;
+use crate::model::expect::Expect;
+use crate::model::tariff::ChargedLeg;
+use crate::outcome::Outcome;
+use crate::plans::Plans;
+use crate::rating::{Leg, charge};
+use crate::read::Reader;
+use crate::source::Place;
+
+/// Proves every expectation of a tenant; `plans` holds the tenant.
+pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, plans: &Plans, now: Timestamp) {
+    for expect in &plan.expects {
+        prove(reader, plan, plans, expect, now);
+    }
+}
+
+fn prove(reader: &Reader<'_>, plan: &Plan, plans: &Plans, expect: &Expect, now: Timestamp) {
+    let at = match expect.at {
+        None => now,
+        Some(local) => match plan.tenant.timezone.to_timestamp(local) {
+            Ok(at) => at,
+            Err(_) => {
+                let message = "this moment does not exist in the tenant's time zone";
+                reader.error(expect.place, message, "");
+                return;
+            }
+        },
+    };
+    let tenant = &plan.tenant.id.value;
+    let (origin, caller) = match (&expect.from_device, &expect.from) {
+        (Some(device), _) => {
+            let device = Arc::clone(&device.value);
+            (Some(Origin::Device { tenant: Arc::clone(tenant), device }), Caller::default())
+        }
+        (None, from) => {
+            let number = from.clone().filter(|from| &**from != "anonymous");
+            let anonymous = number.is_none();
+            (bringing_trunk(plan, plans, &expect.to), Caller { number, anonymous })
+        }
+    };
+    let Some(origin) = origin else {
+        let hint = "a trunk must bring the number before anybody can call it";
+        reader.error(expect.place, format!("no trunk brings {}", expect.to), hint);
+        return;
+    };
+    let facts =
+        Facts { at, origin: &origin, caller: &caller, called: &expect.to, state: &Idle };
+    let decision = plans.decide(&facts);
+    let claims = Claims { reader, plan, expect, outcome: decision.outcome(), decision: &decision };
+    claims.prove();
+}
+
+/// The trunk by which a call to the number comes in: one that names it, else any.
+fn bringing_trunk(plan: &Plan, plans: &Plans, to: &str) -> Option<Origin> {
+    let to = country::JAPAN.canonical(to);
+    let number = plan.numbers.iter().find(|number| *Plan::did(number) == *to);
+    let names = |trunk: &&crate::model::objects::Object<crate::model::outside::Trunk>| {
+        trunk.numbers.is_empty()
+            || number.is_none_or(|number| trunk.numbers.iter().any(|n| n.value == number.name))
+    };
+    let own = plan.trunks.iter().find(names).map(|trunk| Origin::Trunk {
+        tenant: Some(Arc::clone(&plan.tenant.id.value)),
+        trunk: Arc::clone(&trunk.name),
+    });
+    own.or_else(|| {
+        let server = plans.trunks().find(|trunk| trunk.tenant.is_none())?;
+        Some(Origin::Trunk { tenant: None, trunk: Arc::clone(&server.name) })
+    })
+}
+
+struct Claims<'c> {
+    reader: &'c Reader<'c>,
+    plan: &'c Plan,
+    expect: &'c Expect,
+    outcome: Outcome,
+    decision: &'c Decision,
+}
+
+impl Claims<'_> {
+    fn prove(&self) {
+        let Self { expect, outcome, .. } = self;
+        let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
+        if let Some(claim) = &expect.rings {
+            let sorted = |mut names: Vec<&str>| {
+                names.sort_unstable();
+                names.join(", ")
+            };
+            let wanted = sorted(claim.value.iter().map(|name| &*name.value).collect());
+            let got = sorted(outcome.rings.iter().map(|name| &**name).collect());
+            self.claim(claim.place, "rings", &wanted, Some(got).filter(|got| !got.is_empty()));
+        }
+        if let Some(claim) = &expect.announces {
+            self.claim(claim.place, "announces", &claim.value, text(&outcome.announces));
+        }
+        if let Some(claim) = &expect.then {
+            self.claim(claim.place, "then", &claim.value, outcome.then.clone());
+        }
+        let canonical = |number: &str| country::JAPAN.canonical(number).into_owned();
+        if let Some(claim) = &expect.forwards {
+            let got = outcome.forwards.as_deref().map(canonical);
+            self.claim(claim.place, "forwards", &canonical(&claim.value), got);
+        }
+        if let Some(claim) = &expect.shown_caller {
+            let got = outcome.shown_caller.as_deref().map(canonical);
+            self.claim(claim.place, "shown_caller", &canonical(&claim.value), got);
+        }
+        if let Some(claim) = &expect.refused {
+            self.claim(claim.place, "refused", &claim.value, text(&outcome.refused));
+        }
+        if let Some(claim) = &expect.charge {
+            let got = self.charge().map(|amount| amount.to_string());
+            self.claim(claim.place, "charge", &claim.value.to_string(), got);
+        }
+    }
+
+    fn claim(&self, place: Place, what: &str, wanted: &str, got: Option<String>) {
+        if got.as_deref() == Some(wanted) {
+            return;
+        }
+        let name = self.expect.name.as_ref().map(|name| format!(" \"{name}\""));
+        let got = got.unwrap_or_else(|| String::from("nothing"));
+        let steps = self.decision.lines();
+        let why = steps.iter().filter(|line| line.starts_with("->")).next().cloned();
+        self.reader.error(
+            place,
+            format!("expectation{} fails: {what}", name.unwrap_or_default()),
+            format!("expected {wanted}, got {got} ({})", why.unwrap_or_default()),
+        );
+    }
+
+    /// What the call costs after `talk`: the outside leg's price, nothing for a call inside.
+    fn charge(&self) -> Option<crate::read::Money> {
+        let talk = self.expect.talk.unwrap_or_default();
+        let device = self.expect.from_device.as_ref();
+        let device = device.and_then(|device| self.plan.devices.find(&device.value));
+        let leg = match self.decision.steps.first() {
+            Some(Step::Trunk(call)) => {
+                Leg { leg: ChargedLeg::Out, device: device.map(|d| &d.value), far: &call.class, talk }
+            }
+            Some(Step::Forward(call)) => {
+                Leg { leg: ChargedLeg::Forward, device: None, far: &call.class, talk }
+            }
+            _ => return crate::read::Money::parse("0"),
+        };
+        charge(self.plan, &leg).map(|charge| charge.amount)
+    }
+}

@@ -1,0 +1,62 @@
+//! A rate for everything that can be charged: a missing pair is an error, not a free call.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+
+use crate::country;
+use crate::model::Plan;
+use crate::model::device::DeviceKind;
+use crate::model::number::Role;
+use crate::model::tariff::{CALLER_CLASSES, ChargedLeg, Tariff};
+use crate::read::Reader;
+
+pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, today: Date) {
+    let Some(tariff) = &plan.tariff else { return };
+    let classes: BTreeSet<&Arc<str>> = plan.classes.iter().map(|(_, entry)| &entry.class).collect();
+    let kinds = DeviceKind::WORDS.into_iter().map(|(_, kind)| kind);
+    let kinds = kinds.filter(|kind| plan.devices.iter().any(|device| device.kind == *kind));
+    for kind in kinds {
+        for class in &classes {
+            let alive = plan.classes.is_alive(class, today);
+            if alive && reachable(plan, kind, class) && !has(tariff, ChargedLeg::Out, Some(kind), class)
+            {
+                let message = format!("no rate for calls from {} to class {class}", kind.as_str());
+                let hint = "add a rate with leg = \"out\", or block the class";
+                reader.error(tariff.place, message, hint);
+            }
+        }
+    }
+    for number in plan.numbers.iter() {
+        let Some(to) = &number.forward_to else { continue };
+        let number = country::JAPAN.canonical(&to.value);
+        let Some(entry) = plan.classes.of(&number, today) else { continue };
+        if !has(tariff, ChargedLeg::Forward, None, &entry.class) {
+            let message = format!("no rate for forwarding to class {}", entry.class);
+            reader.error(to.place, message, "add a rate with leg = \"forward\"");
+        }
+    }
+    if plan.numbers.iter().any(|number| number.role == Role::Tollfree) {
+        let named = ["fixed", "mobile", "ip050"];
+        let defined = named.into_iter().filter(|name| classes.iter().any(|class| &***class == *name));
+        for caller in defined.chain(CALLER_CLASSES) {
+            if !has(tariff, ChargedLeg::TollfreeIn, None, caller) {
+                let message = format!("no rate for toll-free calls from {caller}");
+                let hint = "add a rate with leg = \"tollfree-in\"";
+                reader.error(tariff.place, message, hint);
+            }
+        }
+    }
+}
+
+fn has(tariff: &Tariff, leg: ChargedLeg, kind: Option<DeviceKind>, far: &str) -> bool {
+    tariff.rates.iter().any(|rate| rate.covers(leg, kind, far))
+}
+
+/// Whether devices of a kind can call a class at all.
+fn reachable(plan: &Plan, kind: DeviceKind, class: &str) -> bool {
+    let listed = |names: &[crate::source::Name]| names.iter().any(|name| &*name.value == class);
+    let allow = plan.outbound.allow.iter().find(|(allowed, _)| *allowed == kind);
+    !listed(&plan.outbound.block) && allow.is_none_or(|(_, classes)| listed(classes))
+}

@@ -1,0 +1,77 @@
+//! The way out: classes, trunks, forward targets.
+
+use std::collections::BTreeSet;
+
+use jiff::civil::Date;
+
+use crate::country;
+use crate::model::Plan;
+use crate::model::outside::Profile;
+use crate::read::{Do, Reader};
+use crate::source::{Name, Place};
+
+pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, today: Date) {
+    for number in plan.numbers.iter() {
+        if let Some(to) = &number.forward_to {
+            forward(reader, plan, &to.value, to.place, today);
+        }
+    }
+    for action in plan.actions() {
+        if let Do::Forward(Some(to)) = &action.what {
+            forward(reader, plan, to, action.place, today);
+        }
+    }
+    for trunks in plan.outbound.route.values() {
+        mixed_profiles(reader, plan, trunks);
+    }
+    let outbound = &plan.outbound;
+    for (kind, classes) in &outbound.allow {
+        for class in classes {
+            if outbound.block.iter().any(|blocked| blocked.value == class.value) {
+                let message = format!("class {} is blocked and allowed", class.value);
+                let hint = format!("`block` wins: devices of kind {} cannot call it", kind.as_str());
+                reader.error(class.place, message, hint);
+            }
+        }
+    }
+    let classes: BTreeSet<_> = plan.classes.iter().map(|(_, entry)| &entry.class).collect();
+    for class in classes {
+        let blocked = outbound.block.iter().any(|blocked| blocked.value == *class);
+        let routed = outbound.route.contains_key(class) || outbound.default_trunk.is_some();
+        if !blocked && !routed && !plan.devices.is_empty() {
+            let place = reader.names.place(crate::read::Kind::Class, class).unwrap_or_default();
+            let message = format!("class.{class} has no trunk");
+            let hint = "add outbound.default_trunk, a route, or block the class";
+            reader.error(place, message, hint);
+        }
+    }
+}
+
+/// A target that nobody could reach is a mistake now, not at night.
+fn forward(reader: &Reader<'_>, plan: &Plan, to: &str, place: Place, today: Date) {
+    let number = country::JAPAN.canonical(to);
+    if plan.numbers.iter().any(|own| *Plan::did(own) == *number) {
+        return;
+    }
+    let Some(entry) = plan.classes.of(&number, today) else {
+        let message = format!("{to} is of no class");
+        reader.error(place, message, "no trunk would be asked for it; check the digits");
+        return;
+    };
+    if let Some(block) = plan.outbound.block.iter().find(|name| name.value == entry.class) {
+        let message = format!("{to} is of the blocked class {}", entry.class);
+        reader.error(place, message, format!("blocked at {}", reader.files.brief(block.place)));
+    }
+}
+
+/// A list of trunks gets one number: all of them must write it the same way.
+fn mixed_profiles(reader: &Reader<'_>, plan: &Plan, trunks: &[Name]) {
+    let e164 = |name: &Name| {
+        plan.trunks.find(&name.value).map(|trunk| trunk.profile == Profile::E164)
+    };
+    let Some(first) = trunks.first().and_then(e164) else { return };
+    if let Some(other) = trunks.iter().find(|name| e164(name).is_some_and(|e164| e164 != first)) {
+        let message = format!("trunk {} writes numbers in another way", other.value);
+        reader.error(other.place, message, "the trunks of one route must share the number format");
+    }
+}
