@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
 use koukan_base::{Rng, ShardId};
+use koukan_dialplan::Plans;
 use koukan_sip::registrar::RegistrarConfig;
 use koukan_sip::{Listener, Transport};
 use koukan_switch::{Switch, SwitchConfig};
@@ -77,6 +78,7 @@ pub struct RunningServer {
     listeners: Vec<ListenAddress>,
     socket: PathBuf,
     http: Option<SocketAddr>,
+    plans: Arc<Plans>,
     report: api::CheckReport,
     control: ControlHandle,
     ended: Receiver<io::Result<()>>,
@@ -111,6 +113,7 @@ impl Server {
         let cdrs = journal.cdrs();
         let outcome = plans::load(&config.directory, &config.sip.realm, clock.date());
         let report = outcome.report;
+        let plans = Arc::clone(&outcome.directory.plans);
         for finding in &report.findings {
             tracing::error!("{finding}");
         }
@@ -161,6 +164,7 @@ impl Server {
             listeners,
             socket: config.control.socket,
             http,
+            plans,
             report,
             control: handle,
             ended,
@@ -188,6 +192,12 @@ impl RunningServer {
     #[must_use]
     pub const fn http(&self) -> Option<SocketAddr> {
         self.http
+    }
+
+    /// The plans that it started with.
+    #[must_use]
+    pub fn plans(&self) -> &Plans {
+        &self.plans
     }
 
     /// What was found in the dialplan; tenants with errors were left out.

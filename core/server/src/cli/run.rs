@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use koukan_dialplan::Plans;
 use koukan_sip::Transport;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failed, table};
-use crate::config::{self, Config, read_sources};
+use crate::config::{self, Config};
 use crate::control::Request;
 use crate::server::{RunningServer, Server};
-use crate::{log, plans};
+use crate::log;
 
 pub(super) fn run(conf: &Path) -> Result<(), Failed> {
     let config = config::load(conf)?;
@@ -70,7 +71,7 @@ fn greeting(config: &Config, server: &RunningServer) -> String {
             config.directory.display()
         ));
     }
-    text.push_str(&accounts(config));
+    text.push_str(&accounts(config, server.plans()));
     let udp = |address: &&crate::transport::ListenAddress| address.transport == Transport::Udp;
     if let Some(first) = server.listeners().iter().find(udp).or(server.listeners().first()) {
         text.push_str(&format!(
@@ -85,11 +86,10 @@ fn greeting(config: &Config, server: &RunningServer) -> String {
 }
 
 /// The first accounts of each tenant and the files with their passwords, never the passwords.
-fn accounts(config: &Config) -> String {
-    let loaded = plans::check(&read_sources(&config.directory), jiff::Timestamp::now());
+fn accounts(config: &Config, plans: &Plans) -> String {
     let mut tenants: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for device in loaded.plans.devices() {
-        let place = plans::secret_place(&config.directory, &device.tenant, &device.secret);
+    for device in plans.devices() {
+        let place = crate::plans::secret_place(&config.directory, &device.tenant, &device.secret);
         let place =
             place.map_or_else(|| device.secret.to_string(), |path| path.display().to_string());
         let line = format!("    {:<16} {place}\n", device.user);

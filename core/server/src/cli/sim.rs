@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use jiff::{Timestamp, Zoned};
-use koukan_dialplan::{Caller, Capabilities, Facts, Origin, Plans, Quiet, TrunkInfo, moment};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::Timestamp;
+use koukan_dialplan::{Caller, Facts, Idle, Loaded, Origin, Plans, TrunkInfo};
 
 use super::{Failed, table};
 use crate::config::read_sources;
@@ -38,9 +40,9 @@ pub(super) struct SimArguments {
 
 pub(super) fn sim(arguments: &SimArguments) -> Result<(), Failed> {
     let sources = read_sources(&arguments.conf);
-    let (plans, report) = plans::check(&sources, &Capabilities::this_version());
-    if !report.is_clean() {
-        let (count, conf) = (report.errors.len(), arguments.conf.display());
+    let Loaded { plans, report, .. } = plans::check(&sources, Timestamp::now());
+    if !report.is_ok() {
+        let (count, conf) = (report.errors().count(), arguments.conf.display());
         table::complain(&format!(
             "{count} errors: tenants that have them are left out (koukan check {conf})"
         ));
@@ -49,7 +51,7 @@ pub(super) fn sim(arguments: &SimArguments) -> Result<(), Failed> {
     let at = at(arguments, &origin, &plans)?;
     let caller = caller(arguments);
     let called = arguments.to.as_str();
-    let decision = plans.decide(&Facts { at, origin: &origin, caller: &caller, called, state: &Quiet });
+    let decision = plans.decide(&Facts { at, origin: &origin, caller: &caller, called, state: &Idle });
     for line in decision.lines() {
         table::print(&format!("{line}\n"));
     }
@@ -95,15 +97,14 @@ fn at(arguments: &SimArguments, origin: &Origin, plans: &Plans) -> Result<Timest
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
     }
-    if let Ok(at) = text.parse::<Zoned>() {
-        return Ok(at.timestamp());
-    }
     let tenant = match origin {
         Origin::Device { tenant, .. } => Some(tenant),
         Origin::Trunk { tenant, .. } => tenant.as_ref(),
     };
-    let plan = tenant.and_then(|tenant| plans.plan(tenant)).or_else(|| plans.plans().next());
-    plan.and_then(|plan| moment(plan, text)).ok_or_else(|| {
+    let tenant = tenant.or_else(|| plans.tenants().next());
+    let zone = tenant.and_then(|tenant| plans.time_zone(tenant)).cloned().unwrap_or(TimeZone::UTC);
+    let local: DateTime = text.parse().map_err(|_| {
         Failed(format!("--at \"{text}\" is no date and time such as 2026-07-01T12:30"))
-    })
+    })?;
+    Ok(zone.to_timestamp(local)?)
 }

@@ -10,7 +10,7 @@ use crate::api::{Why, WhyLine};
 
 /// A bounded number of calls with a bounded number of lines each.
 #[derive(Debug)]
-pub struct ExplainLog {
+pub(crate) struct ExplainLog {
     max_calls: usize,
     max_lines: usize,
     calls: HashMap<CallId, Lines>,
@@ -27,12 +27,12 @@ struct Lines {
 impl ExplainLog {
     /// An empty log with these bounds.
     #[must_use]
-    pub fn new(max_calls: usize, max_lines: usize) -> Self {
+    pub(crate) fn new(max_calls: usize, max_lines: usize) -> Self {
         Self { max_calls, max_lines, calls: HashMap::new(), order: VecDeque::new(), seen: 0 }
     }
 
     /// Adds a line to a call. A call that says too much keeps its first lines.
-    pub fn add(&mut self, at: Timestamp, call: CallId, text: String) {
+    pub(crate) fn add(&mut self, at: Timestamp, call: CallId, text: String) {
         if !self.calls.contains_key(&call) {
             while self.calls.len() >= self.max_calls {
                 let Some(oldest) = self.order.pop_front() else { break };
@@ -51,13 +51,13 @@ impl ExplainLog {
 
     /// Calls that were explained since the start: every call is.
     #[must_use]
-    pub const fn seen(&self) -> u64 {
+    pub(crate) const fn seen(&self) -> u64 {
         self.seen
     }
 
     /// What is kept of a call.
     #[must_use]
-    pub fn why(&self, call: CallId) -> Option<Why> {
+    pub(crate) fn why(&self, call: CallId) -> Option<Why> {
         let kept = self.calls.get(&call)?;
         let line = |(at, text): &(Timestamp, String)| WhyLine { at: *at, text: text.clone() };
         let mut lines: Vec<WhyLine> = kept.lines.iter().map(line).collect();

@@ -142,11 +142,11 @@ impl Control {
             Request::Why(call, reply) => drop(reply.send(self.core.why(call))),
             Request::Install(directory, reply) => {
                 self.core.install(*directory);
-                drop(reply.send(()));
+                let _ = reply.send(());
             }
             Request::Modules(reply) => drop(reply.send(self.core.modules())),
             Request::Metrics(reply) => drop(reply.send(Box::new(self.metrics()))),
-            Request::ClockMoved(reply) => drop(reply.send(())),
+            Request::ClockMoved(reply) => let _ = reply.send(()),
             Request::Shutdown => {
                 if self.stopping.is_none() {
                     self.stopping = Some(now.time + STOPPING);
