@@ -129,11 +129,7 @@ impl Snapshot {
         for (cause, count) in &self.sip_drops {
             page.labelled(name, "cause", cause, *count);
         }
-        page.counter(
-            "koukan_sip_pings_total",
-            "Keep-alive pings answered.",
-            self.transports.pings,
-        );
+        page.counter("koukan_sip_pings_total", "Keep-alive pings answered.", self.transports.pings);
         page.gauge("koukan_sip_connections", "TCP connections.", size(self.connections));
         page.gauge("koukan_sip_dialogs", "SIP dialogs.", size(self.dialogs));
         let name = "koukan_sip_transactions";
@@ -148,7 +144,11 @@ impl Snapshot {
         page.counter("koukan_rtp_received_total", "RTP packets received.", media.received);
         page.counter("koukan_rtp_sent_total", "RTP packets sent.", media.sent);
         page.counter("koukan_rtp_dropped_total", "Datagrams dropped by media.", media.dropped);
-        page.counter("koukan_media_late_ticks_total", "Media ticks that came late.", media.late_ticks);
+        page.counter(
+            "koukan_media_late_ticks_total",
+            "Media ticks that came late.",
+            media.late_ticks,
+        );
         page.gauge(
             "koukan_media_latest_tick_seconds",
             "How late the latest media tick was.",
@@ -218,8 +218,7 @@ mod tests {
 
     #[test]
     fn every_sample_has_its_help_and_type_and_no_metric_stands_twice() {
-        let snapshot =
-            Snapshot { sip_drops: vec![("stray_response", 3)], ..Snapshot::default() };
+        let snapshot = Snapshot { sip_drops: vec![("stray_response", 3)], ..Snapshot::default() };
         let text = snapshot.to_text();
         let mut known = Vec::new();
         for line in text.lines() {

@@ -82,8 +82,7 @@ impl DataLock {
     /// # Errors
     /// Another server has it, or it cannot be written.
     pub fn take(directory: &Path) -> Result<Self, LockError> {
-        let unwritable =
-            |error| LockError::Unwritable { directory: directory.to_owned(), error };
+        let unwritable = |error| LockError::Unwritable { directory: directory.to_owned(), error };
         fs::create_dir_all(directory).map_err(unwritable)?;
         let path = directory.join("koukan.lock");
         let mut file = File::options()
@@ -117,8 +116,7 @@ mod tests {
 
     #[test]
     fn a_second_lock_on_the_same_directory_names_the_holder() {
-        let directory =
-            std::env::temp_dir().join(format!("koukan-lock-{}", std::process::id()));
+        let directory = std::env::temp_dir().join(format!("koukan-lock-{}", std::process::id()));
         let first = DataLock::take(&directory).unwrap();
         let error = DataLock::take(&directory).unwrap_err().to_string();
         assert!(error.contains(&std::process::id().to_string()), "{error}");

@@ -98,8 +98,8 @@ impl Reader<'_> {
     }
 
     fn read(&self, tenant: Option<&str>, secret: &str) -> Result<Vec<u8>, SecretError> {
-        let directory =
-            tenant.map_or_else(|| self.conf.to_owned(), |tenant| tenant_directory(self.conf, tenant));
+        let directory = tenant
+            .map_or_else(|| self.conf.to_owned(), |tenant| tenant_directory(self.conf, tenant));
         SecretSource::parse(secret, &directory)?.read()
     }
 
@@ -131,7 +131,8 @@ impl Reader<'_> {
     }
 
     fn wrong(&mut self, trunk: &TrunkInfo, what: &str) {
-        let owner = trunk.tenant.as_deref().map_or("the server".to_owned(), |t| format!("tenant {t}"));
+        let owner =
+            trunk.tenant.as_deref().map_or("the server".to_owned(), |t| format!("tenant {t}"));
         self.findings.push(format!("{owner}, trunk.{}  {what}", trunk.name));
     }
 }

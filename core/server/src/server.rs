@@ -104,10 +104,12 @@ impl Server {
         let waker = Waker::new(poll.registry(), WAKER).map_err(system("a waker"))?;
         let waker = Arc::new(waker);
         let registry = poll.registry().try_clone().map_err(system("a poll"))?;
-        let transports = Transports::bind(&config.sip.listen, connection_limits(&config), registry)?;
+        let transports =
+            Transports::bind(&config.sip.listen, connection_limits(&config), registry)?;
         let sockets = Listeners::bind(&config.control.socket, config.control.http)?;
         let http = sockets.http_address();
-        let listeners: Vec<ListenAddress> = transports.listeners().map(|(_, bound)| bound).collect();
+        let listeners: Vec<ListenAddress> =
+            transports.listeners().map(|(_, bound)| bound).collect();
 
         let (journal, restored) = Journal::open(&config, &clock)?;
         let cdrs = journal.cdrs();
@@ -237,18 +239,13 @@ impl Drop for RunningServer {
     }
 }
 
-fn spawn(
-    name: &str,
-    body: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, StartError> {
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
     thread::Builder::new().name(name.to_owned()).spawn(body).map_err(system("a thread"))
 }
 
 fn run_service(sockets: Listeners, service: Service, end: watch::Receiver<bool>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(2)
-        .build();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build();
     let outcome = runtime.and_then(|runtime| {
         let outcome = runtime.block_on(http::serve(sockets, Arc::new(service), end));
         runtime.shutdown_timeout(Duration::from_secs(1));
@@ -304,9 +301,8 @@ fn switch_config(config: &Config, transports: &Transports, workers: u16) -> Swit
 /// The media address of a family: the set one, else that of the family's first SIP listener.
 fn media_address(config: &Config, transports: &Transports, v4: bool) -> Option<IpAddr> {
     let mut listeners = transports.listeners().map(|(_, bound)| bound);
-    let bound = listeners.find(|bound| {
-        bound.address.is_ipv4() == v4 && bound.transport != Transport::Tls
-    })?;
+    let bound = listeners
+        .find(|bound| bound.address.is_ipv4() == v4 && bound.transport != Transport::Tls)?;
     Some(advertised_address(config.media.address, bound.address.ip()))
 }
 

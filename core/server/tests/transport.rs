@@ -36,8 +36,8 @@ impl Rig {
     fn new() -> Self {
         let poll = Poll::new().unwrap();
         let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-        let listen = [Transport::Udp, Transport::Tcp]
-            .map(|transport| ListenAddress { transport, address });
+        let listen =
+            [Transport::Udp, Transport::Tcp].map(|transport| ListenAddress { transport, address });
         let registry = poll.registry().try_clone().unwrap();
         let transports = Transports::bind(&listen, LIMITS, registry).unwrap();
         let listeners = transports
@@ -74,8 +74,11 @@ impl Rig {
         let mut events = Events::with_capacity(64);
         let mut inputs: Vec<Owned> = Vec::new();
         let mut sink = |input: Input<'_>| inputs.push(Owned::from(input));
-        let wait =
-            if self.transports.has_unfinished() { Duration::ZERO } else { Duration::from_millis(5) };
+        let wait = if self.transports.has_unfinished() {
+            Duration::ZERO
+        } else {
+            Duration::from_millis(5)
+        };
         self.poll.poll(&mut events, Some(wait)).unwrap();
         self.transports.handle_unfinished(self.now, &mut sink);
         for event in &events {
@@ -236,8 +239,11 @@ fn a_ping_gets_its_pong_and_nothing_else_does() {
 #[test]
 fn a_stream_that_cannot_be_followed_is_refused_and_closed() {
     for (text, refused) in [
-        ("OPTIONS sip:rig SIP/2.0\r\nVia: SIP/2.0/TCP t;branch=z9hG4bK1\r\nFrom: <sip:t@t>;tag=1\r\n\
-          To: <sip:rig>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: -5\r\n\r\n", true),
+        (
+            "OPTIONS sip:rig SIP/2.0\r\nVia: SIP/2.0/TCP t;branch=z9hG4bK1\r\nFrom: <sip:t@t>;tag=1\r\n\
+          To: <sip:rig>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: -5\r\n\r\n",
+            true,
+        ),
         ("GET / HTTP/1.1\r\nHost: rig\r\n\r\n", false),
     ] {
         let mut rig = Rig::new();

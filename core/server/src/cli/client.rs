@@ -58,7 +58,8 @@ async fn exchange(
     body: Option<&Value>,
 ) -> Result<Answer, Failed> {
     let stream = UnixStream::connect(socket).await.map_err(|error| unreachable(socket, &error))?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     let text = body.map(ToString::to_string).unwrap_or_default();
     let request = hyper::Request::builder()

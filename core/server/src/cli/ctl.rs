@@ -198,9 +198,8 @@ fn shown(order: &Order, value: &Value) -> String {
         }
         Order::Check | Order::Reload => {
             let findings = value["findings"].as_array().into_iter().flatten();
-            let mut text: String = findings
-                .filter_map(|finding| Some(format!("{}\n", finding.as_str()?)))
-                .collect();
+            let mut text: String =
+                findings.filter_map(|finding| Some(format!("{}\n", finding.as_str()?))).collect();
             text.push_str(&format!(
                 "{} tenants, {} devices, {}\n",
                 value["tenants"],

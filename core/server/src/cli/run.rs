@@ -11,8 +11,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Failed, table};
 use crate::config::{self, Config};
 use crate::control::Request;
-use crate::server::{RunningServer, Server};
 use crate::log;
+use crate::server::{RunningServer, Server};
 
 pub(super) fn run(conf: &Path) -> Result<(), Failed> {
     let config = config::load(conf)?;

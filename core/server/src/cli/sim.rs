@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use jiff::Timestamp;
 use koukan_dialplan::{Caller, Facts, Idle, Loaded, Origin, Plans, TrunkInfo};
 
 use super::{Failed, table};
@@ -51,7 +51,8 @@ pub(super) fn sim(arguments: &SimArguments) -> Result<(), Failed> {
     let at = at(arguments, &origin, &plans)?;
     let caller = caller(arguments);
     let called = arguments.to.as_str();
-    let decision = plans.decide(&Facts { at, origin: &origin, caller: &caller, called, state: &Idle });
+    let decision =
+        plans.decide(&Facts { at, origin: &origin, caller: &caller, called, state: &Idle });
     for line in decision.lines() {
         table::print(&format!("{line}\n"));
     }
@@ -68,8 +69,7 @@ fn origin(arguments: &SimArguments, plans: &Plans) -> Result<Origin, Failed> {
     let wanted = |tenant: &str| arguments.tenant.as_deref().is_none_or(|wanted| wanted == tenant);
     if let Some(device) = &arguments.device {
         let mut found = plans.devices().filter(|known| {
-            wanted(&known.tenant)
-                && (*known.device == **device || *known.user == **device)
+            wanted(&known.tenant) && (*known.device == **device || *known.user == **device)
         });
         let Some(first) = found.next() else {
             return Err(Failed(format!("no device \"{device}\" in the plans")));

@@ -68,7 +68,11 @@ pub(super) fn lines(object: &Value) -> String {
         match value {
             Value::Object(inner) => {
                 for (name, value) in inner {
-                    text.push_str(&format!("{:<30}{}\n", format!("{key}.{name}"), cell(Some(value))));
+                    text.push_str(&format!(
+                        "{:<30}{}\n",
+                        format!("{key}.{name}"),
+                        cell(Some(value))
+                    ));
                 }
             }
             other => text.push_str(&format!("{key:<30}{}\n", cell(Some(other)))),

@@ -67,9 +67,9 @@ struct Base(PathBuf);
 
 impl Base {
     fn path(&self, item: Option<Item<'_>>, default: impl FnOnce() -> PathBuf) -> PathBuf {
-        let set = item.and_then(|item| item.parsed("a path", |text| {
-            (!text.is_empty()).then(|| self.0.join(text))
-        }));
+        let set = item.and_then(|item| {
+            item.parsed("a path", |text| (!text.is_empty()).then(|| self.0.join(text)))
+        });
         set.unwrap_or_else(default)
     }
 }
@@ -85,7 +85,11 @@ fn read(root: Table<'_>, home: PathBuf) -> Config {
         database: database(&root.table("store"), &base, &data),
         modules: modules(&root, &base),
         limits: Limits::read(root.table("limits")),
-        test_clock: root.table("test").item("clock").and_then(|item| item.boolean()).unwrap_or(false),
+        test_clock: root
+            .table("test")
+            .item("clock")
+            .and_then(|item| item.boolean())
+            .unwrap_or(false),
         log: log(&root.table("log")),
         data,
         directory: home,
@@ -106,7 +110,9 @@ fn sip(table: &Table<'_>) -> SipConfig {
     };
     let (min_expires, max_expires) = (seconds("min_expires", 60), seconds("max_expires", 3_600));
     let default_expires = seconds("default_expires", 3_600).max(min_expires).min(max_expires);
-    if min_expires > max_expires && let Some(item) = table.item("min_expires") {
+    if min_expires > max_expires
+        && let Some(item) = table.item("min_expires")
+    {
         let message = "`sip.min_expires` is longer than `sip.max_expires`".to_owned();
         item.note::<()>(message, format!("expected at most {}s", max_expires.as_secs()));
     }
@@ -164,9 +170,12 @@ fn advertise(item: Option<Item<'_>>) -> Advertise {
 
 fn media(table: &Table<'_>, base: &Base, home: &Path) -> MediaConfig {
     let workers = table.item("workers").and_then(|item| {
-        item.integer_or(1..=256, |count| u16::try_from(count).ok(), "\"auto\" or a number", |text| {
-            (text == "auto").then_some(None)
-        })
+        item.integer_or(
+            1..=256,
+            |count| u16::try_from(count).ok(),
+            "\"auto\" or a number",
+            |text| (text == "auto").then_some(None),
+        )
     });
     let ports = table.item("ports").and_then(|item| {
         item.parsed("a range of ports \"16384-32767\", at least two, from 1024", |text| {
@@ -266,9 +275,10 @@ fn log(table: &Table<'_>) -> LogConfig {
         })
     });
     let filter = table.item("level").and_then(|item| {
-        item.parsed("a level (error, warn, info, debug, trace) or \"info,koukan::http=debug\"", |text| {
-            text.parse::<Targets>().ok()
-        })
+        item.parsed(
+            "a level (error, warn, info, debug, trace) or \"info,koukan::http=debug\"",
+            |text| text.parse::<Targets>().ok(),
+        )
     });
     LogConfig {
         format: format.unwrap_or_default(),

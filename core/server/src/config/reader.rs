@@ -85,8 +85,7 @@ impl<'a> Reader<'a> {
         let excerpt = rest.lines().next().unwrap_or_default().to_owned();
         let under = self.text.get(start..boundary(self.text, span.end)).unwrap_or_default();
         let carets = under.lines().next().unwrap_or_default().chars().count().max(1);
-        let blanks: String =
-            lead.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let blanks: String = lead.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
         self.findings.borrow_mut().push(Finding {
             path: self.path.to_owned(),
             line: before.matches('\n').count() + 1,
@@ -127,14 +126,19 @@ impl<'r> Table<'r> {
     /// The value of a key, when it is there.
     pub(super) fn item(&self, key: &'static str) -> Option<Item<'r>> {
         let (key_span, value) = self.find(key)?;
-        let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
+        let path =
+            if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
         Some(Item { reader: self.reader, path, key_span, value })
     }
 
     /// The table of a key; an empty one when it is missing.
     pub(super) fn table(&self, key: &'static str) -> Self {
-        let empty =
-            || Self { reader: self.reader, path: key.to_owned(), table: None, asked: RefCell::default() };
+        let empty = || Self {
+            reader: self.reader,
+            path: key.to_owned(),
+            table: None,
+            asked: RefCell::default(),
+        };
         self.item(key).and_then(|item| item.table()).unwrap_or_else(empty)
     }
 
@@ -171,7 +175,8 @@ impl Drop for Table<'_> {
             if asked.contains(&name.get_ref().as_ref()) {
                 continue;
             }
-            let place = if self.path.is_empty() { String::new() } else { format!(" in [{}]", self.path) };
+            let place =
+                if self.path.is_empty() { String::new() } else { format!(" in [{}]", self.path) };
             let message = format!("unknown key \"{}\"{place}", name.get_ref());
             self.reader.note(name.span(), message, nearest(name.get_ref(), &asked));
         }

@@ -108,7 +108,8 @@ mod tests {
     fn a_file_that_others_may_read_is_refused_with_its_repair() {
         let path = std::env::temp_dir().join(format!("koukan-secret-{}", std::process::id()));
         fs::write(&path, "open sesame\n").unwrap();
-        let source = SecretSource::parse(&format!("file:{}", path.display()), Path::new("/")).unwrap();
+        let source =
+            SecretSource::parse(&format!("file:{}", path.display()), Path::new("/")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let error = source.read().unwrap_err().to_string();
         assert!(error.contains("mode 0644") && error.contains("chmod 600"), "{error}");
@@ -122,6 +123,9 @@ mod tests {
 
     #[test]
     fn a_plain_secret_is_no_secret() {
-        assert!(matches!(SecretSource::parse("hunter2", Path::new("/")), Err(SecretError::Form(_))));
+        assert!(matches!(
+            SecretSource::parse("hunter2", Path::new("/")),
+            Err(SecretError::Form(_))
+        ));
     }
 }

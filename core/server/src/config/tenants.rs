@@ -121,9 +121,10 @@ pub(super) fn read_text(path: &Path) -> io::Result<String> {
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let line = error.as_bytes().get(..valid).map_or(0, |good| {
-            good.iter().filter(|byte| **byte == b'\n').count()
-        });
+        let line = error
+            .as_bytes()
+            .get(..valid)
+            .map_or(0, |good| good.iter().filter(|byte| **byte == b'\n').count());
         io::Error::other(format!("line {} is not UTF-8", line + 1))
     })
 }

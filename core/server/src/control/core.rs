@@ -42,13 +42,7 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
-        Self {
-            parts,
-            outbox: Outbox::default(),
-            more: false,
-            panics: 0,
-            faults: Throttle::new(),
-        }
+        Self { parts, outbox: Outbox::default(), more: false, panics: 0, faults: Throttle::new() }
     }
 
     pub(crate) const fn switch(&self) -> &Switch {

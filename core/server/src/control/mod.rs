@@ -63,7 +63,8 @@ impl Control {
             let began = Instant::now();
             self.turn(&events);
             self.slowest_turn = self.slowest_turn.max(began.elapsed());
-            if self.stopping.is_some_and(|until| self.core.is_idle() || self.clock.time() >= until) {
+            if self.stopping.is_some_and(|until| self.core.is_idle() || self.clock.time() >= until)
+            {
                 self.core.close();
                 return Ok(());
             }
@@ -146,7 +147,9 @@ impl Control {
             }
             Request::Modules(reply) => drop(reply.send(self.core.modules())),
             Request::Metrics(reply) => drop(reply.send(Box::new(self.metrics()))),
-            Request::ClockMoved(reply) => let _ = reply.send(()),
+            Request::ClockMoved(reply) => {
+                let _ = reply.send(());
+            }
             Request::Shutdown => {
                 if self.stopping.is_none() {
                     self.stopping = Some(now.time + STOPPING);

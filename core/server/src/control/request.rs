@@ -75,7 +75,10 @@ impl ControlHandle {
     ///
     /// # Errors
     /// The loop is overloaded, hangs, or has ended.
-    pub async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Unavailable> {
+    pub async fn ask<T>(
+        &self,
+        request: impl FnOnce(Reply<T>) -> Request,
+    ) -> Result<T, Unavailable> {
         let (reply, answer) = oneshot::channel();
         self.send(request(reply))?;
         match tokio::time::timeout(TIMEOUT, answer).await {

@@ -64,9 +64,7 @@ impl Listeners {
             Ok(listener)
         };
         let http = http
-            .map(|address| {
-                bind_http(address).map_err(|error| ServeError::Http { address, error })
-            })
+            .map(|address| bind_http(address).map_err(|error| ServeError::Http { address, error }))
             .transpose()?;
         Ok(Self { socket, path: path.to_owned(), http })
     }

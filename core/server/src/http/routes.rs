@@ -16,9 +16,9 @@ use serde::Deserialize;
 use crate::api::{self, ClockState, Failure};
 use crate::clock::Clock;
 use crate::control::{ControlHandle, Request, Unavailable};
+use crate::journal::CdrSource;
 use crate::limits;
 use crate::plans;
-use crate::journal::CdrSource;
 
 /// What the routes need.
 #[derive(Debug)]
@@ -102,14 +102,17 @@ async fn why(State(service): Shared, Path(call): Path<String>) -> Answer<api::Wh
     let id = call_id(&call)?;
     let kept = service.control.ask(|reply| Request::Why(id, reply)).await?;
     kept.map(Json).ok_or_else(|| {
-        let words = format!("nothing is kept of call {call}; the log may have its lines (call={call})");
+        let words =
+            format!("nothing is kept of call {call}; the log may have its lines (call={call})");
         Refused(StatusCode::NOT_FOUND, words)
     })
 }
 
 fn call_id(text: &str) -> Result<CallId, Refused> {
     CallId::parse(text).ok_or_else(|| {
-        let words = format!("\"{text}\" is no call id: 16 hexadecimal digits, as `koukan ctl calls` prints");
+        let words = format!(
+            "\"{text}\" is no call id: 16 hexadecimal digits, as `koukan ctl calls` prints"
+        );
         Refused(StatusCode::BAD_REQUEST, words)
     })
 }
@@ -134,9 +137,11 @@ async fn reload(State(service): Shared) -> Result<Response, Refused> {
 /// Reading and checking a thousand tenants takes its time, so it is not done on this thread.
 async fn read_plans(service: &Arc<Service>) -> Result<plans::Outcome, Refused> {
     let shared = Arc::clone(service);
-    tokio::task::spawn_blocking(move || plans::load(&shared.directory, &shared.realm, shared.clock.date()))
-        .await
-        .map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+    tokio::task::spawn_blocking(move || {
+        plans::load(&shared.directory, &shared.realm, shared.clock.date())
+    })
+    .await
+    .map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
 async fn clock(State(service): Shared) -> Json<ClockState> {
@@ -196,4 +201,3 @@ async fn metrics(State(service): Shared) -> Result<Response, Refused> {
 async fn no_such_page() -> Refused {
     Refused(StatusCode::NOT_FOUND, "no such page; see /v1/status, /v1/calls, /metrics".to_owned())
 }
-

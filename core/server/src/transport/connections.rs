@@ -125,8 +125,14 @@ impl Connections {
         if connection.is_connecting() {
             return false;
         }
-        let fate =
-            connection.read(now, &self.limits, &mut self.scanner, tools.buffer, tools.counters, sink);
+        let fate = connection.read(
+            now,
+            &self.limits,
+            &mut self.scanner,
+            tools.buffer,
+            tools.counters,
+            sink,
+        );
         self.follow(id, fate, tools, sink);
         fate == Fate::More
     }
@@ -234,12 +240,7 @@ impl Connections {
         }
     }
 
-    pub(super) fn handle_timeout(
-        &mut self,
-        now: Time,
-        tools: &mut Tools<'_>,
-        sink: &mut Sink<'_>,
-    ) {
+    pub(super) fn handle_timeout(&mut self, now: Time, tools: &mut Tools<'_>, sink: &mut Sink<'_>) {
         while let Some(&(at, id)) = self.deadlines.first().filter(|(at, _)| *at <= now) {
             self.deadlines.remove(&(at, id));
             let Some(connection) = self.open.get_mut(&id) else { continue };

@@ -144,10 +144,7 @@ impl Transports {
 
     /// The listeners in the order of the configuration, with the ports that they really have.
     pub fn listeners(&self) -> impl Iterator<Item = (ListenerId, ListenAddress)> {
-        self.sockets
-            .iter()
-            .enumerate()
-            .map(|(index, (address, _))| (listener_id(index), *address))
+        self.sockets.iter().enumerate().map(|(index, (address, _))| (listener_id(index), *address))
     }
 
     /// What was counted so far.
