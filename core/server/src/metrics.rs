@@ -64,8 +64,10 @@ pub struct MediaSnapshot {
     pub dropped: u64,
     /// Ticks that came late.
     pub late_ticks: u64,
-    /// The latest tick, in seconds behind its time.
-    pub latest_tick_s: f64,
+    /// Packets that the system would not send.
+    pub send_errors: u64,
+    /// CPU time of the workers.
+    pub cpu_s: f64,
 }
 
 impl Snapshot {
@@ -149,11 +151,13 @@ impl Snapshot {
             "Media ticks that came late.",
             media.late_ticks,
         );
-        page.gauge(
-            "koukan_media_latest_tick_seconds",
-            "How late the latest media tick was.",
-            media.latest_tick_s,
+        page.counter(
+            "koukan_rtp_send_errors_total",
+            "RTP packets that the system would not send.",
+            media.send_errors,
         );
+        page.head("koukan_media_cpu_seconds_total", "CPU time of the media workers.", "counter");
+        page.value("koukan_media_cpu_seconds_total", media.cpu_s);
     }
 
     fn journal(&self, page: &mut Page) {
@@ -190,6 +194,10 @@ impl Page {
 
     fn gauge(&mut self, name: &str, help: &str, value: f64) {
         self.head(name, help, "gauge");
+        self.value(name, value);
+    }
+
+    fn value(&mut self, name: &str, value: f64) {
         let _ = writeln!(self.0, "{name} {value}");
     }
 

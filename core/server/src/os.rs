@@ -25,6 +25,13 @@ pub fn raise_open_files() -> io::Result<u64> {
     Ok(limit.rlim_cur)
 }
 
+/// The cores that this process may use.
+#[must_use]
+pub fn cores() -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u16::try_from(cores).unwrap_or(u16::MAX)
+}
+
 /// Resident memory of this process in bytes; 0 where the system does not tell.
 #[must_use]
 pub fn resident_bytes() -> u64 {

@@ -1,6 +1,8 @@
 //! The transports over real loopback sockets with a virtual clock: framing however the stream is
 //! cut, keep-alive, bounds, and peers that are slow on purpose.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic here is a failed test")]
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};

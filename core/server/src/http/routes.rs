@@ -40,7 +40,6 @@ pub struct Service {
 }
 
 /// The API on `service`.
-#[must_use]
 pub fn router(service: Arc<Service>) -> Router {
     Router::new()
         .route("/v1/status", get(status))
