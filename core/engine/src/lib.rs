@@ -1,1 +1,17 @@
-//! placeholder
+//! The media engine: one pinned worker a core on mio, a pair of sockets a stream, packets passed on
+//! by their headers, prompts on a 20 ms tick.
+//!
+//! Streams are bound and allocated on the control side and handed to their worker; from then on the
+//! worker neither allocates nor locks nor logs for them, and gives them back to be freed.
+
+mod control;
+pub mod limits;
+mod pin;
+mod ports;
+mod prompts;
+mod stats;
+mod stream;
+mod worker;
+
+pub use control::{Engine, EngineConfig, EngineError, default_max_streams};
+pub use stats::{EngineStats, WorkerStats};

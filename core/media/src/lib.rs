@@ -6,8 +6,18 @@
 
 mod codec;
 mod command;
+mod digits;
 mod event;
+mod latch;
+mod receive;
+mod rtp;
+mod send;
 
 pub use codec::{Codec, CodecParams};
 pub use command::{Command, Direction, Prompt, Source, StreamConfig};
+pub use digits::{Digit, DigitReceiver};
 pub use event::{Event, OpenError, PlayEnd, StreamStats};
+pub use latch::{Latch, Verdict};
+pub use receive::ReceiveStats;
+pub use rtp::{HEADER_BYTES, RtpHeader};
+pub use send::Sender;

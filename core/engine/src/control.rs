@@ -1,0 +1,292 @@
+//! The control side of the engine: commands in, events out, and everything that may block or
+//! allocate on behalf of a stream.
+
+use std::io;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender as Jobs};
+use crossbeam_queue::ArrayQueue;
+use koukan_base::{OpId, Rng, StreamId, WorkerId};
+use koukan_media::{Command, Event, PlayEnd, Prompt};
+use mio::{Poll, Waker};
+use thiserror::Error;
+
+use crate::limits;
+use crate::ports::Ports;
+use crate::prompts::Library;
+use crate::stats::{Counters, EngineStats};
+use crate::stream::{Play, Stream};
+use crate::worker::{Order, WAKE, Worker};
+
+/// How the engine is set up.
+#[derive(Clone)]
+pub struct EngineConfig {
+    /// Worker threads, at least one.
+    pub workers: u16,
+    /// The ports of media.
+    pub ports: RangeInclusive<u16>,
+    /// Where prompts are: `LANGUAGE/NAME.wav` below it.
+    pub prompts: PathBuf,
+    /// Whether each worker is pinned to a core.
+    pub pin: bool,
+    /// Streams a worker, see [`limits::STREAMS`].
+    pub max_streams: usize,
+    /// Real randomness for SSRCs and first sequence numbers.
+    pub seed: [u8; 32],
+    /// Called, on any thread, when events wait.
+    pub notify: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// Why the engine did not start: the machine's fault.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// A thread, a poll or a waker could not be made.
+    #[error("the media engine cannot start: {0}")]
+    Start(#[from] io::Error),
+}
+
+/// Events on their way to the control loop.
+pub(crate) struct Events {
+    queue: ArrayQueue<Event>,
+    lost: AtomicU64,
+    notify: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Events {
+    /// Gives an event to the control loop. The queue holds one for every stream and more, so it is
+    /// full only when the control loop has stopped; then the event is counted as lost.
+    pub(crate) fn push(&self, event: Event) {
+        if self.queue.push(event).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        (self.notify)();
+    }
+}
+
+struct Remote {
+    orders: Arc<ArrayQueue<Order>>,
+    returned: Arc<ArrayQueue<Box<Stream>>>,
+    waker: Arc<Waker>,
+    counters: Arc<Counters>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A play whose prompts are to be read.
+struct Job {
+    worker: usize,
+    stream: StreamId,
+    op: OpId,
+    prompts: Arc<[Prompt]>,
+    times: u32,
+}
+
+/// The running engine. Dropping it ends its threads.
+pub struct Engine {
+    remotes: Vec<Remote>,
+    events: Arc<Events>,
+    ports: Ports,
+    rng: Rng,
+    jobs: Option<Jobs<Job>>,
+    job_thread: Option<JoinHandle<()>>,
+    stop: Arc<AtomicBool>,
+    phase: u8,
+}
+
+impl Engine {
+    /// Starts the workers and the job thread.
+    ///
+    /// # Errors
+    /// The system refuses a thread or a poll.
+    pub fn start(config: EngineConfig) -> Result<Self, EngineError> {
+        let workers = usize::from(config.workers.max(1));
+        let events = Arc::new(Events {
+            queue: ArrayQueue::new(workers.saturating_mul(config.max_streams).saturating_mul(4)),
+            lost: AtomicU64::new(0),
+            notify: config.notify.clone(),
+        });
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut remotes = Vec::new();
+        for index in 0..workers {
+            remotes.push(start_worker(index, &config, &events, &stop)?);
+        }
+        let (jobs, waiting) = crossbeam_channel::bounded(config.max_streams);
+        let targets: Vec<_> =
+            remotes.iter().map(|remote| (remote.orders.clone(), remote.waker.clone())).collect();
+        let (library, out) = (Library::new(config.prompts.clone()), events.clone());
+        let job_thread = std::thread::Builder::new()
+            .name("media-job".to_owned())
+            .spawn(move || read_prompts(library, &waiting, &targets, &out))?;
+        let mut rng = Rng::from_seed(config.seed);
+        #[expect(clippy::cast_possible_truncation, reason = "any 16 bits will do")]
+        let start = rng.next_u32() as u16;
+        Ok(Self {
+            remotes,
+            events,
+            ports: Ports::new(&config.ports, start),
+            rng,
+            jobs: Some(jobs),
+            job_thread: Some(job_thread),
+            stop,
+            phase: 0,
+        })
+    }
+
+    /// Carries out a command. `Open` binds and allocates here, on the caller's thread.
+    pub fn send(&mut self, worker: WorkerId, command: Command) {
+        let index = usize::from(worker.0).checked_rem(self.remotes.len()).unwrap_or(0);
+        self.free_returned();
+        match command {
+            Command::Open { stream, local } => self.open(index, stream, local),
+            Command::Configure { stream, config } => {
+                self.order(index, Order::Configure(stream, Box::new(config)));
+            }
+            Command::Feed { stream, source } => self.order(index, Order::Feed(stream, source)),
+            Command::Play { stream, op, prompts, times } => {
+                let job = Job { worker: index, stream, op, prompts, times };
+                let full = self.jobs.as_ref().is_none_or(|jobs| jobs.try_send(job).is_err());
+                if full {
+                    self.events.push(Event::Played { stream, op, end: PlayEnd::Failed });
+                }
+            }
+            Command::StopPlay { stream, op } => self.order(index, Order::StopPlay(stream, op)),
+            Command::Close { stream } => self.order(index, Order::Close(stream)),
+        }
+    }
+
+    fn open(&mut self, index: usize, id: StreamId, local: std::net::IpAddr) {
+        let bound = self.ports.bind(local);
+        let sockets = match bound {
+            Ok(sockets) => sockets,
+            Err(error) => {
+                self.events.push(Event::OpenFailed { stream: id, error });
+                return;
+            }
+        };
+        let [a, b, c, d, ..] = self.rng.next_u64().to_be_bytes();
+        let random = (
+            self.rng.next_u32(),
+            u16::from_be_bytes([a, b]) >> 1,
+            u32::from_be_bytes([a, b, c, d]),
+        );
+        self.phase = self.phase.wrapping_add(7) % 20;
+        let stream = Box::new(Stream::new(id, sockets, random, self.phase));
+        self.order(index, Order::Open(stream));
+    }
+
+    /// The worker's queue is as long as its table; a full one means that it has stopped.
+    fn order(&self, index: usize, order: Order) {
+        let Some(remote) = self.remotes.get(index) else { return };
+        let mut order = order;
+        for _ in 0..1_000 {
+            match remote.orders.push(order) {
+                Ok(()) => break,
+                Err(back) => order = back,
+            }
+            std::thread::yield_now();
+        }
+        // A waker fails only when its poll is gone, and with it the worker.
+        let _ = remote.waker.wake();
+    }
+
+    /// Frees the streams that the workers have given back.
+    fn free_returned(&self) {
+        for remote in &self.remotes {
+            while remote.returned.pop().is_some() {}
+        }
+    }
+
+    /// The next event; drain after `notify`.
+    pub fn try_recv(&self) -> Option<Event> {
+        self.events.queue.pop()
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn stats(&self) -> EngineStats {
+        EngineStats {
+            workers: self.remotes.iter().map(|remote| remote.counters.read()).collect(),
+            lost_events: self.events.lost.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        self.jobs = None;
+        for remote in &mut self.remotes {
+            let _ = remote.waker.wake();
+            if let Some(thread) = remote.thread.take() {
+                // A worker that panicked has been reported by the panic hook.
+                let _ = thread.join();
+            }
+        }
+        if let Some(thread) = self.job_thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn start_worker(
+    index: usize,
+    config: &EngineConfig,
+    events: &Arc<Events>,
+    stop: &Arc<AtomicBool>,
+) -> io::Result<Remote> {
+    let poll = Poll::new()?;
+    let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+    let orders = Arc::new(ArrayQueue::new(config.max_streams.saturating_mul(2)));
+    let returned = Arc::new(ArrayQueue::new(config.max_streams.saturating_mul(2)));
+    let counters = Arc::new(Counters::default());
+    let mut worker = Worker::new(
+        poll,
+        orders.clone(),
+        returned.clone(),
+        events.clone(),
+        counters.clone(),
+        config.max_streams,
+    );
+    let (pin, stop) = (config.pin, stop.clone());
+    let thread = std::thread::Builder::new().name(format!("media-{index}")).spawn(move || {
+        if pin {
+            // Without the right to pin, the scheduler decides; media works all the same.
+            let _ = crate::pin::pin_to_core(index);
+        }
+        worker.run(&stop);
+    })?;
+    Ok(Remote { orders, returned, waker, counters, thread: Some(thread) })
+}
+
+/// The job thread: reads prompts and hands the plays on.
+fn read_prompts(
+    mut library: Library,
+    jobs: &Receiver<Job>,
+    targets: &[(Arc<ArrayQueue<Order>>, Arc<Waker>)],
+    events: &Events,
+) {
+    while let Ok(job) = jobs.recv() {
+        let Job { worker, stream, op, prompts, times } = job;
+        let clips = library.get(&prompts).filter(|clips| !clips.is_empty());
+        let (Some(clips), Some((orders, waker))) = (clips, targets.get(worker)) else {
+            events.push(Event::Played { stream, op, end: PlayEnd::Failed });
+            continue;
+        };
+        let rounds = (times > 0).then_some(times);
+        let play = Play { op, clips, clip: 0, at: 0, rounds };
+        if orders.push(Order::Play(stream, play)).is_err() {
+            events.push(Event::Played { stream, op, end: PlayEnd::Failed });
+        }
+        let _ = waker.wake();
+    }
+}
+
+/// The default bound of streams a worker.
+#[must_use]
+pub fn default_max_streams() -> usize {
+    usize::try_from(limits::STREAMS.default).unwrap_or(usize::MAX)
+}

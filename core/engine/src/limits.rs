@@ -1,0 +1,21 @@
+//! The bounds of the engine.
+
+use koukan_base::Limit;
+
+/// Streams that one worker owns at once.
+pub const STREAMS: Limit = Limit {
+    name: "streams_per_worker",
+    default: 8_192,
+    min: 16,
+    max: 65_536,
+    why: "tables are allocated once, so that setting up a call never stops the others' audio",
+};
+
+/// Datagrams that one socket may bring in one turn of the loop.
+pub const BURST: usize = 16;
+
+/// Other streams that one stream may feed: a two-party call has one, early media another.
+pub const LISTENERS: usize = 4;
+
+/// Bytes of the largest prompt file.
+pub const PROMPT_BYTES: u64 = 16_000_000;

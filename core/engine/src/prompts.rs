@@ -1,0 +1,94 @@
+//! Prompts: read and encoded once on the job thread, shared by every play.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use koukan_codecs::{g711, wav};
+use koukan_media::{Codec, Prompt};
+
+use crate::limits;
+
+/// A prompt in every law that a stream may speak, one byte a sample at 8 kHz.
+#[derive(Debug)]
+pub(crate) struct Clip {
+    ulaw: Box<[u8]>,
+    alaw: Box<[u8]>,
+}
+
+impl Clip {
+    pub(crate) fn bytes(&self, codec: Codec) -> &[u8] {
+        match codec {
+            Codec::Pcmu => &self.ulaw,
+            Codec::Pcma => &self.alaw,
+        }
+    }
+
+    pub(crate) fn from_samples(samples: &[i16]) -> Self {
+        let (mut ulaw, mut alaw) = (vec![0; samples.len()], vec![0; samples.len()]);
+        g711::encode_ulaw(samples, &mut ulaw);
+        g711::encode_alaw(samples, &mut alaw);
+        Self { ulaw: ulaw.into(), alaw: alaw.into() }
+    }
+}
+
+/// The prompts read so far. Owned by the job thread.
+#[derive(Debug)]
+pub(crate) struct Library {
+    directory: PathBuf,
+    clips: HashMap<Prompt, Arc<Clip>>,
+}
+
+impl Library {
+    pub(crate) fn new(directory: PathBuf) -> Self {
+        Self { directory, clips: HashMap::new() }
+    }
+
+    /// Every prompt of a play, or nothing when one of them is missing or unreadable.
+    pub(crate) fn get(&mut self, prompts: &[Prompt]) -> Option<Arc<[Arc<Clip>]>> {
+        prompts.iter().map(|prompt| self.clip(prompt)).collect()
+    }
+
+    fn clip(&mut self, prompt: &Prompt) -> Option<Arc<Clip>> {
+        if let Some(clip) = self.clips.get(prompt) {
+            return Some(clip.clone());
+        }
+        let path = self.path(prompt)?;
+        let mut bytes = Vec::new();
+        let file = fs::File::open(&path).ok()?;
+        file.take(limits::PROMPT_BYTES).read_to_end(&mut bytes).ok()?;
+        let clip = Arc::new(Clip::from_samples(&wav::read(&bytes).ok()?));
+        self.clips.insert(prompt.clone(), clip.clone());
+        Some(clip)
+    }
+
+    /// `DIRECTORY/LANGUAGE/NAME.wav`, or the path that a prompt without a language is. A name never
+    /// leads out of the prompt directory.
+    fn path(&self, prompt: &Prompt) -> Option<PathBuf> {
+        if prompt.language.is_empty() {
+            return Some(PathBuf::from(&*prompt.name));
+        }
+        let name = Path::new(&*prompt.language).join(format!("{}.wav", prompt.name));
+        let inside = name.components().all(|part| matches!(part, Component::Normal(_)));
+        inside.then(|| self.directory.join(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_does_not_lead_out_of_the_directory() {
+        let library = Library::new("/prompts".into());
+        let path = |language: &str, name: &str| {
+            library.path(&Prompt { language: language.into(), name: name.into() })
+        };
+        assert_eq!(path("ja", "lunch"), Some("/prompts/ja/lunch.wav".into()));
+        assert_eq!(path("..", "lunch"), None);
+        assert_eq!(path("ja", "../../etc/passwd"), None);
+        assert_eq!(path("", "/tenant/x.wav"), Some("/tenant/x.wav".into()));
+    }
+}

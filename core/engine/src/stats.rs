@@ -1,0 +1,62 @@
+//! Counters of the workers, read by anybody, written by their worker alone.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The counters of one worker.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) received: AtomicU64,
+    pub(crate) sent: AtomicU64,
+    pub(crate) dropped: AtomicU64,
+    pub(crate) send_errors: AtomicU64,
+    pub(crate) late_ticks: AtomicU64,
+    pub(crate) streams: AtomicU64,
+    pub(crate) crossed_commands: AtomicU64,
+    pub(crate) cpu_ns: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn read(&self) -> WorkerStats {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        WorkerStats {
+            received: get(&self.received),
+            sent: get(&self.sent),
+            dropped: get(&self.dropped),
+            send_errors: get(&self.send_errors),
+            late_ticks: get(&self.late_ticks),
+            streams: get(&self.streams),
+            crossed_commands: get(&self.crossed_commands),
+            cpu_ns: get(&self.cpu_ns),
+        }
+    }
+}
+
+/// What one worker has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkerStats {
+    /// RTP packets accepted.
+    pub received: u64,
+    /// RTP packets sent.
+    pub sent: u64,
+    /// Datagrams dropped: no RTP, of a stranger, of an unknown payload type.
+    pub dropped: u64,
+    /// Packets that the system would not send.
+    pub send_errors: u64,
+    /// Ticks that came more than 5 ms late.
+    pub late_ticks: u64,
+    /// Streams at this moment.
+    pub streams: u64,
+    /// Commands for streams that were gone.
+    pub crossed_commands: u64,
+    /// CPU time of the worker's thread.
+    pub cpu_ns: u64,
+}
+
+/// What the engine has done so far, worker by worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EngineStats {
+    /// Each worker's counters.
+    pub workers: Vec<WorkerStats>,
+    /// Events that found the queue full; zero unless the control loop has stopped.
+    pub lost_events: u64,
+}

@@ -1,0 +1,103 @@
+//! A stream on its worker: sockets, what was agreed, what it sends and what it knows of its peer.
+
+use std::sync::Arc;
+
+use koukan_base::{OpId, StreamId, Time};
+use koukan_media::{DigitReceiver, Latch, ReceiveStats, Sender, Source, StreamConfig, StreamStats};
+use mio::net::UdpSocket;
+
+use crate::limits::LISTENERS;
+use crate::prompts::Clip;
+
+/// A prompt being played.
+#[derive(Debug)]
+pub(crate) struct Play {
+    pub(crate) op: OpId,
+    pub(crate) clips: Arc<[Arc<Clip>]>,
+    /// Which clip, and where in it.
+    pub(crate) clip: usize,
+    pub(crate) at: usize,
+    /// Rounds that are left; `None` is for ever.
+    pub(crate) rounds: Option<u32>,
+}
+
+/// One stream. Allocated and freed on the control side.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) id: StreamId,
+    pub(crate) rtp: UdpSocket,
+    pub(crate) rtcp: UdpSocket,
+    pub(crate) config: Option<StreamConfig>,
+    pub(crate) source: Source,
+    pub(crate) latch: Latch,
+    pub(crate) reception: ReceiveStats,
+    pub(crate) sender: Sender,
+    pub(crate) digits: DigitReceiver,
+    pub(crate) play: Option<Play>,
+    /// Slots of the streams that send what this one receives.
+    pub(crate) listeners: [Option<u32>; LISTENERS],
+    pub(crate) dropped: u64,
+    /// When something was last heard, or the wait for it began.
+    pub(crate) heard: Time,
+    /// `Silent` was reported and nothing came since.
+    pub(crate) silent: bool,
+    /// Which of the twenty milliseconds its tick falls on.
+    pub(crate) phase: u8,
+}
+
+impl Stream {
+    pub(crate) fn new(
+        id: StreamId,
+        (rtp, rtcp): (UdpSocket, UdpSocket),
+        random: (u32, u16, u32),
+        phase: u8,
+    ) -> Self {
+        Self {
+            id,
+            rtp,
+            rtcp,
+            config: None,
+            source: Source::Nothing,
+            latch: Latch::default(),
+            reception: ReceiveStats::default(),
+            sender: Sender::new(random.0, random.1, random.2),
+            digits: DigitReceiver::default(),
+            play: None,
+            listeners: [None; LISTENERS],
+            dropped: 0,
+            heard: Time::ZERO,
+            silent: false,
+            phase,
+        }
+    }
+
+    /// Whether it sends by the clock rather than by what comes in.
+    pub(crate) fn ticks(&self) -> bool {
+        self.play.is_some() || self.source == Source::Silence
+    }
+
+    pub(crate) fn stats(&self) -> StreamStats {
+        let rate = self.config.as_ref().map_or(8000, |config| config.codec.codec.clock_rate());
+        StreamStats {
+            received: self.reception.received(),
+            sent: self.sender.sent(),
+            lost: self.reception.lost(),
+            dropped: self.dropped,
+            jitter_us: self.reception.jitter_us(rate),
+        }
+    }
+
+    pub(crate) fn listen(&mut self, slot: u32) -> bool {
+        if self.listeners.contains(&Some(slot)) {
+            return true;
+        }
+        let free = self.listeners.iter_mut().find(|known| known.is_none());
+        free.map(|free| *free = Some(slot)).is_some()
+    }
+
+    pub(crate) fn unlisten(&mut self, slot: u32) {
+        for known in self.listeners.iter_mut().filter(|known| **known == Some(slot)) {
+            *known = None;
+        }
+    }
+}
