@@ -112,11 +112,11 @@ pub(crate) fn did_you_mean<'n>(
     let near = known
         .iter()
         .map(|name| (distance(wrong, name), *name))
-        .filter(|(distance, name)| *distance <= (name.chars().count().max(3) / 3))
+        .filter(|(distance, name)| *distance <= tolerated(name))
         .min();
     let mut hint = near.map(|(_, name)| format!("did you mean \"{name}\"? ")).unwrap_or_default();
     if known.is_empty() {
-        return format!("{hint}no {what} is defined");
+        return format!("nothing is {what}");
     }
     let listed = known.len().min(LISTED_NAMES);
     hint.push_str(what);
@@ -126,6 +126,16 @@ pub(crate) fn did_you_mean<'n>(
         hint.push_str(&format!(" and {} more", known.len() - listed));
     }
     hint
+}
+
+/// Whether a name is so near to a known one that it must have been meant.
+pub(crate) fn is_near(wrong: &str, known: &str) -> bool {
+    distance(wrong, known) <= tolerated(known)
+}
+
+/// How many edits a name may be away from what was meant.
+fn tolerated(name: &str) -> usize {
+    name.chars().count().max(3) / 3
 }
 
 /// Edit distance with neighbouring letters swapped counted as one (optimal string alignment), on
@@ -174,6 +184,6 @@ mod tests {
         let hint = did_you_mean("voicemial", ["sales", "fax", "voicemail"], "defined targets");
         assert_eq!(hint, "did you mean \"voicemail\"? defined targets: fax, sales, voicemail");
         assert_eq!(did_you_mean("zzz", ["fax"], "known keys"), "known keys: fax");
-        assert_eq!(did_you_mean("zzz", [], "room"), "no room is defined");
+        assert_eq!(did_you_mean("zzz", [], "defined in [room]"), "nothing is defined in [room]");
     }
 }

@@ -18,6 +18,7 @@ mod outcome;
 mod plans;
 mod rating;
 mod read;
+mod simulate;
 mod source;
 
 pub use capability::{Capabilities, Feature};
@@ -31,4 +32,5 @@ pub use model::device::DeviceKind;
 pub use outcome::Outcome;
 pub use plans::{DeviceInfo, Loaded, Plans, TrunkInfo};
 pub use read::Money;
+pub use simulate::{SimulateError, Simulation};
 pub use source::TenantSource;

@@ -102,17 +102,17 @@ fn read_tenant<'a>(
 ) -> Checked<'a> {
     let mut files = Files::default();
     let mut document = Document::default();
-    let mut wrong = Vec::new();
+    let mut texts = Texts::default();
     for (path, text) in &source.files {
         let file = files.add(path, text);
-        wrong.extend(add_file(&mut document, file, text));
+        texts.add(&mut document, file, text);
     }
     let mut names = Names::collect(&document.root);
     for trunk in server_trunks.iter() {
         names.add(Kind::Trunk, Arc::clone(&trunk.name), None);
     }
-    let reader = Reader::new(files, names, capabilities);
-    let broken = report_texts(&reader, wrong);
+    let mut reader = Reader::new(files, names, capabilities);
+    let broken = texts.report(&mut reader);
     let root = Table::new(&reader, "", String::new(), Place::default(), &document.root);
     let plan = Plan::read(&root, generation(source));
     drop(root);
@@ -124,36 +124,47 @@ fn read_tenant<'a>(
     Checked { directory: Arc::from(source.name.as_str()), reader, plan: plan.map(Arc::new) }
 }
 
-fn add_file(document: &mut Document, file: u16, text: &str) -> Vec<TextError> {
-    let start = Place { file, start: 0, end: 0 };
-    if text.len() as u64 > limits::FILE_BYTES.default {
-        let message = format!("the file is longer than {} bytes", limits::FILE_BYTES.default);
-        return vec![TextError::Syntax { place: start, message }];
-    }
-    if u64::from(file) >= limits::FILES.default {
-        let message = format!("more than {} files in one directory", limits::FILES.default);
-        return vec![TextError::Syntax { place: start, message }];
-    }
-    document.add(file, text)
+/// What is wrong with the texts themselves.
+#[derive(Default)]
+struct Texts {
+    wrong: Vec<TextError>,
+    broken: Vec<Place>,
 }
 
-/// Reports what is wrong with the texts themselves; whether one of them is no TOML.
-fn report_texts(reader: &Reader<'_>, wrong: Vec<TextError>) -> bool {
-    let mut broken = false;
-    for error in wrong {
-        match error {
-            TextError::Syntax { place, message } => {
-                broken = true;
-                reader.error(place, message, "");
-            }
-            TextError::Twice { key, first, second } => reader.error(
-                second,
-                format!("`{key}` is defined twice"),
-                format!("first at {}", reader.files.brief(first)),
-            ),
-        }
+impl Texts {
+    fn add(&mut self, document: &mut Document, file: u16, text: &str) {
+        let (wrong, broken) = if text.len() as u64 > limits::FILE_BYTES.default {
+            refuse(file, format!("the file is longer than {} bytes", limits::FILE_BYTES.default))
+        } else if u64::from(file) >= limits::FILES.default {
+            refuse(file, format!("more than {} files in one directory", limits::FILES.default))
+        } else {
+            document.add(file, text)
+        };
+        self.wrong.extend(wrong);
+        self.broken.extend(broken);
     }
-    broken
+
+    /// Reports it; whether one of the texts is no TOML.
+    fn report(self, reader: &mut Reader<'_>) -> bool {
+        let broken = !self.broken.is_empty();
+        for error in self.wrong {
+            match error {
+                TextError::Syntax { place, message, hint } => reader.syntax(place, message, hint),
+                TextError::Twice { key, first, second } => reader.error(
+                    second,
+                    format!("`{key}` is defined twice"),
+                    format!("first at {}", reader.files.brief(first)),
+                ),
+            }
+        }
+        reader.distrust(self.broken);
+        broken
+    }
+}
+
+fn refuse(file: u16, message: String) -> (Vec<TextError>, Vec<Place>) {
+    let start = Place { file, start: 0, end: 0 };
+    (vec![TextError::Syntax { place: start, message, hint: "" }], vec![start])
 }
 
 fn read_server_trunks(
@@ -163,14 +174,14 @@ fn read_server_trunks(
 ) -> Objects<Trunk> {
     let mut files = Files::default();
     let mut document = Document::default();
-    let mut wrong = Vec::new();
+    let mut texts = Texts::default();
     for (path, text) in sources {
         let file = files.add(path, text);
-        wrong.extend(add_file(&mut document, file, text));
+        texts.add(&mut document, file, text);
     }
     let names = Names::collect(&document.root);
-    let reader = Reader::new(files, names, capabilities);
-    report_texts(&reader, wrong);
+    let mut reader = Reader::new(files, names, capabilities);
+    texts.report(&mut reader);
     let root = Table::new(&reader, "", String::new(), Place::default(), &document.root);
     root.opt("schema", |item| item.whole(1, 1));
     let trunks = Objects::read(&root, "trunk", Trunk::read_of_server);

@@ -25,7 +25,6 @@ pub struct Plans {
     /// Tenant and device by SIP user.
     by_user: HashMap<Arc<str>, (usize, usize)>,
     by_domain: HashMap<Arc<str>, usize>,
-    by_device: HashMap<Arc<str>, HashMap<Arc<str>, (usize, usize)>>,
     trunks: Vec<TrunkInfo>,
     server_trunks: HashMap<Arc<str>, usize>,
     tenant_trunks: HashMap<Arc<str>, HashMap<Arc<str>, usize>>,
@@ -121,8 +120,8 @@ impl Plans {
     /// A device by its tenant's id and its name.
     #[must_use]
     pub fn device(&self, tenant: &str, device: &str) -> Option<&DeviceInfo> {
-        let (tenant, device) = self.by_device.get(tenant)?.get(device)?;
-        self.tenants.get(*tenant)?.device_infos.get(*device)
+        let plan = self.plan(tenant)?;
+        plan.device_infos.get(plan.devices.position(device)?)
     }
 
     /// Every device of every tenant.
@@ -210,12 +209,9 @@ impl Plans {
         for domain in &plan.tenant.domains {
             self.by_domain.insert(Arc::clone(&domain.value), at);
         }
-        let mut names = HashMap::with_capacity(plan.device_infos.len());
         for (index, device) in plan.device_infos.iter().enumerate() {
             self.by_user.insert(Arc::clone(&device.user), (at, index));
-            names.insert(Arc::clone(&device.device), (at, index));
         }
-        self.by_device.insert(Arc::clone(id), names);
         for trunk in plan.trunks.iter() {
             self.add_trunk(Some(id), trunk);
         }

@@ -54,13 +54,6 @@ impl<'a> Files<'a> {
         u16::try_from(self.list.len().saturating_sub(1)).unwrap_or(u16::MAX)
     }
 
-    /// The text under a place.
-    pub(crate) fn text(&self, place: Place) -> &'a str {
-        let (_, text) = self.file(place);
-        let (start, end) = (place.start as usize, place.end as usize);
-        text.get(start..end).unwrap_or_default()
-    }
-
     /// `path:line` of a place, for notes that name a second place.
     pub(crate) fn brief(&self, place: Place) -> String {
         let position = self.position(place);

@@ -7,12 +7,14 @@ use crate::model::device::{Device, DeviceKind};
 use crate::model::number::{Mode, Number, Role};
 use crate::model::objects::Object;
 use crate::model::ring::{Ring, Wait};
-use crate::read::{Do, Reader};
+use crate::read::{Do, Kind, Reader};
 use crate::source::Place;
 
 pub(crate) fn check(reader: &Reader<'_>, plan: &Plan) {
-    numbers_of_the_contract(reader, plan);
-    for number in plan.numbers.iter() {
+    if plan.numbers.len() == reader.names.of(Kind::Number).count() {
+        numbers_of_the_contract(reader, plan);
+    }
+    for number in plan.numbers.iter().filter(|number| !number.faulty) {
         exclusions(reader, plan, number);
         entitlement(reader, plan, number);
         toll_free(reader, plan, number);
@@ -226,10 +228,11 @@ fn device_options(reader: &Reader<'_>, plan: &Plan, device: &Object<Device>) {
             reader.error(option.place, message, did_you_mean(&option.value, known, "options"));
         }
         let apps_only = &*option.value == "free10" && device.kind != DeviceKind::App;
-        let elsewhere = priced
-            .is_some_and(|o| !o.devices.is_empty() && !o.devices.contains(&device.kind));
+        let elsewhere =
+            priced.is_some_and(|o| !o.devices.is_empty() && !o.devices.contains(&device.kind));
         if apps_only || elsewhere {
-            let message = format!("\"{}\" on a device of kind {}", option.value, device.kind.as_str());
+            let message =
+                format!("\"{}\" on a device of kind {}", option.value, device.kind.as_str());
             reader.error(option.place, message, "the option is for other devices (S-93)");
         }
     }

@@ -8,6 +8,8 @@ use crate::country;
 use crate::decision::{Caller, Decision, Facts, Idle, Origin, Step};
 use crate::model::Plan;
 use crate::model::expect::Expect;
+use crate::model::number::{Number, Role};
+use crate::model::objects::Object;
 use crate::model::tariff::ChargedLeg;
 use crate::outcome::Outcome;
 use crate::plans::Plans;
@@ -43,7 +45,7 @@ fn prove(reader: &Reader<'_>, plan: &Plan, plans: &Plans, expect: &Expect, now: 
         (None, from) => {
             let number = from.clone().filter(|from| &**from != "anonymous");
             let anonymous = number.is_none();
-            (bringing_trunk(plan, plans, &expect.to), Caller { number, anonymous })
+            (plans.bringing_trunk(&expect.to), Caller { number, anonymous })
         }
     };
     let Some(origin) = origin else {
@@ -51,29 +53,10 @@ fn prove(reader: &Reader<'_>, plan: &Plan, plans: &Plans, expect: &Expect, now: 
         reader.error(expect.place, format!("no trunk brings {}", expect.to), hint);
         return;
     };
-    let facts =
-        Facts { at, origin: &origin, caller: &caller, called: &expect.to, state: &Idle };
+    let facts = Facts { at, origin: &origin, caller: &caller, called: &expect.to, state: &Idle };
     let decision = plans.decide(&facts);
     let claims = Claims { reader, plan, expect, outcome: decision.outcome(), decision: &decision };
     claims.prove();
-}
-
-/// The trunk by which a call to the number comes in: one that names it, else any.
-fn bringing_trunk(plan: &Plan, plans: &Plans, to: &str) -> Option<Origin> {
-    let to = country::JAPAN.canonical(to);
-    let number = plan.numbers.iter().find(|number| *Plan::did(number) == *to);
-    let names = |trunk: &&crate::model::objects::Object<crate::model::outside::Trunk>| {
-        trunk.numbers.is_empty()
-            || number.is_none_or(|number| trunk.numbers.iter().any(|n| n.value == number.name))
-    };
-    let own = plan.trunks.iter().find(names).map(|trunk| Origin::Trunk {
-        tenant: Some(Arc::clone(&plan.tenant.id.value)),
-        trunk: Arc::clone(&trunk.name),
-    });
-    own.or_else(|| {
-        let server = plans.trunks().find(|trunk| trunk.tenant.is_none())?;
-        Some(Origin::Trunk { tenant: None, trunk: Arc::clone(&server.name) })
-    })
 }
 
 struct Claims<'c> {
@@ -127,12 +110,10 @@ impl Claims<'_> {
         }
         let name = self.expect.name.as_ref().map(|name| format!(" \"{name}\""));
         let got = got.unwrap_or_else(|| String::from("nothing"));
-        let steps = self.decision.lines();
-        let why = steps.iter().filter(|line| line.starts_with("->")).next().cloned();
         self.reader.error(
             place,
             format!("expectation{} fails: {what}", name.unwrap_or_default()),
-            format!("expected {wanted}, got {got} ({})", why.unwrap_or_default()),
+            format!("expected {wanted}, got {got}; the call {}", self.outcome),
         );
     }
 
@@ -141,15 +122,39 @@ impl Claims<'_> {
         let talk = self.expect.talk.unwrap_or_default();
         let device = self.expect.from_device.as_ref();
         let device = device.and_then(|device| self.plan.devices.find(&device.value));
+        let called = country::JAPAN.canonical(&self.expect.to);
+        let toll_free = |number: &&Object<Number>| {
+            number.role == Role::Tollfree && *Plan::did(number) == *called
+        };
+        if device.is_none() && self.plan.numbers.iter().any(|number| toll_free(&number)) {
+            let far = self.caller_class();
+            let leg = Leg { leg: ChargedLeg::TollfreeIn, device: None, far, talk };
+            return charge(self.plan, &leg).map(|charge| charge.amount);
+        }
         let leg = match self.decision.steps.first() {
-            Some(Step::Trunk(call)) => {
-                Leg { leg: ChargedLeg::Out, device: device.map(|d| &d.value), far: &call.class, talk }
-            }
+            Some(Step::Trunk(call)) => Leg {
+                leg: ChargedLeg::Out,
+                device: device.map(|d| &d.value),
+                far: &call.class,
+                talk,
+            },
             Some(Step::Forward(call)) => {
                 Leg { leg: ChargedLeg::Forward, device: None, far: &call.class, talk }
             }
             _ => return crate::read::Money::parse("0"),
         };
         charge(self.plan, &leg).map(|charge| charge.amount)
+    }
+
+    /// The class of a toll-free caller, as rates name it.
+    fn caller_class(&self) -> &str {
+        let date = self.expect.at.map(|at| at.date());
+        let from = self.expect.from.as_deref().unwrap_or_default();
+        let from = country::JAPAN.canonical(from);
+        let entry = match date {
+            Some(date) => self.plan.classes.of(&from, date),
+            None => self.plan.classes.ever(&from),
+        };
+        entry.map_or("unknown", |entry| &entry.class)
     }
 }

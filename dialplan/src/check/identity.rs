@@ -1,6 +1,6 @@
 //! What must be unique: DIDs, SIP users, domains in the whole server; codes in an office.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::load::Taken;
@@ -25,7 +25,12 @@ pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, taken: &mut Taken) {
     for number in plan.numbers.iter() {
         take("DID", &Plan::did(number), number.did.place);
     }
+    let mut extensions = HashSet::new();
     for (device, info) in plan.devices.iter().zip(&plan.device_infos) {
+        if !extensions.insert(&info.extension) && device.user.is_none() {
+            // The same extension makes the same user: one error, that of the extension.
+            continue;
+        }
         let place = device.user.as_ref().map_or(device.ext.place, |user| user.place);
         take("SIP user", &info.user, place);
     }
@@ -72,7 +77,8 @@ fn shadow(reader: &Reader<'_>, plan: &Plan, code: &ShortCode) {
     }
     if let Some(prefix) = &plan.outbound.outside_prefix {
         if code.digits.first.starts_with(&*prefix.value) {
-            let message = format!("{} begins with the outside prefix {}", code.digits, prefix.value);
+            let message =
+                format!("{} begins with the outside prefix {}", code.digits, prefix.value);
             let hint = format!("set at {}", reader.files.brief(prefix.place));
             reader.error(code.place, message, hint);
         }

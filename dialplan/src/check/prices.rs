@@ -17,29 +17,32 @@ pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, today: Date) {
     let classes: BTreeSet<&Arc<str>> = plan.classes.iter().map(|(_, entry)| &entry.class).collect();
     let kinds = DeviceKind::WORDS.into_iter().map(|(_, kind)| kind);
     let kinds = kinds.filter(|kind| plan.devices.iter().any(|device| device.kind == *kind));
-    for kind in kinds {
-        for class in &classes {
-            let alive = plan.classes.is_alive(class, today);
-            if alive && reachable(plan, kind, class) && !has(tariff, ChargedLeg::Out, Some(kind), class)
-            {
-                let message = format!("no rate for calls from {} to class {class}", kind.as_str());
-                let hint = "add a rate with leg = \"out\", or block the class";
-                reader.error(tariff.place, message, hint);
-            }
+    let kinds: Vec<DeviceKind> = kinds.collect();
+    for class in classes.iter().filter(|class| plan.classes.is_alive(class, today)) {
+        let missing = kinds.iter().filter(|kind| {
+            reachable(plan, **kind, class) && !has(tariff, ChargedLeg::Out, Some(**kind), class)
+        });
+        let missing: Vec<&str> = missing.map(|kind| kind.as_str()).collect();
+        if !missing.is_empty() {
+            let message = format!("no rate for calls from {} to class {class}", missing.join(", "));
+            let hint = "add a rate with leg = \"out\", or block the class";
+            reader.error(tariff.place, message, hint);
         }
     }
     for number in plan.numbers.iter() {
         let Some(to) = &number.forward_to else { continue };
         let number = country::JAPAN.canonical(&to.value);
         let Some(entry) = plan.classes.of(&number, today) else { continue };
-        if !has(tariff, ChargedLeg::Forward, None, &entry.class) {
+        let blocked = plan.outbound.block.iter().any(|name| name.value == entry.class);
+        if !blocked && !has(tariff, ChargedLeg::Forward, None, &entry.class) {
             let message = format!("no rate for forwarding to class {}", entry.class);
             reader.error(to.place, message, "add a rate with leg = \"forward\"");
         }
     }
     if plan.numbers.iter().any(|number| number.role == Role::Tollfree) {
         let named = ["fixed", "mobile", "ip050"];
-        let defined = named.into_iter().filter(|name| classes.iter().any(|class| &***class == *name));
+        let defined =
+            named.into_iter().filter(|name| classes.iter().any(|class| &***class == *name));
         for caller in defined.chain(CALLER_CLASSES) {
             if !has(tariff, ChargedLeg::TollfreeIn, None, caller) {
                 let message = format!("no rate for toll-free calls from {caller}");

@@ -29,7 +29,8 @@ pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, today: Date) {
         for class in classes {
             if outbound.block.iter().any(|blocked| blocked.value == class.value) {
                 let message = format!("class {} is blocked and allowed", class.value);
-                let hint = format!("`block` wins: devices of kind {} cannot call it", kind.as_str());
+                let hint =
+                    format!("`block` wins: devices of kind {} cannot call it", kind.as_str());
                 reader.error(class.place, message, hint);
             }
         }
@@ -66,9 +67,8 @@ fn forward(reader: &Reader<'_>, plan: &Plan, to: &str, place: Place, today: Date
 
 /// A list of trunks gets one number: all of them must write it the same way.
 fn mixed_profiles(reader: &Reader<'_>, plan: &Plan, trunks: &[Name]) {
-    let e164 = |name: &Name| {
-        plan.trunks.find(&name.value).map(|trunk| trunk.profile == Profile::E164)
-    };
+    let e164 =
+        |name: &Name| plan.trunks.find(&name.value).map(|trunk| trunk.profile == Profile::E164);
     let Some(first) = trunks.first().and_then(e164) else { return };
     if let Some(other) = trunks.iter().find(|name| e164(name).is_some_and(|e164| e164 != first)) {
         let message = format!("trunk {} writes numbers in another way", other.value);

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::{Call, inbound, plain_release};
 use crate::country;
-use crate::decision::{Release, Step, TrunkCall};
+use crate::decision::{Origin, Release, Step, TrunkCall};
 use crate::model::Plan;
 use crate::model::device::DeviceKind;
 use crate::model::number::Number;
 use crate::model::objects::Object;
 use crate::model::outside::Profile;
+use crate::plans::TrunkInfo;
 
 /// What somebody wants from the gate.
 pub(super) struct Wish<'w> {
@@ -131,6 +132,11 @@ fn channels(
     Err(Release { status: 486, prompt, cause: Arc::from(cause) })
 }
 
+fn came_by(call: &Call<'_, '_>, by: &TrunkInfo) -> bool {
+    matches!(call.facts.origin, Origin::Trunk { tenant, trunk }
+        if *tenant == by.tenant && *trunk == by.name)
+}
+
 type Trunks = Vec<(Option<Arc<str>>, Arc<str>, Profile)>;
 
 /// 9: the trunks of the class in order, those with a free channel.
@@ -146,6 +152,8 @@ fn trunks(call: &mut Call<'_, '_>, plan: &Plan, class: &Arc<str>) -> Result<Trun
         let own = call.plans.trunk(Some(tenant), &name.value);
         let Some(trunk) = own.or_else(|| call.plans.trunk(None, &name.value)) else { continue };
         let used = call.facts.state.trunk_channels(trunk.tenant.as_deref(), &trunk.name);
+        // A forwarded call takes two channels of the trunk that it came by.
+        let used = used.saturating_add(u32::from(came_by(call, trunk)));
         if used >= trunk.channels {
             let text = format!("all {} in use", trunk.channels);
             call.because(format!("trunk.{}.channels", trunk.name), text);

@@ -1,12 +1,13 @@
 //! A call to a DID of this server, from a trunk or from a device (inbound order, 1 to 11).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Call, gate, plain_release};
 use crate::country;
-use crate::decision::{Caller, Direction, PromptRef, Release, Step};
+use crate::decision::{Caller, Direction, PromptRef, Release, RingTarget, Start, Step};
 use crate::model::Plan;
-use crate::model::number::{Mode, Number, Role};
+use crate::model::number::{Fax, Mode, Number, Role};
 use crate::model::objects::Object;
 use crate::read::{Action, Do};
 
@@ -74,10 +75,8 @@ pub(super) fn to_number<'p>(
         }
         call.uses_channel = true;
     }
-    if let Some(mailbox) = fax.and_then(|fax| fax.mailbox.as_ref()) {
-        call.because(format!("number.{}.fax", number.name), "takes every call as a fax");
-        call.steps.push(Step::Fax { mailbox: Arc::clone(&mailbox.value) });
-        return plain_release(480, "finished");
+    if let Some(fax) = fax {
+        return fax_only(call, plan, number, fax);
     }
     match way {
         Way::Announce(name) => {
@@ -237,6 +236,29 @@ fn when_full(
     }
     busy
 }
+
+/// 6: every call is a fax, for the machine on an adapter when one is named, and for the box.
+fn fax_only(call: &mut Call<'_, '_>, plan: &Plan, number: &Object<Number>, fax: &Fax) -> Release {
+    let rule = format!("number.{}.fax", number.name);
+    call.because(rule.as_str(), "takes every call as a fax");
+    let machine = fax.device.as_ref().map(|name| &name.value);
+    let mut release = plain_release(480, "finished");
+    if let Some(device) = machine.and_then(|name| call.plans.device(&plan.tenant.id.value, name)) {
+        let target = RingTarget {
+            device: Arc::clone(&device.device),
+            user: Arc::clone(&device.user),
+            start: Start::After(Duration::ZERO),
+        };
+        release = call.ring_targets(plan, vec![target], FAX_MACHINE_TIMEOUT, None, &rule);
+    }
+    if let Some(mailbox) = &fax.mailbox {
+        call.steps.push(Step::Fax { mailbox: Arc::clone(&mailbox.value) });
+    }
+    release
+}
+
+/// How long a fax machine rings before the box takes over.
+const FAX_MACHINE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// 7 and 9: voicemail, when the number has it; else the release stands.
 fn then_voicemail(call: &mut Call<'_, '_>, number: &Object<Number>, release: Release) -> Release {

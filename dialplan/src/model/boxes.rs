@@ -3,44 +3,36 @@
 
 use crate::read::{Item, Table};
 
-#[derive(Debug)]
-pub(crate) struct VoicemailBox;
-
-#[derive(Debug)]
-pub(crate) struct FaxBox;
-
 /// Receivers of notices (S-33).
 const NOTICES: usize = 5;
 const DAY: u64 = 86_400;
 
-impl VoicemailBox {
-    pub(crate) fn read(table: &mut Table<'_>) -> Option<Self> {
-        table.opt("max_message", |item| item.seconds(1, 30, 1));
-        table.opt("max_messages", |item| item.whole(1, 15));
-        table.opt("keep", |item| item.seconds(DAY, 7 * DAY, 1));
-        table.opt("notify", notify);
-        Some(Self)
-    }
+/// `[voicemail_box.X]`.
+pub(crate) fn read_voicemail(table: &mut Table<'_>) -> Option<()> {
+    table.opt("max_message", |item| item.seconds(1, 30, 1));
+    table.opt("max_messages", |item| item.whole(1, 15));
+    table.opt("keep", |item| item.seconds(DAY, 7 * DAY, 1));
+    table.opt("notify", notify);
+    Some(())
 }
 
-impl FaxBox {
-    pub(crate) fn read(table: &mut Table<'_>) -> Option<Self> {
-        table.opt("notify", notify);
-        table.opt("keep", |item| item.whole(1, 200));
-        table.opt("receive_max_pages", |item| item.whole(1, 30));
-        table.opt("send", |item| {
-            item.table("fax_box.send", |table| {
-                table.opt("max_pages", |item| item.whole(1, 10));
-                table.opt("max_bytes", |item| item.size(10_000_000));
-                table.opt("retries", |item| item.whole(0, 3));
-                table.opt("formats", |item| {
-                    item.list(|item| item.choice(&[("pdf", ()), ("jpg", ()), ("png", ())]))
-                });
-                Some(())
-            })
-        });
-        Some(Self)
-    }
+/// `[fax_box.X]`.
+pub(crate) fn read_fax(table: &mut Table<'_>) -> Option<()> {
+    table.opt("notify", notify);
+    table.opt("keep", |item| item.whole(1, 200));
+    table.opt("receive_max_pages", |item| item.whole(1, 30));
+    table.opt("send", |item| {
+        item.table("fax_box.send", |table| {
+            table.opt("max_pages", |item| item.whole(1, 10));
+            table.opt("max_bytes", |item| item.size(10_000_000));
+            table.opt("retries", |item| item.whole(0, 3));
+            table.opt("formats", |item| {
+                item.list(|item| item.choice(&[("pdf", ()), ("jpg", ()), ("png", ())]))
+            });
+            Some(())
+        })
+    });
+    Some(())
 }
 
 fn notify(item: Item<'_>) -> Option<()> {

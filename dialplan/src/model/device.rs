@@ -46,17 +46,6 @@ pub(crate) struct Device {
     pub(crate) fax_machine: bool,
     pub(crate) area_code: Option<Arc<str>>,
     pub(crate) privacy: bool,
-    pub(crate) keys: Vec<Key>,
-}
-
-/// What a line key of a phone does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Key {
-    Line,
-    Park(u32),
-    Lamp(Name),
-    NightMode(Name),
-    SpeedDial(Arc<str>),
 }
 
 impl Device {
@@ -76,7 +65,7 @@ impl Device {
                 item.text().map(|value| At { value, place })
             })
         });
-        let keys = table.or("keys", Vec::new(), |item| item.list(Key::read));
+        table.opt("keys", |item| item.list(read_key));
         let fax_machine = table.or("fax_machine", false, Item::flag);
         table.opt("busy", |item| item.choice(&[("one", ()), ("waiting", ())]));
         let area_code = table.opt("area_code", |item| item.plain_digits(6));
@@ -92,7 +81,6 @@ impl Device {
             fax_machine,
             area_code,
             privacy,
-            keys,
         })
     }
 
@@ -106,22 +94,20 @@ impl Device {
     }
 }
 
-impl Key {
-    fn read(item: Item<'_>) -> Option<Self> {
-        item.table("device.keys", |table| {
-            let mut keys: Vec<Self> = Vec::new();
-            keys.extend(table.opt("line", Item::flag).map(|_| Self::Line));
-            keys.extend(table.opt("park", |item| item.whole(1, 99)).map(Self::Park));
-            keys.extend(table.opt("blf", |item| item.name(Kind::Device)).map(Self::Lamp));
-            let night = table.opt("night_mode", |item| item.name(Kind::Number));
-            keys.extend(night.map(Self::NightMode));
-            keys.extend(table.opt("dial", Item::text).map(Self::SpeedDial));
-            if keys.len() > 1 {
-                table.reader.error(table.place, "two purposes on one key", "write one here");
-            }
-            keys.pop()
-        })
-    }
+/// What a line key of a phone does; one purpose a key.
+fn read_key(item: Item<'_>) -> Option<()> {
+    item.table("device.keys", |table| {
+        table.opt("line", Item::flag);
+        table.opt("park", |item| item.whole(1, 99));
+        table.opt("blf", |item| item.name(Kind::Device));
+        table.opt("night_mode", |item| item.name(Kind::Number));
+        table.opt("dial", Item::text);
+        let purposes = ["line", "park", "blf", "night_mode", "dial"];
+        if purposes.iter().filter(|key| table.has(key)).count() > 1 {
+            table.reader.error(table.place, "two purposes on one key", "write one here");
+        }
+        Some(())
+    })
 }
 
 /// Plain digits with their place.

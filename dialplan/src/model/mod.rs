@@ -18,7 +18,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use announcement::Announcement;
-use boxes::{FaxBox, VoicemailBox};
 use class::Classes;
 use device::Device;
 use expect::Expect;
@@ -26,7 +25,7 @@ use number::{Number, Role};
 use objects::{Object, Objects};
 use outside::{Outbound, Trunk};
 use schedule::Schedule;
-use services::{Extension, FeatureCodes, Group, Menu, Park, Queue, Room, ShortCode};
+use services::{Extension, FeatureCodes, Group, Menu, Park, Queue, ShortCode};
 use tariff::Tariff;
 use tenant::{Channels, Tenant};
 
@@ -43,10 +42,7 @@ pub(crate) struct Plan {
     pub(crate) numbers: Objects<Number>,
     pub(crate) schedules: Objects<Schedule>,
     pub(crate) announcements: Objects<Announcement>,
-    pub(crate) voicemail_boxes: Objects<VoicemailBox>,
-    pub(crate) fax_boxes: Objects<FaxBox>,
     pub(crate) extensions: Objects<Extension>,
-    pub(crate) rooms: Objects<Room>,
     pub(crate) groups: Objects<Group>,
     pub(crate) menus: Objects<Menu>,
     pub(crate) queues: Objects<Queue>,
@@ -57,6 +53,8 @@ pub(crate) struct Plan {
     pub(crate) feature_codes: FeatureCodes,
     pub(crate) tariff: Option<Tariff>,
     pub(crate) expects: Vec<Expect>,
+    /// Errors in `[class]`, `[outbound]` or `[tariff]`: what is missing there is no news.
+    pub(crate) outside_is_faulty: bool,
     /// Fingerprint of the tenant's texts: equal texts, equal generation.
     pub(crate) generation: u64,
     pub(crate) inside: Inside,
@@ -102,29 +100,36 @@ impl Plan {
     pub(crate) fn read(root: &Table<'_>, generation: u64) -> Option<Self> {
         root.req("schema", |item| item.whole(1, 1));
         let tenant = root.req("tenant", Tenant::read);
+        let before = root.reader.faults();
+        let classes = Classes::read(root);
+        let outbound = root.opt("outbound", Outbound::read).unwrap_or_default();
+        let tariff = root.opt("tariff", Tariff::read);
+        let outside_is_faulty = root.reader.faults() > before;
         let mut plan = Self {
             devices: Objects::read(root, "device", Device::read),
             numbers: Objects::read(root, "number", Number::read),
             schedules: Objects::read(root, "schedule", Schedule::read),
             announcements: Objects::read(root, "announcement", Announcement::read),
-            voicemail_boxes: Objects::read(root, "voicemail_box", VoicemailBox::read),
-            fax_boxes: Objects::read(root, "fax_box", FaxBox::read),
             extensions: Objects::read(root, "extension", Extension::read),
-            rooms: Objects::read(root, "room", Room::read),
             groups: Objects::read(root, "group", Group::read),
             menus: Objects::read(root, "menu", Menu::read),
             queues: Objects::read(root, "queue", Queue::read),
             trunks: Objects::read(root, "trunk", Trunk::read),
-            classes: Classes::read(root),
-            outbound: root.opt("outbound", Outbound::read).unwrap_or_default(),
+            classes,
+            outbound,
             park: root.opt("park", Park::read),
             feature_codes: root.opt("feature_codes", FeatureCodes::read).unwrap_or_default(),
-            tariff: root.opt("tariff", Tariff::read),
+            tariff,
             expects: Expect::read_all(root),
+            outside_is_faulty,
             generation,
             inside: Inside::default(),
             device_infos: Vec::new(),
             tenant: {
+                // Checked here, kept by whoever executes them.
+                Objects::read(root, "voicemail_box", boxes::read_voicemail);
+                Objects::read(root, "fax_box", boxes::read_fax);
+                Objects::read(root, "room", services::read_room);
                 root.opt("limits", outside::read_caps);
                 // A module's own options; their schema is the module's.
                 root.opt("module", |item| item.entries().map(|_| ()));

@@ -12,6 +12,8 @@ use crate::source::Place;
 pub(crate) struct Object<T> {
     pub(crate) name: Arc<str>,
     pub(crate) place: Place,
+    /// A key of it was wrong and is missing here: what others lack because of it is no news.
+    pub(crate) faulty: bool,
     pub(crate) value: T,
 }
 
@@ -54,9 +56,11 @@ impl<T> Objects<T> {
     ) -> Self {
         let mut objects = Self::default();
         for (name, place, item) in root.objects(key) {
+            let before = root.reader.faults();
             if let Some(value) = read(item, place) {
+                let faulty = root.reader.faults() > before;
                 objects.index.insert(Arc::clone(&name), objects.list.len());
-                objects.list.push(Object { name, place, value });
+                objects.list.push(Object { name, place, faulty, value });
             }
         }
         objects
@@ -64,6 +68,11 @@ impl<T> Objects<T> {
 
     pub(crate) fn find(&self, name: &str) -> Option<&Object<T>> {
         self.list.get(*self.index.get(name)?)
+    }
+
+    /// Its place in the order of [`iter`](Self::iter).
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
+        self.index.get(name).copied()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Object<T>> {

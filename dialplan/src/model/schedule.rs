@@ -83,11 +83,6 @@ impl Schedule {
         std::iter::once(&self.default).chain(cells)
     }
 
-    /// Whether it follows a computed calendar.
-    pub(crate) fn has_holidays(&self) -> bool {
-        !self.holidays.is_empty()
-    }
-
     /// What applies at a moment of the tenant's own time.
     pub(crate) fn at(&self, now: DateTime) -> Verdict<'_> {
         let holiday = self.holiday(now.date());

@@ -21,18 +21,14 @@ impl Extension {
     }
 }
 
-#[derive(Debug)]
-pub(crate) struct Room;
-
-impl Room {
-    pub(crate) fn read(table: &mut Table<'_>) -> Option<Self> {
-        table.opt("pin", Item::secret);
-        table.opt("moderator_pin", Item::secret);
-        table.opt("max_members", |item| item.whole(2, 1_000));
-        table.opt("record", Item::flag);
-        table.opt("announce", Item::flag);
-        Some(Self)
-    }
+/// `[room.X]`.
+pub(crate) fn read_room(table: &mut Table<'_>) -> Option<()> {
+    table.opt("pin", Item::secret);
+    table.opt("moderator_pin", Item::secret);
+    table.opt("max_members", |item| item.whole(2, 1_000));
+    table.opt("record", Item::flag);
+    table.opt("announce", Item::flag);
+    Some(())
 }
 
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use crate::source::{At, Place};
 
 /// Which leg is charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ChargedLeg {
+pub(crate) enum ChargedLeg {
     /// A call from a device to outside.
     Out,
     /// The leg to outside of a forwarded call.

@@ -58,58 +58,128 @@ pub(crate) struct Document {
 #[derive(Debug)]
 pub(crate) enum TextError {
     /// Not TOML.
-    Syntax { place: Place, message: String },
+    Syntax { place: Place, message: String, hint: &'static str },
     /// A key that another file defines too.
     Twice { key: String, first: Place, second: Place },
 }
 
+/// Where a parsed text lies: its file, and how far into it.
+#[derive(Clone, Copy)]
+struct Origin {
+    file: u16,
+    base: usize,
+}
+
 impl Document {
-    /// Reads one more file into the document, past errors as far as the text makes sense.
-    pub(crate) fn add(&mut self, file: u16, text: &str) -> Vec<TextError> {
+    /// Reads one more file into the document, past errors as far as the text makes sense. The
+    /// second value: the parts of the file that are no TOML, in which nothing can be trusted.
+    pub(crate) fn add(&mut self, file: u16, text: &str) -> (Vec<TextError>, Vec<Place>) {
         let (table, errors) = DeTable::parse_recoverable(text);
-        let mut wrong: Vec<TextError> = errors
-            .iter()
-            .map(|error| TextError::Syntax {
-                place: place(file, error.span().unwrap_or(text.len()..text.len())),
-                message: error.message().replace('\n', " "),
-            })
-            .collect();
-        let entries = entries(file, table.get_ref());
-        merge(&mut self.root, entries, "", &mut wrong);
-        wrong
+        let origin = Origin { file, base: 0 };
+        let mut wrong = Vec::new();
+        if errors.is_empty() {
+            merge(&mut self.root, origin.entries(table.get_ref()), "", &mut wrong);
+            return (wrong, Vec::new());
+        }
+        let mut broken = Vec::new();
+        for (base, part) in parts(text) {
+            let origin = Origin { file, base };
+            let (table, errors) = DeTable::parse_recoverable(part);
+            if !errors.is_empty() {
+                broken.push(origin.place(0..part.len()));
+                wrong.extend(origin.syntax_errors(part, &errors));
+            }
+            merge(&mut self.root, origin.entries(table.get_ref()), "", &mut wrong);
+        }
+        if wrong.is_empty() {
+            // Only the whole is wrong: a table that is opened twice.
+            wrong.extend(origin.syntax_errors(text, &errors));
+            broken.push(origin.place(0..text.len()));
+        }
+        (wrong, broken)
     }
 }
 
-fn place(file: u16, span: Range<usize>) -> Place {
-    let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-    Place { file, start: offset(span.start), end: offset(span.end) }
-}
-
-fn entries(file: u16, table: &DeTable<'_>) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = table
-        .iter()
-        .map(|(key, value)| Entry {
-            key: key.get_ref().to_string(),
-            key_place: place(file, key.span()),
-            node: node(file, value),
-        })
-        .collect();
-    entries.sort_by_key(|entry| entry.key_place);
-    entries
-}
-
-fn node(file: u16, value: &Spanned<DeValue<'_>>) -> Node {
-    let kept = match value.get_ref() {
-        DeValue::String(text) => Value::Text(text.to_string()),
-        DeValue::Integer(digits) => i64::from_str_radix(digits.as_str(), digits.radix())
-            .map_or_else(|_| Value::Other("a huge integer", digits.to_string()), Value::Whole),
-        DeValue::Float(text) => Value::Other("a float", text.to_string()),
-        DeValue::Boolean(flag) => Value::Flag(*flag),
-        DeValue::Datetime(date) => Value::Other("a date", date.to_string()),
-        DeValue::Array(items) => Value::List(items.iter().map(|item| node(file, item)).collect()),
-        DeValue::Table(table) => Value::Table(entries(file, table)),
+/// A file cut before each table's header, so that a bracket that is not closed spoils its own table
+/// and not everything behind it.
+fn parts(text: &str) -> Vec<(usize, &str)> {
+    let mut cuts = vec![0];
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let name = line.trim_start_matches('[');
+        let header = line.starts_with('[') && line.len() - name.len() <= 2;
+        if header && name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            cuts.push(at);
+        }
+        at += line.len();
+    }
+    cuts.push(text.len());
+    let part = |pair: &[usize]| match pair {
+        [start, end] if start < end => text.get(*start..*end).map(|part| (*start, part)),
+        _ => None,
     };
-    Node { place: place(file, value.span()), value: kept }
+    cuts.windows(2).filter_map(part).collect()
+}
+
+impl Origin {
+    fn place(self, span: Range<usize>) -> Place {
+        let offset = |at: usize| u32::try_from(self.base.saturating_add(at)).unwrap_or(u32::MAX);
+        Place { file: self.file, start: offset(span.start), end: offset(span.end) }
+    }
+
+    /// One error a line; of a bracket that is not closed the first alone, the rest follows from it.
+    fn syntax_errors(self, text: &str, errors: &[toml::de::Error]) -> Vec<TextError> {
+        let span = |error: &toml::de::Error| error.span().unwrap_or(text.len()..text.len());
+        let line = |error: &toml::de::Error| {
+            let before = text.get(..span(error).start).unwrap_or_default();
+            before.bytes().filter(|byte| *byte == b'\n').count()
+        };
+        let unclosed = errors.iter().any(|error| error.message().starts_with("unclosed"));
+        let mut errors: Vec<&toml::de::Error> = errors.iter().collect();
+        errors.sort_by_key(|error| span(error).start);
+        errors.dedup_by_key(|error| line(error));
+        let hint = if unclosed && errors.len() > 1 {
+            errors.truncate(1);
+            "a bracket that was opened before this is not closed"
+        } else {
+            ""
+        };
+        let report = |error: &toml::de::Error| TextError::Syntax {
+            place: self.place(span(error)),
+            message: error.message().replace('\n', " "),
+            hint,
+        };
+        errors.into_iter().map(report).collect()
+    }
+
+    fn entries(self, table: &DeTable<'_>) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = table
+            .iter()
+            .map(|(key, value)| Entry {
+                key: key.get_ref().to_string(),
+                key_place: self.place(key.span()),
+                node: self.node(value),
+            })
+            .collect();
+        entries.sort_by_key(|entry| entry.key_place);
+        entries
+    }
+
+    fn node(self, value: &Spanned<DeValue<'_>>) -> Node {
+        let kept = match value.get_ref() {
+            DeValue::String(text) => Value::Text(text.to_string()),
+            DeValue::Integer(digits) => i64::from_str_radix(digits.as_str(), digits.radix())
+                .map_or_else(|_| Value::Other("a huge integer", digits.to_string()), Value::Whole),
+            DeValue::Float(text) => Value::Other("a float", text.to_string()),
+            DeValue::Boolean(flag) => Value::Flag(*flag),
+            DeValue::Datetime(date) => Value::Other("a date", date.to_string()),
+            DeValue::Array(items) => {
+                Value::List(items.iter().map(|item| self.node(item)).collect())
+            }
+            DeValue::Table(table) => Value::Table(self.entries(table)),
+        };
+        Node { place: self.place(value.span()), value: kept }
+    }
 }
 
 /// Joins `added` into `into`: tables by key, the two lists that grow entry by entry, and nothing else.

@@ -27,8 +27,20 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::limits;
 use crate::source::{Files, Place};
 
+/// What made a finding.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// The text is no TOML.
+    Syntax,
+    /// A value is wrong.
+    Value,
+    /// Understood, only not executed: the value is there.
+    Unsupported,
+}
+
 struct Finding {
     severity: Severity,
+    origin: Origin,
     place: Place,
     message: String,
     hint: String,
@@ -40,31 +52,50 @@ pub(crate) struct Reader<'a> {
     pub(crate) names: Names,
     pub(crate) capabilities: &'a Capabilities,
     findings: RefCell<Vec<Finding>>,
+    /// Parts of the texts that are no TOML: what seems wrong in them follows from that.
+    distrusted: Vec<Place>,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(files: Files<'a>, names: Names, capabilities: &'a Capabilities) -> Self {
-        Self { files, names, capabilities, findings: RefCell::default() }
+        Self { files, names, capabilities, findings: RefCell::default(), distrusted: Vec::new() }
     }
 
     /// Collects an error.
     pub(crate) fn error(&self, place: Place, message: impl Into<String>, hint: impl Into<String>) {
-        self.add(Severity::Error, place, message.into(), hint.into());
+        let (message, hint) = (message.into(), hint.into());
+        let (severity, origin) = (Severity::Error, Origin::Value);
+        self.add(Finding { severity, origin, place, message, hint });
+    }
+
+    /// Collects an error of the text itself.
+    pub(crate) fn syntax(&self, place: Place, message: String, hint: &str) {
+        let (severity, origin, hint) = (Severity::Error, Origin::Syntax, hint.to_owned());
+        self.add(Finding { severity, origin, place, message, hint });
+    }
+
+    /// Says in which parts of the texts only errors of the text itself count.
+    pub(crate) fn distrust(&mut self, parts: Vec<Place>) {
+        self.distrusted = parts;
     }
 
     /// Collects a warning.
     pub(crate) fn warn(&self, place: Place, message: impl Into<String>, hint: impl Into<String>) {
-        self.add(Severity::Warning, place, message.into(), hint.into());
+        let (message, hint) = (message.into(), hint.into());
+        let (severity, origin) = (Severity::Warning, Origin::Value);
+        self.add(Finding { severity, origin, place, message, hint });
     }
 
     /// Refuses what is understood but not executed by this server.
     pub(crate) fn require(&self, feature: Feature, place: Place, what: &str) {
         if !self.capabilities.has(feature) {
-            self.error(
+            self.add(Finding {
+                severity: Severity::Error,
+                origin: Origin::Unsupported,
                 place,
-                format!("{what} is not supported by this version"),
-                format!("{} is understood and checked, but not executed yet", feature.title()),
-            );
+                message: format!("{what} is not supported by this version"),
+                hint: format!("{} is understood, but not executed yet", feature.title()),
+            });
         }
     }
 
@@ -73,10 +104,18 @@ impl<'a> Reader<'a> {
         self.findings.borrow().iter().any(|found| found.severity == Severity::Error)
     }
 
+    /// How many values were wrong so far.
+    pub(crate) fn faults(&self) -> usize {
+        let wrong = |found: &&Finding| {
+            found.severity == Severity::Error && found.origin != Origin::Unsupported
+        };
+        self.findings.borrow().iter().filter(wrong).count()
+    }
+
     /// The findings in the order of files and lines.
     pub(crate) fn into_diagnostics(self, tenant: &Arc<str>) -> Vec<Diagnostic> {
         let mut findings = self.findings.into_inner();
-        findings.sort_by(|a, b| a.place.cmp(&b.place));
+        findings.sort_by_key(|found| found.place);
         findings.dedup_by(|a, b| a.place == b.place && a.message == b.message);
         let finish = |found: Finding| {
             let position = self.files.position(found.place);
@@ -86,10 +125,18 @@ impl<'a> Reader<'a> {
         findings.into_iter().map(finish).collect()
     }
 
-    fn add(&self, severity: Severity, place: Place, message: String, hint: String) {
+    fn add(&self, finding: Finding) {
+        let Place { file, start, .. } = finding.place;
+        let inside = |part: &Place| {
+            part.file == file && ((part.start <= start && start < part.end) || part.end == 0)
+        };
+        let recovered = !self.distrusted.is_empty() && finding.place == Place::default();
+        if finding.origin != Origin::Syntax && (recovered || self.distrusted.iter().any(inside)) {
+            return;
+        }
         let mut findings = self.findings.borrow_mut();
         if (findings.len() as u64) < limits::FINDINGS.default {
-            findings.push(Finding { severity, place, message, hint });
+            findings.push(finding);
         }
     }
 }

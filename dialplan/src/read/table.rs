@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Entry, Item, Reader};
 use crate::capability;
-use crate::diagnostic::did_you_mean;
+use crate::diagnostic::{did_you_mean, is_near};
 use crate::source::{At, Place};
 
 /// A table whose keys are asked for one by one. Closed: on drop it reports what nobody asked for.
@@ -19,6 +19,7 @@ pub(crate) struct Table<'a> {
     pub(crate) place: Place,
     entries: &'a [Entry],
     asked: RefCell<Vec<&'static str>>,
+    missing: RefCell<Vec<&'static str>>,
     open: bool,
 }
 
@@ -30,7 +31,16 @@ impl<'a> Table<'a> {
         place: Place,
         entries: &'a [Entry],
     ) -> Self {
-        Self { reader, shape, path, place, entries, asked: RefCell::default(), open: false }
+        Self {
+            reader,
+            shape,
+            path,
+            place,
+            entries,
+            asked: RefCell::default(),
+            missing: RefCell::default(),
+            open: false,
+        }
     }
 
     /// Its place in the plan, in words.
@@ -59,8 +69,7 @@ impl<'a> Table<'a> {
         read: impl FnOnce(Item<'a>) -> Option<T>,
     ) -> Option<T> {
         if !self.has(key) {
-            let path = &self.path;
-            self.reader.error(self.place, format!("{path} has no `{key}`"), "the key is required");
+            self.missing.borrow_mut().push(key);
         }
         self.opt(key, read)
     }
@@ -140,19 +149,26 @@ impl<'a> Table<'a> {
 
 impl Drop for Table<'_> {
     fn drop(&mut self) {
-        if self.open {
-            return;
-        }
         let asked = self.asked.borrow();
-        for entry in self.entries {
-            if !asked.contains(&entry.key.as_str()) {
-                let inside =
-                    if self.path.is_empty() { String::new() } else { format!(" in {}", self.path) };
-                self.reader.error(
-                    entry.key_place,
-                    format!("unknown key `{}`{inside}", entry.key),
-                    did_you_mean(&entry.key, asked.iter().copied(), "known keys"),
-                );
+        let known = |entry: &&Entry| self.open || asked.contains(&entry.key.as_str());
+        let unknown: Vec<&Entry> = self.entries.iter().filter(|entry| !known(entry)).collect();
+        for entry in &unknown {
+            let inside = match self.path.as_str() {
+                "" => String::new(),
+                path => format!(" in {path}"),
+            };
+            self.reader.error(
+                entry.key_place,
+                format!("unknown key `{}`{inside}", entry.key),
+                did_you_mean(&entry.key, asked.iter().copied(), "known keys"),
+            );
+        }
+        for key in self.missing.borrow().iter() {
+            // A key that is only misspelt has been reported where it stands.
+            if !unknown.iter().any(|entry| is_near(&entry.key, key)) {
+                let owner = if self.path.is_empty() { "the plan" } else { &self.path };
+                let message = format!("{owner} has no `{key}`");
+                self.reader.error(self.place, message, "the key is required");
             }
         }
     }
