@@ -168,6 +168,12 @@ impl Plans {
         self.plan(tenant).map_or(DEFAULT_LANGUAGE, |plan| &plan.tenant.language)
     }
 
+    /// The time zone of the tenant's schedules.
+    #[must_use]
+    pub fn time_zone(&self, tenant: &str) -> Option<&jiff::tz::TimeZone> {
+        self.plan(tenant).map(|plan| &plan.tenant.timezone)
+    }
+
     /// The ids of all tenants.
     pub fn tenants(&self) -> impl Iterator<Item = &Arc<str>> {
         self.tenants.iter().map(|plan| &plan.tenant.id.value)

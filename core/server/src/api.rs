@@ -1,0 +1,95 @@
+//! What the HTTP API answers, as plain data; the command line reads the same JSON.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// `GET /v1/status`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// The server's version.
+    pub version: &'static str,
+    /// Its process.
+    pub pid: u32,
+    /// Seconds since it started.
+    pub uptime_s: u64,
+    /// Date and time as schedules and CDRs see it.
+    pub date: Timestamp,
+    /// Whether the test clock has moved the date.
+    pub clock_moved: bool,
+    /// Where it listens for SIP.
+    pub listeners: Vec<String>,
+    /// Contacts bound.
+    pub registrations: usize,
+    /// TCP connections.
+    pub connections: usize,
+    /// What is under way; all zero when nothing is.
+    pub tables: koukan_switch::Tables,
+    /// Records that wait for the journal; not zero only when the disk refuses to take them.
+    pub unwritten: usize,
+    /// Resident memory in bytes.
+    pub rss_bytes: u64,
+}
+
+/// `GET /v1/why/{call}`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Why {
+    /// The call.
+    pub call: String,
+    /// Its explain lines, oldest first.
+    pub lines: Vec<WhyLine>,
+}
+
+/// One explain line.
+#[derive(Clone, Debug, Serialize)]
+pub struct WhyLine {
+    /// When.
+    pub at: Timestamp,
+    /// What was decided, and why.
+    pub text: String,
+}
+
+/// `GET` and `POST /v1/clock`.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClockState {
+    /// Date and time as schedules and CDRs see it.
+    pub date: Timestamp,
+    /// Whether it was moved.
+    pub moved: bool,
+}
+
+/// One module of `GET /v1/modules`.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModuleInfo {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The role that it fills.
+    pub role: Option<String>,
+    /// `active`, `draining` …
+    pub state: String,
+    /// Applications under way.
+    pub instances: usize,
+}
+
+/// `POST /v1/check` and `POST /v1/reload`.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct CheckReport {
+    /// How many errors stand against taking the plans.
+    pub errors: usize,
+    /// How many warnings.
+    pub warnings: usize,
+    /// Every finding, with its place and the line.
+    pub findings: Vec<String>,
+    /// Tenants read.
+    pub tenants: usize,
+    /// Devices that may register.
+    pub devices: usize,
+}
+
+/// What went wrong, for whoever asked.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failure {
+    /// In a sentence.
+    pub error: String,
+}

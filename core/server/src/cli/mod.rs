@@ -1,0 +1,110 @@
+//! The command line: `koukan run|check|sim|ctl|why|reload|version`.
+//!
+//! Exit codes: 0 done, 1 refused or found wrong, 2 wrong usage of the command line.
+
+mod check;
+mod client;
+mod ctl;
+mod run;
+mod sim;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "koukan", version, about = "A telephone exchange in one process", long_about = None)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the server
+    Run {
+        /// The configuration directory
+        #[arg(default_value = "conf")]
+        conf: PathBuf,
+    },
+    /// Check a configuration and name everything that is wrong with it; no server is needed
+    Check {
+        /// The configuration directory
+        #[arg(default_value = "conf")]
+        conf: PathBuf,
+    },
+    /// Say what would happen to a call, step by step with the reasons; no server is needed
+    Sim(sim::SimArguments),
+    /// Ask or order something of the running server
+    Ctl(ctl::CtlArguments),
+    /// Why a call went as it did (the same as `ctl why`)
+    Why {
+        #[command(flatten)]
+        reach: Reach,
+        /// The call's id
+        call: String,
+    },
+    /// Read the dialplan again (the same as `ctl reload`)
+    Reload {
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Print the version
+    Version,
+}
+
+/// How to reach the running server.
+#[derive(Debug, Args)]
+struct Reach {
+    /// The server's Unix socket [default: $KOUKAN_SOCKET, else data/koukan.sock]
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Print JSON as the API gives it
+    #[arg(long)]
+    json: bool,
+}
+
+impl Reach {
+    fn socket(&self) -> PathBuf {
+        let environment = || std::env::var_os("KOUKAN_SOCKET").map(PathBuf::from);
+        let set = self.socket.clone().or_else(environment);
+        set.unwrap_or_else(|| PathBuf::from("data/koukan.sock"))
+    }
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        Command::Run { conf } => run::run(&conf),
+        Command::Check { conf } => check::check(&conf),
+        Command::Sim(arguments) => sim::sim(&arguments),
+        Command::Ctl(arguments) => ctl::ctl(&arguments),
+        Command::Why { reach, call } => ctl::order(&reach, &ctl::Order::Why { call }),
+        Command::Reload { reach } => ctl::order(&reach, &ctl::Order::Reload),
+        Command::Version => {
+            table::print(&format!("koukan {}\n", env!("CARGO_PKG_VERSION")));
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed(words)) => {
+            table::complain(&words);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The command could not be done; the words say what to do about it.
+#[derive(Debug)]
+struct Failed(String);
+
+impl<E: std::error::Error> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}

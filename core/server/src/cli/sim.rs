@@ -1,0 +1,110 @@
+//! `koukan sim`: what would happen to a call, with the same reasons that a real one logs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use koukan_dialplan::{Caller, Facts, Idle, Loaded, Origin, Plans, TrunkInfo};
+
+use super::{Failed, table};
+use crate::config::read_sources;
+use crate::plans;
+
+#[derive(Debug, Args)]
+pub(super) struct SimArguments {
+    /// The configuration directory
+    #[arg(default_value = "conf")]
+    conf: PathBuf,
+    /// The caller's number, for a call that comes in by a trunk; `anonymous` hides it
+    #[arg(long, conflicts_with = "device", required_unless_present = "device")]
+    from: Option<String>,
+    /// The device that calls (its name in the plan)
+    #[arg(long)]
+    device: Option<String>,
+    /// What is dialled, or the number that is called
+    #[arg(long)]
+    to: String,
+    /// When: 2026-07-01T12:30 (in the tenant's time zone), or with an offset [default: now]
+    #[arg(long)]
+    at: Option<String>,
+    /// The tenant; needed when more than one has such a device
+    #[arg(long)]
+    tenant: Option<String>,
+    /// The trunk that the call comes in by [default: the tenant's first, else the server's first]
+    #[arg(long)]
+    trunk: Option<String>,
+}
+
+pub(super) fn sim(arguments: &SimArguments) -> Result<(), Failed> {
+    let sources = read_sources(&arguments.conf);
+    let Loaded { plans, report, .. } = plans::check(&sources, Timestamp::now());
+    if !report.is_ok() {
+        let (count, conf) = (report.errors().count(), arguments.conf.display());
+        table::complain(&format!(
+            "{count} errors: tenants that have them are left out (koukan check {conf})"
+        ));
+    }
+    let origin = origin(arguments, &plans)?;
+    let at = at(arguments, &origin, &plans)?;
+    let caller = caller(arguments);
+    let called = arguments.to.as_str();
+    let decision =
+        plans.decide(&Facts { at, origin: &origin, caller: &caller, called, state: &Idle });
+    for line in decision.lines() {
+        table::print(&format!("{line}\n"));
+    }
+    Ok(())
+}
+
+fn caller(arguments: &SimArguments) -> Caller {
+    let anonymous = arguments.from.as_deref() == Some("anonymous");
+    let number = arguments.from.as_deref().filter(|_| !anonymous).map(Arc::from);
+    Caller { number, anonymous }
+}
+
+fn origin(arguments: &SimArguments, plans: &Plans) -> Result<Origin, Failed> {
+    let wanted = |tenant: &str| arguments.tenant.as_deref().is_none_or(|wanted| wanted == tenant);
+    if let Some(device) = &arguments.device {
+        let mut found = plans.devices().filter(|known| {
+            wanted(&known.tenant) && (*known.device == **device || *known.user == **device)
+        });
+        let Some(first) = found.next() else {
+            return Err(Failed(format!("no device \"{device}\" in the plans")));
+        };
+        if let Some(second) = found.next() {
+            let (a, b) = (&first.tenant, &second.tenant);
+            return Err(Failed(format!("tenants {a} and {b} both have it: add --tenant {a}")));
+        }
+        let (tenant, device) = (Arc::clone(&first.tenant), Arc::clone(&first.device));
+        return Ok(Origin::Device { tenant, device });
+    }
+    let fits = |trunk: &&TrunkInfo| {
+        let named = arguments.trunk.as_deref().is_none_or(|name| name == &*trunk.name);
+        named && trunk.tenant.as_deref().is_none_or(wanted)
+    };
+    let found = plans.trunks().find(fits);
+    let Some(trunk) = found else {
+        return Err(Failed("no such trunk in the plans: a call from outside has no way in".into()));
+    };
+    Ok(Origin::Trunk { tenant: trunk.tenant.clone(), trunk: Arc::clone(&trunk.name) })
+}
+
+fn at(arguments: &SimArguments, origin: &Origin, plans: &Plans) -> Result<Timestamp, Failed> {
+    let Some(text) = arguments.at.as_deref() else { return Ok(Timestamp::now()) };
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Ok(at);
+    }
+    let tenant = match origin {
+        Origin::Device { tenant, .. } => Some(tenant),
+        Origin::Trunk { tenant, .. } => tenant.as_ref(),
+    };
+    let tenant = tenant.or_else(|| plans.tenants().next());
+    let zone = tenant.and_then(|tenant| plans.time_zone(tenant)).cloned().unwrap_or(TimeZone::UTC);
+    let local: DateTime = text.parse().map_err(|_| {
+        Failed(format!("--at \"{text}\" is no date and time such as 2026-07-01T12:30"))
+    })?;
+    Ok(zone.to_timestamp(local)?)
+}

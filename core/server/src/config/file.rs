@@ -1,0 +1,290 @@
+//! `koukan.toml`, key by key.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use koukan_sip::Transport;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+
+use super::reader::{Item, Reader, Table};
+use super::tenants::read_text;
+use super::{
+    Config, ControlConfig, Finding, Limits, LogConfig, LogFormat, MediaConfig, ModuleConfig,
+    SipConfig,
+};
+use crate::transport::{Advertise, ListenAddress};
+
+/// The configuration cannot be taken: what is wrong, all of it.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", lines(findings))]
+pub struct ConfigError {
+    /// At least one.
+    pub findings: Vec<Finding>,
+}
+
+fn lines(findings: &[Finding]) -> String {
+    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Reads `koukan.toml` of a configuration directory; without the file every key has its default.
+///
+/// # Errors
+/// The directory is none, or the file says something wrong; every error is named.
+pub fn load(directory: &Path) -> Result<Config, ConfigError> {
+    let refuse = |message: String, hint: &str| {
+        let path = directory.to_string_lossy().into_owned();
+        ConfigError { findings: vec![Finding::about_file(path, message, hint.to_owned())] }
+    };
+    let home = directory.canonicalize().map_err(|error| {
+        let hint = "give the directory that holds koukan.toml: koukan run conf";
+        refuse(format!("is no configuration directory: {error}"), hint)
+    })?;
+    if !home.is_dir() {
+        return Err(refuse("is no directory".to_owned(), "give the directory, not the file"));
+    }
+    let file = directory.join("koukan.toml");
+    let text = match read_text(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(refuse(format!("koukan.toml cannot be read: {error}"), "")),
+    };
+    parse(&file.to_string_lossy(), &text, home)
+}
+
+/// Reads the text of `koukan.toml`.
+fn parse(path: &str, text: &str, home: PathBuf) -> Result<Config, ConfigError> {
+    let reader = Reader::new(path, text);
+    let document = reader.parse();
+    let config = read(Table::root(&reader, document.get_ref()), home);
+    drop(document);
+    let findings = reader.into_findings();
+    if findings.is_empty() { Ok(config) } else { Err(ConfigError { findings }) }
+}
+
+/// Where relative paths begin.
+struct Base(PathBuf);
+
+impl Base {
+    fn path(&self, item: Option<Item<'_>>, default: impl FnOnce() -> PathBuf) -> PathBuf {
+        let set = item.and_then(|item| {
+            item.parsed("a path", |text| (!text.is_empty()).then(|| self.0.join(text)))
+        });
+        set.unwrap_or_else(default)
+    }
+}
+
+fn read(root: Table<'_>, home: PathBuf) -> Config {
+    let base = Base(home.parent().map_or_else(|| home.clone(), Path::to_path_buf));
+    root.unsupported("mail", "no module of this version sends mail");
+    let data = base.path(root.table("server").item("data"), || base.0.join("data"));
+    Config {
+        sip: sip(&root.table("sip")),
+        media: media(&root.table("media"), &base, &home),
+        control: control(&root.table("control"), &base, &data),
+        database: database(&root.table("store"), &base, &data),
+        modules: modules(&root, &base),
+        limits: Limits::read(root.table("limits")),
+        test_clock: root
+            .table("test")
+            .item("clock")
+            .and_then(|item| item.boolean())
+            .unwrap_or(false),
+        log: log(&root.table("log")),
+        data,
+        directory: home,
+    }
+}
+
+fn sip(table: &Table<'_>) -> SipConfig {
+    let listen = table.item("listen").map_or_else(default_listen, |item| {
+        let entries = item.list().unwrap_or_default();
+        if entries.is_empty() {
+            item.note::<()>("`sip.listen` is empty".to_owned(), "expected at least one".to_owned());
+        }
+        entries.iter().filter_map(|entry| listen_address(entry)).collect()
+    });
+    let seconds = |key, default| {
+        let item = table.item(key).and_then(|item| item.duration(1..=86_400));
+        item.unwrap_or(Duration::from_secs(default))
+    };
+    let (min_expires, max_expires) = (seconds("min_expires", 60), seconds("max_expires", 3_600));
+    let default_expires = seconds("default_expires", 3_600).max(min_expires).min(max_expires);
+    if min_expires > max_expires
+        && let Some(item) = table.item("min_expires")
+    {
+        let message = "`sip.min_expires` is longer than `sip.max_expires`".to_owned();
+        item.note::<()>(message, format!("expected at most {}s", max_expires.as_secs()));
+    }
+    let realm = table.item("realm").and_then(|item| {
+        let plain = |text: &str| {
+            let fits = text.chars().all(|c| !c.is_control() && !matches!(c, '"' | '\\'));
+            (fits && !text.is_empty()).then(|| text.to_owned())
+        };
+        item.parsed("a text without quotes and backslashes", plain)
+    });
+    SipConfig {
+        listen,
+        advertise: advertise(table.item("advertise")),
+        realm: realm.unwrap_or_else(|| "koukan".to_owned()),
+        min_expires,
+        max_expires,
+        default_expires,
+    }
+}
+
+fn default_listen() -> Vec<ListenAddress> {
+    let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 5060);
+    [Transport::Udp, Transport::Tcp].map(|transport| ListenAddress { transport, address }).to_vec()
+}
+
+fn listen_address(item: &Item<'_>) -> Option<ListenAddress> {
+    let text = item.text()?;
+    if text.starts_with("tls:") {
+        let hint = "expected \"udp:ADDRESS:PORT\" or \"tcp:ADDRESS:PORT\"".to_owned();
+        return item.note("TLS is not supported by this version".to_owned(), hint);
+    }
+    item.parsed("\"udp:ADDRESS:PORT\" or \"tcp:ADDRESS:PORT\"", |text| {
+        let (transport, address) = text.split_once(':')?;
+        let transport = match transport {
+            "udp" => Transport::Udp,
+            "tcp" => Transport::Tcp,
+            _ => return None,
+        };
+        address.parse().ok().map(|address| ListenAddress { transport, address })
+    })
+}
+
+fn advertise(item: Option<Item<'_>>) -> Advertise {
+    item.and_then(|item| {
+        item.parsed("\"auto\" or an address", |text| match text {
+            "auto" => Some(Advertise::Auto),
+            address => {
+                let fits = |address: &IpAddr| !address.is_unspecified();
+                address.parse().ok().filter(fits).map(Advertise::Address)
+            }
+        })
+    })
+    .unwrap_or_default()
+}
+
+fn media(table: &Table<'_>, base: &Base, home: &Path) -> MediaConfig {
+    let workers = table.item("workers").and_then(|item| {
+        item.integer_or(
+            1..=256,
+            |count| u16::try_from(count).ok(),
+            "\"auto\" or a number",
+            |text| (text == "auto").then_some(None),
+        )
+    });
+    let ports = table.item("ports").and_then(|item| {
+        item.parsed("a range of ports \"16384-32767\", at least two, from 1024", |text| {
+            let (first, last) = text.split_once('-')?;
+            let (first, last) = (first.parse::<u16>().ok()?, last.parse::<u16>().ok()?);
+            (first >= 1024 && first < last).then_some((first, last))
+        })
+    });
+    let rtp_timeout = table.item("rtp_timeout").and_then(|item| item.duration(1..=86_400));
+    MediaConfig {
+        workers: workers.flatten(),
+        ports: ports.unwrap_or((16_384, 32_767)),
+        address: advertise(table.item("address")),
+        prompts: base.path(table.item("prompts"), || home.join("prompts")),
+        rtp_timeout: rtp_timeout.unwrap_or(Duration::from_secs(30)),
+    }
+}
+
+fn control(table: &Table<'_>, base: &Base, data: &Path) -> ControlConfig {
+    let http = table.item("http").and_then(|item| {
+        let address = item.parsed("\"ADDRESS:PORT\"", |text| text.parse::<SocketAddr>().ok())?;
+        if address.ip().is_loopback() {
+            return Some(address);
+        }
+        item.note(
+            "`control.http` asks for no password, so it may only listen on this machine".to_owned(),
+            "expected \"127.0.0.1:PORT\" or \"[::1]:PORT\"".to_owned(),
+        )
+    });
+    ControlConfig { socket: base.path(table.item("socket"), || data.join("koukan.sock")), http }
+}
+
+fn database(table: &Table<'_>, base: &Base, data: &Path) -> PathBuf {
+    table.unsupported("objects", "nothing of this version stores objects");
+    let set = table.item("database").and_then(|item| {
+        item.parsed("\"sqlite:PATH\" (the only database of this version)", |text| {
+            let path = text.strip_prefix("sqlite:").filter(|path| !path.is_empty())?;
+            Some(base.0.join(path))
+        })
+    });
+    set.unwrap_or_else(|| data.join("koukan.db"))
+}
+
+/// The extensions of the host that may be granted today.
+const GRANTS: [&str; 1] = ["call"];
+
+fn modules(root: &Table<'_>, base: &Base) -> Vec<ModuleConfig> {
+    let table = root.table("module");
+    let mut modules: Vec<ModuleConfig> = Vec::new();
+    for (name, item) in table.entries() {
+        let Some(keys) = item.table() else { continue };
+        let path = keys.item("path").and_then(|item| item.text());
+        let role = keys.item("role").and_then(|item| {
+            let role = item.text()?;
+            if modules.iter().any(|other| other.role.as_deref() == Some(role)) {
+                let message = format!("the role \"{role}\" is filled by two modules");
+                return item.note(message, "a role has one module".to_owned());
+            }
+            Some(role.to_owned())
+        });
+        let grants = keys.item("grants").and_then(|item| item.list()).unwrap_or_default();
+        let grant = |item: &Item<'_>| {
+            let known = |text: &str| GRANTS.contains(&text).then(|| text.to_owned());
+            item.parsed(&format!("one of: {}", GRANTS.join(", ")), known)
+        };
+        keys.unsupported("drain", "modules are loaded at the start only");
+        modules.push(ModuleConfig {
+            path: module_path(path.unwrap_or(name), base),
+            role,
+            grants: grants.iter().filter_map(grant).collect(),
+            name: name.to_owned(),
+        });
+    }
+    table.open();
+    modules
+}
+
+/// `announcements` is `libannouncements.so` beside the server's own binary, or in the `modules`
+/// directory there; anything with a slash is a path.
+fn module_path(text: &str, base: &Base) -> PathBuf {
+    if text.contains('/') {
+        return base.0.join(text);
+    }
+    let file = if text.contains('.') { text.to_owned() } else { format!("lib{text}.so") };
+    let own = std::env::current_exe().ok();
+    let beside = own.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
+    let packaged = beside.join("modules").join(&file);
+    if packaged.is_file() { packaged } else { beside.join(file) }
+}
+
+fn log(table: &Table<'_>) -> LogConfig {
+    let format = table.item("format").and_then(|item| {
+        item.parsed("\"text\" or \"json\"", |text| match text {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            _ => None,
+        })
+    });
+    let filter = table.item("level").and_then(|item| {
+        item.parsed(
+            "a level (error, warn, info, debug, trace) or \"info,koukan::http=debug\"",
+            |text| text.parse::<Targets>().ok(),
+        )
+    });
+    LogConfig {
+        format: format.unwrap_or_default(),
+        filter: filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+use super::*;
+
+fn wrong(text: &str) -> String {
+    parse("conf/koukan.toml", text, PathBuf::from("/etc/koukan/conf")).unwrap_err().to_string()
+}
+
+#[test]
+fn an_empty_file_is_a_whole_configuration() {
+    let config = parse("koukan.toml", "", PathBuf::from("/srv/conf")).unwrap();
+    assert_eq!(config.data, PathBuf::from("/srv/data"));
+    assert_eq!(config.control.socket, PathBuf::from("/srv/data/koukan.sock"));
+    assert_eq!(config.database, PathBuf::from("/srv/data/koukan.db"));
+    assert_eq!(config.media.prompts, PathBuf::from("/srv/conf/prompts"));
+    assert_eq!(config.sip.listen.len(), 2);
+    assert!(!config.test_clock);
+}
+
+#[test]
+fn every_key_is_taken() {
+    let text = r#"
+        server = { data = "/var/lib/koukan" }
+        [sip]
+        listen = ["udp:0.0.0.0:5060", "tcp:[::1]:5060"]
+        advertise = "203.0.113.7"
+        realm = "office"
+        min_expires = "5s"
+        max_expires = "2h"
+        default_expires = "1h"
+        [media]
+        workers = "auto"
+        ports = "20000-20999"
+        address = "auto"
+        prompts = "prompts"
+        rtp_timeout = "3s"
+        [control]
+        socket = "run/koukan.sock"
+        http = "127.0.0.1:8080"
+        [store]
+        database = "sqlite:db/koukan.db"
+        [module.announcements]
+        path = "/opt/libannouncements.so"
+        role = "announcements"
+        grants = ["call"]
+        [limits]
+        sip_tcp_connections = 100
+        [test]
+        clock = true
+        [log]
+        format = "json"
+        level = "warn,koukan::transport=debug"
+    "#;
+    let config = parse("koukan.toml", text, PathBuf::from("/srv/conf")).unwrap();
+    assert_eq!(config.sip.listen.len(), 2);
+    assert_eq!(config.sip.max_expires, Duration::from_secs(7_200));
+    assert_eq!(config.media.workers, None);
+    assert_eq!(config.media.ports, (20_000, 20_999));
+    assert_eq!(config.control.socket, PathBuf::from("/srv/run/koukan.sock"));
+    assert_eq!(config.database, PathBuf::from("/srv/db/koukan.db"));
+    assert_eq!(config.modules.first().unwrap().grants, ["call"]);
+    assert_eq!(config.limits.value(crate::limits::TCP_CONNECTIONS), 100);
+    assert!(config.test_clock);
+}
+
+#[test]
+fn all_errors_of_a_file_are_named_at_once_with_their_places() {
+    let text = "\
+[sip]
+listn = [\"udp:0.0.0.0:5060\"]
+listen = [\"udp:0.0.0.0:5060\", \"sctp:0.0.0.0:5060\", \"tls:0.0.0.0:5061\"]
+realm = 5
+min_expires = \"2h\"
+[media]
+workers = 0
+ports = \"9-5\"
+[control]
+http = \"0.0.0.0:8080\"
+[store]
+database = \"postgres:x\"
+[limits]
+sip_tcp_conections = 5
+calls = 0
+[mail]
+smtp = \"x\"
+";
+    insta::assert_snapshot!(wrong(text));
+}
+
+#[test]
+fn a_syntax_error_has_its_place() {
+    insta::assert_snapshot!(wrong("[sip]\nrealm = \"open\n[media]\nworkers = 2\n"));
+}
+
+#[test]
+fn two_modules_cannot_fill_one_role_and_unknown_grants_are_named() {
+    let text = "\
+[module.a]
+role = \"announcements\"
+grants = [\"call\", \"mial\"]
+[module.b]
+role = \"announcements\"
+drain = \"10m\"
+";
+    insta::assert_snapshot!(wrong(text));
+}

@@ -1,0 +1,122 @@
+//! The server's configuration: `koukan.toml`, the tenants' files below it, and secrets.
+//!
+//! Relative paths in `koukan.toml` are relative to the directory that *holds* the configuration
+//! directory: `conf/koukan.toml` with `data = "data"` means `data` beside `conf`.
+
+mod file;
+mod limits;
+mod reader;
+mod secret;
+mod tenants;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tracing_subscriber::filter::Targets;
+
+pub use file::{ConfigError, load};
+pub use limits::Limits;
+pub use reader::Finding;
+pub use secret::{SecretError, SecretSource};
+pub use tenants::{Sources, read_sources};
+
+use crate::transport::{Advertise, ListenAddress};
+
+/// Everything that `koukan.toml` says, checked, with every path absolute.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The configuration directory.
+    pub directory: PathBuf,
+    /// `[server] data`.
+    pub data: PathBuf,
+    /// `[sip]`.
+    pub sip: SipConfig,
+    /// `[media]`.
+    pub media: MediaConfig,
+    /// `[control]`.
+    pub control: ControlConfig,
+    /// `[store] database`: the SQLite file.
+    pub database: PathBuf,
+    /// `[module.NAME]`, in the order of the file.
+    pub modules: Vec<ModuleConfig>,
+    /// `[limits]`.
+    pub limits: Limits,
+    /// `[test] clock`: whether the control API may move the date.
+    pub test_clock: bool,
+    /// `[log]`.
+    pub log: LogConfig,
+}
+
+/// `[sip]`.
+#[derive(Clone, Debug)]
+pub struct SipConfig {
+    /// Where to listen.
+    pub listen: Vec<ListenAddress>,
+    /// The address that peers are shown.
+    pub advertise: Advertise,
+    /// The realm of digest authentication.
+    pub realm: String,
+    /// The shortest registration granted.
+    pub min_expires: Duration,
+    /// The longest registration granted.
+    pub max_expires: Duration,
+    /// The registration of a phone that asks for nothing.
+    pub default_expires: Duration,
+}
+
+/// `[media]`.
+#[derive(Clone, Debug)]
+pub struct MediaConfig {
+    /// How many workers; `None` is one a core.
+    pub workers: Option<u16>,
+    /// The first and the last port of RTP and RTCP.
+    pub ports: (u16, u16),
+    /// The address that session descriptions show.
+    pub address: Advertise,
+    /// The directory of prompts, one subdirectory a language.
+    pub prompts: PathBuf,
+    /// A call whose party sends no RTP for so long is ended.
+    pub rtp_timeout: Duration,
+}
+
+/// `[control]`.
+#[derive(Clone, Debug)]
+pub struct ControlConfig {
+    /// The Unix socket of the command line.
+    pub socket: PathBuf,
+    /// The HTTP API for this machine's programs; it asks for no password, so it must be loopback.
+    pub http: Option<SocketAddr>,
+}
+
+/// `[module.NAME]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModuleConfig {
+    /// Its name.
+    pub name: String,
+    /// The shared object.
+    pub path: PathBuf,
+    /// The role that it fills.
+    pub role: Option<String>,
+    /// The extensions of the host that it may use.
+    pub grants: Vec<String>,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// Text or JSON.
+    pub format: LogFormat,
+    /// Which lines.
+    pub filter: Targets,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}

@@ -1,0 +1,138 @@
+//! The texts of the dialplan: `tenants/NAME/**.toml` and `trunks.toml`, read with bounds. Links that
+//! lead out of a tenant's directory are refused: an office must not read another's files.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::Finding;
+use crate::limits;
+
+/// What the dialplan is made from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// One entry a tenant, sorted by name.
+    pub tenants: Vec<TenantFiles>,
+    /// `trunks.toml`: path and text.
+    pub trunks: Option<(String, String)>,
+    /// Files that cannot be read.
+    pub findings: Vec<Finding>,
+}
+
+/// One tenant's directory.
+#[derive(Clone, Debug)]
+pub struct TenantFiles {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub directory: PathBuf,
+    /// Path as the admin knows it, and text, sorted by path.
+    pub files: Vec<(String, String)>,
+}
+
+/// Reads every tenant of a configuration directory, and the trunks of the whole server.
+#[must_use]
+pub fn read_sources(conf: &Path) -> Sources {
+    let mut sources = Sources::default();
+    let trunks = conf.join("trunks.toml");
+    if trunks.exists() {
+        match read_text(&trunks) {
+            Ok(text) => sources.trunks = Some((shown(&trunks), text)),
+            Err(error) => sources.findings.push(unreadable(&trunks, &error)),
+        }
+    }
+    let root = conf.join("tenants");
+    let entries = match fs::read_dir(&root) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return sources,
+        Err(error) => {
+            sources.findings.push(unreadable(&root, &error));
+            return sources;
+        }
+    };
+    let mut directories: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    directories.sort();
+    let mut budget = limits::FILES;
+    for directory in directories {
+        let name = directory
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let mut tenant = TenantFiles { name, directory: directory.clone(), files: Vec::new() };
+        match directory.canonicalize() {
+            Ok(home) => walk(&directory, &home, &mut tenant, &mut sources.findings, &mut budget),
+            Err(error) => sources.findings.push(unreadable(&directory, &error)),
+        }
+        tenant.files.sort();
+        sources.tenants.push(tenant);
+    }
+    sources
+}
+
+fn walk(
+    directory: &Path,
+    home: &Path,
+    tenant: &mut TenantFiles,
+    findings: &mut Vec<Finding>,
+    budget: &mut usize,
+) {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) => return findings.push(unreadable(directory, &error)),
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let Ok(kind) = entry.file_type() else { continue };
+        if kind.is_dir() {
+            walk(&path, home, tenant, findings, budget);
+            continue;
+        }
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        if kind.is_symlink() && !path.canonicalize().is_ok_and(|real| real.starts_with(home)) {
+            findings.push(Finding::about_file(
+                shown(&path),
+                "is a link that leads out of the tenant's directory".to_owned(),
+                "copy the file, or link within the directory".to_owned(),
+            ));
+            continue;
+        }
+        if *budget == 0 {
+            let message = format!("is one file too many: at most {} are read", limits::FILES);
+            return findings.push(Finding::about_file(shown(&path), message, String::new()));
+        }
+        *budget -= 1;
+        match read_text(&path) {
+            Ok(text) => tenant.files.push((shown(&path), text)),
+            Err(error) => findings.push(unreadable(&path, &error)),
+        }
+    }
+}
+
+/// The text of a configuration file.
+pub(super) fn read_text(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limits::FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limits::FILE_BYTES {
+        let message = format!("the file is longer than {} bytes", limits::FILE_BYTES);
+        return Err(io::Error::other(message));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = error
+            .as_bytes()
+            .get(..valid)
+            .map_or(0, |good| good.iter().filter(|byte| **byte == b'\n').count());
+        io::Error::other(format!("line {} is not UTF-8", line + 1))
+    })
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Finding {
+    Finding::about_file(shown(path), format!("cannot be read: {error}"), String::new())
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

@@ -1,0 +1,216 @@
+//! The switch and what it is wired to. Every input goes through `guarded`: a panic of ours ends the
+//! call whose event it was, never the loop.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use koukan_base::{CallId, Time};
+use koukan_sip::Flow;
+use koukan_switch::{Directory, Now, Switch};
+
+use super::EVENTS_A_TURN;
+use super::explain::ExplainLog;
+use super::outbox::{Deed, Outbox};
+use crate::api;
+use crate::journal::Journal;
+use crate::log::Throttle;
+use crate::media::Media;
+use crate::metrics::Snapshot;
+use crate::modules::Modules;
+use crate::transport::Input;
+
+/// What a core is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) switch: Switch,
+    pub(crate) media: Media,
+    pub(crate) modules: Modules,
+    pub(crate) journal: Journal,
+    pub(crate) explain: ExplainLog,
+}
+
+/// The switch with its media workers, modules and journal.
+#[derive(Debug)]
+pub(crate) struct Core {
+    parts: Parts,
+    outbox: Outbox,
+    /// A full batch was taken: more waits, and no waker will say so.
+    more: bool,
+    panics: u64,
+    faults: Throttle,
+}
+
+impl Core {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self { parts, outbox: Outbox::default(), more: false, panics: 0, faults: Throttle::new() }
+    }
+
+    pub(crate) const fn switch(&self) -> &Switch {
+        &self.parts.switch
+    }
+
+    /// Something from the network.
+    pub(crate) fn handle_input(&mut self, now: Now, input: Input<'_>) {
+        match input {
+            Input::Bytes { flow, bytes } => {
+                self.guarded(now, "datagram", |switch| switch.handle_bytes(now, flow, bytes));
+            }
+            Input::Message { flow, message } => {
+                self.guarded(now, "message", |switch| switch.handle_message(now, flow, message));
+            }
+            Input::FlowFailed { flow } => {
+                self.guarded(now, "flow", |switch| switch.handle_flow_failed(now, flow));
+            }
+        }
+    }
+
+    /// A bounded batch of what media workers and modules report.
+    pub(crate) fn handle_events(&mut self, now: Now) {
+        self.more = true;
+        for _ in 0..EVENTS_A_TURN {
+            let Some(event) = self.parts.media.try_recv() else {
+                self.more = false;
+                break;
+            };
+            self.guarded(now, "media event", |switch| switch.handle_media(now, event));
+        }
+        for _ in 0..EVENTS_A_TURN {
+            let Some(request) = self.parts.modules.poll_request(now.time) else { return };
+            self.guarded(now, "module request", |switch| switch.handle_module(now, request));
+        }
+        self.more = true;
+    }
+
+    /// What is due in the switch.
+    pub(crate) fn handle_timeout(&mut self, now: Now) {
+        if self.parts.switch.poll_timeout().is_some_and(|at| at <= now.time) {
+            self.guarded(now, "timer", |switch| switch.handle_timeout(now));
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Time> {
+        self.parts.switch.poll_timeout()
+    }
+
+    /// Whether events wait that no waker will tell of.
+    pub(crate) const fn has_work(&self) -> bool {
+        self.more
+    }
+
+    pub(crate) fn has_actions(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// Gives the switch one input and takes what it wants done.
+    fn guarded<T>(
+        &mut self,
+        now: Now,
+        what: &'static str,
+        input: impl FnOnce(&mut Switch) -> T,
+    ) -> Option<T> {
+        self.outbox.begin();
+        let switch = &mut self.parts.switch;
+        // The switch takes a call out of its table while it works on it, so that a panic loses the
+        // call and leaves the tables whole; the panic hook has logged the place.
+        let outcome = catch_unwind(AssertUnwindSafe(|| input(switch)));
+        while let Some(action) = self.parts.switch.poll_action() {
+            if let Some((call, text)) = self.outbox.take(action) {
+                tracing::info!(%call, "{text}");
+                self.parts.explain.add(now.date, call, text);
+            }
+        }
+        if outcome.is_err() {
+            self.panics = self.panics.saturating_add(1);
+            if let Some(before) = self.faults.pass(now.time) {
+                tracing::error!(what, before, "a fault of ours ended the handling of an input");
+            }
+        }
+        outcome.ok()
+    }
+
+    /// Appends what must be remembered, before anything leaves.
+    pub(crate) fn commit(&mut self) {
+        let records = self.outbox.records();
+        if records.is_empty() {
+            return;
+        }
+        if !self.parts.journal.append(records) {
+            self.outbox.break_promises();
+        }
+    }
+
+    /// Does what the switch wants done; `send` sends a message.
+    pub(crate) fn execute(&mut self, send: &mut dyn FnMut(Flow, Vec<u8>)) {
+        for deed in self.outbox.deeds() {
+            match deed {
+                Deed::Send { flow, bytes, .. } => send(flow, bytes),
+                Deed::Media { worker, command } => self.parts.media.send(worker, command),
+                Deed::Module(order) => self.parts.modules.handle(order),
+            }
+        }
+    }
+
+    pub(crate) fn kill(&mut self, now: Now, call: CallId) -> bool {
+        self.guarded(now, "kill", |switch| switch.kill(now, call)).unwrap_or(false)
+    }
+
+    pub(crate) fn stop(&mut self, now: Now) {
+        self.guarded(now, "stop", |switch| switch.stop(now));
+    }
+
+    /// Whether nothing is under way and nothing waits for the disk.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.parts.switch.tables().calls == 0
+            && self.parts.switch.tables().client_transactions == 0
+            && self.outbox.is_empty()
+    }
+
+    pub(crate) fn install(&mut self, directory: Directory) {
+        self.parts.switch.set_directory(Arc::new(directory));
+    }
+
+    /// What is tried again from time to time.
+    pub(crate) fn handle_housekeeping(&mut self) {
+        self.parts.journal.handle_housekeeping();
+    }
+
+    pub(crate) fn why(&self, call: CallId) -> Option<api::Why> {
+        self.parts.explain.why(call)
+    }
+
+    pub(crate) fn modules(&self) -> Vec<api::ModuleInfo> {
+        self.parts.modules.list()
+    }
+
+    pub(crate) fn unwritten(&self) -> usize {
+        self.parts.journal.waiting()
+    }
+
+    /// The last writes of an orderly end.
+    pub(crate) fn close(&mut self) {
+        self.commit();
+        self.parts.journal.close();
+    }
+
+    pub(crate) fn measure(&self, now: Now, snapshot: &mut Snapshot) {
+        let tables = self.parts.switch.tables();
+        snapshot.calls = tables.calls;
+        snapshot.calls_total = self.parts.explain.seen();
+        snapshot.streams = tables.streams;
+        snapshot.instances = tables.instances;
+        snapshot.dialogs = tables.dialogs;
+        snapshot.client_transactions = tables.client_transactions;
+        snapshot.server_transactions = tables.server_transactions;
+        snapshot.legs = self.parts.switch.calls().iter().map(|call| call.legs.len()).sum();
+        snapshot.registrations = self.parts.switch.registrations(now).len();
+        let dropped = self.parts.switch.dropped();
+        snapshot.sip_drops = vec![
+            ("unreadable", dropped.unreadable),
+            ("stray_response", dropped.stray_responses),
+            ("stray_ack", dropped.stray_acks),
+        ];
+        snapshot.media = self.parts.media.measure();
+        snapshot.panics = self.panics;
+        self.parts.journal.measure(snapshot);
+    }
+}

@@ -1,0 +1,194 @@
+//! The control loop of a shard: sockets, timers, media events, module requests and control requests
+//! go into the switch, its actions go out. One thread, one mio poll, nothing that blocks but the
+//! journal's write.
+
+mod core;
+mod explain;
+mod outbox;
+mod request;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+use koukan_base::Time;
+use koukan_switch::Now;
+use mio::{Events, Poll, Token};
+
+pub(crate) use self::core::{Core, Parts};
+pub(crate) use self::explain::ExplainLog;
+pub use request::{ControlHandle, Reply, Request, Unavailable};
+
+use crate::api;
+use crate::clock::Clock;
+use crate::metrics::Snapshot;
+use crate::transport::{Input, Transports};
+use crate::{limits, log, os};
+
+/// The token of the loop's waker.
+pub(crate) const WAKER: Token = Token(0);
+
+/// How long an orderly stop may take: BYEs are sent, answers and last media counts awaited.
+const STOPPING: Duration = Duration::from_secs(3);
+/// What failed for want of disk is tried again so often.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// Sends that fail end calls, whose sends may fail; a turn follows this often at most.
+const ECHOES: usize = 8;
+
+/// A control thread's loop.
+pub(crate) struct Control {
+    pub(crate) poll: Poll,
+    pub(crate) transports: Transports,
+    pub(crate) core: Core,
+    pub(crate) requests: Receiver<Request>,
+    pub(crate) clock: Clock,
+    pub(crate) slowest_turn: Duration,
+    pub(crate) stopping: Option<Time>,
+    pub(crate) housekeeping: Time,
+}
+
+impl Control {
+    /// Runs until the server is told to end.
+    ///
+    /// # Errors
+    /// The poll failed: resource.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(1024);
+        loop {
+            match self.poll.poll(&mut events, Some(self.wait())) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            }
+            let began = Instant::now();
+            self.turn(&events);
+            self.slowest_turn = self.slowest_turn.max(began.elapsed());
+            if self.stopping.is_some_and(|until| self.core.is_idle() || self.clock.time() >= until)
+            {
+                self.core.close();
+                return Ok(());
+            }
+        }
+    }
+
+    fn wait(&self) -> Duration {
+        if self.transports.has_unfinished() || self.core.has_work() {
+            return Duration::ZERO;
+        }
+        let now = self.clock.time();
+        let next = [
+            self.core.poll_timeout(),
+            self.transports.poll_timeout(),
+            Some(self.housekeeping),
+            self.stopping,
+        ];
+        let next = next.into_iter().flatten().min().unwrap_or(self.housekeeping);
+        // A millisecond more than asked: waking just before a deadline would spin.
+        if next <= now { Duration::ZERO } else { next.since(now) + Duration::from_micros(500) }
+    }
+
+    /// Everything that is due and has come, then what follows from it.
+    fn turn(&mut self, events: &Events) {
+        let now = self.clock.now();
+        let Self { transports, core, .. } = self;
+        let mut sink = |input: Input<'_>| core.handle_input(now, input);
+        transports.handle_unfinished(now.time, &mut sink);
+        for event in events.iter().filter(|event| event.token() != WAKER) {
+            transports.handle_event(now.time, event, &mut sink);
+        }
+        transports.handle_timeout(now.time, &mut sink);
+        core.handle_events(now);
+        core.handle_timeout(now);
+        while let Ok(request) = self.requests.try_recv() {
+            self.answer(now, request);
+        }
+        if now.time >= self.housekeeping {
+            self.housekeeping = now.time + HOUSEKEEPING;
+            self.core.handle_housekeeping();
+        }
+        self.flush(now);
+    }
+
+    /// Journal first, then everything that leaves.
+    fn flush(&mut self, now: Now) {
+        let Self { transports, core, .. } = self;
+        for _ in 0..ECHOES {
+            core.commit();
+            let mut failed = Vec::new();
+            core.execute(&mut |flow, bytes| {
+                transports.send(now.time, flow, bytes, &mut |input| {
+                    if let Input::FlowFailed { flow } = input {
+                        failed.push(flow);
+                    }
+                });
+            });
+            if failed.is_empty() && !core.has_actions() {
+                break;
+            }
+            for flow in failed {
+                core.handle_input(now, Input::FlowFailed { flow });
+            }
+        }
+    }
+
+    /// Answers a request of the service thread; whoever asked may have gone, which is no error.
+    fn answer(&mut self, now: Now, request: Request) {
+        match request {
+            Request::Status(reply) => drop(reply.send(self.status())),
+            Request::Calls(reply) => drop(reply.send(self.core.switch().calls())),
+            Request::Kill(call, reply) => drop(reply.send(self.core.kill(now, call))),
+            Request::Registrations(reply) => {
+                drop(reply.send(self.core.switch().registrations(now)));
+            }
+            Request::Why(call, reply) => drop(reply.send(self.core.why(call))),
+            Request::Install(directory, reply) => {
+                self.core.install(*directory);
+                let _ = reply.send(());
+            }
+            Request::Modules(reply) => drop(reply.send(self.core.modules())),
+            Request::Metrics(reply) => drop(reply.send(Box::new(self.metrics()))),
+            Request::ClockMoved(reply) => {
+                let _ = reply.send(());
+            }
+            Request::Shutdown => {
+                if self.stopping.is_none() {
+                    self.stopping = Some(now.time + STOPPING);
+                    self.core.stop(now);
+                }
+            }
+        }
+    }
+
+    fn status(&self) -> api::Status {
+        api::Status {
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            uptime_s: self.clock.time().as_millis() / 1000,
+            date: self.clock.date(),
+            clock_moved: self.clock.is_moved(),
+            listeners: self.transports.listeners().map(|(_, bound)| bound.to_string()).collect(),
+            registrations: self.core.switch().registrations(self.clock.now()).len(),
+            connections: self.transports.connections(),
+            tables: self.core.switch().tables(),
+            unwritten: self.core.unwritten(),
+            rss_bytes: os::resident_bytes(),
+        }
+    }
+
+    fn metrics(&self) -> Snapshot {
+        let mut snapshot = Snapshot {
+            uptime_s: self.clock.time().as_millis() as f64 / 1000.0,
+            rss_bytes: os::resident_bytes(),
+            connections: self.transports.connections(),
+            transports: self.transports.counters().clone(),
+            slowest_turn_s: self.slowest_turn.as_secs_f64(),
+            log_dropped: log::dropped(),
+            ..Snapshot::default()
+        };
+        self.core.measure(self.clock.now(), &mut snapshot);
+        snapshot
+    }
+}
+
+/// How many events one turn takes from media and modules.
+pub(crate) const EVENTS_A_TURN: usize = limits::EVENT_BATCH;

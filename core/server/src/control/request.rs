@@ -1,0 +1,102 @@
+//! What the service thread asks of the control loop: bounded queue in, one answer out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, TrySendError};
+use koukan_base::CallId;
+use koukan_switch::{CallView, Directory, RegistrationView};
+use mio::Waker;
+use tokio::sync::oneshot;
+
+use crate::api;
+use crate::metrics::Snapshot;
+
+/// Where the answer goes. Whoever asked may have gone meanwhile.
+pub type Reply<T> = oneshot::Sender<T>;
+
+/// One question or order.
+#[derive(Debug)]
+pub enum Request {
+    /// `GET /v1/status`.
+    Status(Reply<api::Status>),
+    /// `GET /v1/calls`.
+    Calls(Reply<Vec<CallView>>),
+    /// `DELETE /v1/calls/{id}`: whether there is such a call.
+    Kill(CallId, Reply<bool>),
+    /// `GET /v1/registrations`.
+    Registrations(Reply<Vec<RegistrationView>>),
+    /// `GET /v1/why/{call}`.
+    Why(CallId, Reply<Option<api::Why>>),
+    /// New plans are checked and ready.
+    Install(Box<Directory>, Reply<()>),
+    /// `GET /v1/modules`.
+    Modules(Reply<Vec<api::ModuleInfo>>),
+    /// `GET /metrics`.
+    Metrics(Reply<Box<Snapshot>>),
+    /// The date was moved: deadlines that follow the date are looked at again.
+    ClockMoved(Reply<()>),
+    /// End: running calls get their BYE.
+    Shutdown,
+}
+
+/// The control loop did not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unavailable {
+    /// Too many wait already.
+    #[error("the control loop has too many requests waiting; try again")]
+    Busy,
+    /// No answer within the time-out.
+    #[error("the control loop did not answer within {} s", TIMEOUT.as_secs())]
+    TimedOut,
+    /// It has ended.
+    #[error("the server is shutting down")]
+    Ended,
+}
+
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The way to a control loop.
+#[derive(Clone, Debug)]
+pub struct ControlHandle {
+    queue: Sender<Request>,
+    waker: Arc<Waker>,
+}
+
+impl ControlHandle {
+    /// A handle that puts requests on `queue` and wakes the loop.
+    #[must_use]
+    pub const fn new(queue: Sender<Request>, waker: Arc<Waker>) -> Self {
+        Self { queue, waker }
+    }
+
+    /// Asks and waits for the answer.
+    ///
+    /// # Errors
+    /// The loop is overloaded, hangs, or has ended.
+    pub async fn ask<T>(
+        &self,
+        request: impl FnOnce(Reply<T>) -> Request,
+    ) -> Result<T, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        self.send(request(reply))?;
+        match tokio::time::timeout(TIMEOUT, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(Unavailable::Ended),
+            Err(_) => Err(Unavailable::TimedOut),
+        }
+    }
+
+    /// Puts a request on the queue.
+    ///
+    /// # Errors
+    /// The queue is full, or nobody is there.
+    pub fn send(&self, request: Request) -> Result<(), Unavailable> {
+        self.queue.try_send(request).map_err(|error| match error {
+            TrySendError::Full(_) => Unavailable::Busy,
+            TrySendError::Disconnected(_) => Unavailable::Ended,
+        })?;
+        self.waker.wake().map_err(|_| Unavailable::Ended)
+    }
+}

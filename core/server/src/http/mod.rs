@@ -1,0 +1,136 @@
+//! The service thread: one tokio runtime that serves the HTTP API over the Unix socket and, when
+//! configured, on a loopback port. Nothing here sits in a call's path; what it wants to know or do
+//! goes to the control loop as a request.
+//!
+//! The TCP listener asks for no password and is therefore bound to loopback only; the Unix socket
+//! has mode 0600.
+
+mod routes;
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+
+pub use routes::{Service, router};
+
+/// The API cannot be served: configuration, or another program has the place.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The Unix socket.
+    #[error("the control socket {} cannot be opened: {error}", path.display())]
+    Socket {
+        /// `[control] socket`.
+        path: PathBuf,
+        /// The system's words.
+        error: io::Error,
+    },
+    /// The loopback port.
+    #[error("cannot listen on {address} for HTTP (`[control] http`): {error}")]
+    Http {
+        /// `[control] http`.
+        address: SocketAddr,
+        /// The system's words.
+        error: io::Error,
+    },
+}
+
+/// The listeners of the API, bound before the service thread starts so that errors are seen.
+#[derive(Debug)]
+pub struct Listeners {
+    socket: std::os::unix::net::UnixListener,
+    path: PathBuf,
+    http: Option<std::net::TcpListener>,
+}
+
+impl Listeners {
+    /// Binds the socket (mode 0600 from its first moment) and the port.
+    ///
+    /// # Errors
+    /// One of them cannot be bound.
+    pub fn bind(path: &Path, http: Option<SocketAddr>) -> Result<Self, ServeError> {
+        let socket = bind_socket(path)
+            .map_err(|error| ServeError::Socket { path: path.to_owned(), error })?;
+        let bind_http = |address| {
+            let listener = std::net::TcpListener::bind(address)?;
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        };
+        let http = http
+            .map(|address| bind_http(address).map_err(|error| ServeError::Http { address, error }))
+            .transpose()?;
+        Ok(Self { socket, path: path.to_owned(), http })
+    }
+
+    /// The port that HTTP really has.
+    #[must_use]
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+}
+
+fn bind_socket(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
+    if let Ok(metadata) = fs::symlink_metadata(path) {
+        if !metadata.file_type().is_socket() {
+            return Err(io::Error::other("a file that is no socket stands in its place"));
+        }
+        if UnixStream::connect(path).is_ok() {
+            return Err(io::Error::other("another server answers on it"));
+        }
+    }
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    // Bound under another name and moved when its mode is set, so that nobody meets it open.
+    let fresh = path.with_extension(format!("{}.new", std::process::id()));
+    if fresh.exists() {
+        fs::remove_file(&fresh)?;
+    }
+    let socket = std::os::unix::net::UnixListener::bind(&fresh)?;
+    fs::set_permissions(&fresh, fs::Permissions::from_mode(0o600))?;
+    fs::rename(&fresh, path)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Serves until `end` says so.
+///
+/// # Errors
+/// The runtime refused a listener.
+pub async fn serve(
+    listeners: Listeners,
+    service: Arc<Service>,
+    end: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let router = router(service);
+    let socket = UnixListener::from_std(listeners.socket)?;
+    let unix = axum::serve(socket, router.clone()).with_graceful_shutdown(ended(end.clone()));
+    let http = match listeners.http {
+        Some(listener) => Some(TcpListener::from_std(listener)?),
+        None => None,
+    };
+    let tcp = async {
+        match http {
+            Some(listener) => {
+                axum::serve(listener, router).with_graceful_shutdown(ended(end)).await
+            }
+            None => Ok(()),
+        }
+    };
+    let (unix, tcp) = tokio::join!(unix.into_future(), tcp);
+    // Gone or taken by a successor: nothing is left to tidy then.
+    let _ = fs::remove_file(&listeners.path);
+    unix.and(tcp)
+}
+
+async fn ended(mut end: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which ends the server as well.
+    let _ = end.wait_for(|end| *end).await;
+}

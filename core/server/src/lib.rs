@@ -1,0 +1,19 @@
+//! The server: configuration, SIP transports, the control loop, the HTTP API, metrics, logs and the
+//! command line around the pure crates. A library as well, so that tests run servers in-process.
+
+pub mod api;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod control;
+pub mod http;
+pub mod journal;
+pub mod limits;
+pub mod log;
+pub mod media;
+pub mod metrics;
+pub mod modules;
+pub mod os;
+pub mod plans;
+pub mod server;
+pub mod transport;

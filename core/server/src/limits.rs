@@ -1,0 +1,93 @@
+//! The bounds of the server itself, and the table of every crate's bounds that `[limits]` may set.
+
+use koukan_base::Limit;
+
+/// Datagrams taken from one socket before the others get their turn.
+pub const UDP_BATCH: usize = 64;
+
+/// Bytes taken from one connection before the others get their turn.
+pub const TCP_BATCH: usize = 256 * 1024;
+
+/// Events of media and modules taken before the sockets get their turn.
+pub const EVENT_BATCH: usize = 1024;
+
+/// TCP connections at once.
+pub const TCP_CONNECTIONS: Limit = Limit {
+    name: "sip_tcp_connections",
+    default: 10_000,
+    min: 16,
+    max: 1_000_000,
+    why: "each holds a descriptor and a buffer; beyond it new connections are closed at once",
+};
+
+/// TCP connections of one address at once.
+pub const TCP_CONNECTIONS_PER_ADDRESS: Limit = Limit {
+    name: "sip_tcp_connections_per_address",
+    default: 512,
+    min: 1,
+    max: 1_000_000,
+    why: "one stranger must not take the connections of every phone; an office shares one address",
+};
+
+/// Seconds that a message may take from its first byte to its last.
+pub const TCP_MESSAGE_SECONDS: Limit = Limit {
+    name: "sip_tcp_message_seconds",
+    default: 10,
+    min: 1,
+    max: 300,
+    why: "a peer that dribbles bytes holds a buffer for ever",
+};
+
+/// Seconds that a connection may be silent.
+pub const TCP_IDLE_SECONDS: Limit = Limit {
+    name: "sip_tcp_idle_seconds",
+    default: 4_000,
+    min: 30,
+    max: 86_400,
+    why: "longer than the longest registration; what is silent beyond it is gone",
+};
+
+/// Bytes that wait for one slow peer.
+pub const TCP_WRITE_BYTES: Limit = Limit {
+    name: "sip_tcp_write_bytes",
+    default: 262_144,
+    min: 65_536,
+    max: 16_777_216,
+    why: "a peer that does not read must not hold our memory; beyond it the connection is closed",
+};
+
+/// Calls whose explain lines are kept.
+pub const EXPLAIN_CALLS: Limit = Limit {
+    name: "explain_calls",
+    default: 1_000,
+    min: 1,
+    max: 1_000_000,
+    why: "memory; the oldest call's lines go first, the log keeps them all",
+};
+
+/// Explain lines kept of one call.
+pub const EXPLAIN_LINES: Limit = Limit {
+    name: "explain_lines",
+    default: 200,
+    min: 10,
+    max: 10_000,
+    why: "a call that loops through menus must not fill the memory",
+};
+
+/// Bytes of one configuration file.
+pub const FILE_BYTES: u64 = 1_048_576;
+
+/// Files of one configuration.
+pub const FILES: usize = 20_000;
+
+/// Bytes of one secret file.
+pub const SECRET_BYTES: u64 = 4_096;
+
+/// Bytes of one HTTP request body.
+pub const HTTP_BODY_BYTES: usize = 65_536;
+
+/// Requests of the HTTP API that wait for the control loop.
+pub const CONTROL_QUEUE: usize = 64;
+
+/// Lines of the log that wait for a slow terminal or pipe.
+pub const LOG_QUEUE: usize = 4_096;

@@ -1,0 +1,92 @@
+//! The media workers as the control loop sees them: orders out, reports in, one waker.
+
+use std::sync::Arc;
+
+use koukan_base::WorkerId;
+use koukan_engine::{Engine, EngineConfig, EngineError, default_max_streams};
+use koukan_media::{Command, Event};
+use mio::Waker;
+
+use crate::config::Config;
+use crate::metrics::MediaSnapshot;
+use crate::os;
+
+/// The media workers cannot be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MediaError {
+    /// The system refuses a thread or a poll: resource.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The system's random source cannot be read: resource.
+    #[error("the media engine has no randomness: {0}")]
+    Randomness(#[from] std::io::Error),
+}
+
+/// The media workers.
+pub struct Media {
+    engine: Engine,
+    workers: u16,
+}
+
+impl std::fmt::Debug for Media {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Media").field("workers", &self.workers).finish_non_exhaustive()
+    }
+}
+
+impl Media {
+    /// Starts the workers.
+    ///
+    /// # Errors
+    /// The system refuses a thread.
+    pub fn start(config: &Config, waker: Arc<Waker>) -> Result<Self, MediaError> {
+        let workers = config.media.workers.unwrap_or_else(os::cores);
+        let (first, last) = config.media.ports;
+        let engine = Engine::start(EngineConfig {
+            workers,
+            ports: first..=last,
+            prompts: config.media.prompts.clone(),
+            // A set number may be meant for a machine that is shared.
+            pin: config.media.workers.is_none(),
+            max_streams: default_max_streams(),
+            seed: os::random_seed()?,
+            notify: Arc::new(move || {
+                // A waker fails only when its poll is gone, and the control loop with it.
+                let _ = waker.wake();
+            }),
+        })?;
+        Ok(Self { engine, workers })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn workers(&self) -> u16 {
+        self.workers
+    }
+
+    /// Gives a worker an order.
+    pub fn send(&mut self, worker: WorkerId, command: Command) {
+        self.engine.send(worker, command);
+    }
+
+    /// The next report.
+    pub fn try_recv(&mut self) -> Option<Event> {
+        self.engine.try_recv()
+    }
+
+    /// What the workers have counted.
+    #[must_use]
+    pub fn measure(&self) -> MediaSnapshot {
+        let mut sum = MediaSnapshot::default();
+        for worker in self.engine.stats().workers {
+            sum.received = sum.received.saturating_add(worker.received);
+            sum.sent = sum.sent.saturating_add(worker.sent);
+            sum.dropped = sum.dropped.saturating_add(worker.dropped);
+            sum.late_ticks = sum.late_ticks.saturating_add(worker.late_ticks);
+            sum.send_errors = sum.send_errors.saturating_add(worker.send_errors);
+            sum.cpu_s += worker.cpu_ns as f64 / 1e9;
+        }
+        sum
+    }
+}

@@ -1,0 +1,246 @@
+//! `/metrics` in the Prometheus text format (version 0.0.4).
+
+use std::fmt::Write as _;
+
+use crate::transport::{Counters, DropCause};
+
+/// Everything that is measured, at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Seconds since the start.
+    pub uptime_s: f64,
+    /// Resident memory.
+    pub rss_bytes: u64,
+    /// Calls under way.
+    pub calls: usize,
+    /// Calls since the start.
+    pub calls_total: u64,
+    /// Legs under way.
+    pub legs: usize,
+    /// Media streams.
+    pub streams: usize,
+    /// Applications of modules.
+    pub instances: usize,
+    /// SIP dialogs.
+    pub dialogs: usize,
+    /// Requests of ours.
+    pub client_transactions: usize,
+    /// Requests of peers.
+    pub server_transactions: usize,
+    /// Contacts bound.
+    pub registrations: usize,
+    /// TCP connections.
+    pub connections: usize,
+    /// Transports.
+    pub transports: Counters,
+    /// Messages dropped by the user agent, by cause.
+    pub sip_drops: Vec<(&'static str, u64)>,
+    /// The media workers.
+    pub media: MediaSnapshot,
+    /// Records written to the journal.
+    pub journal_records: u64,
+    /// Appends that failed.
+    pub journal_failures: u64,
+    /// Records that wait for a disk that takes them.
+    pub journal_waiting: usize,
+    /// The longest append in seconds.
+    pub journal_slowest_s: f64,
+    /// Panics caught at a call's border.
+    pub panics: u64,
+    /// The longest turn of the control loop in seconds.
+    pub slowest_turn_s: f64,
+    /// Log lines dropped.
+    pub log_dropped: u64,
+}
+
+/// What the media workers have counted.
+#[derive(Clone, Debug, Default)]
+pub struct MediaSnapshot {
+    /// RTP packets received.
+    pub received: u64,
+    /// RTP packets sent.
+    pub sent: u64,
+    /// Datagrams dropped.
+    pub dropped: u64,
+    /// Ticks that came late.
+    pub late_ticks: u64,
+    /// Packets that the system would not send.
+    pub send_errors: u64,
+    /// CPU time of the workers.
+    pub cpu_s: f64,
+}
+
+impl Snapshot {
+    /// The text of `/metrics`.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut page = Page(String::with_capacity(8 * 1024));
+        self.server(&mut page);
+        self.calls(&mut page);
+        self.sip(&mut page);
+        self.media(&mut page);
+        self.journal(&mut page);
+        page.0
+    }
+
+    fn server(&self, page: &mut Page) {
+        page.gauge("koukan_uptime_seconds", "Seconds since the start.", self.uptime_s);
+        page.gauge("koukan_resident_bytes", "Resident memory.", float(self.rss_bytes));
+        page.counter("koukan_panics_total", "Panics caught at a call's border.", self.panics);
+        page.counter(
+            "koukan_log_lines_dropped_total",
+            "Log lines dropped because nobody read them.",
+            self.log_dropped,
+        );
+        page.gauge(
+            "koukan_control_slowest_turn_seconds",
+            "The longest turn of the control loop since the start.",
+            self.slowest_turn_s,
+        );
+    }
+
+    fn calls(&self, page: &mut Page) {
+        page.gauge("koukan_calls", "Calls under way.", size(self.calls));
+        page.counter("koukan_calls_total", "Calls since the start.", self.calls_total);
+        page.gauge("koukan_legs", "Legs of calls under way.", size(self.legs));
+        page.gauge("koukan_registrations", "Contacts bound.", size(self.registrations));
+        page.gauge(
+            "koukan_module_instances",
+            "Applications of modules under way.",
+            size(self.instances),
+        );
+    }
+
+    fn sip(&self, page: &mut Page) {
+        let transports = [("udp", self.transports.udp), ("tcp", self.transports.tcp)];
+        let name = "koukan_sip_messages_received_total";
+        page.head(name, "SIP messages received.", "counter");
+        for (transport, counters) in transports {
+            page.labelled(name, "transport", transport, counters.received);
+        }
+        let name = "koukan_sip_messages_sent_total";
+        page.head(name, "SIP messages sent.", "counter");
+        for (transport, counters) in transports {
+            page.labelled(name, "transport", transport, counters.sent);
+        }
+        let name = "koukan_sip_dropped_total";
+        page.head(name, "SIP messages and connections dropped, by cause.", "counter");
+        for cause in DropCause::ALL {
+            page.labelled(name, "cause", cause.label(), self.transports.drops(cause));
+        }
+        for (cause, count) in &self.sip_drops {
+            page.labelled(name, "cause", cause, *count);
+        }
+        page.counter("koukan_sip_pings_total", "Keep-alive pings answered.", self.transports.pings);
+        page.gauge("koukan_sip_connections", "TCP connections.", size(self.connections));
+        page.gauge("koukan_sip_dialogs", "SIP dialogs.", size(self.dialogs));
+        let name = "koukan_sip_transactions";
+        page.head(name, "SIP transactions under way.", "gauge");
+        page.labelled(name, "side", "client", self.client_transactions as u64);
+        page.labelled(name, "side", "server", self.server_transactions as u64);
+    }
+
+    fn media(&self, page: &mut Page) {
+        let media = &self.media;
+        page.gauge("koukan_media_streams", "Media streams.", size(self.streams));
+        page.counter("koukan_rtp_received_total", "RTP packets received.", media.received);
+        page.counter("koukan_rtp_sent_total", "RTP packets sent.", media.sent);
+        page.counter("koukan_rtp_dropped_total", "Datagrams dropped by media.", media.dropped);
+        page.counter(
+            "koukan_media_late_ticks_total",
+            "Media ticks that came late.",
+            media.late_ticks,
+        );
+        page.counter(
+            "koukan_rtp_send_errors_total",
+            "RTP packets that the system would not send.",
+            media.send_errors,
+        );
+        page.head("koukan_media_cpu_seconds_total", "CPU time of the media workers.", "counter");
+        page.value("koukan_media_cpu_seconds_total", media.cpu_s);
+    }
+
+    fn journal(&self, page: &mut Page) {
+        page.counter(
+            "koukan_journal_records_total",
+            "Records appended to the journal.",
+            self.journal_records,
+        );
+        page.counter(
+            "koukan_journal_failures_total",
+            "Appends to the journal that failed.",
+            self.journal_failures,
+        );
+        page.gauge(
+            "koukan_journal_waiting",
+            "Records that the disk has not taken yet.",
+            size(self.journal_waiting),
+        );
+        page.gauge(
+            "koukan_journal_slowest_append_seconds",
+            "The longest append to the journal.",
+            self.journal_slowest_s,
+        );
+    }
+}
+
+/// The page as it grows. Writing to a `String` cannot fail.
+struct Page(String);
+
+impl Page {
+    fn head(&mut self, name: &str, help: &str, kind: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: f64) {
+        self.head(name, help, "gauge");
+        self.value(name, value);
+    }
+
+    fn value(&mut self, name: &str, value: f64) {
+        let _ = writeln!(self.0, "{name} {value}");
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) {
+        self.head(name, help, "counter");
+        let _ = writeln!(self.0, "{name} {value}");
+    }
+
+    fn labelled(&mut self, name: &str, label: &str, of: &str, value: u64) {
+        let _ = writeln!(self.0, "{name}{{{label}=\"{of}\"}} {value}");
+    }
+}
+
+/// Metrics are floating point by format; above 2⁵³ the last digits do not matter.
+fn float(value: u64) -> f64 {
+    value as f64
+}
+
+fn size(value: usize) -> f64 {
+    value as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sample_has_its_help_and_type_and_no_metric_stands_twice() {
+        let snapshot = Snapshot { sip_drops: vec![("stray_response", 3)], ..Snapshot::default() };
+        let text = snapshot.to_text();
+        let mut known = Vec::new();
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                let name = rest.split(' ').next().unwrap().to_owned();
+                assert!(!known.contains(&name), "{name} stands twice");
+                known.push(name);
+            } else if !line.starts_with('#') {
+                let name = line.split(['{', ' ']).next().unwrap();
+                assert_eq!(known.last().map(String::as_str), Some(name));
+                line.rsplit(' ').next().unwrap().parse::<f64>().unwrap();
+            }
+        }
+        assert!(known.len() >= 20, "{known:?}");
+        assert!(text.contains("koukan_sip_dropped_total{cause=\"stray_response\"} 3"));
+    }
+}

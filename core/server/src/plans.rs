@@ -1,0 +1,151 @@
+//! The dialplan as the server holds it: texts read from the disk, checked by the dialplan crate, and
+//! the secrets and addresses that the switch needs beside it. Used by start, reload and `check`.
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use koukan_dialplan::{Capabilities, Loaded, Plans, TenantSource, TrunkInfo};
+use koukan_sip::Credentials;
+use koukan_sip::digest::Ha1;
+use koukan_switch::{Directory, TrunkRoute};
+
+use crate::api::CheckReport;
+use crate::config::{Finding, SecretError, SecretSource, Sources, read_sources};
+
+/// What a load brought.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The plans of the tenants without errors.
+    pub directory: Directory,
+    /// What was found; with errors a reload takes nothing, and a start takes what is good.
+    pub report: CheckReport,
+}
+
+/// Reads and checks a configuration directory's dialplan; `now` is the date of expectations that
+/// name none.
+#[must_use]
+pub fn load(conf: &Path, realm: &str, now: Timestamp) -> Outcome {
+    let sources = read_sources(conf);
+    let Loaded { plans, report: found, .. } = check(&sources, now);
+    let mut findings: Vec<String> = sources.findings.iter().map(Finding::to_string).collect();
+    let mut reader = Reader { conf, realm, findings: &mut findings };
+    let secrets = reader.secrets(&plans);
+    let trunks = reader.trunks(&plans);
+    let errors = findings.len().saturating_add(found.errors().count());
+    findings.extend(found.diagnostics.iter().map(ToString::to_string));
+    let report = CheckReport {
+        errors,
+        warnings: found.warnings().count(),
+        findings,
+        tenants: plans.tenants().count(),
+        devices: plans.devices().count(),
+    };
+    Outcome { directory: Directory { plans: Arc::new(plans), secrets, trunks }, report }
+}
+
+/// The plans of texts that were read, held against what this version executes.
+#[must_use]
+pub fn check(sources: &Sources, now: Timestamp) -> Loaded {
+    let tenants: Vec<TenantSource> = sources
+        .tenants
+        .iter()
+        .map(|tenant| TenantSource { name: tenant.name.clone(), files: tenant.files.clone() })
+        .collect();
+    let trunks: Vec<(String, String)> = sources.trunks.iter().cloned().collect();
+    Plans::load(&tenants, &trunks, &Capabilities::this_version(), now)
+}
+
+/// Where the secret of a device stands, for the start's list of accounts.
+#[must_use]
+pub fn secret_place(conf: &Path, tenant: &str, secret: &str) -> Option<PathBuf> {
+    match SecretSource::parse(secret, &tenant_directory(conf, tenant)) {
+        Ok(SecretSource::File(path)) => Some(path),
+        Ok(SecretSource::Environment(_)) | Err(_) => None,
+    }
+}
+
+fn tenant_directory(conf: &Path, tenant: &str) -> PathBuf {
+    conf.join("tenants").join(tenant)
+}
+
+struct Reader<'r> {
+    conf: &'r Path,
+    realm: &'r str,
+    findings: &'r mut Vec<String>,
+}
+
+impl Reader<'_> {
+    /// Every device's hash; a device whose secret cannot be read is found wrong.
+    fn secrets(&mut self, plans: &Plans) -> HashMap<Arc<str>, Ha1> {
+        let mut secrets = HashMap::new();
+        for device in plans.devices() {
+            match self.read(Some(&device.tenant), &device.secret) {
+                Ok(password) => {
+                    let user = device.user.as_bytes();
+                    let ha1 = Ha1::new(user, self.realm.as_bytes(), &password);
+                    secrets.insert(Arc::clone(&device.user), ha1);
+                }
+                Err(error) => {
+                    let (tenant, name) = (&device.tenant, &device.device);
+                    self.findings.push(format!("tenant {tenant}, device.{name}  {error}"));
+                }
+            }
+        }
+        secrets
+    }
+
+    fn read(&self, tenant: Option<&str>, secret: &str) -> Result<Vec<u8>, SecretError> {
+        let directory = tenant
+            .map_or_else(|| self.conf.to_owned(), |tenant| tenant_directory(self.conf, tenant));
+        SecretSource::parse(secret, &directory)?.read()
+    }
+
+    /// Where each trunk is, and how it is answered when it challenges.
+    fn trunks(&mut self, plans: &Plans) -> HashMap<(Option<Arc<str>>, Arc<str>), TrunkRoute> {
+        let mut routes = HashMap::new();
+        for trunk in plans.trunks() {
+            let Some(address) = resolve(&trunk.address) else {
+                self.wrong(trunk, &format!("the address \"{}\" cannot be resolved", trunk.address));
+                continue;
+            };
+            let credentials = match (&trunk.user, &trunk.secret) {
+                (Some(user), Some(secret)) => match self.read(trunk.tenant.as_deref(), secret) {
+                    Ok(password) => Some(Credentials {
+                        username: user.to_string(),
+                        password: String::from_utf8_lossy(&password).into_owned(),
+                    }),
+                    Err(error) => {
+                        self.wrong(trunk, &error.to_string());
+                        None
+                    }
+                },
+                _ => None,
+            };
+            let key = (trunk.tenant.clone(), Arc::clone(&trunk.name));
+            routes.insert(key, TrunkRoute { address, credentials });
+        }
+        routes
+    }
+
+    fn wrong(&mut self, trunk: &TrunkInfo, what: &str) {
+        let owner =
+            trunk.tenant.as_deref().map_or("the server".to_owned(), |t| format!("tenant {t}"));
+        self.findings.push(format!("{owner}, trunk.{}  {what}", trunk.name));
+    }
+}
+
+/// An address, an address with a port, or a host name for the system's resolver.
+fn resolve(text: &str) -> Option<SocketAddr> {
+    const SIP_PORT: u16 = 5060;
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    if let Ok(address) = text.parse() {
+        return Some(SocketAddr::new(address, SIP_PORT));
+    }
+    let mut found = text.to_socket_addrs().or_else(|_| (text, SIP_PORT).to_socket_addrs()).ok()?;
+    found.next()
+}

@@ -1,0 +1,310 @@
+//! A running server: start in the right order, the threads, and the orderly end.
+//!
+//! The order is that of what an operator needs to hear first: wrong configuration, data in use,
+//! ports in use, then everything that takes its time. The SIP sockets are bound early, so that what
+//! phones send meanwhile waits in the kernel instead of being refused.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, bounded};
+use koukan_base::{Rng, ShardId};
+use koukan_dialplan::Plans;
+use koukan_sip::registrar::RegistrarConfig;
+use koukan_sip::{Listener, Transport};
+use koukan_switch::{Switch, SwitchConfig};
+use mio::{Poll, Waker};
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError};
+use crate::control::{Control, ControlHandle, Core, ExplainLog, Parts, Request, WAKER};
+use crate::http::{self, Listeners, ServeError, Service};
+use crate::journal::{Journal, JournalError};
+use crate::media::{Media, MediaError};
+use crate::modules::{Modules, ModulesError};
+use crate::os::{self, DataLock, LockError};
+use crate::transport::{
+    BindError, ConnectionLimits, ListenAddress, Transports, advertised_address,
+};
+use crate::{api, limits, plans};
+
+/// Why a server does not start; each names what to change.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// `koukan.toml`.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data directory.
+    #[error(transparent)]
+    Data(#[from] LockError),
+    /// A SIP listener.
+    #[error(transparent)]
+    Listen(#[from] BindError),
+    /// The control socket or the HTTP port.
+    #[error(transparent)]
+    Control(#[from] ServeError),
+    /// The journal or the database.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The media workers.
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    /// A module.
+    #[error(transparent)]
+    Modules(#[from] ModulesError),
+    /// The operating system refused something basic: resource.
+    #[error("the operating system refused {what}: {error}")]
+    System {
+        /// What was asked.
+        what: &'static str,
+        /// Its words.
+        error: io::Error,
+    },
+}
+
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> StartError {
+    move |error| StartError::System { what, error }
+}
+
+/// A server that runs. Dropping it ends it as `stop` does.
+#[derive(Debug)]
+pub struct RunningServer {
+    listeners: Vec<ListenAddress>,
+    socket: PathBuf,
+    http: Option<SocketAddr>,
+    plans: Arc<Plans>,
+    report: api::CheckReport,
+    control: ControlHandle,
+    ended: Receiver<io::Result<()>>,
+    end_service: watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
+    _lock: DataLock,
+}
+
+/// Starting a server.
+#[derive(Debug)]
+pub struct Server;
+
+impl Server {
+    /// Starts a server on a checked configuration; it answers when this returns.
+    ///
+    /// # Errors
+    /// What stands against it; nothing of it runs then.
+    pub fn start(config: Config) -> Result<RunningServer, StartError> {
+        let lock = DataLock::take(&config.data)?;
+        os::raise_open_files().map_err(system("more open files"))?;
+        let clock = Clock::new();
+        let poll = Poll::new().map_err(system("a poll"))?;
+        let waker = Waker::new(poll.registry(), WAKER).map_err(system("a waker"))?;
+        let waker = Arc::new(waker);
+        let registry = poll.registry().try_clone().map_err(system("a poll"))?;
+        let transports =
+            Transports::bind(&config.sip.listen, connection_limits(&config), registry)?;
+        let sockets = Listeners::bind(&config.control.socket, config.control.http)?;
+        let http = sockets.http_address();
+        let listeners: Vec<ListenAddress> =
+            transports.listeners().map(|(_, bound)| bound).collect();
+
+        let (journal, restored) = Journal::open(&config, &clock)?;
+        let cdrs = journal.cdrs();
+        let outcome = plans::load(&config.directory, &config.sip.realm, clock.date());
+        let report = outcome.report;
+        let plans = Arc::clone(&outcome.directory.plans);
+        for finding in &report.findings {
+            tracing::error!("{finding}");
+        }
+        let media = Media::start(&config, Arc::clone(&waker))?;
+        let modules = Modules::load(&config, Arc::clone(&waker))?;
+        let seed = os::random_seed().map_err(system("randomness"))?;
+        let setup = switch_config(&config, &transports, media.workers());
+        let mut switch = Switch::new(setup, Arc::new(outcome.directory), Rng::from_seed(seed));
+        let now = clock.now();
+        for contact in &restored.contacts {
+            switch.restore_contact(now, contact);
+        }
+
+        let (queue, requests) = bounded(limits::CONTROL_QUEUE);
+        let handle = ControlHandle::new(queue, waker);
+        let explain = ExplainLog::new(
+            config.limits.count(limits::EXPLAIN_CALLS),
+            config.limits.count(limits::EXPLAIN_LINES),
+        );
+        let core = Core::new(Parts { switch, media, modules, journal, explain });
+        let control = Control {
+            poll,
+            transports,
+            core,
+            requests,
+            clock: clock.clone(),
+            slowest_turn: Duration::ZERO,
+            stopping: None,
+            housekeeping: now.time,
+        };
+        let (finished, ended) = bounded(1);
+        let loop_thread = spawn("control-0", move || {
+            // Nobody listens any more when the server is being dropped.
+            let _ = finished.send(control.run());
+        })?;
+        let service = Service {
+            control: handle.clone(),
+            directory: config.directory.clone(),
+            realm: config.sip.realm.clone(),
+            clock,
+            test_clock: config.test_clock,
+            cdrs,
+            reloading: tokio::sync::Mutex::new(()),
+        };
+        let (end_service, end) = watch::channel(false);
+        let service_thread = spawn("service", move || run_service(sockets, service, end))?;
+        Ok(RunningServer {
+            listeners,
+            socket: config.control.socket,
+            http,
+            plans,
+            report,
+            control: handle,
+            ended,
+            end_service,
+            threads: vec![loop_thread, service_thread],
+            _lock: lock,
+        })
+    }
+}
+
+impl RunningServer {
+    /// Where it listens for SIP, in the order of the configuration.
+    #[must_use]
+    pub fn listeners(&self) -> &[ListenAddress] {
+        &self.listeners
+    }
+
+    /// The Unix socket of the control API.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The loopback port of the control API, when there is one.
+    #[must_use]
+    pub const fn http(&self) -> Option<SocketAddr> {
+        self.http
+    }
+
+    /// The plans that it started with.
+    #[must_use]
+    pub fn plans(&self) -> &Plans {
+        &self.plans
+    }
+
+    /// What was found in the dialplan; tenants with errors were left out.
+    #[must_use]
+    pub const fn report(&self) -> &api::CheckReport {
+        &self.report
+    }
+
+    /// Waits until the control loop has ended by itself or `limit` has passed.
+    #[must_use]
+    pub fn wait(&self, limit: Duration) -> Option<io::Result<()>> {
+        self.ended.recv_timeout(limit).ok()
+    }
+
+    /// The way to the control loop, to end it from a signal.
+    #[must_use]
+    pub fn control(&self) -> ControlHandle {
+        self.control.clone()
+    }
+
+    /// Ends it: running calls get their BYE, records are written, threads are joined.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for RunningServer {
+    fn drop(&mut self) {
+        // An error means that the loop has ended already.
+        let _ = self.control.send(Request::Shutdown);
+        let _ = self.end_service.send(true);
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread ended by a panic");
+            }
+        }
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    thread::Builder::new().name(name.to_owned()).spawn(body).map_err(system("a thread"))
+}
+
+fn run_service(sockets: Listeners, service: Service, end: watch::Receiver<bool>) {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build();
+    let outcome = runtime.and_then(|runtime| {
+        let outcome = runtime.block_on(http::serve(sockets, Arc::new(service), end));
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        outcome
+    });
+    if let Err(error) = outcome {
+        tracing::error!(%error, "the control API has ended");
+    }
+}
+
+fn connection_limits(config: &Config) -> ConnectionLimits {
+    let limits = &config.limits;
+    let seconds = |limit| Duration::from_secs(limits.value(limit));
+    ConnectionLimits {
+        connections: limits.count(limits::TCP_CONNECTIONS),
+        per_address: limits.count(limits::TCP_CONNECTIONS_PER_ADDRESS),
+        message: seconds(limits::TCP_MESSAGE_SECONDS),
+        idle: seconds(limits::TCP_IDLE_SECONDS),
+        write_bytes: limits.count(limits::TCP_WRITE_BYTES),
+    }
+}
+
+fn switch_config(config: &Config, transports: &Transports, workers: u16) -> SwitchConfig {
+    let listeners: Vec<Listener> = transports
+        .listeners()
+        .map(|(id, bound)| {
+            let ip = advertised_address(config.sip.advertise, bound.address.ip());
+            let advertised = SocketAddr::new(ip, bound.address.port());
+            Listener { id, transport: bound.transport, advertised }
+        })
+        .collect();
+    let media = |v4: bool| media_address(config, transports, v4);
+    let seconds = |duration: Duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
+    SwitchConfig {
+        shard: ShardId(0),
+        workers,
+        media_v4: media(true),
+        media_v6: media(false),
+        listeners,
+        realm: config.sip.realm.clone(),
+        server_name: concat!("Koukan/", env!("CARGO_PKG_VERSION")).to_owned(),
+        registrar: RegistrarConfig {
+            min_expires: seconds(config.sip.min_expires),
+            max_expires: seconds(config.sip.max_expires),
+            default_expires: seconds(config.sip.default_expires),
+        },
+        max_calls: config.limits.count(koukan_switch::limits::CALLS),
+        rtp_timeout: config.media.rtp_timeout,
+        interim_cdr: INTERIM_CDR,
+    }
+}
+
+/// The media address of a family: the set one, else that of the family's first SIP listener.
+fn media_address(config: &Config, transports: &Transports, v4: bool) -> Option<IpAddr> {
+    let mut listeners = transports.listeners().map(|(_, bound)| bound);
+    let bound = listeners
+        .find(|bound| bound.address.is_ipv4() == v4 && bound.transport != Transport::Tls)?;
+    Some(advertised_address(config.media.address, bound.address.ip()))
+}
+
+/// A `kill -9` loses at most this much of a running call's duration.
+const INTERIM_CDR: Duration = Duration::from_secs(60);

@@ -1,0 +1,123 @@
+//! What the transports count: messages both ways, and what was dropped, by cause.
+
+/// Counts of one transport.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TransportCounters {
+    /// Messages or datagrams received.
+    pub received: u64,
+    /// Messages sent.
+    pub sent: u64,
+}
+
+/// Why something was dropped, or a connection closed by us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropCause {
+    /// The socket's buffer was full.
+    UdpFull,
+    /// The system refused to send.
+    UdpRefused,
+    /// No listener of that transport stands.
+    NoListener,
+    /// A stream that cannot be followed: no SIP, or beyond a bound.
+    TcpUnreadable,
+    /// A message that was begun and not finished in time.
+    TcpHalfMessage,
+    /// A connection that was silent for too long.
+    TcpIdle,
+    /// A peer that does not read what we send.
+    TcpSlowReader,
+    /// More connections than may be.
+    TcpTooMany,
+    /// A connection could not be accepted for want of descriptors.
+    TcpAccept,
+    /// A connection that we asked for did not come about.
+    TcpConnect,
+    /// A message for a connection that is gone.
+    TcpGone,
+}
+
+impl DropCause {
+    /// Every cause, in the order of the counters.
+    pub const ALL: [Self; 11] = [
+        Self::UdpFull,
+        Self::UdpRefused,
+        Self::NoListener,
+        Self::TcpUnreadable,
+        Self::TcpHalfMessage,
+        Self::TcpIdle,
+        Self::TcpSlowReader,
+        Self::TcpTooMany,
+        Self::TcpAccept,
+        Self::TcpConnect,
+        Self::TcpGone,
+    ];
+
+    /// The value of the metric's label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::UdpFull => "udp_full",
+            Self::UdpRefused => "udp_refused",
+            Self::NoListener => "no_listener",
+            Self::TcpUnreadable => "tcp_unreadable",
+            Self::TcpHalfMessage => "tcp_half_message",
+            Self::TcpIdle => "tcp_idle",
+            Self::TcpSlowReader => "tcp_slow_reader",
+            Self::TcpTooMany => "tcp_too_many",
+            Self::TcpAccept => "tcp_accept",
+            Self::TcpConnect => "tcp_connect",
+            Self::TcpGone => "tcp_gone",
+        }
+    }
+}
+
+/// Everything that the transports count.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    /// Datagrams.
+    pub udp: TransportCounters,
+    /// Messages over streams.
+    pub tcp: TransportCounters,
+    /// Keep-alive pings answered.
+    pub pings: u64,
+    drops: [u64; DropCause::ALL.len()],
+}
+
+impl Counters {
+    /// Counts one drop.
+    pub fn dropped(&mut self, cause: DropCause) {
+        if let Some(count) = self.drops.get_mut(cause as usize) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// How often that happened.
+    #[must_use]
+    pub fn drops(&self, cause: DropCause) -> u64 {
+        self.drops.get(cause as usize).copied().unwrap_or(0)
+    }
+}
+
+/// Counts one more.
+pub(crate) fn count(counter: &mut u64) {
+    *counter = counter.saturating_add(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_has_a_counter_and_a_label_of_its_own() {
+        let mut counters = Counters::default();
+        for (times, cause) in DropCause::ALL.into_iter().enumerate() {
+            assert_eq!(cause as usize, times);
+            (0..times).for_each(|_| counters.dropped(cause));
+        }
+        for (times, cause) in DropCause::ALL.into_iter().enumerate() {
+            assert_eq!(counters.drops(cause), times as u64);
+            let same = DropCause::ALL.iter().filter(|other| other.label() == cause.label());
+            assert_eq!(same.count(), 1);
+        }
+    }
+}
