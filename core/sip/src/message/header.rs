@@ -83,7 +83,12 @@ impl Header {
         }
         let candidate = SLOTS.get(slot(name)).copied().flatten();
         match candidate {
-            Some((header, known)) if known.as_bytes().eq_ignore_ascii_case(name) => header,
+            // Nearly everyone writes names as the standards do: equal bytes are the short way.
+            Some((header, known))
+                if known.as_bytes() == name || known.as_bytes().eq_ignore_ascii_case(name) =>
+            {
+                header
+            }
             Some(_) | None => Self::Other,
         }
     }

@@ -291,19 +291,22 @@ fn status_line(rest: &[u8], text: Range<usize>) -> Result<StartLine, ScanError> 
 
 fn header_line(bytes: &[u8], text: Range<usize>) -> Result<HeaderLine, ScanError> {
     let whole = bytes.get(text.clone()).unwrap_or_default();
-    let colon = memchr(b':', whole).ok_or(ScanError::HeaderName)?;
-    let name = whole.get(..colon).unwrap_or_default().trim_ascii_end();
-    if !is_token(name) {
+    let length = token_length(whole);
+    let (name, rest) = whole.split_at_checked(length).ok_or(ScanError::HeaderName)?;
+    // RFC 3261, 25.1: white space may stand before the colon.
+    let raw = match rest {
+        [b':', raw @ ..] => raw,
+        _ => rest.trim_ascii_start().strip_prefix(b":").ok_or(ScanError::HeaderName)?,
+    };
+    if length == 0 {
         return Err(ScanError::HeaderName);
     }
-    let value_at = text.start.saturating_add(colon).saturating_add(1);
-    let raw = bytes.get(value_at..text.end).unwrap_or_default();
-    let value = raw.trim_ascii();
-    let lead = raw.len().saturating_sub(raw.trim_ascii_start().len());
-    let start = value_at.saturating_add(lead);
+    let value = raw.trim_ascii_start();
+    let start = text.end.saturating_sub(value.len());
+    let value = value.trim_ascii_end();
     Ok(HeaderLine {
         header: Header::from_name(name),
-        name: Span::new(text.start, text.start.saturating_add(name.len()))?,
+        name: Span::new(text.start, text.start.saturating_add(length))?,
         value: Span::new(start, start.saturating_add(value.len()))?,
     })
 }
@@ -318,7 +321,12 @@ fn plain_number(value: &[u8]) -> Option<usize> {
 
 /// RFC 3261, 25.1: a token; never empty.
 fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|&byte| TOKEN.get(usize::from(byte)) == Some(&true))
+    !text.is_empty() && token_length(text) == text.len()
+}
+
+/// How many characters of a token `text` begins with.
+fn token_length(text: &[u8]) -> usize {
+    text.iter().take_while(|&&byte| TOKEN.get(usize::from(byte)) == Some(&true)).count()
 }
 
 /// The characters of a token.
