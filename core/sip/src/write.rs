@@ -12,10 +12,12 @@ impl Writer {
     /// A request's start line.
     pub(crate) fn request(method: &[u8], uri: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(1024);
-        for part in [method, b" ", uri, b" SIP/2.0\r\n"] {
-            bytes.extend_from_slice(part);
-        }
-        Self(bytes)
+        bytes.extend_from_slice(method);
+        bytes.push(b' ');
+        let mut writer = Self(bytes);
+        writer.clean(uri);
+        writer.0.extend_from_slice(b" SIP/2.0\r\n");
+        writer
     }
 
     /// A status line; without a reason phrase the usual one of the status.
@@ -29,13 +31,12 @@ impl Writer {
         Self(bytes)
     }
 
-    /// One header line. Line ends inside the value become spaces: nobody smuggles a header in.
+    /// One header line.
     pub(crate) fn line(&mut self, name: &str, parts: &[&[u8]]) {
         self.0.extend_from_slice(name.as_bytes());
         self.0.extend_from_slice(b": ");
         for part in parts {
-            let clean = |&byte: &u8| if matches!(byte, b'\r' | b'\n' | 0) { b' ' } else { byte };
-            self.0.extend(part.iter().map(clean));
+            self.clean(part);
         }
         self.0.extend_from_slice(b"\r\n");
     }
@@ -79,28 +80,43 @@ impl Writer {
             return;
         };
         let head = value.iter().position(|&byte| byte == b';').unwrap_or(value.len());
-        let mut text = value.get(..head).unwrap_or_default().trim_ascii_end().to_vec();
-        for (name, parameter) in via.params.iter() {
-            if name.eq_ignore_ascii_case(b"rport") || name.eq_ignore_ascii_case(b"received") {
+        self.0.extend_from_slice(b"Via: ");
+        self.clean(value.get(..head).unwrap_or_default().trim_ascii_end());
+        for part in via.params.parts() {
+            let name = part.split(|&byte| byte == b'=').next().unwrap_or_default().trim_ascii();
+            let ours = [b"rport".as_slice(), b"received"];
+            if part.is_empty() || ours.iter().any(|known| known.eq_ignore_ascii_case(name)) {
                 continue;
             }
-            text.push(b';');
-            text.extend_from_slice(name);
-            if let Some(parameter) = parameter {
-                text.push(b'=');
-                text.extend_from_slice(parameter);
-            }
+            self.0.push(b';');
+            self.clean(part);
         }
         let address = source.remote.ip();
         let wants_port = via.params.has(b"rport");
         let same_host = std::str::from_utf8(via.host).is_ok_and(|host| host.parse() == Ok(address));
         if wants_port || !same_host {
-            text.extend_from_slice(format!(";received={address}").as_bytes());
+            self.display(format_args!(";received={address}"));
         }
         if wants_port {
-            text.extend_from_slice(format!(";rport={}", source.remote.port()).as_bytes());
+            self.display(format_args!(";rport={}", source.remote.port()));
         }
-        self.line("Via", &[&text]);
+        self.0.extend_from_slice(b"\r\n");
+    }
+
+    /// Text of ours.
+    fn display(&mut self, text: std::fmt::Arguments<'_>) {
+        // Writing into a vector cannot fail.
+        let _ = std::io::Write::write_fmt(&mut self.0, text);
+    }
+
+    /// Text of others: line ends inside it become spaces, so that nobody smuggles a header in.
+    fn clean(&mut self, text: &[u8]) {
+        let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
+        if text.iter().any(is_end) {
+            self.0.extend(text.iter().map(|byte| if is_end(byte) { b' ' } else { *byte }));
+        } else {
+            self.0.extend_from_slice(text);
+        }
     }
 
     /// The value of a header of `message`, as it came, under its own name.

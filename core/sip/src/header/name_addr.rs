@@ -24,7 +24,9 @@ impl<'a> NameAddr<'a> {
             let end = value.iter().position(|&byte| byte == b';').unwrap_or(value.len());
             let (uri_text, params) = value.split_at_checked(end)?;
             let uri_text = uri_text.trim_ascii();
-            return (!uri_text.is_empty()).then_some(Self {
+            // A quote that is never closed hides the brackets; nothing of it may pass for a URI.
+            let sound = !uri_text.iter().any(|byte| byte.is_ascii_whitespace() || *byte == b'"');
+            return (sound && !uri_text.is_empty()).then_some(Self {
                 display: &[],
                 uri_text,
                 params: Params::new(params),
@@ -90,5 +92,6 @@ mod tests {
         assert_eq!(NameAddr::parse(b"<sip:a@b"), None);
         assert_eq!(NameAddr::parse(b"<>"), None);
         assert_eq!(NameAddr::parse(b""), None);
+        assert_eq!(NameAddr::parse(b"\"A <sip:a@b>"), None);
     }
 }

@@ -13,20 +13,19 @@ impl<'a> Params<'a> {
 
     /// Every name with its value; quotes around a value are taken off, escapes in it stay.
     pub fn iter(self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
-        let mut rest = self.0;
+        self.parts().filter(|part| !part.is_empty()).map(split)
+    }
+
+    /// Every parameter as it stands between the semicolons, without white space at its ends.
+    pub(crate) fn parts(self) -> impl Iterator<Item = &'a [u8]> {
+        let mut rest = self.0.strip_prefix(b";").unwrap_or(self.0);
         std::iter::from_fn(move || {
-            loop {
-                if rest.is_empty() {
-                    return None;
-                }
-                let end = semicolon(rest);
-                let (part, more) = rest.split_at_checked(end)?;
-                rest = more.get(1..).unwrap_or_default();
-                let part = part.trim_ascii();
-                if !part.is_empty() {
-                    return Some(split(part));
-                }
+            if rest.is_empty() {
+                return None;
             }
+            let (part, more) = rest.split_at_checked(semicolon(rest))?;
+            rest = more.get(1..).unwrap_or_default();
+            Some(part.trim_ascii())
         })
     }
 

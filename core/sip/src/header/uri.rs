@@ -123,7 +123,9 @@ pub(super) fn host_port_of(text: &[u8]) -> Option<(&[u8], Option<u16>)> {
         },
     };
     let host = host.trim_ascii();
-    if host.is_empty() {
+    // Underscores stand in no host name of RFC 3261 and in many of the field.
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._:".contains(byte);
+    if host.is_empty() || !host.iter().all(plain) {
         return None;
     }
     let port = match port.map(<[u8]>::trim_ascii) {
@@ -181,9 +183,17 @@ mod tests {
 
     #[test]
     fn nonsense_is_no_uri() {
-        for text in
-            ["", "sip", "sip:", "sip:a@", "sip:a@b:port", "sip:a@b:70000", "sip:[::1", "http://a"]
-        {
+        for text in [
+            "",
+            "sip",
+            "sip:",
+            "sip:a@",
+            "sip:a@b:port",
+            "sip:a@b:70000",
+            "sip:[::1",
+            "http://a",
+            "sip:a@b@c",
+        ] {
             assert_eq!(Uri::parse(text.as_bytes()), None, "{text}");
         }
     }

@@ -17,14 +17,15 @@ pub struct Via<'a> {
 }
 
 impl<'a> Via<'a> {
-    /// The view of one value; white space around the slashes is permitted (RFC 4475, 3.1.1.1).
+    /// The view of one value; white space around the slashes is permitted (RFC 4475, 3.1.1.1). Any
+    /// version is read, so that a request of another one can be told so.
     #[must_use]
     pub fn parse(value: &'a [u8]) -> Option<Self> {
         let mut slashes = value.splitn(3, |&byte| byte == b'/');
         let protocol = slashes.next()?.trim_ascii();
         let version = slashes.next()?.trim_ascii();
         let rest = slashes.next()?.trim_ascii_start();
-        if !protocol.eq_ignore_ascii_case(b"SIP") || version != b"2.0" {
+        if !protocol.eq_ignore_ascii_case(b"SIP") || version.is_empty() {
             return None;
         }
         let space = rest.iter().position(u8::is_ascii_whitespace)?;
@@ -41,11 +42,13 @@ impl<'a> Via<'a> {
         self.params.value(b"branch").filter(|branch| !branch.is_empty())
     }
 
-    /// The branch, when it is one of RFC 3261 (it begins with the magic cookie).
+    /// The branch, when it is one of RFC 3261: it begins with the magic cookie and goes on behind
+    /// it (the cookie alone tells no transactions apart; RFC 4475, 3.1.2.19).
     #[must_use]
     pub fn rfc3261_branch(&self) -> Option<&'a [u8]> {
         self.branch().filter(|branch| {
-            branch.get(..7).is_some_and(|cookie| cookie.eq_ignore_ascii_case(b"z9hG4bK"))
+            branch.len() > 7
+                && branch.get(..7).is_some_and(|cookie| cookie.eq_ignore_ascii_case(b"z9hG4bK"))
         })
     }
 }

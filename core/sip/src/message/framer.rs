@@ -20,7 +20,13 @@ pub enum Framed {
 #[derive(Debug, Default)]
 pub struct Framer {
     buffer: Vec<u8>,
+    /// What was given out already.
     taken: usize,
+    /// So many bytes behind `taken` hold no empty line: whoever sends byte by byte does not make us
+    /// scan the same headers each time.
+    searched: usize,
+    /// The message behind `taken` is so long, once its headers are known.
+    wanted: usize,
 }
 
 impl Framer {
@@ -30,9 +36,18 @@ impl Framer {
     }
 
     /// Whether a message has begun and is not whole: the driver limits how long that may last.
+    ///
+    /// Line ends alone begin no message: some phones keep a connection alive by a single one.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        self.taken < self.buffer.len()
+        self.unread().iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
+    }
+
+    /// What was pushed and not given out: after an error it begins with the message that is wrong,
+    /// for `UserAgent::handle_bytes` to refuse it.
+    #[must_use]
+    pub fn unread(&self) -> &[u8] {
+        self.buffer.get(self.taken..).unwrap_or_default()
     }
 
     /// The next thing in the stream; call until `Nothing`.
@@ -40,18 +55,31 @@ impl Framer {
     /// # Errors
     /// The stream cannot be followed any further: answer 400 where that is possible, and close.
     pub fn next(&mut self, scanner: &mut Scanner) -> Result<Framed, ScanError> {
-        match between(self.buffer.get(self.taken..).unwrap_or_default()) {
-            Between::Ping => {
-                self.taken = self.taken.saturating_add(4);
-                return Ok(Framed::Ping);
+        loop {
+            match between(self.unread()) {
+                Between::Ping => {
+                    self.taken = self.taken.saturating_add(4);
+                    return Ok(Framed::Ping);
+                }
+                Between::Wait => return Ok(self.wait()),
+                Between::LineEnd(count) => self.taken = self.taken.saturating_add(count),
+                Between::Message => break,
             }
-            Between::Wait => return Ok(self.wait()),
-            Between::Skip(count) => self.taken = self.taken.saturating_add(count),
+        }
+        if self.unread().len() < self.wanted {
+            return Ok(self.wait());
+        }
+        if !self.headers_may_end() {
+            self.searched = self.unread().len();
+            return Ok(self.wait());
         }
         let rest = self.buffer.get(self.taken..).unwrap_or_default();
         let scan = match scanner.scan(rest) {
             Ok(scan) => scan,
-            Err(ScanError::Incomplete) => return Ok(self.wait()),
+            Err(ScanError::Incomplete) => {
+                self.searched = rest.len();
+                return Ok(self.wait());
+            }
             Err(error) => return Err(error),
         };
         // RFC 3261, 20.14: on a stream a message without Content-Length has no end; a request
@@ -62,11 +90,23 @@ impl Framer {
             return Err(ScanError::TooLong { limit: limits::MESSAGE_BYTES.default });
         }
         if end > rest.len() {
+            self.wanted = end;
             return Ok(self.wait());
         }
         let message = Message::from_scan(scan, rest, length)?;
         self.taken = self.taken.saturating_add(end);
+        (self.searched, self.wanted) = (0, 0);
         Ok(Framed::Message(message))
+    }
+
+    /// Whether an empty line came since the last scan, or so much that the scan refuses it.
+    fn headers_may_end(&self) -> bool {
+        let unread = self.unread();
+        let new = unread.get(self.searched.saturating_sub(3)..).unwrap_or_default();
+        unread.len() as u64 > limits::HEADER_BYTES.default
+            || memchr::memchr_iter(b'\n', new).any(|at| {
+                matches!(new.get(at.saturating_add(1)..), Some([b'\n', ..] | [b'\r', b'\n', ..]))
+            })
     }
 
     fn wait(&mut self) -> Framed {
@@ -83,7 +123,8 @@ impl Framer {
 enum Between {
     Ping,
     Wait,
-    Skip(usize),
+    LineEnd(usize),
+    Message,
 }
 
 fn between(rest: &[u8]) -> Between {
@@ -91,9 +132,9 @@ fn between(rest: &[u8]) -> Between {
         [b'\r', b'\n', b'\r', b'\n', ..] => Between::Ping,
         [] | [b'\r'] | [b'\r', b'\n'] | [b'\r', b'\n', b'\r'] => Between::Wait,
         // RFC 3261, 7.5: line ends before a start line are ignored.
-        [b'\r', b'\n', ..] => Between::Skip(2),
-        [b'\n', ..] => Between::Skip(1),
-        _ => Between::Skip(0),
+        [b'\r', b'\n', ..] => Between::LineEnd(2),
+        [b'\n', ..] => Between::LineEnd(1),
+        _ => Between::Message,
     }
 }
 
@@ -124,6 +165,46 @@ mod tests {
             }
             assert_eq!((messages, pings, framer.is_waiting()), (3, 1, false), "step {step}");
         }
+    }
+
+    #[test]
+    fn a_single_line_end_begins_no_message() {
+        let (mut framer, mut scanner) = (Framer::default(), Scanner::new());
+        for _ in 0..10 {
+            framer.push(b"\r\n");
+            let _ = framer.next(&mut scanner).unwrap();
+            assert!(!framer.is_waiting());
+        }
+        framer.push(b"OPTIONS");
+        assert!(matches!(framer.next(&mut scanner), Ok(Framed::Nothing)));
+        assert!(framer.is_waiting());
+    }
+
+    #[test]
+    fn headers_that_never_end_are_refused_at_the_bound_of_a_message() {
+        let (mut framer, mut scanner) = (Framer::default(), Scanner::new());
+        let mut pushed = 0u64;
+        framer.push(b"OPTIONS sip:a SIP/2.0\r\n");
+        let error = loop {
+            framer.push(b"X: y\r\n");
+            pushed += 6;
+            match framer.next(&mut scanner) {
+                Ok(Framed::Nothing) => {}
+                other => break other.map(|_| ()).unwrap_err(),
+            }
+        };
+        assert!(pushed <= limits::HEADER_BYTES.default);
+        assert!(matches!(error, ScanError::TooLong { .. } | ScanError::TooManyHeaders { .. }));
+    }
+
+    #[test]
+    fn after_an_error_the_unread_bytes_begin_with_the_bad_message() {
+        let bad = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: x\r\n\r\n";
+        let (mut framer, mut scanner) = (Framer::default(), Scanner::new());
+        framer.push(&[MESSAGE, bad].concat());
+        assert!(matches!(framer.next(&mut scanner), Ok(Framed::Message(_))));
+        assert_eq!(framer.next(&mut scanner).unwrap_err(), ScanError::ContentLength);
+        assert_eq!(framer.unread(), bad);
     }
 
     #[test]

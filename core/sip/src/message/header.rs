@@ -78,23 +78,18 @@ impl Header {
     /// The header of a name on the wire, in any case and in compact form.
     #[must_use]
     pub fn from_name(name: &[u8]) -> Self {
-        match name {
-            [] => Self::Other,
-            [letter] => compact(*letter),
-            [first, ..] => {
-                let first = first.to_ascii_lowercase();
-                NAMES
-                    .iter()
-                    .find(|(_, known)| {
-                        known.len() == name.len()
-                            && known
-                                .as_bytes()
-                                .first()
-                                .is_some_and(|c| c.to_ascii_lowercase() == first)
-                            && known.as_bytes().eq_ignore_ascii_case(name)
-                    })
-                    .map_or(Self::Other, |(header, _)| *header)
+        if let [letter] = name {
+            return compact(*letter);
+        }
+        let candidate = SLOTS.get(slot(name)).copied().flatten();
+        match candidate {
+            // Nearly everyone writes names as the standards do: equal bytes are the short way.
+            Some((header, known))
+                if known.as_bytes() == name || known.as_bytes().eq_ignore_ascii_case(name) =>
+            {
+                header
             }
+            Some(_) | None => Self::Other,
         }
     }
 
@@ -102,5 +97,59 @@ impl Header {
     #[must_use]
     pub fn name(self) -> &'static str {
         NAMES.iter().find(|(header, _)| *header == self).map_or("", |(_, name)| name)
+    }
+}
+
+/// Where a name stands in [`SLOTS`]: its length and three of its letters tell all names that we
+/// know apart.
+const fn slot(name: &[u8]) -> usize {
+    let [first, .., last] = name else { return 0 };
+    let (_, back) = name.split_at(name.len() / 2);
+    let [middle, ..] = back else { return 0 };
+    let letters = fold(*first) * 12 + fold(*last) * 18 + fold(*middle) * 7;
+    (letters + name.len() * 4) % SLOT_COUNT
+}
+
+const fn fold(letter: u8) -> usize {
+    letter.to_ascii_lowercase() as usize
+}
+
+const SLOT_COUNT: usize = 128;
+
+/// One look finds the only name that a header can have. When a new name shares a slot with an old
+/// one the build stops here: choose other factors in [`slot`].
+static SLOTS: [Option<(Header, &str)>; SLOT_COUNT] = slots();
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses a panic")]
+const fn slots() -> [Option<(Header, &'static str)>; SLOT_COUNT] {
+    let mut slots = [None; SLOT_COUNT];
+    let mut at = 0;
+    while at < NAMES.len() {
+        let (_, name) = NAMES[at];
+        let slot = slot(name.as_bytes());
+        assert!(slots[slot].is_none(), "two header names share a slot");
+        slots[slot] = Some(NAMES[at]);
+        at += 1;
+    }
+    slots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found_in_any_case_and_no_other() {
+        for &(header, name) in NAMES {
+            assert_eq!(Header::from_name(name.as_bytes()), header);
+            assert_eq!(Header::from_name(name.to_uppercase().as_bytes()), header);
+            assert_eq!(Header::from_name(name.to_lowercase().as_bytes()), header);
+            assert_eq!(header.name(), name);
+            assert_eq!(Header::from_name(format!("{name}x").as_bytes()), Header::Other);
+        }
+        for (name, header) in [("v", Header::Via), ("I", Header::CallId), ("q", Header::Other)] {
+            assert_eq!(Header::from_name(name.as_bytes()), header);
+        }
+        assert_eq!(Header::from_name(b""), Header::Other);
     }
 }

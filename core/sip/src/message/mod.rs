@@ -11,14 +11,17 @@ pub use header::Header;
 pub use method::Method;
 pub use scan::{HeaderLine, Scan, ScanError, Scanner, Span, StartLine};
 
+use std::sync::Arc;
+
 use crate::header::{CSeq, NameAddr, Uri, Via, split_list};
 
-/// A whole message with its bytes. Accessors borrow and do not allocate, except where they say so.
+/// A whole message with its bytes; a clone shares them. Accessors borrow and do not allocate,
+/// except where they say so.
 #[derive(Clone, Debug)]
 pub struct Message {
-    bytes: Box<[u8]>,
+    bytes: Arc<[u8]>,
     start: StartLine,
-    headers: Box<[HeaderLine]>,
+    headers: Arc<[HeaderLine]>,
     body: Span,
 }
 
@@ -28,6 +31,7 @@ impl Message {
     /// # Errors
     /// What is wrong with it; `BodyCutShort` when the datagram ends before the body does.
     pub fn from_datagram(scanner: &mut Scanner, bytes: &[u8]) -> Result<Self, ScanError> {
+        scanner.forget();
         let limit = limits_message();
         if bytes.len() > limit {
             return Err(ScanError::TooLong { limit: limit as u64 });
@@ -36,6 +40,8 @@ impl Message {
         let present = bytes.len().saturating_sub(scan.body_start);
         let length = scan.content_length.unwrap_or(present);
         if length > present {
+            let (start, body_start) = (scan.start, scan.body_start);
+            scanner.remember(start, body_start);
             return Err(ScanError::BodyCutShort { promised: length, present });
         }
         Self::from_scan(scan, bytes, length)

@@ -71,7 +71,7 @@ pub enum StartLine {
     },
 }
 
-/// Why bytes are no message. The first ten variants are the peer's fault.
+/// Why bytes are no message; always the peer's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ScanError {
@@ -151,8 +151,7 @@ impl Scanner {
         let ended = |error| {
             if cut { ScanError::TooLong { limit: limits::HEADER_BYTES.default } } else { error }
         };
-        self.headers.clear();
-        self.damaged = None;
+        self.forget();
         let (first, mut at) = line(window, 0).ok_or(ended(ScanError::Incomplete))?;
         let (start, mut problem) = start_line(window, first)?;
         let mut content_length = None;
@@ -175,13 +174,19 @@ impl Scanner {
             if self.headers.len() as u64 >= limits::HEADERS.default {
                 return Err(ScanError::TooManyHeaders { limit: limits::HEADERS.default });
             }
-            let header = header_line(window, text)?;
+            let header = match header_line(window, text) {
+                Ok(header) => header,
+                Err(error) => {
+                    problem = problem.or(Some(error));
+                    continue;
+                }
+            };
             if header.header == Header::ContentLength {
                 match plain_number(header.value.of(window)) {
                     Some(value) if content_length.is_none_or(|known| known == value) => {
                         content_length = Some(value);
                     }
-                    Some(_) | None => problem = Some(ScanError::ContentLength),
+                    Some(_) | None => problem = problem.or(Some(ScanError::ContentLength)),
                 }
             }
             self.headers.push(header);
@@ -190,6 +195,17 @@ impl Scanner {
 }
 
 impl Scanner {
+    /// Forgets the message before: its ranges mean nothing in other bytes.
+    pub(super) fn forget(&mut self) {
+        self.headers.clear();
+        self.damaged = None;
+    }
+
+    /// Remembers that the message last scanned is to be refused for a reason outside its headers.
+    pub(super) fn remember(&mut self, start: StartLine, body_start: usize) {
+        self.damaged = Some((start, body_start));
+    }
+
     /// After an error: the start line, headers and body start of a message that was readable to
     /// its empty line, so that a request can be refused instead of dropped.
     pub(super) fn damaged(&self) -> Option<Scan<'_>> {
@@ -227,28 +243,30 @@ fn start_line(
     if let Some(rest) = whole.strip_prefix(b"SIP/") {
         return status_line(rest, text).map(|start| (start, None));
     }
-    let space = memchr(b' ', whole).ok_or(ScanError::StartLine)?;
-    let last = memchr::memrchr(b' ', whole).ok_or(ScanError::StartLine)?;
-    let version = whole.get(last.saturating_add(1)..).unwrap_or_default();
-    let uri = whole.get(space.saturating_add(1)..last).unwrap_or_default();
-    // RFC 3261, 7.1: the parts are separated by exactly one space and hold none themselves.
-    if space == 0 || uri.is_empty() || memchr(b' ', uri).is_some() {
-        return Err(ScanError::StartLine);
-    }
-    let is_sip = version.get(..4).is_some_and(|name| name.eq_ignore_ascii_case(b"SIP/"));
-    if !is_sip {
-        return Err(ScanError::StartLine);
-    }
-    let problem = (!version.eq_ignore_ascii_case(b"SIP/2.0")).then_some(ScanError::Version);
-    let name = whole.get(..space).unwrap_or_default();
-    if !name.iter().all(|&byte| is_token(byte)) {
-        return Err(ScanError::StartLine);
-    }
     let at = |offset: usize| text.start.saturating_add(offset);
+    let space = memchr(b' ', whole).ok_or(ScanError::StartLine)?;
+    let name = whole.get(..space).unwrap_or_default();
+    let trimmed = whole.trim_ascii_end();
+    let last = memchr::memrchr(b' ', trimmed).ok_or(ScanError::StartLine)?;
+    let version = trimmed.get(last.saturating_add(1)..).unwrap_or_default();
+    let is_sip = version.get(..4).is_some_and(|name| name.eq_ignore_ascii_case(b"SIP/"));
+    if !is_sip || !is_token(name) {
+        return Err(ScanError::StartLine);
+    }
+    // RFC 3261, 7.1: the parts are separated by exactly one space and hold none themselves. With
+    // more of them it is still a request, and can be told so.
+    let uri = whole.get(space.saturating_add(1)..last).unwrap_or_default();
+    let spaced = uri.is_empty() || memchr(b' ', uri).is_some() || trimmed.len() < whole.len();
+    let problem = if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+        Some(ScanError::Version)
+    } else {
+        spaced.then_some(ScanError::StartLine)
+    };
+    let uri_start = at(space).saturating_add(1);
     let start = StartLine::Request {
         method: Method::from_name(name),
         name: Span::new(text.start, at(space))?,
-        uri: Span::new(at(space).saturating_add(1), at(last))?,
+        uri: Span::new(uri_start, at(last).max(uri_start))?,
     };
     Ok((start, problem))
 }
@@ -273,19 +291,22 @@ fn status_line(rest: &[u8], text: Range<usize>) -> Result<StartLine, ScanError> 
 
 fn header_line(bytes: &[u8], text: Range<usize>) -> Result<HeaderLine, ScanError> {
     let whole = bytes.get(text.clone()).unwrap_or_default();
-    let colon = memchr(b':', whole).ok_or(ScanError::HeaderName)?;
-    let name = whole.get(..colon).unwrap_or_default().trim_ascii_end();
-    if name.is_empty() || !name.iter().all(|&byte| is_token(byte)) {
+    let length = token_length(whole);
+    let (name, rest) = whole.split_at_checked(length).ok_or(ScanError::HeaderName)?;
+    // RFC 3261, 25.1: white space may stand before the colon.
+    let raw = match rest {
+        [b':', raw @ ..] => raw,
+        _ => rest.trim_ascii_start().strip_prefix(b":").ok_or(ScanError::HeaderName)?,
+    };
+    if length == 0 {
         return Err(ScanError::HeaderName);
     }
-    let value_at = text.start.saturating_add(colon).saturating_add(1);
-    let raw = bytes.get(value_at..text.end).unwrap_or_default();
-    let value = raw.trim_ascii();
-    let lead = raw.len().saturating_sub(raw.trim_ascii_start().len());
-    let start = value_at.saturating_add(lead);
+    let value = raw.trim_ascii_start();
+    let start = text.end.saturating_sub(value.len());
+    let value = value.trim_ascii_end();
     Ok(HeaderLine {
         header: Header::from_name(name),
-        name: Span::new(text.start, text.start.saturating_add(name.len()))?,
+        name: Span::new(text.start, text.start.saturating_add(length))?,
         value: Span::new(start, start.saturating_add(value.len()))?,
     })
 }
@@ -298,9 +319,30 @@ fn plain_number(value: &[u8]) -> Option<usize> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
-/// RFC 3261, 25.1: the characters of a token.
-#[must_use]
-const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
+/// RFC 3261, 25.1: a token; never empty.
+fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && token_length(text) == text.len()
 }
+
+/// How many characters of a token `text` begins with.
+fn token_length(text: &[u8]) -> usize {
+    text.iter().take_while(|&&byte| TOKEN.get(usize::from(byte)) == Some(&true)).count()
+}
+
+/// The characters of a token.
+static TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        #[expect(clippy::indexing_slicing, reason = "a byte is below 256")]
+        {
+            table[byte as usize] = byte.is_ascii_alphanumeric()
+                || matches!(
+                    byte,
+                    b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
+                );
+        }
+        byte += 1;
+    }
+    table
+};

@@ -36,6 +36,11 @@ impl InviteServer {
         matches!(self.state, State::Proceeding)
     }
 
+    /// Whether a 2xx was given.
+    pub(crate) const fn is_accepted(&self) -> bool {
+        matches!(self.state, State::Accepted { .. })
+    }
+
     /// The INVITE came again: whether the last response is sent again.
     pub(crate) const fn handle_retransmission(&self) -> bool {
         matches!(self.state, State::Proceeding | State::Completed { .. })

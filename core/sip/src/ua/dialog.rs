@@ -94,7 +94,11 @@ impl Dialog {
             remote: request.header(Header::From).unwrap_or_default().to_vec(),
             local_cseq: 0,
             remote_cseq: Some(cseq),
-            remote_target: contact(request).unwrap_or_default().to_vec(),
+            // RFC 2543 wanted no Contact: such a caller is reached at its From.
+            remote_target: contact(request)
+                .or_else(|| request.from().map(|from| from.uri_text))
+                .unwrap_or_default()
+                .to_vec(),
             routes: request.list(Header::RecordRoute).map(<[u8]>::to_vec).collect(),
             flow,
             confirmed: false,

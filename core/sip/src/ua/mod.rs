@@ -124,8 +124,10 @@ impl UserAgent {
 
     /// The driver could not send on, or has lost, this flow.
     pub fn handle_flow_failed(&mut self, now: Time, flow: Flow) {
-        let failed: Vec<u64> =
+        let mut failed: Vec<u64> =
             self.clients.iter().filter(|(_, c)| c.flow == flow).map(|(id, _)| *id).collect();
+        // In the order they were sent: a seed replays the same run.
+        failed.sort_unstable();
         for id in failed {
             self.client_gone(now, id, FailureCause::Transport);
         }

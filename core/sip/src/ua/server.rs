@@ -5,7 +5,7 @@ use koukan_base::Time;
 use super::dialog::{self, Dialog, WaitingAck};
 use super::types::{DialogId, Event, Response, ServerTx, token};
 use super::{Owner, UserAgent};
-use crate::header::{Params, Uri, split_list};
+use crate::header::{Params, Uri, Via, split_list};
 use crate::message::{Header, Message, Method};
 use crate::transaction::{InviteServer, NonInviteServer, Tick};
 use crate::write::Writer;
@@ -50,6 +50,13 @@ impl Server {
         }
     }
 
+    fn is_accepted(&self) -> bool {
+        match &self.machine {
+            Machine::Invite(machine) => machine.is_accepted(),
+            Machine::Other(_) => false,
+        }
+    }
+
     fn respond(&mut self, now: Time, status: u16) {
         match &mut self.machine {
             Machine::Invite(machine) => machine.respond(now, status),
@@ -66,7 +73,13 @@ impl UserAgent {
         };
         if let Some(&id) = self.servers_by_key.get(&key) {
             if request.method() == Some(Method::Ack) {
-                self.ack_of_refusal(now, id);
+                // RFC 6026, 7.1: in Accepted an ACK belongs to the user, whatever its branch.
+                let accepted = self.servers.get(&id).is_some_and(Server::is_accepted);
+                if accepted {
+                    self.ack_of_success(&request);
+                } else {
+                    self.ack_of_refusal(now, id);
+                }
             } else {
                 self.retransmission(id);
             }
@@ -449,34 +462,23 @@ impl UserAgent {
 
 /// What makes a request acceptable at all (8.1.1, 8.2); the refusal otherwise.
 fn acceptable(request: &Message) -> Result<(), (u16, &'static str)> {
-    let Some(cseq) = request.cseq() else { return Err((400, "no readable CSeq")) };
+    let cseq = request.cseq().ok_or((400, "no readable CSeq"))?;
     if cseq.name != request.method_name() {
         return Err((400, "the CSeq names another method"));
     }
-    let from = request.from().ok_or((400, "no readable From"))?;
+    request.from().ok_or((400, "no readable From"))?;
     request.to().ok_or((400, "no readable To"))?;
     if request.call_id().is_empty() {
         return Err((400, "no Call-ID"));
     }
-    if request.headers(Header::CallId).count() > 1 || request.headers(Header::CSeq).count() > 1 {
+    let single = [Header::CallId, Header::CSeq, Header::From, Header::To, Header::MaxForwards];
+    if single.into_iter().any(|header| request.headers(header).count() > 1) {
         return Err((400, "a header that may stand once stands twice"));
     }
-    if [Header::From, Header::To].into_iter().any(|header| request.headers(header).count() > 1) {
-        return Err((400, "a header that may stand once stands twice"));
+    if request.list(Header::Via).any(|value| Via::parse(value).is_none()) {
+        return Err((400, "a Via that cannot be read"));
     }
-    let uri = request.request_uri();
-    if Uri::parse(uri).is_none() {
-        let scheme = uri.split(|&byte| byte == b':').next().unwrap_or_default();
-        let ours = [b"sip".as_slice(), b"sips", b"tel"];
-        let foreign = uri.contains(&b':')
-            && scheme.first().is_some_and(u8::is_ascii_alphabetic)
-            && !ours.iter().any(|known| scheme.eq_ignore_ascii_case(known));
-        let status = if foreign { 416 } else { 400 };
-        return Err((status, "the Request-URI is no SIP URI"));
-    }
-    if from.uri_text.is_empty() {
-        return Err((400, "no readable From"));
-    }
+    acceptable_uri(request.request_uri())?;
     let in_dialog = request.to_tag().is_some();
     match request.method() {
         Some(Method::Other) => return Err((501, "unknown method")),
@@ -490,6 +492,20 @@ fn acceptable(request: &Message) -> Result<(), (u16, &'static str)> {
         return Err((420, "an extension is required that is not supported"));
     }
     Ok(())
+}
+
+fn acceptable_uri(text: &[u8]) -> Result<(), (u16, &'static str)> {
+    let Some(uri) = Uri::parse(text) else {
+        let scheme = text.split(|&byte| byte == b':').next().unwrap_or_default();
+        let ours = [b"sip".as_slice(), b"sips", b"tel"];
+        let foreign = text.contains(&b':')
+            && scheme.first().is_some_and(u8::is_ascii_alphabetic)
+            && !ours.iter().any(|known| scheme.eq_ignore_ascii_case(known));
+        let status = if foreign { 416 } else { 400 };
+        return Err((status, "the Request-URI is no SIP URI"));
+    };
+    // RFC 3261, 19.1.1, table 1: headers have no place in a Request-URI.
+    if uri.headers.is_empty() { Ok(()) } else { Err((400, "headers in the Request-URI")) }
 }
 
 /// The option tags of Require and Proxy-Require; none of them is supported yet.

@@ -1,0 +1,172 @@
+//! Scan, typed headers, a 180 and a whole OPTIONS transaction (RFC 3261): time by criterion, and
+//! allocations by a counting allocator, the one place of this crate's tests that needs `unsafe`.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use koukan_base::{Rng, Time};
+use koukan_sip::{
+    Event, Flow, Header, Listener, ListenerId, Message, Response, Scanner, ServerTx, Transport,
+    UaAction, UaConfig, UserAgent,
+};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    ALLOCATIONS.with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every call goes unchanged to the system's allocator, which upholds the contract.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller upholds `alloc`'s contract, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: `pointer` came from `System` through this allocator with the same layout.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as for `dealloc`; the caller upholds the contract of the size.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.with(Cell::get);
+    work();
+    ALLOCATIONS.with(Cell::get) - before
+}
+
+/// An INVITE as desk phones send it, 900 bytes with its SDP.
+fn invite() -> Vec<u8> {
+    let sdp = "v=0\r\no=- 20518 0 IN IP4 203.0.113.1\r\ns=-\r\nc=IN IP4 203.0.113.1\r\nt=0 0\r\n\
+        m=audio 54400 RTP/AVP 0 8 9 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
+        a=rtpmap:9 G722/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n\
+        a=ptime:20\r\na=sendrecv\r\n";
+    let head = format!(
+        "INVITE sip:0312340002@sip.example.jp SIP/2.0\r\n\
+         Via: SIP/2.0/UDP 192.0.2.30:5060;branch=z9hG4bK776asdhds3;rport\r\n\
+         Max-Forwards: 70\r\n\
+         From: \"Reception\" <sip:0312340001@sip.example.jp>;tag=1928301774\r\n\
+         To: <sip:0312340002@sip.example.jp>\r\n\
+         Call-ID: a84b4c76e66710@192.0.2.30\r\n\
+         CSeq: 314159 INVITE\r\n\
+         Contact: <sip:0312340001@192.0.2.30:5060;transport=udp>\r\n\
+         Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REFER, NOTIFY\r\n\
+         Supported: replaces, timer\r\nUser-Agent: Desk phone 2604 1.0.7.71\r\n\
+         P-Preferred-Identity: <sip:0312340001@sip.example.jp>\r\nPrivacy: none\r\n\
+         Accept: application/sdp\r\n\
+         Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n",
+        sdp.len()
+    );
+    [head, sdp.to_owned()].concat().into_bytes()
+}
+
+fn agent() -> UserAgent {
+    let advertised = ([192, 0, 2, 1], 5060).into();
+    let listener = Listener { id: ListenerId(0), transport: Transport::Udp, advertised };
+    let config = UaConfig {
+        listeners: vec![listener],
+        server_name: "koukan".to_owned(),
+        max_transactions: 1000,
+        max_dialogs: 1000,
+    };
+    UserAgent::new(config, Rng::from_number(1))
+}
+
+fn flow() -> Flow {
+    let remote = ([192, 0, 2, 30], 5060).into();
+    Flow { transport: Transport::Udp, listener: ListenerId(0), remote, connection: 0 }
+}
+
+fn typed(message: &Message) -> usize {
+    let contact = message.list(Header::Contact).next();
+    let contact = contact.and_then(koukan_sip::header::NameAddr::parse);
+    let via = message.via().and_then(|via| via.branch()).unwrap_or_default();
+    let tags = message.from_tag().into_iter().chain(message.to_tag());
+    let number = message.cseq().map_or(0, |cseq| cseq.number as usize);
+    via.len()
+        + tags.map(<[u8]>::len).sum::<usize>()
+        + message.call_id().len()
+        + contact.map_or(0, |contact| contact.uri_text.len())
+        + number
+}
+
+/// Receives an OPTIONS, answers it and lets timer J end the transaction.
+fn options(agent: &mut UserAgent, now: &mut Time, bytes: &[u8]) {
+    agent.handle_bytes(*now, flow(), bytes);
+    while let Some(action) = agent.poll_action() {
+        if let UaAction::Event(Event::Request { tx, .. }) = action {
+            agent.respond(*now, tx, Response::new(200));
+        }
+    }
+    *now = *now + Duration::from_secs(33);
+    agent.handle_timeout(*now);
+}
+
+/// An agent with a call that waits for its answer.
+fn ringing(bytes: &[u8]) -> (UserAgent, ServerTx) {
+    let mut agent = agent();
+    agent.handle_bytes(Time::ZERO, flow(), bytes);
+    let mut call = None;
+    while let Some(action) = agent.poll_action() {
+        if let UaAction::Event(Event::Invite { tx, .. }) = action {
+            call = Some(tx);
+        }
+    }
+    (agent, call.expect("the INVITE was accepted"))
+}
+
+fn benches(criterion: &mut Criterion) {
+    let invite = invite();
+    let text = String::from_utf8_lossy(&invite).replace("INVITE sip", "OPTIONS sip");
+    let options_bytes = text.replace("314159 INVITE", "314159 OPTIONS").into_bytes();
+    let mut scanner = Scanner::new();
+    let (mut agent, mut now) = (agent(), Time::ZERO);
+    let (mut callee, call) = ringing(&invite);
+    let mut ring = || {
+        callee.respond(Time::ZERO, call, Response::new(180));
+        callee.poll_action()
+    };
+    let message = Message::from_datagram(&mut scanner, &invite).expect("a message");
+    options(&mut agent, &mut now, &options_bytes);
+    println!(
+        "message of {} bytes; allocations: scan {}, owned message {}, typed {}, 180 {}, OPTIONS {}",
+        invite.len(),
+        allocations(|| drop(black_box(scanner.scan(&invite).map(|scan| scan.body_start)))),
+        allocations(|| drop(black_box(Message::from_datagram(&mut Scanner::default(), &invite)))),
+        allocations(|| drop(black_box(typed(&message)))),
+        allocations(|| drop(black_box(ring()))),
+        allocations(|| options(&mut agent, &mut now, &options_bytes)),
+    );
+    criterion.bench_function("scan", |bench| {
+        bench.iter(|| scanner.scan(black_box(&invite)).map(|scan| scan.body_start));
+    });
+    criterion.bench_function("owned message with typed headers", |bench| {
+        bench.iter(|| {
+            Message::from_datagram(&mut scanner, black_box(&invite)).map(|read| typed(&read))
+        });
+    });
+    criterion.bench_function("respond with 180", |bench| bench.iter(&mut ring));
+    criterion.bench_function("OPTIONS server transaction", |bench| {
+        bench.iter(|| options(&mut agent, &mut now, black_box(&options_bytes)));
+    });
+}
+
+criterion_group!(all, benches);
+criterion_main!(all);
