@@ -1,1 +1,22 @@
-//! placeholder
+//! End-to-end tests: the real server binary against SIP clients that no one here wrote.
+//!
+//! This library starts a server on a directory of its own, drives Debian's baresip over its control
+//! port and sipp by scenario files, makes the tones they send and measures what they heard. The
+//! tests themselves stand in `tests/`. Everything stays on loopback.
+//!
+//! Clients are awaited by polling with a deadline: they are other people's processes and know no
+//! virtual clock.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "test tooling: JSON is indexed by name, samples are rounded, a panic is a failed test"
+)]
+
+pub mod audio;
+pub mod baresip;
+pub mod office;
+pub mod ports;
+pub mod server;
+pub mod sipp;
+pub mod wait;

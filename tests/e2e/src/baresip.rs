@@ -1,0 +1,288 @@
+//! A baresip phone: its own process, driven over its control port (JSON in netstrings), speaking a
+//! tone from a file and recording what it hears.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::audio::Sound;
+use crate::ports::free_port;
+use crate::wait::wait_for;
+
+/// Where Debian puts baresip's modules.
+const MODULES: &str = "/usr/lib/baresip/modules";
+
+/// Level of the tone that a phone speaks, in dBFS.
+pub const TONE_DBFS: f64 = -15.0;
+
+/// How a phone is set up.
+#[derive(Clone, Debug)]
+pub struct PhoneSpec {
+    /// SIP user (`acme-801`).
+    pub user: String,
+    /// Its password.
+    pub password: String,
+    /// The server.
+    pub server: SocketAddr,
+    /// `udp` or `tcp`.
+    pub transport: &'static str,
+    /// The frequency that it speaks, in Hz.
+    pub tone: f64,
+    /// Codec preference (`PCMU`, `PCMA`).
+    pub codecs: &'static [&'static str],
+    /// Whether it registers; one that does not only calls, or plays a carrier.
+    pub registers: bool,
+    /// Its SIP port; any free one when `None`.
+    pub sip_port: Option<u16>,
+}
+
+/// A running baresip. Dropping it ends the process without un-registering, as a power cut does.
+#[derive(Debug)]
+pub struct Baresip {
+    process: Child,
+    control: TcpStream,
+    unread: Vec<u8>,
+    events: VecDeque<Value>,
+    /// Everything that it reported, oldest first.
+    pub history: Vec<Value>,
+    directory: PathBuf,
+    server: SocketAddr,
+    token: u32,
+}
+
+impl Baresip {
+    /// Starts a phone with its files in `directory`.
+    ///
+    /// # Errors
+    /// baresip is not installed, or did not open its control port.
+    pub fn start(directory: &Path, spec: &PhoneSpec) -> io::Result<Self> {
+        fs::create_dir_all(directory)?;
+        let control_port = free_port();
+        let tone = directory.join("tone.wav");
+        Sound::tone(spec.tone, TONE_DBFS, 120.0).write_wav(&tone)?;
+        write_files(directory, spec, &tone, control_port)?;
+        let log = fs::File::create(directory.join("log.txt"))?;
+        let mut process = Command::new("baresip")
+            .arg("-f")
+            .arg(directory)
+            .arg("-s")
+            .current_dir(directory)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        let address = SocketAddr::from(([127, 0, 0, 1], control_port));
+        let Some(control) = wait_for(Duration::from_secs(10), || TcpStream::connect(address).ok())
+        else {
+            process.kill()?;
+            return Err(io::Error::other("baresip did not open its control port"));
+        };
+        control.set_read_timeout(Some(Duration::from_millis(20)))?;
+        Ok(Self {
+            process,
+            control,
+            unread: Vec::new(),
+            events: VecDeque::new(),
+            history: Vec::new(),
+            directory: directory.to_owned(),
+            server: spec.server,
+            token: 0,
+        })
+    }
+
+    /// Whether it has registered within `limit`.
+    ///
+    /// The first answer may precede our link to the control port, so the SIP log is read as well.
+    pub fn registered(&mut self, limit: Duration) -> bool {
+        let log = self.directory.join("log.txt");
+        wait_for(limit, || {
+            self.pump();
+            let reported = self.history.iter().any(|event| event["type"] == "REGISTER_OK");
+            let logged = || {
+                fs::read(&log).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains("200 OK"))
+            };
+            (reported || logged()).then_some(())
+        })
+        .is_some()
+    }
+
+    /// Dials a number or user at the server.
+    ///
+    /// # Errors
+    /// The control link broke.
+    pub fn dial(&mut self, number: &str) -> io::Result<()> {
+        let uri = format!("sip:{number}@{}", self.server);
+        self.command("dial", &uri)
+    }
+
+    /// Answers the call that rings.
+    ///
+    /// # Errors
+    /// The control link broke.
+    pub fn answer(&mut self) -> io::Result<()> {
+        self.command("accept", "")
+    }
+
+    /// Hangs up, or declines what rings (486).
+    ///
+    /// # Errors
+    /// The control link broke.
+    pub fn hang_up(&mut self) -> io::Result<()> {
+        self.command("hangup", "")
+    }
+
+    /// Puts the call on hold, or takes it back.
+    ///
+    /// # Errors
+    /// The control link broke.
+    pub fn hold(&mut self, on: bool) -> io::Result<()> {
+        self.command(if on { "hold" } else { "resume" }, "")
+    }
+
+    /// Waits for an event of this type (`CALL_INCOMING`, `CALL_ESTABLISHED`, `CALL_CLOSED` …) that
+    /// was not waited for yet, and gives its parameter (the reason of a close).
+    pub fn wait(&mut self, kind: &str, limit: Duration) -> Option<String> {
+        wait_for(limit, || {
+            self.pump();
+            let index = self.events.iter().position(|event| event["type"] == kind)?;
+            let event = self.events.remove(index)?;
+            Some(event["param"].as_str().unwrap_or_default().to_owned())
+        })
+    }
+
+    /// Whether an event of this type has come so far.
+    pub fn saw(&mut self, kind: &str) -> bool {
+        self.pump();
+        self.history.iter().any(|event| event["type"] == kind)
+    }
+
+    /// What it heard in all its calls so far, in order.
+    ///
+    /// # Errors
+    /// A recording cannot be read.
+    pub fn heard(&self) -> io::Result<Sound> {
+        let mut files: Vec<PathBuf> = fs::read_dir(&self.directory)?
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .filter(|path| path.to_string_lossy().ends_with("-dec.wav"))
+            .collect();
+        files.sort();
+        let mut whole = Sound::default();
+        for file in files {
+            whole.0.extend(Sound::read_wav(&file)?.0);
+        }
+        Ok(whole)
+    }
+
+    /// The SIP messages and everything else that it logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read(self.directory.join("log.txt"))
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+
+    fn command(&mut self, command: &str, parameter: &str) -> io::Result<()> {
+        self.token += 1;
+        let text = json!({
+            "command": command, "params": parameter, "token": self.token.to_string(),
+        })
+        .to_string();
+        self.control.write_all(format!("{}:{text},", text.len()).as_bytes())
+    }
+
+    fn pump(&mut self) {
+        let end = Instant::now() + Duration::from_millis(25);
+        let mut buffer = [0; 4096];
+        while Instant::now() < end {
+            match self.control.read(&mut buffer) {
+                Ok(0) | Err(_) => break,
+                Ok(count) => self.unread.extend_from_slice(buffer.get(..count).unwrap_or(&[])),
+            }
+        }
+        while let Some(message) = take_netstring(&mut self.unread) {
+            if let Ok(value) = serde_json::from_slice::<Value>(&message)
+                && value["event"] == true
+            {
+                self.history.push(value.clone());
+                self.events.push_back(value);
+            }
+        }
+    }
+}
+
+impl Drop for Baresip {
+    fn drop(&mut self) {
+        // Nothing is left to do for a process that has ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn take_netstring(unread: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let colon = unread.iter().position(|&byte| byte == b':')?;
+    let length: usize = std::str::from_utf8(unread.get(..colon)?).ok()?.parse().ok()?;
+    let end = colon + 1 + length;
+    let message = unread.get(colon + 1..end)?.to_vec();
+    if unread.len() <= end {
+        return None;
+    }
+    unread.drain(..=end);
+    Some(message)
+}
+
+fn write_files(dir: &Path, spec: &PhoneSpec, tone: &Path, control: u16) -> io::Result<()> {
+    let rtp = 42_000 + (free_port() % 300) * 20;
+    let config = format!(
+        "poll_method epoll\nsip_listen 127.0.0.1:{sip}\nnet_interface 127.0.0.1\ncall_max_calls 4\n\
+         audio_player nil,nil\naudio_alert nil,nil\naudio_source aufile,{tone}\n\
+         ausrc_format s16\nauplay_format s16\nauenc_format s16\naudec_format s16\n\
+         rtp_ports {rtp}-{rtp_end}\njitter_buffer_delay 1-5\nmodule_path {MODULES}\n\
+         snd_path {dir}\nstatmode_default off\nringback_disabled yes\n\
+         module g711.so\nmodule sndfile.so\nmodule aufile.so\nmodule_tmp account.so\n\
+         module_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\n",
+        sip = spec.sip_port.unwrap_or_else(free_port),
+        tone = tone.display(),
+        rtp_end = rtp + 18,
+        dir = dir.display(),
+    );
+    let (transport, outbound) = match spec.transport {
+        "udp" => (String::new(), String::new()),
+        other => (
+            format!(";transport={other}"),
+            format!(";outbound=\"sip:{};transport={other}\"", spec.server),
+        ),
+    };
+    let codecs: Vec<String> = spec.codecs.iter().map(|name| format!("{name}/8000/1")).collect();
+    let account = format!(
+        "<sip:{user}@{server}{transport}>;auth_user={user};auth_pass={password};regint={regint};\
+         answermode=manual;audio_codecs={codecs};ptime=20{outbound}\n",
+        user = spec.user,
+        server = spec.server,
+        password = spec.password,
+        regint = if spec.registers { 300 } else { 0 },
+        codecs = codecs.join(","),
+    );
+    fs::write(dir.join("config"), config)?;
+    fs::write(dir.join("accounts"), account)?;
+    fs::write(dir.join("contacts"), "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn netstrings_are_taken_whole_and_in_order() {
+        let mut unread = b"2:ab,3:cd".to_vec();
+        assert_eq!(take_netstring(&mut unread), Some(b"ab".to_vec()));
+        assert_eq!(take_netstring(&mut unread), None);
+        unread.extend_from_slice(b"e,");
+        assert_eq!(take_netstring(&mut unread), Some(b"cde".to_vec()));
+    }
+}

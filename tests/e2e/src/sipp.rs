@@ -1,0 +1,83 @@
+//! sipp with a scenario written by the test: a carrier's side of a trunk, or a phone that answers
+//! in an exact way.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::wait::wait_for;
+
+/// A running sipp.
+#[derive(Debug)]
+pub struct Sipp {
+    process: Child,
+    messages: PathBuf,
+}
+
+/// How one sipp run is set up.
+#[derive(Clone, Debug)]
+pub struct SippSpec<'a> {
+    /// The scenario's XML.
+    pub scenario: &'a str,
+    /// The server.
+    pub server: SocketAddr,
+    /// The local SIP port.
+    pub port: u16,
+    /// The service (`[service]` of the scenario): the number to call.
+    pub service: &'a str,
+    /// How many calls.
+    pub calls: u32,
+}
+
+impl Sipp {
+    /// Starts sipp with its files in `directory`.
+    ///
+    /// # Errors
+    /// sipp is not installed.
+    pub fn start(directory: &Path, spec: &SippSpec<'_>) -> io::Result<Self> {
+        fs::create_dir_all(directory)?;
+        let scenario = directory.join("scenario.xml");
+        fs::write(&scenario, spec.scenario)?;
+        let messages = directory.join("messages.log");
+        let log = fs::File::create(directory.join("output.log"))?;
+        let process = Command::new("sipp")
+            .arg(spec.server.to_string())
+            .arg("-sf")
+            .arg(&scenario)
+            .args(["-i", "127.0.0.1", "-p", &spec.port.to_string()])
+            .args(["-s", spec.service, "-m", &spec.calls.to_string()])
+            .args(["-r", "50", "-timeout", "40s", "-timeout_error", "-nostdin"])
+            .args(["-trace_msg", "-message_file"])
+            .arg(&messages)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        Ok(Self { process, messages })
+    }
+
+    /// Waits until it ends; whether every call went as the scenario says.
+    pub fn succeeded(&mut self, limit: Duration) -> bool {
+        wait_for(limit, || self.process.try_wait().ok().flatten())
+            .is_some_and(|status| status.success())
+    }
+
+    /// Every message sent and received, as sipp wrote them down.
+    #[must_use]
+    pub fn messages(&self) -> String {
+        fs::read(&self.messages)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+}
+
+impl Drop for Sipp {
+    fn drop(&mut self) {
+        // Nothing is left to do for a process that has ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

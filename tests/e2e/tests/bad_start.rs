@@ -1,0 +1,127 @@
+//! What an operator gets wrong at the start is refused with its cause, and what an admin gets wrong
+//! in the dialplan is named by file, line and column.
+
+use std::fs;
+use std::net::UdpSocket;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use koukan_e2e::server::{Server, binary};
+use koukan_e2e::wait::wait_for;
+
+/// `koukan ARGUMENTS`, which must end by itself within 20 s.
+fn koukan(arguments: &[&str]) -> Output {
+    let mut process = Command::new(binary("koukan").expect("the server is built"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    if wait_for(Duration::from_secs(20), || process.try_wait().ok().flatten()).is_none() {
+        process.kill().expect("it runs");
+        panic!("koukan {arguments:?} does not end");
+    }
+    process.wait_with_output().expect("its output")
+}
+
+fn words(output: &Output) -> String {
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+fn stopped(name: &str) -> (Server, String) {
+    let mut server = Server::start(name).expect("the server starts");
+    server.kill().expect("it ran");
+    let conf = server.directory.join("conf").to_string_lossy().into_owned();
+    (server, conf)
+}
+
+#[test]
+fn a_second_server_on_the_same_data_is_refused_and_names_the_first() {
+    let server = Server::start("second").expect("the server starts");
+    let conf = server.directory.join("conf");
+    let output = koukan(&["run", &conf.to_string_lossy()]);
+    let text = words(&output);
+    assert!(!output.status.success(), "{text}");
+    let pid = server.pid().expect("it runs").to_string();
+    assert!(text.contains(&pid), "the running server's pid {pid} is not named:\n{text}");
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let (server, conf) = stopped("port");
+    let _taken = UdpSocket::bind(server.sip).expect("the server is gone");
+    let output = koukan(&["run", &conf]);
+    let text = words(&output);
+    assert!(!output.status.success(), "{text}");
+    assert!(text.contains(&server.sip.to_string()), "the address is not named:\n{text}");
+    assert!(text.to_lowercase().contains("in use"), "the cause is not named:\n{text}");
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_written_is_named() {
+    let (server, conf) = stopped("unwritable");
+    let data = server.directory.join("data");
+    fs::remove_dir_all(&data).expect("it is there");
+    fs::write(&data, "a file where a directory should be").expect("it can be written");
+    let output = koukan(&["run", &conf]);
+    let text = words(&output);
+    assert!(!output.status.success(), "{text}");
+    assert!(text.contains(&*data.to_string_lossy()), "the directory is not named:\n{text}");
+}
+
+#[test]
+fn a_module_that_is_none_is_refused_without_running_and_the_server_says_why() {
+    let (server, conf) = stopped("module");
+    let file = server.directory.join("conf/koukan.toml");
+    let text = fs::read_to_string(&file).expect("it is there");
+    let path = text
+        .lines()
+        .find_map(|line| line.strip_prefix("path = "))
+        .expect("a module is configured")
+        .trim_matches('"')
+        .to_owned();
+    let wrong = server.directory.join("wrong.so");
+    fs::write(&wrong, "this is no shared object").expect("it can be written");
+    fs::write(&file, text.replace(&path, &wrong.to_string_lossy())).expect("it can be written");
+    let output = koukan(&["run", &conf]);
+    let text = words(&output);
+    assert!(!output.status.success(), "{text}");
+    assert!(text.contains("wrong.so") && text.contains("ELF"), "the cause is not named:\n{text}");
+}
+
+#[test]
+fn wrong_lines_of_a_dialplan_are_all_named_by_file_line_and_column() {
+    let (server, conf) = stopped("broken");
+    let tenant = server.directory.join("conf/tenants/acme");
+    let broken = tenant.join("zz-broken.toml");
+    fs::write(
+        &broken,
+        "[extension.x]\ndail = \"650\"\n\n[extension.y]\ndial = \"651\"\ndo = \"ecko\"\n",
+    )
+    .expect("it can be written");
+    let output = koukan(&["check", &conf]);
+    let text = words(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("zz-broken.toml:2:1"), "{text}");
+    assert!(text.contains("dial"), "{text}");
+    assert!(text.contains("zz-broken.toml:6:6"), "{text}");
+    assert!(text.contains("echo"), "{text}");
+    fs::remove_file(&broken).expect("it is there");
+    let output = koukan(&["check", &conf]);
+    assert!(output.status.success(), "{}", words(&output));
+}
+
+#[test]
+fn a_reload_with_a_broken_file_keeps_the_old_plan_and_says_where() {
+    let server = Server::start("reload").expect("the server starts");
+    let broken = server.directory.join("conf/tenants/acme/zz-broken.toml");
+    fs::write(&broken, "[extension.x\n").expect("it can be written");
+    let error = server.ctl(&["reload"]).expect_err("a broken plan is not taken").to_string();
+    assert!(error.contains("zz-broken.toml:1:"), "{error}");
+    fs::write(&broken, "[extension.x]\ndial = \"650\"\ndo = \"echo\"\n")
+        .expect("it can be written");
+    server.ctl(&["reload"]).expect("a good plan is taken");
+}
