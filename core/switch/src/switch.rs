@@ -61,6 +61,7 @@ impl Switch {
             ua: UserAgent::new(ua, rng.split()),
             digest: DigestServer::new(&config.realm, &mut rng),
             registrar: Registrar::new(config.registrar),
+            counter: config.first_number,
             config,
             directory,
             rng,
@@ -73,7 +74,6 @@ impl Switch {
             by_stream: HashMap::new(),
             by_instance: HashMap::new(),
             deadlines: BTreeSet::new(),
-            counter: 0,
             actions: VecDeque::new(),
         }
     }
