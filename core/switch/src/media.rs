@@ -243,7 +243,9 @@ impl Switch {
     pub(crate) fn configure(&mut self, call: &Call, index: u16) {
         let Some(leg) = call.leg(index) else { return };
         let Some(agreed) = &leg.agreed else { return };
-        let (Some(stream), Some(codec)) = (leg.stream.live(), codec(&agreed.format)) else { return };
+        let (Some(stream), Some(codec)) = (leg.stream.live(), codec(&agreed.format)) else {
+            return;
+        };
         let direction = direction(agreed.direction);
         let up = matches!(leg.state, LegState::Up { .. });
         let watched = up && direction == Direction::SendRecv;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use koukan_base::{CallId, WorkerId};
 use koukan_dialplan::{Caller, Decision, Direction, Facts, Origin, TrunkInfo};
+use koukan_media::Codec;
 use koukan_sip::sdp::Session;
 use koukan_sip::{DialogId, Flow, Message, Method, Response, ServerTx};
 
@@ -12,8 +13,8 @@ use crate::call::{Call, Stage};
 use crate::channels::Channel;
 use crate::identity::{caller_number, wants_privacy};
 use crate::leg::{Leg, LegState, Party};
-use crate::registration::{Challenge, text};
 use crate::limits;
+use crate::registration::{Challenge, text};
 use crate::switch::{Fate, Switch};
 
 impl Switch {
@@ -63,7 +64,7 @@ impl Switch {
         }
         let offer = match message.sdp().map(Session::parse) {
             None => None,
-            Some(Ok(session)) if session.audio().is_some() => Some(session),
+            Some(Ok(session)) if has_our_codec(&session) => Some(session),
             Some(Ok(_) | Err(_)) => {
                 self.ua.respond(now.time, tx, Response::new(488));
                 return;
@@ -205,6 +206,14 @@ struct Asking {
     /// The caller as phones and records show it.
     shown: String,
     called: Arc<str>,
+}
+
+/// Whether an offer has audio that we can take: without it nobody need be rung.
+fn has_our_codec(offer: &Session) -> bool {
+    let names = [Codec::Pcmu, Codec::Pcma].map(Codec::encoding_name);
+    offer.audio().is_some_and(|(_, audio)| {
+        audio.audio_formats().any(|format| names.contains(&format.name.as_str()))
+    })
 }
 
 /// What was dialled, without the separators that people and phones put in.

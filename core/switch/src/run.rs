@@ -10,8 +10,8 @@ use koukan_media::{PlayEnd, Prompt};
 
 use crate::action::Now;
 use crate::call::{Call, Collect, ModuleRun, Stage};
-use crate::module::{AppEvent, InstanceId, ModuleOrder, ModuleRequest, OpStatus, Operation};
 use crate::limits;
+use crate::module::{AppEvent, InstanceId, ModuleOrder, ModuleRequest, OpStatus, Operation};
 use crate::record::CallCause;
 use crate::switch::{Fate, Switch};
 

@@ -69,12 +69,17 @@ fn the_answer_of_the_caller_is_in_the_journal_before_it_leaves() {
         office.call(caller, number);
         office.run(secs(2));
         let to = office.phone(caller).address;
-        let answered = |did: &office::Did| matches!(did,
-            office::Did::Record(koukan_switch::Record::Call(cdr)) if cdr.answered.is_some());
-        let sent = |did: &office::Did| matches!(did,
+        let answered = |did: &office::Did| {
+            matches!(did,
+            office::Did::Record(koukan_switch::Record::Call(cdr)) if cdr.answered.is_some())
+        };
+        let sent = |did: &office::Did| {
+            matches!(did,
             office::Did::Sent(line, at) if line.starts_with("SIP/2.0 200 OK") && *at == to
-                && line.ends_with("INVITE"));
-        let (record, send) = (office.did.iter().position(answered), office.did.iter().position(sent));
+                && line.ends_with("INVITE"))
+        };
+        let (record, send) =
+            (office.did.iter().position(answered), office.did.iter().position(sent));
         assert!(record.unwrap() < send.unwrap(), "{record:?} {send:?}");
         office.hang_up(caller);
         office.finish();
@@ -371,13 +376,33 @@ fn an_answer_that_is_never_acknowledged_ends_the_call() {
 }
 
 #[test]
+fn a_bye_waits_for_the_ack_of_the_answer() {
+    // RFC 3261, section 15: a BYE that overtakes a lost 200 would leave the caller's INVITE open.
+    let mut office = Office::open();
+    office.phone('A').never_acks = true;
+    office.phone('D').does = Does::Answers(500);
+    office.call('A', "804");
+    office.run(secs(3));
+    office.hang_up('D');
+    office.run(secs(5));
+    assert!(!office.phone('A').heard("bye "));
+    office.run(secs(30));
+    assert!(office.phone('A').heard("bye "));
+    assert_eq!(ending(&only(office.finish())), (CallCause::CalleeHungUp, 200));
+}
+
+#[test]
 fn two_answers_at_once_leave_one_call_and_the_loser_is_hung_up() {
     let mut office = Office::open();
     office.all(Does::Answers(1_000));
     office.call(TRUNK, "0312340002");
     office.run(secs(4));
-    let up: Vec<char> =
-        office.phones.values().filter(|p| p.name != TRUNK && !p.up.is_empty()).map(|p| p.name).collect();
+    let up: Vec<char> = office
+        .phones
+        .values()
+        .filter(|p| p.name != TRUNK && !p.up.is_empty())
+        .map(|p| p.name)
+        .collect();
     assert_eq!(up, ['A']);
     for loser in ['B', 'C'] {
         let log = office.phone(loser).log.clone();

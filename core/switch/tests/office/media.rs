@@ -163,7 +163,8 @@ impl Media {
                 }
             }
             Command::StopPlay { stream, op } => {
-                let play = self.known(stream).and_then(|k| k.play.take_if(|(known, _)| *known == op));
+                let play =
+                    self.known(stream).and_then(|k| k.play.take_if(|(known, _)| *known == op));
                 if let Some((op, _)) = play {
                     self.tell(soon, Event::Played { stream, op, end: PlayEnd::Stopped });
                 }

@@ -1,10 +1,10 @@
 //! The sample office on a virtual clock: the switch, phones and a trunk that are real user agents,
 //! a network that delays and loses, and virtual media workers and modules. Nothing sleeps.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
 
 mod media;
-mod modules;
+pub(crate) mod modules;
 mod phone;
 
 use std::collections::{BTreeMap, HashMap};
@@ -22,8 +22,8 @@ use koukan_switch::{
     Action, CallCause, Cdr, Directory, Now, Record, Switch, SwitchConfig, Tables, TrunkRoute,
 };
 
-pub(crate) use media::{Media, PROMPT_LENGTH};
-pub(crate) use modules::{Modules, Script};
+pub(crate) use media::Media;
+pub(crate) use modules::Modules;
 pub(crate) use phone::{Does, Phone};
 
 pub(crate) const PASSWORD: &str = "secret";
@@ -40,6 +40,7 @@ const OFFICE: &str = include_str!("../../../../conf/tenants/acme/office.toml");
 
 /// What the switch did, in order.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "records are what the list is for")]
 pub(crate) enum Did {
     Record(Record),
     /// The first line and CSeq of a message, and where it went.
@@ -404,8 +405,7 @@ pub(crate) fn request(method: Method, user: &str, uri: &str, password: &str) -> 
 }
 
 fn config() -> SwitchConfig {
-    let listener =
-        Listener { id: ListenerId(0), transport: Transport::Udp, advertised: address() };
+    let listener = Listener { id: ListenerId(0), transport: Transport::Udp, advertised: address() };
     SwitchConfig {
         shard: ShardId(0),
         workers: 1,
@@ -432,8 +432,9 @@ fn directory(text: &str, date: Timestamp) -> Directory {
     let secrets: HashMap<_, _> =
         loaded.plans.devices().map(|device| (device.user.clone(), secret(&device.user))).collect();
     let route = |address: &str| TrunkRoute { address: address.parse().unwrap(), credentials: None };
-    let trunks = loaded.plans.trunks().map(|trunk| {
-        ((trunk.tenant.clone(), trunk.name.clone()), route(&trunk.address))
-    });
+    let trunks = loaded
+        .plans
+        .trunks()
+        .map(|trunk| ((trunk.tenant.clone(), trunk.name.clone()), route(&trunk.address)));
     Directory { trunks: trunks.collect(), secrets, plans: Arc::new(loaded.plans) }
 }

@@ -89,7 +89,8 @@ impl Modules {
                         known.left.clear();
                     }
                 }
-                let done = matches!(event, AppEvent::OpDone { status, .. } if status != OpStatus::HangUp);
+                let done =
+                    matches!(event, AppEvent::OpDone { status, .. } if status != OpStatus::HangUp);
                 self.heard.push(event);
                 if done {
                     self.go_on(now, instance);

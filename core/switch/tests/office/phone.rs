@@ -81,8 +81,11 @@ impl Phone {
             ([192, 0, 2, 11 + number], 5060).into()
         };
         let media = SocketAddr::new(address.ip(), 4000);
-        let user =
-            if trunk { "0455550001".to_owned() } else { format!("acme-{}", 801 + u32::from(number)) };
+        let user = if trunk {
+            "0455550001".to_owned()
+        } else {
+            format!("acme-{}", 801 + u32::from(number))
+        };
         let listener =
             Listener { id: ListenerId(0), transport: Transport::Udp, advertised: address };
         let config = UaConfig {
