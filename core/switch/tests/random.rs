@@ -92,7 +92,7 @@ fn day(seed: u64) -> usize {
         office.run(Duration::from_millis(ms));
         act(&mut office);
     }
-    if seed % 3 == 0 {
+    if seed.is_multiple_of(3) {
         let name = pick(&mut office);
         office.vanish(name);
     }
