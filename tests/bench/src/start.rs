@@ -1,0 +1,1 @@
+pub(crate) fn bench() -> std::io::Result<Vec<crate::Figure>> { Ok(vec![]) }
