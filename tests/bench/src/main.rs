@@ -53,7 +53,9 @@ fn main() -> ExitCode {
             return;
         }
         match bench() {
-            Ok(figures) => good &= figures.iter().map(Figure::report).fold(true, |all, one| all && one),
+            Ok(figures) => {
+                good &= figures.iter().map(Figure::report).fold(true, |all, one| all && one)
+            }
             Err(error) => {
                 eprintln!("{name}: {error}");
                 good = false;
