@@ -11,7 +11,7 @@ pub mod status;
 
 use std::ffi::c_void;
 
-pub use host::{Call1, Host, Log1, Prompt, Wake1};
+pub use host::{Call1, Host, Log1, Plain, Prompt, Wake1};
 pub use module::{App1, Entry, Event, Start};
 pub use status::Status;
 

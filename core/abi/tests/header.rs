@@ -168,7 +168,7 @@ fn a_wrong_offset_would_be_noticed() {
     let file = scratch().join("wrong.c");
     let source = "#include \"koukan.h\"\n_Static_assert(offsetof(kk_entry, size) == 12, \"\");\n";
     std::fs::write(&file, source).unwrap();
-    let output =
-        Command::new("cc").args(["-std=c11", "-fsyntax-only", "-I"]).arg(include).arg(&file);
-    assert!(!{ output }.output().unwrap().status.success());
+    let mut compiler = Command::new("cc");
+    compiler.args(["-std=c11", "-fsyntax-only", "-I"]).arg(include).arg(&file);
+    assert!(!compiler.output().unwrap().status.success());
 }
