@@ -1,6 +1,8 @@
 //! `koukan.h` and the Rust types say the same: a C11 compiler checks every size, offset and
 //! constant, and builds a module with both string macros.
 
+#![expect(clippy::unwrap_used, reason = "a panic here is a failed test")]
+
 use std::fmt::Write as _;
 use std::mem::{offset_of, size_of};
 use std::path::{Path, PathBuf};
