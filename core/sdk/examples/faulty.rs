@@ -31,12 +31,18 @@ impl Drop for Grenade {
     }
 }
 
-/// Its future's destructor panics, when it returns or is destroyed.
+/// Its future's destructor panics when it returns.
 async fn destructor(call: Call, _: Nothing) -> Result<()> {
     let grenade = Grenade;
     let slept = call.sleep(Duration::from_secs(1)).await;
     drop(grenade);
     slept
+}
+
+/// Its future's destructor panics when it is destroyed.
+async fn held(_call: Call, _: Nothing) -> Result<()> {
+    let _grenade = Grenade;
+    std::future::pending().await
 }
 
 /// Its panic's payload panics when it is dropped.
@@ -78,6 +84,7 @@ export_module! {
         "at_once": at_once,
         "later": later,
         "destructor": destructor,
+        "held": held,
         "payload": payload,
         "good": good,
         "woken": woken,

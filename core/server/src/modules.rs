@@ -150,7 +150,11 @@ impl Modules {
                     return;
                 }
             }
-            AppEvent::HangUp => self.settle_all(now, instance),
+            AppEvent::HangUp => {
+                for result in self.overdue(instance) {
+                    self.deliver(now, instance, &result);
+                }
+            }
             AppEvent::Digit(_) | AppEvent::Drain => {}
         }
         self.deliver(now, instance, &event.into());
@@ -166,18 +170,21 @@ impl Modules {
         }
     }
 
-    /// What the switch can no longer answer, because the call is over, ends with it.
-    fn settle_all(&mut self, now: Time, instance: InstanceId) {
-        for op in self.desk.settle_all(instance) {
-            let event = AppEvent::OpDone { op, status: OpStatus::HangUp, text: "".into() };
-            self.deliver(now, instance, &event.into());
-        }
+    /// The results that the switch can no longer give, because the call is over.
+    fn overdue(&self, instance: InstanceId) -> Vec<EventParts> {
+        let hang_up = |op| AppEvent::OpDone { op, status: OpStatus::HangUp, text: "".into() };
+        self.desk.settle_all(instance).into_iter().map(|op| hang_up(op).into()).collect()
     }
 
+    /// The switch has forgotten the instance: it hears its results, and nothing of it is reported.
     fn destroy(&mut self, now: Time, instance: InstanceId) {
-        self.settle_all(now, instance);
-        self.desk.close(instance);
-        drop(self.running.remove(&instance.0));
+        if let Some(mut running) = self.running.remove(&instance.0) {
+            let mut results = self.overdue(instance).into_iter();
+            // An application that is done on hearing one hears no more of them.
+            results.all(|result| running.event(now, &result) == status::PENDING);
+            self.desk.close(instance);
+            drop(running);
+        }
         self.desk.end(instance);
     }
 

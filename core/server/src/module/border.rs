@@ -21,7 +21,7 @@ use koukan_base::Time;
 use koukan_switch::Operation;
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
-use super::call::{Caller, EventParts, fits};
+use super::call::{Caller, EventParts, Prompts, fits};
 use super::desk::Desk;
 use super::preflight::{self, PreflightError};
 use crate::limits;
@@ -386,10 +386,7 @@ unsafe fn exact(text: Str) -> Result<Arc<str>, Status> {
 /// # Safety
 /// `first` is null or points to `count` elements that begin with their size, all the same, and
 /// whose texts live through the call.
-unsafe fn read_prompts(
-    first: *const abi::Prompt,
-    count: usize,
-) -> Result<Vec<(Arc<str>, Arc<str>)>, Status> {
+unsafe fn read_prompts(first: *const abi::Prompt, count: usize) -> Result<Prompts, Status> {
     if first.is_null() || !fits(count) {
         return Err(if count > limits::MODULE_PROMPTS { status::LIMIT } else { status::ARGUMENT });
     }
@@ -435,7 +432,7 @@ unsafe extern "C" fn get_extension(host: *const abi::Host, wanted: Str) -> *cons
 unsafe extern "C" fn write(host: *const abi::Host, call: u64, level: u32, text: Str) {
     // SAFETY: the module's promise for the text.
     let text = unsafe { lossy(text) };
-    let line = |context: &HostContext| {
+    let line = |context: &'static HostContext| {
         let module = &*context.name;
         let call = context.caller.call(call).map(tracing::field::display);
         match level {
@@ -446,7 +443,7 @@ unsafe extern "C" fn write(host: *const abi::Host, call: u64, level: u32, text: 
         }
     };
     // SAFETY: the module's promise for the host.
-    unsafe { serve(host, (), |context| line(context)) };
+    unsafe { serve(host, (), line) };
 }
 
 unsafe extern "C" fn wake(host: *const abi::Host, call: u64) -> Status {

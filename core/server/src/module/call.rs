@@ -9,6 +9,9 @@ use koukan_switch::{AppEvent, OpStatus, Operation};
 use super::desk::Desk;
 use crate::limits;
 
+/// Prompts as language and name.
+pub(super) type Prompts = Vec<(Arc<str>, Arc<str>)>;
+
 /// A module's way to the books.
 #[derive(Debug)]
 pub(super) struct Caller {
@@ -22,12 +25,7 @@ impl Caller {
         self.desk.start(self.module, call, operation)
     }
 
-    pub(super) fn play(
-        &self,
-        call: u64,
-        prompts: Vec<(Arc<str>, Arc<str>)>,
-        times: u32,
-    ) -> Result<u64, Status> {
+    pub(super) fn play(&self, call: u64, prompts: Prompts, times: u32) -> Result<u64, Status> {
         // A prompt without a name would be looked for as a directory.
         if prompts.is_empty() || prompts.iter().any(|(_, name)| name.is_empty()) {
             return Err(status::ARGUMENT);
