@@ -1,7 +1,7 @@
 //! The module host with real shared objects: the announcements module, a module in C, and one whose
 //! applications panic.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic here is a failed test")]
+#![expect(clippy::unwrap_used, reason = "a panic here is a failed test")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
