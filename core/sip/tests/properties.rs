@@ -3,6 +3,8 @@
 
 #[path = "support/ops.rs"]
 mod ops;
+#[path = "support/peer.rs"]
+mod peer;
 #[path = "support/walk.rs"]
 mod walk;
 
@@ -15,8 +17,8 @@ const PLAIN: &[u8] = include_bytes!("data/sdp01.dat");
 
 /// Feeds bytes to a user agent and lets every timer run out.
 fn survive(bytes: &[u8]) {
-    let mut agent = ops::agent(Transport::Udp);
-    agent.handle_bytes(Time::ZERO, ops::flow(Transport::Udp), bytes);
+    let mut agent = peer::agent(Transport::Udp);
+    agent.handle_bytes(Time::ZERO, peer::flow(Transport::Udp), bytes);
     while agent.poll_action().is_some() {}
 }
 
@@ -129,5 +131,5 @@ proptest! {
 
 #[test]
 fn an_untouched_agent_is_empty() {
-    assert_eq!(ops::agent(Transport::Udp).counts(), Counts::default());
+    assert_eq!(peer::agent(Transport::Udp).counts(), Counts::default());
 }

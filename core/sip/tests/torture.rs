@@ -1,8 +1,8 @@
 //! The torture messages of RFC 4475 and RFC 5118 (`data/`, named by their tags) and what becomes of
 //! each of them in the user agent, as a datagram and on a stream; then many mutations of them.
 
-#[path = "support/ops.rs"]
-mod ops;
+#[path = "support/peer.rs"]
+mod peer;
 
 use std::time::Duration;
 
@@ -126,6 +126,7 @@ fn verdict(agent: &mut UserAgent, now: &mut Time) -> Verdict {
     for tx in open {
         agent.respond(*now, tx, Response::new(480));
     }
+    while agent.poll_action().is_some() {}
     while let Some(next) = agent.poll_timeout() {
         *now = (*now).max(next);
         agent.handle_timeout(*now);
@@ -143,11 +144,11 @@ fn dropped(agent: &UserAgent) -> u64 {
 
 #[test]
 fn every_torture_message_gets_its_verdict_as_a_datagram() {
-    let mut agent = ops::agent(Transport::Udp);
+    let mut agent = peer::agent(Transport::Udp);
     let mut now = Time::ZERO;
     for (tag, expected, bytes) in MESSAGES {
         let before = dropped(&agent);
-        agent.handle_bytes(now, ops::flow(Transport::Udp), bytes);
+        agent.handle_bytes(now, peer::flow(Transport::Udp), bytes);
         assert_eq!(verdict(&mut agent, &mut now), *expected, "{tag}");
         assert_eq!(dropped(&agent) - before, u64::from(*expected == Dropped), "{tag}");
     }
@@ -155,20 +156,20 @@ fn every_torture_message_gets_its_verdict_as_a_datagram() {
 
 #[test]
 fn a_stream_gives_the_same_verdicts_or_waits_for_what_was_promised() {
-    let mut agent = ops::agent(Transport::Tcp);
+    let mut agent = peer::agent(Transport::Tcp);
     let mut now = Time::ZERO;
     for (tag, expected, bytes) in MESSAGES {
         let (mut framer, mut scanner) = (Framer::default(), Scanner::new());
         framer.push(bytes);
         match framer.next(&mut scanner) {
             Ok(Framed::Message(message)) => {
-                agent.handle_message(now, ops::flow(Transport::Tcp), message);
+                agent.handle_message(now, peer::flow(Transport::Tcp), message);
             }
             Ok(Framed::Nothing | Framed::Ping) => {
                 assert_eq!(*tag, "clerr");
                 continue;
             }
-            Err(_) => agent.handle_bytes(now, ops::flow(Transport::Tcp), framer.unread()),
+            Err(_) => agent.handle_bytes(now, peer::flow(Transport::Tcp), framer.unread()),
         }
         assert_eq!(verdict(&mut agent, &mut now), *expected, "{tag}");
     }
@@ -202,7 +203,7 @@ fn what_torture_messages_say_is_read() {
 #[test]
 fn ten_thousand_mutations_leave_the_agent_standing_and_empty() {
     let mut dice = Rng::from_number(4475);
-    let mut agent = ops::agent(Transport::Udp);
+    let mut agent = peer::agent(Transport::Udp);
     let mut now = Time::ZERO;
     for round in 0..10_030 {
         let (.., source) = MESSAGES[round % MESSAGES.len()];
@@ -211,17 +212,17 @@ fn ten_thousand_mutations_leave_the_agent_standing_and_empty() {
             mutate(&mut bytes, &mut dice);
         }
         if round % 2 == 0 {
-            agent.handle_bytes(now, ops::flow(Transport::Udp), &bytes);
+            agent.handle_bytes(now, peer::flow(Transport::Udp), &bytes);
         } else {
             let (mut framer, mut scanner) = (Framer::default(), Scanner::new());
             framer.push(&bytes);
             while let Ok(Framed::Message(message)) = framer.next(&mut scanner) {
-                agent.handle_message(now, ops::flow(Transport::Tcp), message);
+                agent.handle_message(now, peer::flow(Transport::Tcp), message);
             }
         }
         let _ = verdict(&mut agent, &mut now);
     }
-    agent.handle_bytes(now, ops::flow(Transport::Udp), MESSAGES[8].2);
+    agent.handle_bytes(now, peer::flow(Transport::Udp), MESSAGES[8].2);
     assert_eq!(verdict(&mut agent, &mut now), Request);
 }
 
@@ -245,7 +246,7 @@ fn mutate(bytes: &mut Vec<u8>, dice: &mut Rng) {
         _ => {
             const SEPARATORS: &[u8] = b"\r\n\t ;,:<>\"\\@[]=\0\xff";
             let pick = dice.next_u32() as usize % SEPARATORS.len();
-            bytes.insert(at.min(bytes.len()), SEPARATORS[pick]);
+            bytes.insert(at.min(bytes.len()), *SEPARATORS.get(pick).unwrap_or(&b' '));
         }
     }
 }

@@ -7,6 +7,7 @@ mod call;
 mod cdr;
 mod channels;
 mod config;
+mod habits;
 mod identity;
 mod in_dialog;
 mod leg;

@@ -11,6 +11,7 @@ use koukan_sip::registrar::{Binding, Change, RegisterError, RegisterRequest};
 use koukan_sip::{Flow, Header, ListenerId, Message, Response, ServerTx, Transport};
 
 use crate::action::{Action, Now};
+use crate::habits::takes_md5_alone;
 use crate::record::{Contact, Record};
 use crate::switch::Switch;
 use crate::view::RegistrationView;
@@ -99,7 +100,9 @@ impl Switch {
             None => false,
         };
         let mut response = Response::new(status);
-        for challenge in self.digest.challenge(now.time, &mut self.rng, stale) {
+        let [md5, sha256] = self.digest.challenge(now.time, &mut self.rng, stale);
+        let sha256 = (!takes_md5_alone(message.header(Header::UserAgent))).then_some(sha256);
+        for challenge in std::iter::once(md5).chain(sha256) {
             response.headers.push((name, challenge));
         }
         self.ua.respond(now.time, tx, response);

@@ -34,6 +34,9 @@ impl DeviceKind {
 /// Options of a device that are known without a tariff naming them.
 const OPTIONS: [&str; 4] = ["free10", "phonebook", "cloudfax", "fax500"];
 
+/// More phones than this behind one ID are a ring list, which names each of them.
+const MAX_CONTACTS: u32 = 10;
+
 #[derive(Debug)]
 pub(crate) struct Device {
     pub(crate) ext: At<Arc<str>>,
@@ -46,6 +49,8 @@ pub(crate) struct Device {
     pub(crate) fax_machine: bool,
     pub(crate) area_code: Option<Arc<str>>,
     pub(crate) privacy: bool,
+    /// Phones that may be registered as this device at once.
+    pub(crate) contacts: u32,
 }
 
 impl Device {
@@ -70,6 +75,7 @@ impl Device {
         table.opt("busy", |item| item.choice(&[("one", ()), ("waiting", ())]));
         let area_code = table.opt("area_code", |item| item.plain_digits(6));
         let privacy = table.or("privacy", false, Item::flag);
+        let contacts = table.or("contacts", 1, |item| item.whole(1, MAX_CONTACTS));
         Some(Self {
             ext: ext?,
             user,
@@ -81,6 +87,7 @@ impl Device {
             fax_machine,
             area_code,
             privacy,
+            contacts,
         })
     }
 

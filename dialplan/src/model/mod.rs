@@ -175,7 +175,7 @@ impl Plan {
             user,
             extension,
             secret: Arc::clone(&device.secret.0),
-            max_contacts: 1,
+            max_contacts: device.contacts,
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::ports::free_port;
+use crate::ports::{MEDIA_BLOCK, free_port, media_block};
 use crate::wait::wait_for;
 
 /// A running `koukan` process on its own directory.
@@ -220,7 +220,7 @@ fn write_configuration(directory: &Path, sip: SocketAddr, trunk_port: u16) -> io
         write_secret(&secrets.join(device), PASSWORD)?;
     }
     let modules = binary("libannouncements.so")?;
-    let media = 20_000 + (free_port() % 100) * 100;
+    let media = media_block();
     fs::write(
         conf.join("koukan.toml"),
         format!(
@@ -233,7 +233,7 @@ fn write_configuration(directory: &Path, sip: SocketAddr, trunk_port: u16) -> io
              grants = [\"call\"]\n\
              [test]\nclock = true\n",
             data = directory.join("data").display(),
-            media_end = media + 399,
+            media_end = media + MEDIA_BLOCK - 1,
             prompts = source_root().join("conf/prompts").display(),
             modules = modules.display(),
         ),

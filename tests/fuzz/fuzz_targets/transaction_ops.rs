@@ -4,6 +4,8 @@
 
 #[path = "../../../core/sip/tests/support/ops.rs"]
 mod ops;
+#[path = "../../../core/sip/tests/support/peer.rs"]
+mod peer;
 
 use koukan_sip::Transport;
 use libfuzzer_sys::fuzz_target;

@@ -4,11 +4,13 @@
 
 use std::time::Duration;
 
-use koukan_base::{Rng, Time};
+use koukan_base::Time;
 use koukan_sip::{
-    Body, ClientTx, Counts, DialogId, Event, Flow, Listener, ListenerId, Message, Method, Request,
-    Response, Scanner, ServerTx, Transport, UaAction, UaConfig, UserAgent,
+    Body, ClientTx, Counts, DialogId, Event, Flow, Message, Method, Request, Response, Scanner,
+    ServerTx, Transport, UaAction, UserAgent,
 };
+
+use super::peer::{agent, flow};
 
 /// A user agent with a flow to one peer.
 pub(crate) struct Ops {
@@ -19,25 +21,6 @@ pub(crate) struct Ops {
     clients: Vec<ClientTx>,
     dialogs: Vec<DialogId>,
     sent: Vec<Vec<u8>>,
-}
-
-/// An agent that listens on 192.0.2.1.
-pub(crate) fn agent(transport: Transport) -> UserAgent {
-    let advertised = ([192, 0, 2, 1], 5060).into();
-    let listener = Listener { id: ListenerId(0), transport, advertised };
-    let config = UaConfig {
-        listeners: vec![listener],
-        server_name: "test".to_owned(),
-        max_transactions: 500,
-        max_dialogs: 100,
-    };
-    UserAgent::new(config, Rng::from_number(1))
-}
-
-/// A flow to 192.0.2.2.
-pub(crate) fn flow(transport: Transport) -> Flow {
-    let connection = u64::from(transport.is_reliable());
-    Flow { transport, listener: ListenerId(0), remote: ([192, 0, 2, 2], 5060).into(), connection }
 }
 
 impl Ops {
@@ -91,7 +74,8 @@ impl Ops {
                 }
             }
             7 => {
-                let method = [Method::Invite, Method::Info, Method::Update][usize::from(how % 3)];
+                let methods = [Method::Invite, Method::Info, Method::Update];
+                let method = pick(&methods, how).copied().unwrap_or(Method::Invite);
                 if let Some(&dialog) = pick(&self.dialogs, which) {
                     let tx = self.agent.request_in_dialog(now, dialog, method, Vec::new(), None);
                     self.clients.extend(tx);
@@ -115,7 +99,7 @@ impl Ops {
     fn peer_request(&mut self, which: u8, how: u8) {
         const METHODS: [&str; 8] =
             ["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "REGISTER"];
-        let method = METHODS[usize::from(which % 8)];
+        let method = pick(&METHODS, which).copied().unwrap_or("OPTIONS");
         let identity = which >> 3 & 3;
         let dialog = pick(&self.dialogs, how).copied().filter(|_| which & 0x80 != 0);
         let tags = dialog.and_then(|dialog| self.tags_of(dialog));
@@ -239,7 +223,7 @@ fn pick<T>(list: &[T], which: u8) -> Option<&T> {
 
 fn status(how: u8) -> u16 {
     const STATUS: [u16; 8] = [100, 180, 183, 200, 200, 401, 486, 603];
-    STATUS[usize::from(how % 8)]
+    pick(&STATUS, how).copied().unwrap_or(500)
 }
 
 fn request(flow: Flow, method: Method) -> Request {
