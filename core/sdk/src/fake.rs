@@ -91,7 +91,10 @@ impl Host for Rc<Desk> {
         let wait_ms = match *operation {
             Operation::Sleep { ms } => Some(ms),
             Operation::CollectDigits { timeout_ms, .. } => Some(timeout_ms),
-            _ => None,
+            Operation::Answer
+            | Operation::EarlyMedia
+            | Operation::Play { .. }
+            | Operation::HangUp { .. } => None,
         };
         let operation = operation.clone();
         self.owed.borrow_mut().push(Owed {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use koukan::config;
 use koukan::module::preflight::{PreflightError, preflight};
 use koukan::modules::{Modules, ModulesError};
-use koukan_base::{CallId, OpId, ShardId, Time};
+use koukan_base::{CallId, OpId, Rng, ShardId, Time};
 use koukan_switch::{AppEvent, InstanceId, ModuleOrder, ModuleRequest, OpStatus, Operation};
 use mio::{Events, Poll, Token, Waker};
 
@@ -441,6 +441,37 @@ fn no_truncation_and_no_flip_of_a_module_makes_the_preflight_panic() {
         bytes[at] = byte;
     }
     assert_eq!(preflight(&bytes), Ok(()));
+}
+
+#[test]
+fn offsets_that_lead_anywhere_are_damage_and_never_a_panic() {
+    let room = Room::new();
+    let good = fs::read(room.probe(&["-s"])).unwrap();
+    let mut rng = Rng::from_seed([7; 32]);
+    let sections = usize::try_from(u64::from_le_bytes(good[0x28..0x30].try_into().unwrap()));
+    let sections = sections.unwrap();
+    let mut accepted = 0;
+    for _ in 0..20_000 {
+        let mut bytes = good.clone();
+        for _ in 0..1 + rng.next_u64() % 3 {
+            // The header, the segments, or the sections: where the offsets stand.
+            let (start, size) = if rng.next_u64() & 1 == 0 {
+                (0x10, 0x300)
+            } else {
+                (sections, bytes.len() - sections)
+            };
+            let at = start + usize::try_from(rng.next_u64()).unwrap() % (size - 8);
+            let value = match rng.next_u64() % 4 {
+                0 => u64::MAX - rng.next_u64() % 64,
+                1 => u64::from(u32::MAX) << (rng.next_u64() % 32),
+                2 => rng.next_u64() % 0x10_000,
+                _ => rng.next_u64(),
+            };
+            bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        }
+        accepted += u32::from(preflight(&bytes).is_ok());
+    }
+    assert!(accepted < 20_000, "every mutation was accepted");
 }
 
 #[test]

@@ -85,6 +85,12 @@ impl Object {
         }
     }
 
+    /// What the module calls itself.
+    pub(super) fn name(&self) -> String {
+        // SAFETY: a text of the entry, which is constant data.
+        unsafe { lossy(self.entry.name) }
+    }
+
     /// The version by the module's word.
     pub(super) fn version(&self) -> String {
         // SAFETY: a text of the entry, which is constant data.
@@ -147,7 +153,7 @@ unsafe impl Send for Object {}
 
 impl fmt::Debug for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Object").field("version", &self.version()).finish_non_exhaustive()
+        f.debug_struct("Object").field("name", &self.name()).finish_non_exhaustive()
     }
 }
 

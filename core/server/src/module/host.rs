@@ -108,7 +108,8 @@ impl LoadedModule {
             refused => return Err(ModuleError::Init(refused)),
         }
         let (app, version, toolchain) = (object.app(), object.version(), object.toolchain());
-        tracing::info!(module = config.name, version, toolchain, "module loaded");
+        let is = object.name();
+        tracing::info!(module = config.name, is, version, toolchain, "module loaded");
         Ok(Self {
             name: config.name.clone(),
             version,

@@ -171,6 +171,8 @@ impl<'f> Elf<'f> {
                     return symbol.u64(8, WHAT).map(Some);
                 }
             }
+            // A file has one such table; a hostile one could have us read itself 65,535 times.
+            break;
         }
         Ok(None)
     }
