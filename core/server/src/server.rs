@@ -122,6 +122,9 @@ impl Server {
         }
         let media = Media::start(&config, Arc::clone(&waker))?;
         let modules = Modules::load(&config, Arc::clone(&waker))?;
+        if !modules.fills_role(ANNOUNCEMENTS) {
+            tracing::warn!("no module has role = \"{ANNOUNCEMENTS}\": callers hear none of them");
+        }
         let seed = os::random_seed().map_err(system("randomness"))?;
         let first = first_number(clock.date());
         let setup = switch_config(&config, &transports, media.workers(), first);
@@ -320,6 +323,9 @@ fn media_address(config: &Config, transports: &Transports, v4: bool) -> Option<I
         .find(|bound| bound.address.is_ipv4() == v4 && bound.transport != Transport::Tls)?;
     Some(advertised_address(config.media.address, bound.address.ip()))
 }
+
+/// The role that the switch has announcements played by.
+const ANNOUNCEMENTS: &str = "announcements";
 
 /// A `kill -9` loses at most this much of a running call's duration.
 const INTERIM_CDR: Duration = Duration::from_secs(60);
