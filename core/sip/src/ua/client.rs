@@ -102,9 +102,15 @@ impl UserAgent {
         Some(self.start(now, request, Some(dialog.0), false))
     }
 
-    /// Ends a dialog by BYE; it is gone for the user at once.
+    /// Ends a dialog by BYE; it is gone for the user at once. While a 2xx of ours waits for its ACK
+    /// the BYE waits with it (RFC 3261, section 15): overtaking a lost 2xx it would leave the peer
+    /// with an INVITE that nothing ends.
     pub fn bye(&mut self, now: Time, dialog: DialogId, reason: Option<&str>) {
-        let Some(known) = self.dialogs.get(&dialog.0) else { return };
+        let Some(known) = self.dialogs.get_mut(&dialog.0) else { return };
+        if known.waiting_ack.is_some() {
+            known.ending = Some(reason.map(str::to_owned));
+            return;
+        }
         let headers =
             reason.map(|reason| vec![("Reason", reason.as_bytes().to_vec())]).unwrap_or_default();
         let request = in_dialog(known, Method::Bye, headers, None);

@@ -240,7 +240,10 @@ impl UserAgent {
         match waiting.handle_timeout(now) {
             Some(true) => {
                 dialog.waiting_ack = None;
-                self.tell(Event::AckMissing { dialog: DialogId(id) });
+                match dialog.ending.take() {
+                    Some(reason) => self.bye(now, DialogId(id), reason.as_deref()),
+                    None => self.tell(Event::AckMissing { dialog: DialogId(id) }),
+                }
             }
             Some(false) => {
                 let (flow, bytes) = (waiting.flow, waiting.bytes.clone());

@@ -76,7 +76,7 @@ impl UserAgent {
                 // RFC 6026, 7.1: in Accepted an ACK belongs to the user, whatever its branch.
                 let accepted = self.servers.get(&id).is_some_and(Server::is_accepted);
                 if accepted {
-                    self.ack_of_success(&request);
+                    self.ack_of_success(now, &request);
                 } else {
                     self.ack_of_refusal(now, id);
                 }
@@ -90,7 +90,7 @@ impl UserAgent {
             return;
         }
         match request.method() {
-            Some(Method::Ack) => self.ack_of_success(&request),
+            Some(Method::Ack) => self.ack_of_success(now, &request),
             Some(Method::Cancel) => self.handle_cancel(now, flow, request, key),
             _ if request.to_tag().is_some() => self.handle_in_dialog(now, flow, request, key),
             _ => self.handle_initial(now, flow, request, key),
@@ -119,7 +119,7 @@ impl UserAgent {
     }
 
     /// RFC 3261, 13.3.1.4: the ACK of a 2xx is a transaction of its own and belongs to the dialog.
-    fn ack_of_success(&mut self, request: &Message) {
+    fn ack_of_success(&mut self, now: Time, request: &Message) {
         let cseq = request.cseq().map(|cseq| cseq.number);
         let found = self.find_dialog(request).and_then(|id| {
             let dialog = self.dialogs.get_mut(&id)?;
@@ -131,6 +131,11 @@ impl UserAgent {
         });
         match found {
             Some(id) => {
+                let ending = self.dialogs.get_mut(&id).and_then(|dialog| dialog.ending.take());
+                if let Some(reason) = ending {
+                    self.bye(now, DialogId(id), reason.as_deref());
+                    return;
+                }
                 let message = request.clone();
                 self.tell(Event::Acked { dialog: DialogId(id), message });
             }
@@ -176,7 +181,9 @@ impl UserAgent {
         let method = request.method();
         let number = request.cseq().map_or(0, |cseq| cseq.number);
         let Some(dialog) = self.dialogs.get_mut(&id) else { return };
-        let refusal = if dialog.remote_cseq.is_some_and(|known| number <= known) {
+        let refusal = if dialog.ending.is_some() && method != Some(Method::Bye) {
+            Some(481)
+        } else if dialog.remote_cseq.is_some_and(|known| number <= known) {
             Some(500)
         } else if method == Some(Method::Invite) && dialog.server_invite.is_some() {
             // RFC 3261, 14.2: a second INVITE before the first has its final response.
@@ -223,8 +230,10 @@ impl UserAgent {
         if let Some(invite) = pending {
             self.respond(now, ServerTx(invite), Response::new(487));
         }
-        self.remove_dialog(id);
-        self.tell(Event::Bye { dialog: DialogId(id), message });
+        let ended = self.remove_dialog(id).is_some_and(|dialog| dialog.ending.is_some());
+        if !ended {
+            self.tell(Event::Bye { dialog: DialogId(id), message });
+        }
     }
 
     fn handle_initial(&mut self, now: Time, flow: Flow, request: Message, key: Vec<u8>) {
