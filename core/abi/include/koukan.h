@@ -30,7 +30,7 @@
 extern "C" {
 #endif
 
-/* ---- Strings ---------------------------------------------------------------------------------- */
+/* ---- Strings ------------------------------------------------------------------------------ */
 
 typedef struct kk_str {
     const char *ptr;
@@ -42,7 +42,7 @@ typedef struct kk_str {
 #define KK_STR(literal) ((kk_str){ (literal), sizeof(literal) - 1 })
 #define KK_STR_INIT(literal) { (literal), sizeof(literal) - 1 }
 
-/* ---- Versions and identifiers ----------------------------------------------------------------- */
+/* ---- Versions and identifiers ------------------------------------------------------------- */
 
 /* "KOUKAN", SUB, LF: a transfer in text mode damages it. */
 #define KK_MAGIC_INIT { 0x4b, 0x4f, 0x55, 0x4b, 0x41, 0x4e, 0x1a, 0x0a }
@@ -54,7 +54,7 @@ typedef struct kk_str {
 #define KK_ID_LOG_1 "kk.log/1"   /* extension of the host: kk_log_1 */
 #define KK_ID_WAKE_1 "kk.wake/1" /* extension of the host: kk_wake_1 */
 
-/* ---- Statuses --------------------------------------------------------------------------------- */
+/* ---- Statuses ----------------------------------------------------------------------------- */
 
 typedef int32_t kk_status;
 
@@ -78,7 +78,7 @@ typedef uint64_t kk_call;
 /* An operation under way, unique within its call; never 0. */
 typedef uint64_t kk_op;
 
-/* ---- The host --------------------------------------------------------------------------------- */
+/* ---- The host ----------------------------------------------------------------------------- */
 
 /* One for each loaded build; valid from `init` to the end of the process. */
 typedef struct kk_host {
@@ -151,7 +151,7 @@ typedef struct kk_call_1 {
     kk_status (*explain)(const kk_host *host, kk_call call, kk_str text);
 } kk_call_1;
 
-/* ---- The module ------------------------------------------------------------------------------- */
+/* ---- The module --------------------------------------------------------------------------- */
 
 /* Events. A type that you do not know must be ignored: return KK_PENDING. */
 enum {

@@ -209,6 +209,9 @@ fn announcements_are_played_by_the_loaded_module() {
         Operation::Play { prompts: vec![("ja".into(), "closed".into())], times: 2 }
     );
     host.done(instance, op, OpStatus::Ok, "");
+    let (op, operation) = host.operation();
+    assert_eq!(operation, Operation::Sleep { ms: 200 });
+    host.done(instance, op, OpStatus::Ok, "");
     assert_eq!(host.ended(), Ok(()));
     host.assert_empty();
 }

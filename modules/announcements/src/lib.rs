@@ -3,6 +3,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::time::Duration;
+
 use koukan_sdk::{Call, Error, Prompt, Result, export_module};
 use serde::Deserialize;
 
@@ -37,8 +39,13 @@ pub async fn announcements(call: Call, arguments: Arguments) -> Result<()> {
     } else {
         call.early_media().await?;
     }
-    call.play(&prompts, times).await
+    call.play(&prompts, times).await?;
+    call.sleep(TAIL).await
 }
+
+/// The last frames have been sent, but stand in the jitter buffer of the caller's phone: the BYE of
+/// a release would cut the last syllable.
+const TAIL: Duration = Duration::from_millis(200);
 
 export_module! {
     name: "announcements",
@@ -77,8 +84,10 @@ mod tests {
         let (op, operation) = run.next_operation().unwrap();
         assert_eq!(operation, play(3));
         run.done(op, status::OK, "");
+        assert!(run.outcome().is_none(), "the last syllable would be cut");
+        run.advance(TAIL);
         assert!(matches!(run.outcome(), Some(Ok(()))));
-        assert!(run.next_request().is_none() && run.owed().is_empty());
+        assert!(run.owed().is_empty());
     }
 
     #[test]
@@ -90,6 +99,7 @@ mod tests {
         let (op, operation) = run.next_operation().unwrap();
         assert_eq!(operation, play(1));
         run.done(op, status::OK, "");
+        run.advance(TAIL);
         assert!(matches!(run.outcome(), Some(Ok(()))));
     }
 

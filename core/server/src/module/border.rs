@@ -1,5 +1,5 @@
-//! The C border of the host: loading a shared object, calling its functions, and the tables that it
-//! calls. Everything unsafe of the module host stands here, in safe clothes for the files beside it.
+//! The C border of the host: loading a shared object, calling its functions, and the tables that
+//! it calls. Everything unsafe of the module host stands here, behind safe functions.
 //!
 //! A module is trusted code in this process: what it promises in `koukan.h` (valid pointers, texts
 //! that live through the call, no panic that leaves it) is taken at its word. What can be checked
@@ -403,7 +403,7 @@ unsafe fn read_prompts(first: *const abi::Prompt, count: usize) -> Result<Prompt
     }
     let mut prompts = Vec::with_capacity(count);
     for index in 0..count {
-        // SAFETY: within the array by the caller's promise, and far below isize::MAX by both limits.
+        // SAFETY: within the array by the caller's promise; both limits keep it below isize::MAX.
         let element = unsafe { first.byte_add(index * stride) };
         // SAFETY: an element of the array, at least as large as ours.
         let prompt = unsafe { element.read_unaligned() };

@@ -1,4 +1,5 @@
-//! What the functions of `kk.call/1` mean, once the border has made plain values of their arguments.
+//! What the functions of `kk.call/1` mean, once the border has made plain values of their
+//! arguments, and what the switch's events are at the border.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! What a file says about itself before it is loaded: the first 16 bytes of `kk_module_entry`, found
-//! by reading the file as ELF-64 (System V ABI, chapters 4 and 5). Nothing of the file is run, and
-//! no offset in it is trusted.
+//! What a file says about itself before it is loaded: the first 16 bytes of `kk_module_entry`,
+//! found by reading the file as ELF-64 (System V ABI, chapters 4 and 5). Nothing of the file is
+//! run, and no offset in it is trusted.
 
 use koukan_abi::{ABI_MAJOR, ABI_MINOR, ENTRY_SYMBOL, Entry, MAGIC, PREFLIGHT_LEN};
 
