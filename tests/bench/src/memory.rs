@@ -1,5 +1,6 @@
 //! Resident memory of the server: idle with its thousand devices, and for each call that it bridges
-//! (the slope between fifty calls and two hundred and fifty, so that what is taken once counts not).
+//! (the slope between fifty calls and two hundred and fifty, so that what is taken once counts
+//! not).
 
 use std::io;
 use std::time::Duration;
