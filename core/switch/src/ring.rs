@@ -237,6 +237,21 @@ impl Switch {
         }
     }
 
+    /// Says again what the caller was told, so that no proxy before it gives up (13.3.1.1 of RFC
+    /// 3261: every minute).
+    pub(crate) fn still_ringing(&mut self, now: Now, call: &Call) {
+        let Some(leg) = call.leg(0) else { return };
+        let LegState::Incoming { tx, .. } = leg.state else { return };
+        match &leg.answer {
+            Some(answer) => {
+                let body = Some(koukan_sip::Body::sdp(answer.clone()));
+                self.ua.respond(now.time, tx, Response { body, ..Response::new(183) });
+            }
+            None if call.rings => self.ua.respond(now.time, tx, Response::new(180)),
+            None => {}
+        }
+    }
+
     /// The first leg that sends early media is heard by the caller.
     fn callee_early_media(&mut self, now: Now, call: &mut Call, index: u16, body: &[u8]) {
         let first_time = call.leg(index).is_some_and(|leg| leg.agreed.is_none());
