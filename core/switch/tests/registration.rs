@@ -132,6 +132,25 @@ fn one_contact_a_device_and_the_newest_counts() {
 }
 
 #[test]
+fn a_device_with_several_contacts_rings_on_each_by_its_own_uri() {
+    let mut office = Office::changed("ext = \"804\"", "ext = \"804\"\ncontacts = 3");
+    // Two lines of one phone: the same address, told apart by the URI alone.
+    for contact in ["<sip:line2@192.0.2.14:5060>", "<sip:line3@192.0.2.14:5060>"] {
+        office.register('D', &[("Contact", contact)]);
+        office.run(secs(1));
+    }
+    assert_eq!(office.switch.registrations(office.now()).len(), 8, "{:?}", office.phone('D').log);
+    office.call('A', "804");
+    office.run(secs(1));
+    for line in ["acme-804", "line2", "line3"] {
+        let wanted = format!("INVITE sip:{line}@192.0.2.14:5060 SIP/2.0");
+        assert_eq!(office.sent(&wanted), 1, "{wanted}");
+    }
+    office.give_up('A');
+    assert_eq!(office.finish()[0].legs.len(), 4);
+}
+
+#[test]
 fn a_star_removes_every_contact_and_only_with_expires_0() {
     let mut office = Office::open();
     office.register('A', &[("Contact", "*")]);
