@@ -49,7 +49,7 @@ impl Switch {
     }
 
     /// Begins every target whose time has come; those that stand in for unreachable ones begin when
-    /// all others have.
+    /// none of the others can be reached.
     fn begin_tiers(&mut self, now: Now, call: &mut Call) {
         let Stage::Ringing(ringing) = &mut call.stage else { return };
         let began = ringing.began;
@@ -63,11 +63,12 @@ impl Switch {
         }
         let alive = call.callees().any(|(_, leg)| reachable(now.time, leg));
         let Stage::Ringing(ringing) = &mut call.stage else { return };
-        let later = ringing.waiting.iter().any(|t| matches!(t.start, Start::After(_)));
-        if alive || later {
+        if alive {
             return;
         }
-        for target in std::mem::take(&mut ringing.waiting) {
+        let reserve = |target: &mut RingTarget| matches!(target.start, Start::WhenUnreachable);
+        let due: Vec<RingTarget> = ringing.waiting.extract_if(.., reserve).collect();
+        for target in due {
             self.ring_target(now, call, &target);
         }
     }

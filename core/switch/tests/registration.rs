@@ -58,6 +58,21 @@ fn a_wrong_password_and_an_unknown_user_are_refused_alike() {
 }
 
 #[test]
+fn a_device_that_a_reload_has_taken_away_is_refused_and_not_left_waiting() {
+    let mut office = Office::new();
+    let known = office.switch.directory();
+    let (secrets, trunks) = (known.secrets.clone(), known.trunks.clone());
+    let directory = koukan_switch::Directory { plans: std::sync::Arc::default(), secrets, trunks };
+    office.switch.set_directory(std::sync::Arc::new(directory));
+    office.register('A', &[]);
+    office.call('B', "804");
+    office.run(secs(1));
+    assert!(office.phone('A').heard("response 403"), "{:?}", office.phone('A').log);
+    assert!(office.phone('B').heard("failed 403"), "{:?}", office.phone('B').log);
+    office.finish();
+}
+
+#[test]
 fn nobody_registers_for_another_user() {
     let mut office = Office::new();
     let now = office.now;
