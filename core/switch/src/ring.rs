@@ -49,7 +49,7 @@ impl Switch {
     }
 
     /// Begins every target whose time has come; those that stand in for unreachable ones begin when
-    /// all others have.
+    /// none of the others can be reached.
     fn begin_tiers(&mut self, now: Now, call: &mut Call) {
         let Stage::Ringing(ringing) = &mut call.stage else { return };
         let began = ringing.began;
@@ -63,11 +63,12 @@ impl Switch {
         }
         let alive = call.callees().any(|(_, leg)| reachable(now.time, leg));
         let Stage::Ringing(ringing) = &mut call.stage else { return };
-        let later = ringing.waiting.iter().any(|t| matches!(t.start, Start::After(_)));
-        if alive || later {
+        if alive {
             return;
         }
-        for target in std::mem::take(&mut ringing.waiting) {
+        let reserve = |target: &mut RingTarget| matches!(target.start, Start::WhenUnreachable);
+        let due: Vec<RingTarget> = ringing.waiting.extract_if(.., reserve).collect();
+        for target in due {
             self.ring_target(now, call, &target);
         }
     }
@@ -234,6 +235,21 @@ impl Switch {
         let early = call.leg(0).is_some_and(|leg| leg.answer.is_some());
         if !early && !std::mem::replace(&mut call.rings, true) {
             self.ua.respond(now.time, tx, Response::new(180));
+        }
+    }
+
+    /// Says again what the caller was told, so that no proxy before it gives up (13.3.1.1 of RFC
+    /// 3261: every minute).
+    pub(crate) fn still_ringing(&mut self, now: Now, call: &Call) {
+        let Some(leg) = call.leg(0) else { return };
+        let LegState::Incoming { tx, .. } = leg.state else { return };
+        match &leg.answer {
+            Some(answer) => {
+                let body = Some(koukan_sip::Body::sdp(answer.clone()));
+                self.ua.respond(now.time, tx, Response { body, ..Response::new(183) });
+            }
+            None if call.rings => self.ua.respond(now.time, tx, Response::new(180)),
+            None => {}
         }
     }
 

@@ -256,6 +256,7 @@ impl Switch {
             call.next_interim = now.time + self.config.interim_cdr;
             self.write_record(now, call);
             self.probe(now, call);
+            self.still_ringing(now, call);
         }
         if call.answered.is_none() && call.unanswered_until <= now.time {
             self.explain(call.id, "the caller has waited too long");

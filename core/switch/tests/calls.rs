@@ -537,6 +537,7 @@ fn a_caller_who_hides_is_anonymous_on_every_phone() {
     office.run(secs(1));
     let invite = office.phone('A').invite.clone().unwrap();
     assert!(!String::from_utf8_lossy(invite.bytes()).contains("0455550001"));
+    assert_eq!(invite.from_user().unwrap(), b"anonymous");
     office.give_up(TRUNK);
     assert_eq!(only(office.finish()).caller, "anonymous");
 }

@@ -82,6 +82,17 @@ fn tiers_begin_one_after_the_other() {
 }
 
 #[test]
+fn a_long_ringing_is_said_again_every_minute() {
+    let mut office = Office::changed("timeout = \"30s\"", "timeout = \"300s\"");
+    office.call(TRUNK, "0312340003");
+    office.run(secs(200));
+    let told = office.phone(TRUNK).log.iter().filter(|line| *line == "progress 180").count();
+    assert_eq!(told, 4, "at once and after each of three minutes");
+    office.give_up(TRUNK);
+    office.finish();
+}
+
+#[test]
 fn a_carrier_that_answers_100_and_then_nothing_is_given_up() {
     let mut office = Office::open();
     office.phone(TRUNK).does = Does::Nothing;

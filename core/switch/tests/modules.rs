@@ -168,6 +168,21 @@ fn an_application_that_hangs_holds_a_caller_who_is_there_and_no_other() {
 }
 
 #[test]
+fn an_application_in_a_loop_gets_so_many_operations_and_no_more() {
+    let mut office = with(Script::Hangs);
+    for _ in 0..100 {
+        let now = office.now;
+        office.modules.flood(now, &Operation::Sleep { ms: 5_000 });
+    }
+    office.run(secs(1));
+    assert_eq!(results(&office), [OpStatus::Failed; 68]);
+    office.give_up('A');
+    office.run(secs(1));
+    assert_eq!(results(&office).iter().filter(|status| **status == OpStatus::HangUp).count(), 32);
+    office.finish();
+}
+
+#[test]
 fn an_operator_ends_a_call_in_an_application() {
     let mut office = with(Script::Runs(vec![Operation::Answer, play("closed", 0)]));
     assert!(office.kill());

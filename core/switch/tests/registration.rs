@@ -58,6 +58,21 @@ fn a_wrong_password_and_an_unknown_user_are_refused_alike() {
 }
 
 #[test]
+fn a_device_that_a_reload_has_taken_away_is_refused_and_not_left_waiting() {
+    let mut office = Office::new();
+    let known = office.switch.directory();
+    let (secrets, trunks) = (known.secrets.clone(), known.trunks.clone());
+    let directory = koukan_switch::Directory { plans: std::sync::Arc::default(), secrets, trunks };
+    office.switch.set_directory(std::sync::Arc::new(directory));
+    office.register('A', &[]);
+    office.call('B', "804");
+    office.run(secs(1));
+    assert!(office.phone('A').heard("response 403"), "{:?}", office.phone('A').log);
+    assert!(office.phone('B').heard("failed 403"), "{:?}", office.phone('B').log);
+    office.finish();
+}
+
+#[test]
 fn nobody_registers_for_another_user() {
     let mut office = Office::new();
     let now = office.now;
@@ -129,6 +144,25 @@ fn one_contact_a_device_and_the_newest_counts() {
     let gone = |did: &&Did| matches!(did, Did::Record(Record::Unregistered { uri, .. }) if uri.contains("old"));
     assert_eq!(office.did.iter().filter(gone).count(), 1);
     office.finish();
+}
+
+#[test]
+fn a_device_with_several_contacts_rings_on_each_by_its_own_uri() {
+    let mut office = Office::changed("ext = \"804\"", "ext = \"804\"\ncontacts = 3");
+    // Two lines of one phone: the same address, told apart by the URI alone.
+    for contact in ["<sip:line2@192.0.2.14:5060>", "<sip:line3@192.0.2.14:5060>"] {
+        office.register('D', &[("Contact", contact)]);
+        office.run(secs(1));
+    }
+    assert_eq!(office.switch.registrations(office.now()).len(), 8, "{:?}", office.phone('D').log);
+    office.call('A', "804");
+    office.run(secs(1));
+    for line in ["acme-804", "line2", "line3"] {
+        let wanted = format!("INVITE sip:{line}@192.0.2.14:5060 SIP/2.0");
+        assert_eq!(office.sent(&wanted), 1, "{wanted}");
+    }
+    office.give_up('A');
+    assert_eq!(office.finish()[0].legs.len(), 4);
 }
 
 #[test]

@@ -53,9 +53,7 @@ fn main() -> ExitCode {
             return;
         }
         match bench() {
-            Ok(figures) => {
-                good &= figures.iter().map(Figure::report).fold(true, |all, one| all && one)
-            }
+            Ok(figures) => figures.iter().for_each(|figure| good &= figure.report()),
             Err(error) => {
                 eprintln!("{name}: {error}");
                 good = false;

@@ -155,11 +155,12 @@ impl UserAgent {
         let invite = transaction_key(&request, Some(Method::Invite))
             .and_then(|key| self.servers_by_key.get(&key).copied());
         let reason = request.header(Header::Reason).map(<[u8]>::to_vec);
-        let cancel = self.open(flow, request, key, None);
+        // What belongs to nothing here takes no memory here (8.2.7): strangers may send much of it.
         let Some(invite) = invite else {
-            self.respond(now, cancel, Response::new(481));
+            self.refuse_statelessly(flow, &request, 481, "no such INVITE");
             return;
         };
+        let cancel = self.open(flow, request, key, None);
         self.respond(now, cancel, Response::new(200));
         let Some(server) = self.servers.get(&invite).filter(|server| server.is_pending()) else {
             return;
@@ -174,11 +175,14 @@ impl UserAgent {
 
     fn handle_in_dialog(&mut self, now: Time, flow: Flow, request: Message, key: Vec<u8>) {
         let Some(id) = self.find_dialog(&request) else {
-            let tx = self.open(flow, request, key, None);
-            self.respond(now, tx, Response::new(481));
+            self.refuse_statelessly(flow, &request, 481, "no such dialog");
             return;
         };
         let method = request.method();
+        if method != Some(Method::Bye) && self.is_full() {
+            self.refuse_statelessly(flow, &request, 503, "no room");
+            return;
+        }
         let number = request.cseq().map_or(0, |cseq| cseq.number);
         let Some(dialog) = self.dialogs.get_mut(&id) else { return };
         let refusal = if dialog.ending.is_some() && method != Some(Method::Bye) {
@@ -246,13 +250,13 @@ impl UserAgent {
         ]
         .concat();
         if self.initial.contains_key(&initial) {
-            let tx = self.open(flow, request, key, None);
-            self.respond(now, tx, Response::new(482));
+            self.refuse_statelessly(flow, &request, 482, "merged");
             return;
         }
-        if let Some(response) = self.no_room(&request) {
-            let tx = self.open(flow, request, key, None);
-            self.respond(now, tx, response);
+        let no_dialog = request.method() == Some(Method::Invite)
+            && self.dialogs.len() >= self.config.max_dialogs;
+        if no_dialog || self.is_full() {
+            self.refuse_statelessly(flow, &request, 503, "no room");
             return;
         }
         let method = request.method();
@@ -277,16 +281,10 @@ impl UserAgent {
         self.tell(Event::Invite { tx, dialog: DialogId(id), flow, message: copy });
     }
 
-    /// The refusal of a request for which there is no room.
-    fn no_room(&self, request: &Message) -> Option<Response> {
+    /// Whether there is no room for another transaction.
+    fn is_full(&self) -> bool {
         let transactions = self.servers.len().saturating_add(self.clients.len());
-        let full = transactions >= self.config.max_transactions
-            || (request.method() == Some(Method::Invite)
-                && self.dialogs.len() >= self.config.max_dialogs);
-        full.then(|| Response {
-            headers: vec![("Retry-After", b"5".to_vec())],
-            ..Response::new(503)
-        })
+        transactions >= self.config.max_transactions
     }
 
     fn open(
@@ -425,6 +423,7 @@ impl UserAgent {
         match status {
             405 | 501 => writer.line("Allow", &[ALLOW]),
             420 => writer.line("Unsupported", &[&unsupported(request)]),
+            503 => writer.line("Retry-After", &[b"5"]),
             400 => writer.line("Warning", &[b"399 koukan \"", why.as_bytes(), b"\""]),
             _ => {}
         }

@@ -184,9 +184,12 @@ impl Office {
 
     /// A datagram of anybody, now.
     pub(crate) fn raw(&mut self, from: &str, text: &str) {
-        let bytes = text.replace('\n', "\r\n").into_bytes();
+        self.bytes(from, &text.replace('\n', "\r\n").into_bytes());
+    }
+
+    pub(crate) fn bytes(&mut self, from: &str, bytes: &[u8]) {
         let now = self.now();
-        self.switch.handle_bytes(now, flow(from.parse().unwrap()), &bytes);
+        self.switch.handle_bytes(now, flow(from.parse().unwrap()), bytes);
         self.drain();
     }
 
@@ -385,7 +388,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Message {
 fn summary(bytes: &[u8]) -> String {
     let message = parse(bytes);
     let line = bytes.split(|byte| *byte == b'\r').next().unwrap();
-    let cseq = message.header(koukan_sip::Header::CSeq).unwrap();
+    let cseq = message.header(koukan_sip::Header::CSeq).unwrap_or_default();
     format!("{} {}", String::from_utf8_lossy(line), String::from_utf8_lossy(cseq))
 }
 

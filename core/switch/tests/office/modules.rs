@@ -22,7 +22,7 @@ pub(crate) enum Script {
 #[derive(Debug)]
 struct Instance {
     left: VecDeque<Operation>,
-    pending: Option<OpId>,
+    pending: Vec<OpId>,
     ends: bool,
 }
 
@@ -55,17 +55,25 @@ impl Modules {
                 self.instances.remove(instance);
             }
             ModuleRequest::Start { instance, op, .. } => {
-                self.instances.get_mut(instance).unwrap().pending = Some(*op);
+                self.instances.get_mut(instance).unwrap().pending.push(*op);
             }
             ModuleRequest::Cancel { .. } => {}
         }
         Some(request)
     }
 
+    /// Starts an operation beside what the script does, without waiting for its result.
+    pub(crate) fn flood(&mut self, now: Time, operation: &Operation) {
+        let &instance = self.instances.keys().next().unwrap();
+        self.count += 1;
+        let op = OpId(1_000_000 + self.count);
+        self.ask(now, ModuleRequest::Start { instance, op, operation: operation.clone() });
+    }
+
     /// Cancels the operation under way of the only instance.
     pub(crate) fn cancel(&mut self, now: Time) {
         let (&instance, known) = self.instances.iter().next().unwrap();
-        let op = known.pending.unwrap();
+        let op = known.pending[0];
         self.ask(now, ModuleRequest::Cancel { instance, op });
     }
 
@@ -83,7 +91,8 @@ impl Modules {
             ModuleOrder::Event { instance, event } => {
                 let known = self.instances.get_mut(&instance).expect("an event for nobody");
                 if let AppEvent::OpDone { op, status, .. } = &event {
-                    assert_eq!(known.pending.take(), Some(*op), "one result for each operation");
+                    let at = known.pending.iter().position(|pending| pending == op);
+                    known.pending.remove(at.expect("one result for each operation"));
                     if *status == OpStatus::HangUp {
                         known.ends = false;
                         known.left.clear();
@@ -98,7 +107,7 @@ impl Modules {
             }
             ModuleOrder::Destroy { instance } => {
                 let gone = self.instances.remove(&instance).expect("destroyed twice");
-                assert_eq!(gone.pending, None, "an operation has no result");
+                assert!(gone.pending.is_empty(), "an operation has no result");
                 self.requests.retain(|_, request| {
                     !matches!(request, ModuleRequest::Start { instance: of, .. }
                         | ModuleRequest::Cancel { instance: of, .. }
@@ -117,13 +126,13 @@ impl Modules {
             Script::Fails(why) => {
                 self.instances.insert(
                     instance,
-                    Instance { left: VecDeque::new(), pending: None, ends: false },
+                    Instance { left: VecDeque::new(), pending: Vec::new(), ends: false },
                 );
                 self.ask(now, ModuleRequest::Ended { instance, result: Err(why.into()) });
                 return;
             }
         };
-        self.instances.insert(instance, Instance { left: left.into(), pending: None, ends });
+        self.instances.insert(instance, Instance { left: left.into(), pending: Vec::new(), ends });
         self.go_on(now, instance);
     }
 
