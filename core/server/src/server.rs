@@ -17,6 +17,7 @@ use koukan_base::{Rng, ShardId};
 use koukan_dialplan::Plans;
 use koukan_sip::registrar::RegistrarConfig;
 use koukan_sip::{Listener, Transport};
+use koukan_store::CdrReader;
 use koukan_switch::{Switch, SwitchConfig};
 use mio::{Poll, Waker};
 use tokio::sync::watch;
@@ -112,35 +113,9 @@ impl Server {
         let listeners: Vec<ListenAddress> =
             transports.listeners().map(|(_, bound)| bound).collect();
 
-        let (journal, restored) = Journal::open(&config, &clock)?;
-        let cdrs = journal.cdrs();
-        let outcome = plans::load(&config.directory, &config.sip.realm, clock.date());
-        let report = outcome.report;
-        let plans = Arc::clone(&outcome.directory.plans);
-        for finding in &report.findings {
-            tracing::error!("{finding}");
-        }
-        let media = Media::start(&config, Arc::clone(&waker))?;
-        let modules = Modules::load(&config, Arc::clone(&waker))?;
-        if !modules.fills_role(ANNOUNCEMENTS) {
-            tracing::warn!("no module has role = \"{ANNOUNCEMENTS}\": callers hear none of them");
-        }
-        let seed = os::random_seed().map_err(system("randomness"))?;
-        let first = first_number(clock.date());
-        let setup = switch_config(&config, &transports, media.workers(), first);
-        let mut switch = Switch::new(setup, Arc::new(outcome.directory), Rng::from_seed(seed));
-        let now = clock.now();
-        for contact in &restored.contacts {
-            switch.restore_contact(now, contact);
-        }
-
+        let Built { core, cdrs, plans, report } = build(&config, &clock, &transports, &waker)?;
         let (queue, requests) = bounded(limits::CONTROL_QUEUE);
         let handle = ControlHandle::new(queue, waker);
-        let explain = ExplainLog::new(
-            config.limits.count(limits::EXPLAIN_CALLS),
-            config.limits.count(limits::EXPLAIN_LINES),
-        );
-        let core = Core::new(Parts { switch, media, modules, journal, explain });
         let control = Control {
             poll,
             transports,
@@ -149,7 +124,7 @@ impl Server {
             clock: clock.clone(),
             slowest_turn: Duration::ZERO,
             stopping: None,
-            housekeeping: now.time,
+            housekeeping: clock.time(),
         };
         let (finished, ended) = bounded(1);
         let loop_thread = spawn("control-0", move || {
@@ -180,6 +155,50 @@ impl Server {
             _lock: lock,
         })
     }
+}
+
+/// The heart of a server and what its surroundings know of it.
+struct Built {
+    core: Core,
+    cdrs: Arc<CdrReader>,
+    plans: Arc<Plans>,
+    report: api::CheckReport,
+}
+
+/// State, plans, media, modules, and the switch over them.
+fn build(
+    config: &Config,
+    clock: &Clock,
+    transports: &Transports,
+    waker: &Arc<Waker>,
+) -> Result<Built, StartError> {
+    let (journal, restored) = Journal::open(config, clock)?;
+    let cdrs = journal.cdrs();
+    let outcome = plans::load(&config.directory, &config.sip.realm, clock.date());
+    let report = outcome.report;
+    let plans = Arc::clone(&outcome.directory.plans);
+    for finding in &report.findings {
+        tracing::error!("{finding}");
+    }
+    let media = Media::start(config, Arc::clone(waker))?;
+    let modules = Modules::load(config, Arc::clone(waker))?;
+    if !modules.fills_role(ANNOUNCEMENTS) {
+        tracing::warn!("no module has role = \"{ANNOUNCEMENTS}\": callers hear none of them");
+    }
+    let seed = os::random_seed().map_err(system("randomness"))?;
+    let first = first_number(clock.date());
+    let setup = switch_config(config, transports, media.workers(), first);
+    let mut switch = Switch::new(setup, Arc::new(outcome.directory), Rng::from_seed(seed));
+    let now = clock.now();
+    for contact in &restored.contacts {
+        switch.restore_contact(now, contact);
+    }
+    let explain = ExplainLog::new(
+        config.limits.count(limits::EXPLAIN_CALLS),
+        config.limits.count(limits::EXPLAIN_LINES),
+    );
+    let core = Core::new(Parts { switch, media, modules, journal, explain });
+    Ok(Built { core, cdrs, plans, report })
 }
 
 impl RunningServer {

@@ -165,7 +165,8 @@ async fn set_clock(State(service): Shared, Json(body): Json<SetClock>) -> Answer
     }
     service.clock.set_date(body.date);
     service.control.ask(Request::ClockMoved).await?;
-    tracing::warn!(date = %service.clock.date(), moved = service.clock.is_moved(), "test clock set");
+    let (date, moved) = (service.clock.date(), service.clock.is_moved());
+    tracing::warn!(%date, moved, "test clock set");
     Ok(Json(clock_state(&service)))
 }
 

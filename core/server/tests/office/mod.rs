@@ -61,7 +61,10 @@ impl Office {
             writeln!(file, "{PASSWORD}").unwrap();
         }
         let office = Self { directory };
-        office.configure("[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nmin_expires = \"1s\"\n[media]\nworkers = 1\n[test]\nclock = true\n");
+        office.configure(
+            "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nmin_expires = \"1s\"\n\
+             [media]\nworkers = 1\n[test]\nclock = true\n",
+        );
         office
     }
 
