@@ -127,7 +127,8 @@ fn server_text(directory: &Path, sip: SocketAddr) -> String {
 
 fn office_text() -> String {
     let mut text = String::from(
-        "schema = 1\n[tenant]\nid = \"bench\"\ntimezone = \"Asia/Tokyo\"\nlanguage = \"ja\"\nverified = true\n",
+        "schema = 1\n[tenant]\nid = \"bench\"\ntimezone = \"Asia/Tokyo\"\n\
+         language = \"ja\"\nverified = true\n",
     );
     for index in 0..DEVICES {
         let extension = extension(index);
