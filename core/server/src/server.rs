@@ -12,6 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
+use jiff::Timestamp;
 use koukan_base::{Rng, ShardId};
 use koukan_dialplan::Plans;
 use koukan_sip::registrar::RegistrarConfig;
@@ -24,7 +25,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::control::{Control, ControlHandle, Core, ExplainLog, Parts, Request, WAKER};
 use crate::http::{self, Listeners, ServeError, Service};
-use crate::journal::{Journal, JournalError};
+use crate::journal::Journal;
 use crate::media::{Media, MediaError};
 use crate::modules::{Modules, ModulesError};
 use crate::os::{self, DataLock, LockError};
@@ -51,7 +52,7 @@ pub enum StartError {
     Control(#[from] ServeError),
     /// The journal or the database.
     #[error(transparent)]
-    Journal(#[from] JournalError),
+    Journal(#[from] koukan_store::OpenError),
     /// The media workers.
     #[error(transparent)]
     Media(#[from] MediaError),
@@ -121,8 +122,12 @@ impl Server {
         }
         let media = Media::start(&config, Arc::clone(&waker))?;
         let modules = Modules::load(&config, Arc::clone(&waker))?;
+        if !modules.fills_role(ANNOUNCEMENTS) {
+            tracing::warn!("no module has role = \"{ANNOUNCEMENTS}\": callers hear none of them");
+        }
         let seed = os::random_seed().map_err(system("randomness"))?;
-        let setup = switch_config(&config, &transports, media.workers());
+        let first = first_number(clock.date());
+        let setup = switch_config(&config, &transports, media.workers(), first);
         let mut switch = Switch::new(setup, Arc::new(outcome.directory), Rng::from_seed(seed));
         let now = clock.now();
         for contact in &restored.contacts {
@@ -268,7 +273,19 @@ fn connection_limits(config: &Config) -> ConnectionLimits {
     }
 }
 
-fn switch_config(config: &Config, transports: &Transports, workers: u16) -> SwitchConfig {
+/// The first of the numbers that calls and legs get: beyond every one of an earlier start, so that
+/// no record of a call takes the place of another's: a life takes less than 128 numbers each
+/// millisecond.
+fn first_number(date: Timestamp) -> u64 {
+    u64::try_from(date.as_millisecond()).unwrap_or(0) << 7
+}
+
+fn switch_config(
+    config: &Config,
+    transports: &Transports,
+    workers: u16,
+    first_number: u64,
+) -> SwitchConfig {
     let listeners: Vec<Listener> = transports
         .listeners()
         .map(|(id, bound)| {
@@ -281,6 +298,7 @@ fn switch_config(config: &Config, transports: &Transports, workers: u16) -> Swit
     let seconds = |duration: Duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
     SwitchConfig {
         shard: ShardId(0),
+        first_number,
         workers,
         media_v4: media(true),
         media_v6: media(false),
@@ -305,6 +323,9 @@ fn media_address(config: &Config, transports: &Transports, v4: bool) -> Option<I
         .find(|bound| bound.address.is_ipv4() == v4 && bound.transport != Transport::Tls)?;
     Some(advertised_address(config.media.address, bound.address.ip()))
 }
+
+/// The role that the switch has announcements played by.
+const ANNOUNCEMENTS: &str = "announcements";
 
 /// A `kill -9` loses at most this much of a running call's duration.
 const INTERIM_CDR: Duration = Duration::from_secs(60);

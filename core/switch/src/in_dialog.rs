@@ -126,7 +126,8 @@ impl Switch {
         }
     }
 
-    /// A re-INVITE or UPDATE: answered here, for this leg alone; the other's dialog is untouched.
+    /// A re-INVITE or UPDATE: answered here, for this leg alone; the other leg's dialog is
+    /// untouched.
     fn new_description(&mut self, now: Now, tx: ServerTx, key: LegKey, message: &Message) {
         let (id, index) = key;
         let offer = match message.sdp().map(Session::parse) {

@@ -104,7 +104,8 @@ fn final_status(call: &Call) -> u16 {
         return 603;
     }
     match failures.as_slice() {
-        // A redirection, a challenge or a timeout beyond us tells the caller nothing.
+        // A redirection, a challenge or a timeout between us and the callee tells the caller
+        // nothing.
         [300..=399 | 401 | 407 | 408 | 487] => given,
         [only] => *only,
         _ => given,

@@ -64,6 +64,7 @@ impl Switch {
             ua: UserAgent::new(ua, rng.split()),
             digest: DigestServer::new(&config.realm, &mut rng),
             registrar: Registrar::new(config.registrar),
+            counter: config.first_number,
             config,
             directory,
             rng,
@@ -77,7 +78,6 @@ impl Switch {
             by_stream: HashMap::new(),
             by_instance: HashMap::new(),
             deadlines: BTreeSet::new(),
-            counter: 0,
             actions: VecDeque::new(),
         }
     }

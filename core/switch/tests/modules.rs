@@ -1,4 +1,5 @@
-//! Applications on calls: announcements, failures, hang-ups, digits; one result an operation.
+//! Applications on calls: announcements, failures, hang-ups, digits; exactly one result an
+//! operation.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
 
 mod office;

@@ -1,5 +1,6 @@
 //! Resident memory of the server: idle with its thousand devices, and for each call that it bridges
-//! (the slope between fifty calls and two hundred and fifty: what is taken once counts not).
+//! (the slope between fifty calls and two hundred and fifty, so that what is taken once counts
+//! not).
 
 use std::io;
 use std::time::Duration;
@@ -28,8 +29,7 @@ pub(crate) fn bench() -> io::Result<Vec<Figure>> {
     phones.call(FEW..MANY, MANY)?;
     let many = settled()?;
     println!(
-        "memory: idle {idle} kB, 500 registered {registered} kB, 50 calls {few} kB, \
-         250 calls {many} kB"
+        "memory: idle {idle} kB, 500 registered {registered} kB, 50 calls {few} kB, 250 calls {many} kB"
     );
     let calls = u32::try_from(MANY - FEW).unwrap_or(1);
     let kilobytes = |kb: u64| f64::from(u32::try_from(kb).unwrap_or(u32::MAX));

@@ -1,1 +1,52 @@
-fn main() {}
+//! The project's commands: `cargo xtask run|test|tidy|bench|deps`. They install what they need.
+
+mod deps;
+mod secrets;
+mod steps;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  run [ARGUMENT…]   install what is missing, make the sample's secrets, build, start on conf/
+  test              formatting, tidy, lints, documentation, unit tests, end-to-end tests
+  unit              the same without the end-to-end tests
+  e2e [FILTER…]     only the end-to-end tests
+  tidy              only the rules of the house
+  bench [NAME…]     whole-server loads and their ratios (relay, start, memory)
+  deps              only install what `test` needs
+";
+
+/// The root of the source tree.
+fn root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.ancestors().nth(2).unwrap_or(own).to_path_buf()
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("", Default::default()),
+    };
+    let outcome = match command {
+        "run" => steps::run(rest),
+        "test" => steps::test(),
+        "unit" => steps::unit(),
+        "e2e" => steps::e2e(rest),
+        "tidy" => steps::tidy(),
+        "bench" => steps::bench(rest),
+        "deps" => deps::install(deps::TEST),
+        _ => Err(USAGE.to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(words) => {
+            eprintln!("{words}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,5 +1,5 @@
-//! A small office on a server in this process: its directory, and a phone of a few lines that speaks
-//! SIP over UDP with digest.
+//! A small office on a server in this process: its directory, and a phone of a few lines that
+//! speaks SIP over UDP with digest.
 
 use std::fs;
 use std::io::{Read, Write};

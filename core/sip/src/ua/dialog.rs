@@ -67,7 +67,8 @@ pub(super) struct Dialog {
     /// The ACK that we sent, for retransmitted 2xx.
     pub(super) ack: Option<Vec<u8>>,
     pub(super) waiting_ack: Option<WaitingAck>,
-    /// The user has hung up, with this Reason; the BYE waits for the ACK (RFC 3261, section 15).
+    /// The user has hung up, with this Reason, and the BYE waits for the ACK (RFC 3261, section
+    /// 15).
     pub(super) ending: Option<Option<String>>,
     /// An INVITE of the peer without a final response.
     pub(super) server_invite: Option<u64>,

@@ -411,6 +411,7 @@ fn config() -> SwitchConfig {
     let listener = Listener { id: ListenerId(0), transport: Transport::Udp, advertised: address() };
     SwitchConfig {
         shard: ShardId(0),
+        first_number: 0,
         workers: 1,
         listeners: vec![listener],
         media_v4: Some(IpAddr::from([192, 0, 2, 1])),
