@@ -11,8 +11,10 @@ use koukan_base::{OpId, StreamId};
 use koukan_codecs::g711;
 use koukan_media::{Codec, Command, Event, PlayEnd, Prompt, Source};
 
-fn prompts() -> std::path::PathBuf {
-    let directory = std::env::temp_dir().join(format!("koukan-prompts-{}", std::process::id()));
+/// A directory of each test's own: one must not read what another is writing.
+fn prompts(test: &str) -> std::path::PathBuf {
+    let own = format!("koukan-prompts-{}-{test}", std::process::id());
+    let directory = std::env::temp_dir().join(own);
     std::fs::create_dir_all(directory.join("en")).unwrap();
     let mut file =
         b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\0\0\0\0\x02\0\x10\0data".to_vec();
@@ -92,7 +94,7 @@ fn a_stranger_is_not_heard_and_garbage_is_counted() {
 
 #[test]
 fn a_prompt_is_played_whole_and_reported_once() {
-    let mut engine = engine(prompts());
+    let mut engine = engine(prompts("whole"));
     let phone = Phone::new(&mut engine, 1, Codec::Pcmu);
     let prompts = [Prompt { language: "en".into(), name: "test".into() }];
     let play = |op| Command::Play {
@@ -129,7 +131,7 @@ fn a_prompt_is_played_whole_and_reported_once() {
 
 #[test]
 fn a_play_that_is_stopped_while_its_prompt_is_still_read_does_not_play() {
-    let mut engine = engine(prompts());
+    let mut engine = engine(prompts("stopped"));
     let _phone = Phone::new(&mut engine, 1, Codec::Pcmu);
     for op in 1..=20 {
         let prompts = [Prompt { language: "en".into(), name: "test".into() }].into();

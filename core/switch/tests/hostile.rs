@@ -19,7 +19,8 @@ fn message(method: &str, to_tag: &str, extra: &str) -> String {
         "{method} sip:0312340001@{SERVER} SIP/2.0\n\
          Via: SIP/2.0/UDP {STRANGER};branch=z9hG4bK{method}{to_tag}\nMax-Forwards: 70\n\
          From: <sip:acme-801@{SERVER}>;tag=a\nTo: <sip:0312340001@{SERVER}>{to_tag}\n\
-         Call-ID: hostile\nCSeq: 1 {method}\nContact: <sip:x@{STRANGER}>\n{extra}Content-Length: 0\n\n"
+         Call-ID: hostile\nCSeq: 1 {method}\nContact: <sip:x@{STRANGER}>\n\
+         {extra}Content-Length: 0\n\n"
     )
 }
 
@@ -116,7 +117,8 @@ fn a_call_with_a_wrong_password_or_an_unknown_user_is_refused() {
 fn an_offer_that_cannot_be_read_or_has_no_audio_is_488_and_rings_nobody() {
     for body in [
         "rubbish\r\n",
-        "v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\ns=-\r\nc=IN IP4 1.2.3.4\r\nt=0 0\r\nm=video 9 RTP/AVP 31\r\n",
+        "v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\ns=-\r\nc=IN IP4 1.2.3.4\r\nt=0 0\r\n\
+         m=video 9 RTP/AVP 31\r\n",
     ] {
         let mut office = Office::open();
         let text = message("INVITE", "", "Content-Type: application/sdp\n").replace(

@@ -91,7 +91,8 @@ fn a_nonce_that_is_too_old_is_said_to_be_stale() {
     let mut office = Office::new();
     let register = |auth: &str, cseq: u32| {
         format!(
-            "REGISTER sip:192.0.2.1:5060 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.50:5060;branch=z9hG4bK{cseq}\n\
+            "REGISTER sip:192.0.2.1:5060 SIP/2.0\n\
+             Via: SIP/2.0/UDP 192.0.2.50:5060;branch=z9hG4bK{cseq}\n\
              From: <sip:acme-801@192.0.2.1>;tag=x\nTo: <sip:acme-801@192.0.2.1>\nCall-ID: raw\n\
              CSeq: {cseq} REGISTER\nContact: <sip:acme-801@192.0.2.50>\n{auth}Content-Length: 0\n\n"
         )
@@ -141,7 +142,10 @@ fn one_contact_a_device_and_the_newest_counts() {
     office.run(secs(1));
     let known = office.switch.registrations(office.now());
     assert_eq!((known.len(), known[0].contact.as_str()), (1, "sip:acme-801@192.0.2.11:5060"));
-    let gone = |did: &&Did| matches!(did, Did::Record(Record::Unregistered { uri, .. }) if uri.contains("old"));
+    let gone = |did: &&Did| {
+        matches!(did,
+        Did::Record(Record::Unregistered { uri, .. }) if uri.contains("old"))
+    };
     assert_eq!(office.did.iter().filter(gone).count(), 1);
     office.finish();
 }

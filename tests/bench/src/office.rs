@@ -42,7 +42,7 @@ impl Office {
         let tenant = directory.join("conf/tenants/bench");
         fs::create_dir_all(tenant.join("secrets"))?;
         let sip = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        fs::write(directory.join("conf/koukan.toml"), server_text(&directory, sip))?;
+        fs::write(directory.join("conf/koukan.toml"), server_text(&directory, sip)?)?;
         fs::write(tenant.join("office.toml"), office_text())?;
         for index in 0..DEVICES {
             let path = tenant.join("secrets").join(extension(index));
@@ -60,7 +60,7 @@ impl Office {
     /// Starts the server and waits for its first answer.
     pub(crate) fn start(&self) -> io::Result<Server> {
         let log = fs::File::create(self.directory.join("log.txt"))?;
-        let mut command = Command::new(binary()?);
+        let mut command = Command::new(built("koukan")?);
         command.arg("run").arg(self.directory.join("conf")).current_dir(&self.directory);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -105,29 +105,33 @@ impl Drop for Server {
     }
 }
 
-/// The server's binary beside this one.
-fn binary() -> io::Result<PathBuf> {
+/// What was built beside this binary: the server, the announcements.
+fn built(name: &str) -> io::Result<PathBuf> {
     let own = std::env::current_exe()?;
-    let path = own.with_file_name("koukan");
+    let path = own.with_file_name(name);
     if path.is_file() {
         return Ok(path);
     }
-    let hint = "is not built: cargo build --release -p koukan";
+    let hint = "is not built: cargo build --release";
     Err(io::Error::other(format!("{} {hint}", path.display())))
 }
 
-fn server_text(directory: &Path, sip: SocketAddr) -> String {
-    format!(
+fn server_text(directory: &Path, sip: SocketAddr) -> io::Result<String> {
+    Ok(format!(
         "[server]\ndata = \"{data}\"\n[sip]\nlisten = [\"udp:{sip}\"]\n\
          [media]\nworkers = 1\nports = \"20000-29999\"\n\
-         [control]\nsocket = \"{data}/koukan.sock\"\n",
-        data = directory.join("data").display()
-    )
+         [control]\nsocket = \"{data}/koukan.sock\"\n\
+         [module.announcements]\npath = \"{module}\"\nrole = \"announcements\"\n\
+         grants = [\"call\"]\n",
+        data = directory.join("data").display(),
+        module = built("libannouncements.so")?.display()
+    ))
 }
 
 fn office_text() -> String {
     let mut text = String::from(
-        "schema = 1\n[tenant]\nid = \"bench\"\ntimezone = \"Asia/Tokyo\"\nlanguage = \"ja\"\nverified = true\n",
+        "schema = 1\n[tenant]\nid = \"bench\"\ntimezone = \"Asia/Tokyo\"\n\
+         language = \"ja\"\nverified = true\n",
     );
     for index in 0..DEVICES {
         let extension = extension(index);
