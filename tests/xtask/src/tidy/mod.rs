@@ -1,0 +1,78 @@
+//! The house rules that a machine can check. Every finding is one line, `file:line: rule: words`.
+
+mod architecture;
+mod code;
+mod functions;
+mod layout;
+mod manifest;
+mod mask;
+mod purity;
+mod text;
+mod tree;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::failure::Failure;
+use tree::Tree;
+
+/// A broken rule.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Finding {
+    path: PathBuf,
+    line: usize,
+    rule: &'static str,
+    words: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}: {}", self.path.display(), self.line, self.rule, self.words)
+    }
+}
+
+/// What the rules find, in no order.
+#[derive(Debug, Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, path: &Path, line: usize, rule: &'static str, words: impl Into<String>) {
+        self.0.push(Finding { path: path.to_owned(), line, rule, words: words.into() });
+    }
+}
+
+/// Checks the tree and prints what it finds.
+pub(crate) fn check(root: &Path) -> Result<(), Failure> {
+    let tree = Tree::read(root)?;
+    let findings = findings(&tree);
+    for finding in &findings {
+        println!("{finding}");
+    }
+    match findings.len() {
+        0 => {
+            println!("── tidy: {} files keep the house rules", tree.files.len());
+            Ok(())
+        }
+        count => Err(Failure::Tidy(count)),
+    }
+}
+
+fn findings(tree: &Tree) -> Vec<Finding> {
+    let mut found = Findings::default();
+    for rule in [
+        layout::check,
+        text::check,
+        code::check,
+        functions::check,
+        purity::check,
+        manifest::check,
+        architecture::check,
+    ] {
+        rule(tree, &mut found);
+    }
+    found.0.sort();
+    found.0
+}
+
+#[cfg(test)]
+mod tests;
