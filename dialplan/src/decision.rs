@@ -252,8 +252,8 @@ pub struct PromptRef {
 /// How a caller is released.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
-    /// The SIP status of a caller who was not answered; of a ring or trunk step that ended unanswered
-    /// the switch takes the better of this and what the other side said.
+    /// The SIP status of a caller who was not answered; of a ring or trunk step that ended
+    /// unanswered the switch takes the better of this and what the other side said.
     pub status: u16,
     /// An announcement played as early media before it.
     pub prompt: Option<PromptRef>,

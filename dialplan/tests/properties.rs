@@ -1,4 +1,5 @@
-//! Properties: no text and no call makes the dialplan panic; every decision ends; the grid is whole.
+//! Properties: no text and no call makes the dialplan panic; every decision ends; the grid is
+//! whole.
 
 mod office;
 

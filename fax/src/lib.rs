@@ -5,8 +5,8 @@
 //!
 //! - *the queue's rules*: which document is sent next, by which trunk, how often and when again
 //!   after which T.30 outcome (T.30, Annex A names the frames that an outcome is read from);
-//! - *pages*: T.6 strips (ITU-T T.6) as they came from the line, wrapped unchanged into PDF or TIFF;
-//!   rendered documents turned into such strips;
+//! - *pages*: T.6 strips (ITU-T T.6) as they came from the line, wrapped unchanged into PDF
+//!   or TIFF; rendered documents turned into such strips;
 //! - *the worker protocol*: versioned, length-prefixed frames over a Unix socket, with the
 //!   descriptors of the streams beside them.
 //!

@@ -1,1 +1,112 @@
-//! placeholder
+//! The module border as Rust sees it: the types of `include/koukan.h`, which holds the contract of
+//! every field and function. `tests/header.rs` compiles the header against these layouts.
+//!
+//! Plain declarations: what is done with the pointers stands in the SDK's and the host's `border`.
+
+#![forbid(unsafe_code)]
+
+mod host;
+mod module;
+pub mod status;
+
+use std::ffi::c_void;
+
+pub use host::{Call1, Host, Log1, Plain, Prompt, Wake1};
+pub use module::{App1, Entry, Event, Start};
+pub use status::Status;
+
+/// The first bytes of [`Entry`]: "KOUKAN", SUB, LF; a transfer in text mode damages it.
+pub const MAGIC: [u8; 8] = *b"KOUKAN\x1a\n";
+/// The version that both sides must share.
+pub const ABI_MAJOR: u16 = 1;
+/// What this host offers beyond the major version's first.
+pub const ABI_MINOR: u16 = 0;
+/// The one symbol of a module.
+pub const ENTRY_SYMBOL: &str = "kk_module_entry";
+/// How much of [`Entry`] the host reads from the file before it loads it.
+pub const PREFLIGHT_LEN: usize = 16;
+
+/// Identifiers of factories and extensions.
+pub mod id {
+    /// A module's applications: [`App1`](crate::App1).
+    pub const APP_1: &str = "kk.app/1";
+    /// Operations on calls: [`Call1`](crate::Call1).
+    pub const CALL_1: &str = "kk.call/1";
+    /// The host's log: [`Log1`](crate::Log1).
+    pub const LOG_1: &str = "kk.log/1";
+    /// Waking a call from any thread: [`Wake1`](crate::Wake1).
+    pub const WAKE_1: &str = "kk.wake/1";
+}
+
+/// The types of an [`Event`].
+pub mod event {
+    /// The one result of an operation.
+    pub const OP_DONE: u32 = 1;
+    /// A key that no operation consumed.
+    pub const DIGIT: u32 = 2;
+    /// The caller is gone.
+    pub const HANG_UP: u32 = 3;
+    /// The build is being replaced.
+    pub const DRAIN: u32 = 4;
+    /// Somebody called [`Wake1::wake`](crate::Wake1::wake).
+    pub const WAKE: u32 = 5;
+}
+
+/// Levels of [`Log1::write`].
+pub mod log {
+    /// Somebody must act.
+    pub const ERROR: u32 = 1;
+    /// Somebody should look.
+    pub const WARN: u32 = 2;
+    /// What happened.
+    pub const INFO: u32 = 3;
+    /// For whoever hunts a fault.
+    pub const DEBUG: u32 = 4;
+}
+
+/// UTF-8 text with a length, borrowed for the duration of the call.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Str {
+    /// Its first byte; of no meaning when `len` is 0.
+    pub ptr: *const u8,
+    /// Its bytes.
+    pub len: usize,
+}
+
+impl Str {
+    /// Borrows `text`; whoever passes it on keeps `text` alive for the call.
+    #[must_use]
+    pub const fn borrow(text: &str) -> Self {
+        Self { ptr: text.as_ptr(), len: text.len() }
+    }
+}
+
+/// A call as one application sees it.
+pub type CallNumber = u64;
+/// An operation under way; never 0.
+pub type OpNumber = u64;
+/// An application's state, the module's own.
+pub type Instance = *mut c_void;
+
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    use std::mem::{offset_of, size_of};
+    assert!(size_of::<Str>() == 16);
+    // What the host reads from the file lies where it looks.
+    assert!(offset_of!(Entry, magic) == 0);
+    assert!(offset_of!(Entry, size) == 8);
+    assert!(offset_of!(Entry, abi_major) == 12);
+    assert!(offset_of!(Entry, abi_minor) == 14);
+    assert!(offset_of!(Entry, flags) == PREFLIGHT_LEN);
+    // Version 1 never changes: a struct may only grow, which is an edit of exactly one line here.
+    assert!(size_of::<Entry>() == 112);
+    assert!(size_of::<Host>() == 32);
+    assert!(size_of::<Log1>() == 16);
+    assert!(size_of::<Wake1>() == 32);
+    assert!(size_of::<Prompt>() == 40);
+    assert!(size_of::<Call1>() == 72);
+    assert!(size_of::<Event>() == 56);
+    assert!(size_of::<Start>() == 56);
+    assert!(size_of::<App1>() == 32);
+};

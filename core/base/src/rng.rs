@@ -1,5 +1,6 @@
 //! Seeded randomness. The server seeds one generator a shard from the operating system, a test
-//! from a printed number; whoever needs a tag, branch, SSRC or nonce asks the generator it was given.
+//! from a printed number; whoever needs a tag, branch, SSRC or nonce asks the generator it was
+//! given.
 
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng as _, SeedableRng};

@@ -76,13 +76,19 @@ struct Remote {
     thread: Option<JoinHandle<()>>,
 }
 
-/// A play whose prompts are to be read.
+/// What takes its way through the job thread, so that its order is kept.
 struct Job {
     worker: usize,
     stream: StreamId,
     op: OpId,
-    prompts: Arc<[Prompt]>,
-    times: u32,
+    what: Task,
+}
+
+enum Task {
+    /// A play whose prompts are to be read.
+    Play { prompts: Arc<[Prompt]>, times: u32 },
+    /// The end of one that may still be read.
+    Stop,
 }
 
 /// The running engine. Dropping it ends its threads.
@@ -147,13 +153,20 @@ impl Engine {
             }
             Command::Feed { stream, source } => self.order(index, Order::Feed(stream, source)),
             Command::Play { stream, op, prompts, times } => {
-                let job = Job { worker: index, stream, op, prompts, times };
+                let what = Task::Play { prompts, times };
+                let job = Job { worker: index, stream, op, what };
                 let full = self.jobs.as_ref().is_none_or(|jobs| jobs.try_send(job).is_err());
                 if full {
                     self.events.push(Event::Played { stream, op, end: PlayEnd::Failed });
                 }
             }
-            Command::StopPlay { stream, op } => self.order(index, Order::StopPlay(stream, op)),
+            Command::StopPlay { stream, op } => {
+                let job = Job { worker: index, stream, op, what: Task::Stop };
+                let full = self.jobs.as_ref().is_none_or(|jobs| jobs.try_send(job).is_err());
+                if full {
+                    self.order(index, Order::StopPlay(stream, op));
+                }
+            }
             Command::Close { stream } => self.order(index, Order::Close(stream)),
         }
     }
@@ -270,7 +283,15 @@ fn read_prompts(
     events: &Events,
 ) {
     while let Ok(job) = jobs.recv() {
-        let Job { worker, stream, op, prompts, times } = job;
+        let Job { worker, stream, op, what } = job;
+        let Task::Play { prompts, times } = what else {
+            if let Some((orders, waker)) = targets.get(worker) {
+                // A full queue means that the worker has stopped, and its plays with it.
+                let _ = orders.push(Order::StopPlay(stream, op));
+                let _ = waker.wake();
+            }
+            continue;
+        };
         let clips = library.get(&prompts).filter(|clips| !clips.is_empty());
         let (Some(clips), Some((orders, waker))) = (clips, targets.get(worker)) else {
             events.push(Event::Played { stream, op, end: PlayEnd::Failed });

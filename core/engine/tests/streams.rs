@@ -128,6 +128,23 @@ fn a_prompt_is_played_whole_and_reported_once() {
 }
 
 #[test]
+fn a_play_that_is_stopped_while_its_prompt_is_still_read_does_not_play() {
+    let mut engine = engine(prompts());
+    let _phone = Phone::new(&mut engine, 1, Codec::Pcmu);
+    for op in 1..=20 {
+        let prompts = [Prompt { language: "en".into(), name: "test".into() }].into();
+        let (stream, op) = (StreamId(1), OpId(op));
+        engine.send(WORKER, Command::Play { stream, op, prompts, times: 0 });
+        engine.send(WORKER, Command::StopPlay { stream, op });
+        let ended = wait(&engine, |event| match event {
+            Event::Played { op, end, .. } => Some((op, end)),
+            _ => None,
+        });
+        assert_eq!(ended, (op, PlayEnd::Stopped));
+    }
+}
+
+#[test]
 fn echo_digits_and_silence_are_done_and_reported() {
     let mut engine = engine("/nowhere".into());
     let mut phone = Phone::new(&mut engine, 1, Codec::Pcma);

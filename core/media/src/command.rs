@@ -1,4 +1,5 @@
-//! What the switch orders from a media worker. Plain data; a command never answers, an [`crate::Event`] does.
+//! What the switch orders from a media worker. Plain data; a command never answers, an
+//! [`crate::Event`] does.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -48,7 +49,8 @@ pub enum Command {
         /// How often the whole list is played; 0 is for ever.
         times: u32,
     },
-    /// Stop a play under way; its event says [`crate::PlayEnd::Stopped`]. Nothing when it has ended.
+    /// Stop a play under way; its event says [`crate::PlayEnd::Stopped`]. Nothing when it has
+    /// ended.
     StopPlay {
         /// The stream.
         stream: StreamId,

@@ -97,7 +97,8 @@ pub struct StreamStats {
     pub sent: u64,
     /// Packets that are missing in the sequence received.
     pub lost: u64,
-    /// Datagrams dropped because they were no RTP, of a foreign source, or of an unknown payload type.
+    /// Datagrams dropped because they were no RTP, of a foreign source, or of an unknown payload
+    /// type.
     pub dropped: u64,
     /// Interarrival jitter at the end, in microseconds.
     pub jitter_us: u32,

@@ -1,5 +1,5 @@
-//! What we send to one peer: one SSRC for the stream's life, sequence numbers and timestamps that go
-//! on without a jump whatever the audio's source is (RFC 3550, section 5.1).
+//! What we send to one peer: one SSRC for the stream's life, sequence numbers and timestamps that
+//! go on without a jump whatever the audio's source is (RFC 3550, section 5.1).
 
 use koukan_base::Time;
 
@@ -35,8 +35,9 @@ impl Sender {
         }
     }
 
-    /// The header under which a packet of `origin` (any number that names the source) goes out: gaps
-    /// and order of the source are kept, so that the receiver sees the loss that really happened.
+    /// The header under which a packet of `origin` (any number that names the source) goes out:
+    /// gaps and order of the source are kept, so that the receiver sees the loss that really
+    /// happened.
     pub fn pass_on(
         &mut self,
         now: Time,

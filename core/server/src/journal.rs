@@ -1,16 +1,15 @@
-//! What must survive the process, on its way to the store: one append a turn, before anything
-//! leaves; what a full disk refuses waits, bounded, and is tried again.
+//! The store as the control loop uses it: one append a turn, before anything leaves; what a full
+//! disk refuses waits, bounded, and is tried again.
 
-use koukan_switch::{Cdr, Contact, Record};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use koukan_store::{CdrReader, Opened, StoreConfig};
+use koukan_switch::{Contact, Record};
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::Snapshot;
-
-/// The journal cannot be opened.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum JournalError {}
 
 /// What a start finds from before.
 #[derive(Debug, Default)]
@@ -22,58 +21,101 @@ pub struct Restored {
 /// The journal of a shard.
 #[derive(Debug)]
 pub struct Journal {
-    appended: u64,
+    store: koukan_store::Journal,
+    cdrs: Arc<CdrReader>,
+    slowest: Duration,
+    /// Whether the log has been told that the disk refuses.
+    told: bool,
 }
 
 impl Journal {
-    /// Opens the journal and the database.
+    /// Opens the journal and the database, and says in the log what the last run left behind.
     ///
     /// # Errors
     /// They cannot be opened.
-    pub fn open(_config: &Config, _clock: &Clock) -> Result<(Self, Restored), JournalError> {
-        Ok((Self { appended: 0 }, Restored::default()))
+    pub fn open(
+        config: &Config,
+        clock: &Clock,
+    ) -> Result<(Self, Restored), koukan_store::OpenError> {
+        let place = StoreConfig { data: config.data.clone(), database: config.database.clone() };
+        let Opened { journal, cdrs, contacts, closed_calls, damage } =
+            koukan_store::open(&place, clock.date())?;
+        for damage in damage {
+            tracing::warn!(
+                segment = damage.at.segment,
+                offset = damage.at.offset,
+                bytes = damage.bytes,
+                "the journal of the last run has bytes that are no records"
+            );
+        }
+        for call in closed_calls {
+            let last_seen = call.last_seen;
+            tracing::warn!(call = call.call, %last_seen, "the last run ended during this call");
+        }
+        tracing::info!(contacts = contacts.len(), "registrations of the last run are taken over");
+        let journal =
+            Self { store: journal, cdrs: Arc::new(cdrs), slowest: Duration::ZERO, told: false };
+        Ok((journal, Restored { contacts }))
     }
 
     /// Where finished calls are read from.
     #[must_use]
-    pub fn cdrs(&self) -> CdrSource {
-        CdrSource
+    pub fn cdrs(&self) -> Arc<CdrReader> {
+        Arc::clone(&self.cdrs)
     }
 
     /// Appends records; whether they are safe.
     pub fn append(&mut self, records: Vec<Record>) -> bool {
-        self.appended = self.appended.saturating_add(records.len() as u64);
-        true
+        let begin = Instant::now();
+        let safe = self.store.append(records);
+        self.slowest = self.slowest.max(begin.elapsed());
+        self.tell(safe);
+        safe
     }
 
     /// Tries again what waits.
-    pub fn handle_housekeeping(&mut self) {}
+    pub fn handle_housekeeping(&mut self) {
+        if self.store.counts().waiting > 0 {
+            let safe = self.store.retry();
+            self.tell(safe);
+        }
+    }
 
     /// Records that wait for a disk that takes them.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        0
+        self.store.counts().waiting
     }
 
-    /// The last write.
-    pub fn close(&mut self) {}
+    /// The last write; waits for the database.
+    pub fn close(&mut self) {
+        self.store.close();
+    }
 
     /// Puts what was measured into a snapshot.
     pub fn measure(&self, snapshot: &mut Snapshot) {
-        snapshot.journal_records = self.appended;
+        let counts = self.store.counts();
+        snapshot.journal_records = counts.written;
+        snapshot.journal_failures = counts.failures;
+        snapshot.journal_waiting = counts.waiting;
+        snapshot.journal_lost = counts.lost;
+        snapshot.journal_behind_bytes = counts.behind_bytes;
+        snapshot.database_failures = counts.database_failures;
+        snapshot.journal_slowest_s = self.slowest.as_secs_f64();
     }
-}
 
-/// Reads finished calls.
-#[derive(Debug)]
-pub struct CdrSource;
-
-impl CdrSource {
-    /// The latest calls, newest first.
-    ///
-    /// # Errors
-    /// The database cannot be read, in its words.
-    pub async fn latest(&self, _limit: u32) -> Result<Vec<Cdr>, String> {
-        Err("no store".to_owned())
+    /// One line when the disk begins to refuse, and one when it takes records again.
+    fn tell(&mut self, safe: bool) {
+        if safe == self.told {
+            self.told = !safe;
+            if safe {
+                tracing::info!("the data directory takes records again; nothing is lost");
+            } else {
+                tracing::error!(
+                    "nothing can be written to the data directory: calls go on and their records \
+                     wait, registrations are refused; is the disk full?"
+                );
+            }
+        }
     }
 }

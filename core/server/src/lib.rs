@@ -1,6 +1,8 @@
 //! The server: configuration, SIP transports, the control loop, the HTTP API, metrics, logs and the
 //! command line around the pure crates. A library as well, so that tests run servers in-process.
 
+#![deny(unsafe_code)]
+
 pub mod api;
 pub mod cli;
 pub mod clock;
@@ -12,7 +14,9 @@ pub mod limits;
 pub mod log;
 pub mod media;
 pub mod metrics;
+pub mod module;
 pub mod modules;
+#[expect(unsafe_code, reason = "limits of the process, through libc")]
 pub mod os;
 pub mod plans;
 pub mod server;

@@ -91,3 +91,18 @@ pub const CONTROL_QUEUE: usize = 64;
 
 /// Lines of the log that wait for a slow terminal or pipe.
 pub const LOG_QUEUE: usize = 4_096;
+
+/// Operations that one application of a module may have under way.
+pub const MODULE_OPERATIONS: usize = 64;
+
+/// Prompts that one operation of a module may play.
+pub const MODULE_PROMPTS: usize = 64;
+
+/// Bytes of one text that a module hands over: a name, a reason, a line of the log.
+pub const MODULE_TEXT_BYTES: usize = 4_096;
+
+/// Applications that may wait for being woken.
+pub const MODULE_WAKES: usize = 1_000_000;
+
+/// Bytes of a module's file; a shared object with all its debug information is below it.
+pub const MODULE_FILE_BYTES: u64 = 512 * 1024 * 1024;

@@ -43,6 +43,12 @@ pub struct Snapshot {
     pub journal_failures: u64,
     /// Records that wait for a disk that takes them.
     pub journal_waiting: usize,
+    /// Records given up on a disk that stayed full.
+    pub journal_lost: u64,
+    /// Bytes of the journal that the database has not taken over yet.
+    pub journal_behind_bytes: u64,
+    /// Batches that the database refused; each is tried again.
+    pub database_failures: u64,
     /// The longest append in seconds.
     pub journal_slowest_s: f64,
     /// Panics caught at a call's border.
@@ -175,6 +181,21 @@ impl Snapshot {
             "koukan_journal_waiting",
             "Records that the disk has not taken yet.",
             size(self.journal_waiting),
+        );
+        page.counter(
+            "koukan_journal_lost_total",
+            "Records given up because the disk stayed full for too long.",
+            self.journal_lost,
+        );
+        page.gauge(
+            "koukan_journal_behind_bytes",
+            "Bytes of the journal that the database has not taken over yet.",
+            size(usize::try_from(self.journal_behind_bytes).unwrap_or(usize::MAX)),
+        );
+        page.counter(
+            "koukan_database_failures_total",
+            "Batches that the database refused; each is tried again.",
+            self.database_failures,
         );
         page.gauge(
             "koukan_journal_slowest_append_seconds",

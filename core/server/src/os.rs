@@ -1,5 +1,5 @@
 //! What only the operating system knows: the limit of open files, resident memory, randomness, and
-//! the lock that keeps a second server off the same data. The one file here with `unsafe`.
+//! the lock that keeps a second server off the same data. Has `unsafe`, as `module::border` does.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};

@@ -1,5 +1,6 @@
-//! The dialplan as the server holds it: texts read from the disk, checked by the dialplan crate, and
-//! the secrets and addresses that the switch needs beside it. Used by start, reload and `check`.
+//! The dialplan as the server holds it: texts read from the disk, checked by the dialplan crate,
+//! and the secrets and addresses that the switch needs beside it. Used by start, reload and
+//! `check`.
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, ToSocketAddrs};

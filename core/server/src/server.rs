@@ -12,10 +12,12 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
+use jiff::Timestamp;
 use koukan_base::{Rng, ShardId};
 use koukan_dialplan::Plans;
 use koukan_sip::registrar::RegistrarConfig;
 use koukan_sip::{Listener, Transport};
+use koukan_store::CdrReader;
 use koukan_switch::{Switch, SwitchConfig};
 use mio::{Poll, Waker};
 use tokio::sync::watch;
@@ -24,7 +26,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::control::{Control, ControlHandle, Core, ExplainLog, Parts, Request, WAKER};
 use crate::http::{self, Listeners, ServeError, Service};
-use crate::journal::{Journal, JournalError};
+use crate::journal::Journal;
 use crate::media::{Media, MediaError};
 use crate::modules::{Modules, ModulesError};
 use crate::os::{self, DataLock, LockError};
@@ -51,7 +53,7 @@ pub enum StartError {
     Control(#[from] ServeError),
     /// The journal or the database.
     #[error(transparent)]
-    Journal(#[from] JournalError),
+    Journal(#[from] koukan_store::OpenError),
     /// The media workers.
     #[error(transparent)]
     Media(#[from] MediaError),
@@ -111,31 +113,9 @@ impl Server {
         let listeners: Vec<ListenAddress> =
             transports.listeners().map(|(_, bound)| bound).collect();
 
-        let (journal, restored) = Journal::open(&config, &clock)?;
-        let cdrs = journal.cdrs();
-        let outcome = plans::load(&config.directory, &config.sip.realm, clock.date());
-        let report = outcome.report;
-        let plans = Arc::clone(&outcome.directory.plans);
-        for finding in &report.findings {
-            tracing::error!("{finding}");
-        }
-        let media = Media::start(&config, Arc::clone(&waker))?;
-        let modules = Modules::load(&config, Arc::clone(&waker))?;
-        let seed = os::random_seed().map_err(system("randomness"))?;
-        let setup = switch_config(&config, &transports, media.workers());
-        let mut switch = Switch::new(setup, Arc::new(outcome.directory), Rng::from_seed(seed));
-        let now = clock.now();
-        for contact in &restored.contacts {
-            switch.restore_contact(now, contact);
-        }
-
+        let Built { core, cdrs, plans, report } = build(&config, &clock, &transports, &waker)?;
         let (queue, requests) = bounded(limits::CONTROL_QUEUE);
         let handle = ControlHandle::new(queue, waker);
-        let explain = ExplainLog::new(
-            config.limits.count(limits::EXPLAIN_CALLS),
-            config.limits.count(limits::EXPLAIN_LINES),
-        );
-        let core = Core::new(Parts { switch, media, modules, journal, explain });
         let control = Control {
             poll,
             transports,
@@ -144,7 +124,7 @@ impl Server {
             clock: clock.clone(),
             slowest_turn: Duration::ZERO,
             stopping: None,
-            housekeeping: now.time,
+            housekeeping: clock.time(),
         };
         let (finished, ended) = bounded(1);
         let loop_thread = spawn("control-0", move || {
@@ -175,6 +155,50 @@ impl Server {
             _lock: lock,
         })
     }
+}
+
+/// The heart of a server and what its surroundings know of it.
+struct Built {
+    core: Core,
+    cdrs: Arc<CdrReader>,
+    plans: Arc<Plans>,
+    report: api::CheckReport,
+}
+
+/// State, plans, media, modules, and the switch over them.
+fn build(
+    config: &Config,
+    clock: &Clock,
+    transports: &Transports,
+    waker: &Arc<Waker>,
+) -> Result<Built, StartError> {
+    let (journal, restored) = Journal::open(config, clock)?;
+    let cdrs = journal.cdrs();
+    let outcome = plans::load(&config.directory, &config.sip.realm, clock.date());
+    let report = outcome.report;
+    let plans = Arc::clone(&outcome.directory.plans);
+    for finding in &report.findings {
+        tracing::error!("{finding}");
+    }
+    let media = Media::start(config, Arc::clone(waker))?;
+    let modules = Modules::load(config, Arc::clone(waker))?;
+    if !modules.fills_role(ANNOUNCEMENTS) {
+        tracing::warn!("no module has role = \"{ANNOUNCEMENTS}\": callers hear none of them");
+    }
+    let seed = os::random_seed().map_err(system("randomness"))?;
+    let first = first_number(clock.date());
+    let setup = switch_config(config, transports, media.workers(), first);
+    let mut switch = Switch::new(setup, Arc::new(outcome.directory), Rng::from_seed(seed));
+    let now = clock.now();
+    for contact in &restored.contacts {
+        switch.restore_contact(now, contact);
+    }
+    let explain = ExplainLog::new(
+        config.limits.count(limits::EXPLAIN_CALLS),
+        config.limits.count(limits::EXPLAIN_LINES),
+    );
+    let core = Core::new(Parts { switch, media, modules, journal, explain });
+    Ok(Built { core, cdrs, plans, report })
 }
 
 impl RunningServer {
@@ -268,7 +292,19 @@ fn connection_limits(config: &Config) -> ConnectionLimits {
     }
 }
 
-fn switch_config(config: &Config, transports: &Transports, workers: u16) -> SwitchConfig {
+/// The first of the numbers that calls and legs get: beyond every one of an earlier start, so that
+/// no record of a call takes the place of another's: a life takes less than 128 numbers each
+/// millisecond.
+fn first_number(date: Timestamp) -> u64 {
+    u64::try_from(date.as_millisecond()).unwrap_or(0) << 7
+}
+
+fn switch_config(
+    config: &Config,
+    transports: &Transports,
+    workers: u16,
+    first_number: u64,
+) -> SwitchConfig {
     let listeners: Vec<Listener> = transports
         .listeners()
         .map(|(id, bound)| {
@@ -281,6 +317,7 @@ fn switch_config(config: &Config, transports: &Transports, workers: u16) -> Swit
     let seconds = |duration: Duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
     SwitchConfig {
         shard: ShardId(0),
+        first_number,
         workers,
         media_v4: media(true),
         media_v6: media(false),
@@ -305,6 +342,9 @@ fn media_address(config: &Config, transports: &Transports, v4: bool) -> Option<I
         .find(|bound| bound.address.is_ipv4() == v4 && bound.transport != Transport::Tls)?;
     Some(advertised_address(config.media.address, bound.address.ip()))
 }
+
+/// The role that the switch has announcements played by.
+const ANNOUNCEMENTS: &str = "announcements";
 
 /// A `kill -9` loses at most this much of a running call's duration.
 const INTERIM_CDR: Duration = Duration::from_secs(60);

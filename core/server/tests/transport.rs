@@ -156,8 +156,10 @@ impl From<Input<'_>> for Owned {
 
 fn options(number: usize, transport: &str) -> Vec<u8> {
     format!(
-        "OPTIONS sip:rig SIP/2.0\r\nVia: SIP/2.0/{transport} 127.0.0.1:9;branch=z9hG4bK{number};rport\r\n\
-         Max-Forwards: 70\r\nFrom: <sip:t@t>;tag=t{number}\r\nTo: <sip:rig>\r\nCall-ID: c{number}\r\n\
+        "OPTIONS sip:rig SIP/2.0\r\n\
+         Via: SIP/2.0/{transport} 127.0.0.1:9;branch=z9hG4bK{number};rport\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:t@t>;tag=t{number}\r\nTo: <sip:rig>\r\n\
+         Call-ID: c{number}\r\n\
          CSeq: 1 OPTIONS\r\nContent-Length: 3\r\n\r\nabc"
     )
     .into_bytes()

@@ -5,35 +5,17 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use koukan_base::{CallId, OpId, Time, WorkerId};
-use koukan_dialplan::{Release, RingTarget, Step, TrunkCall};
+use koukan_dialplan::{Direction, Release, RingTarget, Step, TrunkCall};
 
 use crate::channels::Channel;
 use crate::leg::Leg;
 use crate::module::InstanceId;
 
-/// Where a call came from and where it goes, for its record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CallDirection {
-    Inbound,
-    Outbound,
-    Internal,
-}
-
-impl CallDirection {
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Inbound => "inbound",
-            Self::Outbound => "outbound",
-            Self::Internal => "internal",
-        }
-    }
-}
-
 /// What a call does at this moment.
 #[derive(Debug)]
 pub(crate) enum Stage {
     /// The caller's stream is being opened; the first step follows.
-    Opening,
+    Opening { until: Time },
     /// Phones ring.
     Ringing(Ringing),
     /// An outside line is called.
@@ -62,6 +44,8 @@ pub(crate) struct TrunkAttempt {
     pub(crate) call: TrunkCall,
     /// Trunks that are still to be tried.
     pub(crate) left: VecDeque<(Option<Arc<str>>, Arc<str>)>,
+    /// When the trunk that is being tried has taken too long.
+    pub(crate) until: Time,
 }
 
 /// A module's application under way.
@@ -97,13 +81,18 @@ pub(crate) struct Call {
     pub(crate) worker: WorkerId,
     pub(crate) tenant: Arc<str>,
     pub(crate) generation: u64,
-    pub(crate) direction: CallDirection,
+    pub(crate) direction: Direction,
     pub(crate) caller: String,
     pub(crate) called: String,
     /// The number that was called, by its digits, for the phones that ring.
     pub(crate) did: Option<Arc<str>>,
     pub(crate) number: Option<Arc<str>>,
-    pub(crate) anonymous: bool,
+    /// What phones that ring show: a number or an extension; `None` is anonymous.
+    pub(crate) shown: Option<Arc<str>>,
+    /// The caller was told that it rings.
+    pub(crate) rings: bool,
+    /// When a caller who is not answered yet has waited too long.
+    pub(crate) unanswered_until: Time,
     pub(crate) max_forwards: u8,
     pub(crate) steps: VecDeque<Step>,
     pub(crate) release: Release,

@@ -24,7 +24,7 @@ fn record(now: Now, call: &Call, cause: Option<CallCause>) -> Cdr {
         call: call.id.to_string(),
         tenant: call.tenant.to_string(),
         generation: call.generation,
-        direction: call.direction.word().to_owned(),
+        direction: call.direction.as_str().to_owned(),
         caller: call.caller.clone(),
         called: call.called.clone(),
         number: call.number.as_ref().map(ToString::to_string),

@@ -1,5 +1,5 @@
-//! Channels in use (DIALPLAN, section 4, "What counts as a channel"): counted from a call's life and
-//! freed by its end, whatever ends it.
+//! Channels in use (DIALPLAN, section 4, "What counts as a channel"): counted from a call's life
+//! and freed by its end, whatever ends it.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -16,6 +16,9 @@ use koukan_sip::{Credentials, Listener};
 pub struct SwitchConfig {
     /// Its shard.
     pub shard: ShardId,
+    /// Where the numbers of calls, legs and streams begin: beyond those of an earlier start, since
+    /// records and logs outlive the process. Their lower 48 bits count.
+    pub first_number: u64,
     /// Media workers; calls are spread over them in turn.
     pub workers: u16,
     /// SIP listeners.

@@ -3,7 +3,8 @@
 use koukan_sip::header::{NameAddr, Uri};
 use koukan_sip::{Header, Message};
 
-/// The calling number of a trunk's INVITE: P-Asserted-Identity, else From; `None` when it is hidden.
+/// The calling number of a trunk's INVITE: P-Asserted-Identity, else From; `None` when it is
+/// hidden.
 pub(crate) fn caller_number(message: &Message) -> Option<String> {
     if wants_privacy(message) {
         return None;

@@ -1,6 +1,6 @@
 //! What comes within a call: new descriptions (hold, codec, address), digits by INFO, the end.
 
-use koukan_sip::sdp::Session;
+use koukan_sip::sdp::{Direction, Session};
 use koukan_sip::{Body, DialogId, Message, Method, Response, ServerTx};
 
 use crate::action::Now;
@@ -66,8 +66,34 @@ impl Switch {
             if !switch.take_answer(call, index, message.sdp().unwrap_or_default()) {
                 return Fate::End(CallCause::SignallingLost, 488);
             }
+            if let Some(leg) = call.leg_mut(index) {
+                leg.offered = None;
+            }
             switch.wire(call);
             Fate::Keep
+        });
+    }
+
+    /// Asks every party whose RTP is not watched (it holds) whether it is still there.
+    pub(crate) fn probe(&mut self, now: Now, call: &Call) {
+        for leg in &call.legs {
+            let open = leg.agreed.as_ref().map(|a| a.direction) == Some(Direction::SendRecv);
+            if let (LegState::Up { dialog }, false) = (leg.state, open) {
+                let headers = vec![("Accept", b"application/sdp".to_vec())];
+                self.ua.request_in_dialog(now.time, dialog, Method::Options, headers, None);
+            }
+        }
+    }
+
+    /// The outcome of a question within a dialog: these two statuses say that the dialog is gone
+    /// (RFC 3261, 12.2.1.2).
+    pub(crate) fn probed(&mut self, now: Now, dialog: Option<DialogId>, status: u16) {
+        let known = dialog.and_then(|dialog| self.by_dialog.get(&dialog).copied());
+        let Some((id, index)) = known.filter(|_| matches!(status, 408 | 481)) else { return };
+        self.with_call(now, id, |switch, call| {
+            let party = call.leg(index).map(|leg| leg.party.name()).unwrap_or_default();
+            switch.explain(call.id, format!("{party} is gone: {status}"));
+            Fate::End(CallCause::SignallingLost, 480)
         });
     }
 
@@ -100,7 +126,8 @@ impl Switch {
         }
     }
 
-    /// A re-INVITE or UPDATE: answered here, for this leg alone; the other leg's dialog is untouched.
+    /// A re-INVITE or UPDATE: answered here, for this leg alone; the other leg's dialog is
+    /// untouched.
     fn new_description(&mut self, now: Now, tx: ServerTx, key: LegKey, message: &Message) {
         let (id, index) = key;
         let offer = match message.sdp().map(Session::parse) {

@@ -52,15 +52,32 @@ pub(crate) enum LegStream {
     Opening(StreamId),
     /// It has its port.
     Open(StreamId, SocketAddr),
+    /// Its end is ordered; its counts are to come.
+    Closing(StreamId),
 }
 
 impl LegStream {
     pub(crate) const fn id(self) -> Option<StreamId> {
         match self {
             Self::None => None,
+            Self::Opening(id) | Self::Open(id, _) | Self::Closing(id) => Some(id),
+        }
+    }
+
+    /// The stream, unless its end is ordered: what may still be given orders.
+    pub(crate) const fn live(self) -> Option<StreamId> {
+        match self {
+            Self::None | Self::Closing(_) => None,
             Self::Opening(id) | Self::Open(id, _) => Some(id),
         }
     }
+}
+
+/// A registered contact as it was when its ringing began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Contact {
+    pub(crate) uri: Vec<u8>,
+    pub(crate) path: Vec<Vec<u8>>,
 }
 
 /// One leg.
@@ -71,6 +88,8 @@ pub(crate) struct Leg {
     pub(crate) flow: Flow,
     pub(crate) stream: LegStream,
     pub(crate) session: LocalSession,
+    /// The contact that is called, with the Path to it; none for a trunk.
+    pub(crate) contact: Option<Contact>,
     /// The peer's offer that is not answered yet.
     pub(crate) offer: Option<Session>,
     /// Our description that waits for the peer's answer (a late offer).
@@ -78,7 +97,6 @@ pub(crate) struct Leg {
     /// The answer that we gave in a provisional response, to be repeated in the final one.
     pub(crate) answer: Option<Vec<u8>>,
     pub(crate) agreed: Option<Agreed>,
-    /// An INVITE of the peer within the dialog that waits for our answer.
     pub(crate) sip_call_id: String,
     pub(crate) started: Timestamp,
     pub(crate) answered: Option<Timestamp>,
@@ -97,6 +115,7 @@ impl Leg {
             flow,
             stream: LegStream::None,
             session: LocalSession::new(id),
+            contact: None,
             offer: None,
             offered: None,
             answer: None,

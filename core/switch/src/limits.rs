@@ -1,6 +1,13 @@
 //! The bounds of this crate.
 
+use std::time::Duration;
+
 use koukan_base::Limit;
+
+/// A limit in seconds as a time.
+pub(crate) const fn seconds(limit: Limit) -> Duration {
+    Duration::from_secs(limit.default)
+}
 
 /// Calls at once on one shard.
 pub const CALLS: Limit = Limit {
@@ -9,6 +16,42 @@ pub const CALLS: Limit = Limit {
     min: 1,
     max: 1_000_000,
     why: "beyond what the machine carries a new call would hurt those that are up",
+};
+
+/// Seconds that a caller may wait unanswered, whatever it hears meanwhile.
+pub const UNANSWERED_S: Limit = Limit {
+    name: "unanswered_s",
+    default: 900,
+    min: 60,
+    max: 7_200,
+    why: "a caller who vanished without CANCEL before the answer is noticed by nothing else",
+};
+
+/// Seconds that a trunk may take to a final response (timer C of RFC 3261, section 16.6).
+pub const TRUNK_S: Limit = Limit {
+    name: "trunk_s",
+    default: 185,
+    min: 30,
+    max: 600,
+    why: "a carrier that answers 100 and then nothing would keep the caller for ever",
+};
+
+/// Seconds that a media worker may take to open or close a stream.
+pub const STREAM_S: Limit = Limit {
+    name: "stream_s",
+    default: 10,
+    min: 1,
+    max: 60,
+    why: "a worker that has stopped must not keep the calls and records of its streams",
+};
+
+/// Operations that a module has under way on one call.
+pub const OPERATIONS: Limit = Limit {
+    name: "module_operations",
+    default: 32,
+    min: 1,
+    max: 1_000,
+    why: "an application in a loop would otherwise take memory without end",
 };
 
 /// Phones that one call rings at once.

@@ -48,7 +48,10 @@ impl Switch {
         match event {
             Event::Opened { stream, rtp } => {
                 self.with_stream(now, stream, |switch, call, index| {
-                    if let Some(leg) = call.leg_mut(index) {
+                    // A stream whose end is ordered already stays on its way out.
+                    if let Some(leg) = call.leg_mut(index)
+                        && leg.stream == LegStream::Opening(stream)
+                    {
                         leg.stream = LegStream::Open(stream, rtp);
                     }
                     switch.stream_is_open(now, call, index)
@@ -121,12 +124,11 @@ impl Switch {
     fn finish_closing(&mut self, now: Now, stream: StreamId) {
         let Some((id, _)) = self.by_stream.remove(&stream) else { return };
         let done = self.closing.get(&id).is_some_and(|(call, _)| {
-            call.legs.iter().all(|leg| {
-                leg.stream.id().is_none_or(|id| id == stream || !self.by_stream.contains_key(&id))
-            })
+            let streams = call.legs.iter().filter_map(|leg| leg.stream.id());
+            streams.filter(|id| self.by_stream.contains_key(id)).count() == 0
         });
-        if let (true, Some((call, cause))) = (done, self.closing.remove(&id)) {
-            self.close_record(now, &call, cause);
+        if done {
+            self.close(now, id);
         }
     }
 
@@ -134,7 +136,7 @@ impl Switch {
         let Some(leg) = call.leg(index) else { return Fate::Keep };
         match leg.state {
             LegState::Opening => self.call_leg(now, call, index),
-            LegState::Incoming { .. } if matches!(call.stage, Stage::Opening) => {
+            LegState::Incoming { .. } if matches!(call.stage, Stage::Opening { .. }) => {
                 self.next_step(now, call)
             }
             // The leg ended while its stream was being opened; the stream is closed already.
@@ -149,6 +151,10 @@ impl Switch {
 
     fn party_is_silent(&mut self, call: &mut Call, index: u16) -> Fate {
         let Some(leg) = call.leg(index) else { return Fate::Keep };
+        // Before the answer a party owes no RTP; the answer sets the watch anew.
+        if !matches!(leg.state, LegState::Up { .. }) {
+            return Fate::Keep;
+        }
         let party = leg.party.name();
         self.explain(call.id, format!("no RTP from {party} for {:?}", self.config.rtp_timeout));
         Fate::End(CallCause::MediaLost, 480)
@@ -205,10 +211,10 @@ impl Switch {
     /// The peer's answer to our offer.
     pub(crate) fn take_answer(&mut self, call: &mut Call, index: u16, body: &[u8]) -> bool {
         let Some(leg) = call.leg_mut(index) else { return false };
-        let Some(local) = leg.offered.take() else { return true };
+        let Some(local) = &leg.offered else { return true };
         let outcome = Session::parse(body)
             .map_err(|error| error.to_string())
-            .and_then(|answer| sdp::agreed(&local, &answer, false).map_err(|why| why.to_string()));
+            .and_then(|answer| sdp::agreed(local, &answer, false).map_err(|why| why.to_string()));
         match outcome {
             Ok(agreed) => {
                 self.agree(call, index, agreed);
@@ -223,10 +229,26 @@ impl Switch {
 
     /// What a leg agreed on goes to its stream.
     pub(crate) fn agree(&mut self, call: &mut Call, index: u16, agreed: Agreed) {
-        let timeout = self.config.rtp_timeout;
         let Some(leg) = call.leg_mut(index) else { return };
-        let (Some(stream), Some(codec)) = (leg.stream.id(), codec(&agreed.format)) else { return };
+        let party = leg.party.name();
+        let line =
+            format!("{party}: {} at {}, {:?}", agreed.format.name, agreed.remote, agreed.direction);
+        leg.agreed = Some(agreed);
+        self.explain(call.id, line);
+        self.configure(call, index);
+    }
+
+    /// Tells a leg's stream what is agreed. Its peer's RTP is watched from the answer on and while
+    /// both ways are open: one that holds, or waits for an answer, owes none.
+    pub(crate) fn configure(&mut self, call: &Call, index: u16) {
+        let Some(leg) = call.leg(index) else { return };
+        let Some(agreed) = &leg.agreed else { return };
+        let (Some(stream), Some(codec)) = (leg.stream.live(), codec(&agreed.format)) else {
+            return;
+        };
         let direction = direction(agreed.direction);
+        let up = matches!(leg.state, LegState::Up { .. });
+        let watched = up && direction == Direction::SendRecv;
         let config = StreamConfig {
             remote: agreed.remote,
             remote_rtcp: Some(agreed.remote_rtcp),
@@ -237,13 +259,8 @@ impl Switch {
             },
             telephone_event: agreed.telephone_event,
             direction,
-            silent_after: direction.receives().then_some(timeout),
+            silent_after: watched.then_some(self.config.rtp_timeout),
         };
-        let party = leg.party.name();
-        let line =
-            format!("{party}: {} at {}, {:?}", agreed.format.name, agreed.remote, agreed.direction);
-        leg.agreed = Some(agreed);
-        self.explain(call.id, line);
         self.media(call.worker, Command::Configure { stream, config });
     }
 
@@ -255,12 +272,12 @@ impl Switch {
                 self.feed(call, *leg, source(call.leg(0)));
             }
             Stage::Echo => self.feed(call, 0, Source::Echo),
-            Stage::Opening | Stage::Ringing(_) | Stage::Trunk(_) | Stage::Module(_) => {}
+            Stage::Opening { .. } | Stage::Ringing(_) | Stage::Trunk(_) | Stage::Module(_) => {}
         }
     }
 
     pub(crate) fn feed(&mut self, call: &Call, index: u16, source: Source) {
-        let Some(stream) = call.leg(index).and_then(|leg| leg.stream.id()) else { return };
+        let Some(stream) = call.leg(index).and_then(|leg| leg.stream.live()) else { return };
         self.media(call.worker, Command::Feed { stream, source });
     }
 
@@ -271,13 +288,13 @@ impl Switch {
         prompts: Vec<koukan_media::Prompt>,
         times: u32,
     ) {
-        let Some(stream) = call.leg(0).and_then(|leg| leg.stream.id()) else { return };
+        let Some(stream) = call.leg(0).and_then(|leg| leg.stream.live()) else { return };
         let command = Command::Play { stream, op, prompts: prompts.into(), times };
         self.media(call.worker, command);
     }
 
     pub(crate) fn stop_play(&mut self, call: &Call, op: koukan_base::OpId) {
-        let Some(stream) = call.leg(0).and_then(|leg| leg.stream.id()) else { return };
+        let Some(stream) = call.leg(0).and_then(|leg| leg.stream.live()) else { return };
         self.media(call.worker, Command::StopPlay { stream, op });
     }
 
@@ -296,6 +313,9 @@ impl Switch {
             leg.answered = Some(now.date);
             leg.status = 200;
         }
+        self.configure(call, 0);
+        // The user agent's answer is taken over after this, so the journal has it first.
+        self.write_record(now, call);
         true
     }
 
@@ -323,7 +343,7 @@ fn source(leg: Option<&Leg>) -> Source {
         .agreed
         .as_ref()
         .is_some_and(|agreed| direction(agreed.direction) == Direction::SendRecv);
-    match leg.stream.id() {
+    match leg.stream.live() {
         Some(stream) if sends => Source::Stream(stream),
         _ => Source::Silence,
     }

@@ -86,7 +86,11 @@ impl Switch {
         let stale = match verdict {
             Some(Verdict::Accepted { username }) => {
                 let user = String::from_utf8(username).unwrap_or_default();
-                return self.directory.plans.device_by_user(&user, "").cloned();
+                let device = self.directory.plans.device_by_user(&user, "").cloned();
+                if device.is_none() {
+                    self.ua.respond(now.time, tx, Response::new(403));
+                }
+                return device;
             }
             Some(Verdict::Malformed) => {
                 self.ua.respond(now.time, tx, Response::new(400));

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use koukan_base::{CallId, WorkerId};
-use koukan_dialplan::{Caller, Decision, Facts, Origin, TrunkInfo};
+use koukan_dialplan::{Caller, Decision, Direction, Facts, Origin, TrunkInfo};
+use koukan_media::Codec;
 use koukan_sip::sdp::Session;
 use koukan_sip::{DialogId, Flow, Message, Method, Response, ServerTx};
 
 use crate::action::Now;
-use crate::call::{Call, CallDirection, Stage};
+use crate::call::{Call, Stage};
 use crate::channels::Channel;
 use crate::identity::{caller_number, wants_privacy};
 use crate::leg::{Leg, LegState, Party};
+use crate::limits;
 use crate::registration::{Challenge, text};
 use crate::switch::{Fate, Switch};
 
@@ -55,14 +57,14 @@ impl Switch {
             }),
         };
         let Some(asking) = asking else { return };
-        if self.calls.len() >= self.config.max_calls {
+        if self.stopping || self.calls.len() >= self.config.max_calls {
             let headers = vec![("Retry-After", b"10".to_vec())];
             self.ua.respond(now.time, tx, Response { headers, ..Response::new(503) });
             return;
         }
         let offer = match message.sdp().map(Session::parse) {
             None => None,
-            Some(Ok(session)) if session.audio().is_some() => Some(session),
+            Some(Ok(session)) if has_our_codec(&session) => Some(session),
             Some(Ok(_) | Err(_)) => {
                 self.ua.respond(now.time, tx, Response::new(488));
                 return;
@@ -120,21 +122,17 @@ impl Switch {
                 channels.push(Channel::Number(decision.tenant.clone(), number.clone()));
             }
         }
-        let direction = match &asking.party {
-            Party::Trunk(key) => {
-                channels.push(Channel::Trunk(key.clone()));
-                CallDirection::Inbound
-            }
-            Party::Device { .. } if decision.uses_channel => CallDirection::Outbound,
-            Party::Device { .. } => CallDirection::Internal,
-        };
+        if let Party::Trunk(key) = &asking.party {
+            channels.push(Channel::Trunk(key.clone()));
+        }
+        let direction = decision.direction;
         for channel in &channels {
             self.channels.take(channel);
         }
         let did = decision
             .number
             .as_ref()
-            .filter(|_| direction != CallDirection::Outbound)
+            .filter(|_| direction != Direction::Outbound)
             .map(|_| asking.called.clone());
         let worker = WorkerId(
             u16::try_from(id.as_u64() % u64::from(self.config.workers.max(1))).unwrap_or(0),
@@ -149,12 +147,14 @@ impl Switch {
             called: asking.called.to_string(),
             did,
             number: decision.number,
-            anonymous: asking.caller.anonymous,
+            shown: decision.caller,
+            rings: false,
+            unanswered_until: now.time + limits::seconds(limits::UNANSWERED_S),
             max_forwards: message.max_forwards().unwrap_or(70).saturating_sub(1),
             steps: decision.steps.into(),
             release: decision.release,
             legs: Vec::new(),
-            stage: Stage::Opening,
+            stage: Stage::Opening { until: now.time + limits::seconds(limits::STREAM_S) },
             channels,
             started: now.date,
             answered: None,
@@ -206,6 +206,14 @@ struct Asking {
     /// The caller as phones and records show it.
     shown: String,
     called: Arc<str>,
+}
+
+/// Whether an offer has audio that we can take: without it nobody need be rung.
+fn has_our_codec(offer: &Session) -> bool {
+    let names = [Codec::Pcmu, Codec::Pcma].map(Codec::encoding_name);
+    offer.audio().is_some_and(|(_, audio)| {
+        audio.audio_formats().any(|format| names.contains(&format.name.as_str()))
+    })
 }
 
 /// What was dialled, without the separators that people and phones put in.

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use koukan_base::Time;
 use koukan_dialplan::{RingTarget, Start};
+use koukan_sip::registrar::Binding;
 use koukan_sip::{ClientTx, DialogId, Message, Method, Request, Response};
 
 use crate::action::Now;
 use crate::call::{Call, Ringing, Stage};
 use crate::identity::name_addr;
-use crate::leg::{Leg, LegState, Party};
+use crate::leg::{Contact, Leg, LegState, Party};
 use crate::limits;
 use crate::record::CallCause;
 use crate::registration::text;
@@ -47,40 +48,51 @@ impl Switch {
         begun || later
     }
 
-    /// Begins every target whose time has come.
+    /// Begins every target whose time has come; those that stand in for unreachable ones begin when
+    /// none of the others can be reached.
     fn begin_tiers(&mut self, now: Now, call: &mut Call) {
-        loop {
-            let alive = call.callees().any(|(_, leg)| reachable(now.time, leg));
-            let Stage::Ringing(ringing) = &mut call.stage else { return };
-            let began = ringing.began;
-            let ready = |target: &mut RingTarget| match target.start {
-                Start::After(delay) => began + delay <= now.time,
-                Start::WhenUnreachable => !alive,
-            };
-            let due: Vec<RingTarget> = ringing.waiting.extract_if(.., ready).collect();
-            if due.is_empty() {
-                return;
-            }
-            for target in due {
-                self.ring_target(now, call, &target);
-            }
+        let Stage::Ringing(ringing) = &mut call.stage else { return };
+        let began = ringing.began;
+        let ready = |target: &mut RingTarget| match target.start {
+            Start::After(delay) => began + delay <= now.time,
+            Start::WhenUnreachable => false,
+        };
+        let due: Vec<RingTarget> = ringing.waiting.extract_if(.., ready).collect();
+        for target in due {
+            self.ring_target(now, call, &target);
+        }
+        let alive = call.callees().any(|(_, leg)| reachable(now.time, leg));
+        let Stage::Ringing(ringing) = &mut call.stage else { return };
+        if alive {
+            return;
+        }
+        let reserve = |target: &mut RingTarget| matches!(target.start, Start::WhenUnreachable);
+        let due: Vec<RingTarget> = ringing.waiting.extract_if(.., reserve).collect();
+        for target in due {
+            self.ring_target(now, call, &target);
         }
     }
 
     fn ring_target(&mut self, now: Now, call: &mut Call, target: &RingTarget) {
-        let flows: Vec<_> = self.registrar.bindings(&target.user).iter().map(|b| b.flow).collect();
-        if flows.is_empty() {
+        let contact = |binding: &&Binding| {
+            let (uri, path) = (binding.uri.clone(), binding.path.clone());
+            (binding.flow, Contact { uri, path })
+        };
+        let contacts: Vec<_> = self.registrar.bindings(&target.user).iter().map(contact).collect();
+        if contacts.is_empty() {
             self.explain(call.id, format!("device {} is not registered", target.device));
         }
         let most = usize::try_from(limits::RING_LEGS.default).unwrap_or(usize::MAX);
-        for flow in flows {
+        for (flow, contact) in contacts {
             if call.legs.len() > most {
                 self.explain(call.id, "no more phones can ring at once");
                 return;
             }
             let party =
                 Party::Device { tenant: call.tenant.clone(), device: target.device.clone() };
-            let leg = Leg::new(party, flow, LegState::Opening, self.next_number(), now.date);
+            let number = self.next_number();
+            let mut leg = Leg::new(party, flow, LegState::Opening, number, now.date);
+            leg.contact = Some(contact);
             self.add_leg(now, call, leg);
         }
     }
@@ -145,8 +157,7 @@ impl Switch {
         device: &str,
     ) -> Option<Request> {
         let info = self.directory.plans.device(tenant, device)?;
-        let bindings = self.registrar.bindings(&info.user);
-        let binding = bindings.iter().find(|binding| binding.flow == leg.flow)?;
+        let contact = leg.contact.clone()?;
         let host = self.own_host(leg);
         let called_name = match &call.stage {
             Stage::Ringing(ringing) => ringing.called_name.clone(),
@@ -160,10 +171,10 @@ impl Switch {
         Some(Request {
             method: Method::Invite,
             flow: leg.flow,
-            request_uri: binding.uri.clone(),
+            request_uri: contact.uri,
             from: self.shown_caller(call, called_name.as_deref(), &host),
             to: name_addr("", &info.user, &host),
-            route: binding.path.clone(),
+            route: contact.path,
             max_forwards: call.max_forwards,
             headers,
             body: None,
@@ -174,22 +185,22 @@ impl Switch {
     /// `"0455550001 (代表)" <sip:0455550001@host>`: the number stays alone in the URI, so that
     /// calling back works; a colleague's URI is its SIP user.
     fn shown_caller(&self, call: &Call, called_name: Option<&str>, host: &str) -> Vec<u8> {
-        if call.anonymous {
+        let Some(shown) = &call.shown else {
             return b"\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_vec();
-        }
-        let user = match call.leg(0).map(|leg| &leg.party) {
-            Some(Party::Device { tenant, device }) => self
-                .directory
-                .plans
-                .device(tenant, device)
-                .map_or_else(|| call.caller.clone(), |info| info.user.to_string()),
-            _ => call.caller.clone(),
+        };
+        let colleague = match call.leg(0).map(|leg| &leg.party) {
+            Some(Party::Device { tenant, device }) => self.directory.plans.device(tenant, device),
+            _ => None,
+        };
+        let user = match colleague.filter(|info| info.extension == *shown) {
+            Some(info) => &info.user,
+            None => shown,
         };
         let display = match called_name {
-            Some(name) => format!("{} ({name})", call.caller),
-            None => call.caller.clone(),
+            Some(name) => format!("{shown} ({name})"),
+            None => shown.to_string(),
         };
-        name_addr(&display, &user, host)
+        name_addr(&display, user, host)
     }
 
     /// Our host on a leg's flow.
@@ -222,17 +233,29 @@ impl Switch {
     fn ringback(&mut self, now: Now, call: &mut Call) {
         let Some(LegState::Incoming { tx, .. }) = call.leg(0).map(|leg| leg.state) else { return };
         let early = call.leg(0).is_some_and(|leg| leg.answer.is_some());
-        let others = call
-            .callees()
-            .filter(|(_, leg)| matches!(leg.state, LegState::Calling { rang: true, .. }));
-        if !early && others.count() == 1 {
+        if !early && !std::mem::replace(&mut call.rings, true) {
             self.ua.respond(now.time, tx, Response::new(180));
+        }
+    }
+
+    /// Says again what the caller was told, so that no proxy before it gives up (13.3.1.1 of RFC
+    /// 3261: every minute).
+    pub(crate) fn still_ringing(&mut self, now: Now, call: &Call) {
+        let Some(leg) = call.leg(0) else { return };
+        let LegState::Incoming { tx, .. } = leg.state else { return };
+        match &leg.answer {
+            Some(answer) => {
+                let body = Some(koukan_sip::Body::sdp(answer.clone()));
+                self.ua.respond(now.time, tx, Response { body, ..Response::new(183) });
+            }
+            None if call.rings => self.ua.respond(now.time, tx, Response::new(180)),
+            None => {}
         }
     }
 
     /// The first leg that sends early media is heard by the caller.
     fn callee_early_media(&mut self, now: Now, call: &mut Call, index: u16, body: &[u8]) {
-        let first_time = call.leg(index).is_some_and(|leg| leg.offered.is_some());
+        let first_time = call.leg(index).is_some_and(|leg| leg.agreed.is_none());
         let taken = call
             .callees()
             .any(|(other, leg)| other != index && leg.agreed.is_some() && !leg.is_over());
@@ -279,6 +302,18 @@ impl Switch {
     fn join(&mut self, now: Now, call: &mut Call, index: u16, message: &Message) -> Fate {
         let party = call.leg(index).map(|leg| leg.party.name()).unwrap_or_default();
         self.explain(call.id, format!("{party} answers"));
+        // What the answer says counts, also after early media: another fork may have answered.
+        let body = message.sdp().unwrap_or_default();
+        let early = call.leg(index).is_some_and(|leg| leg.agreed.is_some());
+        if early && body.is_empty() {
+            self.configure(call, index);
+        } else if !self.take_answer(call, index, body) {
+            self.end_leg(now, call, index, 488, None);
+            return self.callee_over(now, call, index, 488);
+        }
+        if let Some(leg) = call.leg_mut(index) {
+            leg.offered = None;
+        }
         let others: Vec<u16> = call
             .callees()
             .filter(|(other, leg)| *other != index && !leg.is_over())
@@ -287,10 +322,6 @@ impl Switch {
         for other in others {
             self.end_leg(now, call, other, 487, Some(ELSEWHERE));
         }
-        let body = message.sdp().unwrap_or_default();
-        if !self.take_answer(call, index, body) {
-            return Fate::End(CallCause::NotAnswered, 488);
-        }
         call.stage = Stage::Bridged { leg: index };
         let codec =
             call.leg(index).and_then(|leg| leg.agreed.as_ref().map(|a| a.format.name.clone()));
@@ -298,7 +329,6 @@ impl Switch {
             return Fate::End(CallCause::NotAnswered, 488);
         }
         self.wire(call);
-        self.write_record(now, call);
         Fate::Keep
     }
 
@@ -316,21 +346,21 @@ impl Switch {
         index: u16,
         status: u16,
     ) -> Fate {
-        let worker = call.worker;
         let Some(leg) = call.leg_mut(index) else { return Fate::Keep };
         leg.state = LegState::Ended;
         leg.ended = Some(now.date);
+        leg.answered = None;
         leg.status = status;
         let party = leg.party.name();
-        if let Some(leg) = call.leg(index) {
-            self.close_stream(worker, leg);
-        }
+        self.close_stream(call, index);
         self.explain(call.id, format!("{party}: {status}"));
         call.failures.push(status);
         match call.stage {
             Stage::Ringing(_) => self.ring_on(now, call),
             Stage::Trunk(_) => self.next_trunk(now, call, status),
-            Stage::Opening | Stage::Module(_) | Stage::Echo | Stage::Bridged { .. } => Fate::Keep,
+            Stage::Opening { .. } | Stage::Module(_) | Stage::Echo | Stage::Bridged { .. } => {
+                Fate::Keep
+            }
         }
     }
 
@@ -362,12 +392,14 @@ impl Switch {
         for target in &ringing.waiting {
             match target.start {
                 Start::After(delay) => next = next.min(ringing.began + delay),
+                // As long as one rings, its end is what to wait for.
                 Start::WhenUnreachable => {
-                    let lives = call.callees().filter_map(|(_, leg)| {
+                    let lives = call.callees().filter(|(_, leg)| !leg.is_over()).map(|(_, leg)| {
                         let silent = matches!(leg.state, LegState::Calling { rang: false, .. });
                         leg.called_at.filter(|_| silent).map(|at| at + SHOWS_LIFE)
                     });
-                    next = next.min(lives.max().unwrap_or(next));
+                    let last = lives.map(|at| at.unwrap_or(next)).max();
+                    next = next.min(last.unwrap_or(next));
                 }
             }
         }

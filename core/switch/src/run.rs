@@ -10,6 +10,7 @@ use koukan_media::{PlayEnd, Prompt};
 
 use crate::action::Now;
 use crate::call::{Call, Collect, ModuleRun, Stage};
+use crate::limits;
 use crate::module::{AppEvent, InstanceId, ModuleOrder, ModuleRequest, OpStatus, Operation};
 use crate::record::CallCause;
 use crate::switch::{Fate, Switch};
@@ -88,6 +89,12 @@ impl Switch {
         op: OpId,
         operation: Operation,
     ) -> Fate {
+        let Stage::Module(run) = &call.stage else { return Fate::Keep };
+        let under_way = run.plays.len() + run.sleeps.len() + usize::from(run.collect.is_some());
+        if u64::try_from(under_way).is_ok_and(|count| count >= limits::OPERATIONS.default) {
+            self.op_done(instance, op, OpStatus::Failed, "too many operations are under way");
+            return Fate::Keep;
+        }
         match operation {
             Operation::Answer => {
                 let done = self.answer_caller(now, call, None);
@@ -138,7 +145,8 @@ impl Switch {
             }
             Operation::HangUp { status } => {
                 self.op_done(instance, op, OpStatus::Ok, "");
-                return Fate::End(CallCause::Plan, status.clamp(400, 699));
+                let status = if (400..=699).contains(&status) { status } else { 480 };
+                return Fate::End(CallCause::Plan, status);
             }
         }
         Fate::Keep
@@ -228,24 +236,35 @@ impl Switch {
     }
 
     /// When a call wants to be looked at next.
-    pub(crate) fn call_deadline(&self, call: &Call) -> Option<Time> {
+    pub(crate) fn call_deadline(&self, call: &Call) -> Time {
         let stage = match &call.stage {
+            Stage::Opening { until } => Some(*until),
+            Stage::Trunk(attempt) => Some(attempt.until),
             Stage::Ringing(ringing) => Some(Self::ring_deadline(ringing, call)),
             Stage::Module(run) => {
                 let sleeps = run.sleeps.iter().map(|(until, _)| *until);
                 sleeps.chain(run.collect.as_ref().map(|collect| collect.until)).min()
             }
-            Stage::Opening | Stage::Trunk(_) | Stage::Echo | Stage::Bridged { .. } => None,
+            Stage::Echo | Stage::Bridged { .. } => None,
         };
-        Some(stage.map_or(call.next_interim, |time| time.min(call.next_interim)))
+        let unanswered = call.answered.is_none().then_some(call.unanswered_until);
+        [stage, unanswered].into_iter().flatten().fold(call.next_interim, Time::min)
     }
 
     pub(crate) fn call_timeout(&mut self, now: Now, call: &mut Call) -> Fate {
         if call.next_interim <= now.time {
             call.next_interim = now.time + self.config.interim_cdr;
             self.write_record(now, call);
+            self.probe(now, call);
+            self.still_ringing(now, call);
+        }
+        if call.answered.is_none() && call.unanswered_until <= now.time {
+            self.explain(call.id, "the caller has waited too long");
+            return Fate::End(CallCause::NotAnswered, 480);
         }
         match &mut call.stage {
+            Stage::Opening { until } if *until <= now.time => self.no_media(call),
+            Stage::Trunk(attempt) if attempt.until <= now.time => self.trunk_timeout(now, call),
             Stage::Ringing(_) => self.ring_on(now, call),
             Stage::Module(run) => {
                 let instance = run.instance;
@@ -260,7 +279,9 @@ impl Switch {
                 }
                 Fate::Keep
             }
-            Stage::Opening | Stage::Trunk(_) | Stage::Echo | Stage::Bridged { .. } => Fate::Keep,
+            Stage::Opening { .. } | Stage::Trunk(_) | Stage::Echo | Stage::Bridged { .. } => {
+                Fate::Keep
+            }
         }
     }
 

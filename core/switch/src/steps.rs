@@ -21,7 +21,7 @@ impl Switch {
                     }
                 }
                 Step::Trunk(attempt) => {
-                    if self.start_trunk(call, attempt) {
+                    if self.start_trunk(now, call, attempt) {
                         return Fate::Keep;
                     }
                 }
@@ -104,7 +104,10 @@ fn final_status(call: &Call) -> u16 {
         return 603;
     }
     match failures.as_slice() {
-        [only] if *only != 408 && *only != 487 => *only,
+        // A redirection, a challenge or a timeout between us and the callee tells the caller
+        // nothing.
+        [300..=399 | 401 | 407 | 408 | 487] => given,
+        [only] => *only,
         _ => given,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use koukan_base::{CallId, OpId, Rng, StreamId, Time, WorkerId};
+use koukan_base::{CallId, OpId, Rng, StreamId, Time};
 use koukan_dialplan::State;
 use koukan_media as media;
 use koukan_sip::digest::DigestServer;
@@ -16,7 +16,8 @@ use crate::action::{Action, Now};
 use crate::call::{Call, Stage};
 use crate::channels::Channels;
 use crate::config::{Directory, SwitchConfig};
-use crate::leg::{Leg, LegState};
+use crate::leg::{Leg, LegState, LegStream};
+use crate::limits;
 use crate::module::{InstanceId, ModuleOrder, ModuleRequest};
 use crate::record::CallCause;
 use crate::view::{CallView, LegView, Tables};
@@ -37,6 +38,8 @@ pub struct Switch {
     pub(crate) calls: HashMap<CallId, Call>,
     /// Calls that are over and wait for their streams' last counts.
     pub(crate) closing: HashMap<CallId, (Call, CallCause)>,
+    /// Set by an orderly stop: nothing new is taken.
+    pub(crate) stopping: bool,
     pub(crate) by_server: HashMap<ServerTx, CallId>,
     pub(crate) by_client: HashMap<ClientTx, LegKey>,
     pub(crate) by_dialog: HashMap<DialogId, LegKey>,
@@ -61,19 +64,20 @@ impl Switch {
             ua: UserAgent::new(ua, rng.split()),
             digest: DigestServer::new(&config.realm, &mut rng),
             registrar: Registrar::new(config.registrar),
+            counter: config.first_number,
             config,
             directory,
             rng,
             channels: Channels::default(),
             calls: HashMap::new(),
             closing: HashMap::new(),
+            stopping: false,
             by_server: HashMap::new(),
             by_client: HashMap::new(),
             by_dialog: HashMap::new(),
             by_stream: HashMap::new(),
             by_instance: HashMap::new(),
             deadlines: BTreeSet::new(),
-            counter: 0,
             actions: VecDeque::new(),
         }
     }
@@ -129,6 +133,7 @@ impl Switch {
                 break;
             }
             self.deadlines.pop_first();
+            self.give_up_closing(now, id);
             self.with_call(now, id, |switch, call| {
                 call.deadline = None;
                 switch.call_timeout(now, call)
@@ -157,9 +162,11 @@ impl Switch {
         known
     }
 
-    /// Ends every call, for an orderly stop.
+    /// Ends every call, for an orderly stop; from now on new ones get 503.
     pub fn stop(&mut self, now: Now) {
-        let ids: Vec<CallId> = self.calls.keys().copied().collect();
+        self.stopping = true;
+        let mut ids: Vec<CallId> = self.calls.keys().copied().collect();
+        ids.sort_unstable();
         for id in ids {
             self.with_call(now, id, |_, _| Fate::End(CallCause::ServerStopped, 503));
         }
@@ -181,7 +188,7 @@ impl Switch {
     }
 
     pub(crate) fn keep(&mut self, mut call: Call) {
-        let next = self.call_deadline(&call);
+        let next = Some(self.call_deadline(&call));
         if call.deadline != next {
             if let Some(old) = call.deadline {
                 self.deadlines.remove(&(old, call.id));
@@ -211,8 +218,30 @@ impl Switch {
         if call.legs.iter().all(|leg| leg.stream.id().is_none()) {
             self.close_record(now, &call, cause);
         } else {
+            let until = now.time + limits::seconds(limits::STREAM_S);
+            call.deadline = Some(until);
+            self.deadlines.insert((until, call.id));
             self.closing.insert(call.id, (call, cause));
         }
+    }
+
+    /// Takes a call that is over out of the table of those that wait for their counts.
+    pub(crate) fn close(&mut self, now: Now, id: CallId) {
+        let Some((call, cause)) = self.closing.remove(&id) else { return };
+        if let Some(deadline) = call.deadline {
+            self.deadlines.remove(&(deadline, id));
+        }
+        self.close_record(now, &call, cause);
+    }
+
+    /// A worker that tells no counts has stopped: the record is closed without them.
+    fn give_up_closing(&mut self, now: Now, id: CallId) {
+        let Some((call, _)) = self.closing.get(&id) else { return };
+        for stream in call.legs.iter().filter_map(|leg| leg.stream.id()) {
+            self.by_stream.remove(&stream);
+        }
+        self.explain(id, "the media worker does not answer");
+        self.close(now, id);
     }
 
     /// Ends one leg: refuses, cancels or hangs up, and closes its stream.
@@ -224,7 +253,6 @@ impl Switch {
         status: u16,
         reason: Option<&str>,
     ) {
-        let worker = call.worker;
         let Some(leg) = call.leg_mut(index) else { return };
         let state = std::mem::replace(&mut leg.state, LegState::Ended);
         match state {
@@ -248,13 +276,15 @@ impl Switch {
         if leg.ended.is_none() {
             leg.ended = Some(now.date);
         }
-        if let Some(leg) = call.leg(index) {
-            self.close_stream(worker, leg);
-        }
+        self.close_stream(call, index);
     }
 
-    pub(crate) fn close_stream(&mut self, worker: WorkerId, leg: &Leg) {
-        if let Some(stream) = leg.stream.id() {
+    /// Orders the end of a leg's stream, once.
+    pub(crate) fn close_stream(&mut self, call: &mut Call, index: u16) {
+        let worker = call.worker;
+        let Some(leg) = call.leg_mut(index) else { return };
+        if let Some(stream) = leg.stream.live() {
+            leg.stream = LegStream::Closing(stream);
             let command = media::Command::Close { stream };
             self.actions.push_back(Action::Media { worker, command });
         }
@@ -299,8 +329,7 @@ impl Switch {
             Event::Progress { tx, status, message, .. } => self.progress(now, tx, status, &message),
             Event::Answered { tx, dialog, message } => self.answered(now, tx, dialog, &message),
             Event::Failed { tx, status, .. } => self.leg_failed(now, tx, status),
-            // Every request of ours that is no INVITE is a BYE or CANCEL; nobody waits for those.
-            Event::Response { .. } => {}
+            Event::Response { dialog, status, .. } => self.probed(now, dialog, status),
         }
     }
 
@@ -374,11 +403,11 @@ fn call_view(call: &Call) -> CallView {
     CallView {
         call: call.id.to_string(),
         tenant: call.tenant.to_string(),
-        direction: call.direction.word().to_owned(),
+        direction: call.direction.as_str().to_owned(),
         caller: call.caller.clone(),
         called: call.called.clone(),
         stage: match &call.stage {
-            Stage::Opening => "opening".to_owned(),
+            Stage::Opening { .. } => "opening".to_owned(),
             Stage::Ringing(_) => "ringing".to_owned(),
             Stage::Trunk(_) => "trunk".to_owned(),
             Stage::Module(run) => format!("module {}", run.module),

@@ -9,21 +9,23 @@ use crate::channels::Channel;
 use crate::config::TrunkKey;
 use crate::identity::{escape, name_addr};
 use crate::leg::{Leg, LegState, Party};
+use crate::limits;
 use crate::switch::{Fate, Switch};
 
 impl Switch {
     /// Begins a trunk step; false when no trunk can be tried.
-    pub(crate) fn start_trunk(&mut self, call: &mut Call, attempt: TrunkCall) -> bool {
+    pub(crate) fn start_trunk(&mut self, now: Now, call: &mut Call, attempt: TrunkCall) -> bool {
         let left = attempt.trunks.iter().cloned().collect();
-        call.stage = Stage::Trunk(TrunkAttempt { call: attempt, left });
-        self.try_trunk(call)
+        call.stage = Stage::Trunk(TrunkAttempt { call: attempt, left, until: now.time });
+        self.try_trunk(now, call)
     }
 
     /// Calls the next trunk that has an address.
-    fn try_trunk(&mut self, call: &mut Call) -> bool {
+    fn try_trunk(&mut self, now: Now, call: &mut Call) -> bool {
         loop {
             let Stage::Trunk(attempt) = &mut call.stage else { return false };
             let Some(key) = attempt.left.pop_front() else { return false };
+            attempt.until = now.time + limits::seconds(limits::TRUNK_S);
             let Some(route) = self.directory.trunks.get(&key).cloned() else {
                 self.explain(call.id, format!("trunk {} has no address", key.1));
                 continue;
@@ -33,17 +35,19 @@ impl Switch {
                 continue;
             };
             let channel = Channel::Trunk(key.clone());
-            self.channels.take(&channel);
-            call.channels.push(channel);
             let party = Party::Trunk(key);
-            let leg = Leg::new(party, flow, LegState::Opening, self.next_number(), call.started);
+            let leg = Leg::new(party, flow, LegState::Opening, self.next_number(), now.date);
             let index = u16::try_from(call.legs.len()).unwrap_or(u16::MAX);
             call.legs.push(leg);
             if self.open_stream(call, index) {
+                self.channels.take(&channel);
+                call.channels.push(channel);
                 return true;
             }
             if let Some(leg) = call.leg_mut(index) {
                 leg.state = LegState::Ended;
+                leg.ended = Some(now.date);
+                leg.status = 488;
             }
         }
     }
@@ -95,6 +99,16 @@ impl Switch {
         })
     }
 
+    /// The trunk that is being tried has taken too long.
+    pub(crate) fn trunk_timeout(&mut self, now: Now, call: &mut Call) -> Fate {
+        let late = call.callees().find(|(_, leg)| !leg.is_over()).map(|(index, _)| index);
+        self.explain(call.id, "the trunk gives no final answer");
+        if let Some(index) = late {
+            self.end_leg(now, call, index, 408, None);
+        }
+        self.next_trunk(now, call, 408)
+    }
+
     /// A trunk's leg has failed: the next trunk when the fault is the trunk's, else the caller is
     /// told what the network said.
     pub(crate) fn next_trunk(&mut self, now: Now, call: &mut Call, status: u16) -> Fate {
@@ -103,7 +117,7 @@ impl Switch {
             let channel = call.channels.remove(at);
             self.channels.give_back(&channel);
         }
-        if trunks_fault && self.try_trunk(call) {
+        if trunks_fault && self.try_trunk(now, call) {
             call.failures.clear();
             return Fate::Keep;
         }

@@ -182,7 +182,8 @@ impl Origin {
     }
 }
 
-/// Joins `added` into `into`: tables by key, the two lists that grow entry by entry, and nothing else.
+/// Joins `added` into `into`: tables by key, the two lists that grow entry by entry, and nothing
+/// else.
 fn merge(into: &mut Vec<Entry>, added: Vec<Entry>, path: &str, wrong: &mut Vec<TextError>) {
     for new in added {
         let Some(old) = into.iter_mut().find(|old| old.key == new.key) else {

@@ -1,8 +1,9 @@
 //! The schema layer: a typed reader over the merged, spanned documents of one tenant.
 //!
-//! A [`Table`] is asked for its keys one by one; what it was asked for is what it knows, so that the
-//! schema stands in one place, the reading code, and cannot differ from it. When a table is dropped
-//! it reports the keys that nobody asked for. Every error is collected; nothing stops at the first.
+//! A [`Table`] is asked for its keys one by one; what it was asked for is what it knows, so that
+//! the schema stands in one place, the reading code, and cannot differ from it. When a table is
+//! dropped it reports the keys that nobody asked for. Every error is collected; nothing stops at
+//! the first.
 
 mod action;
 mod document;

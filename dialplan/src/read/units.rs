@@ -1,4 +1,5 @@
-//! The small literals of the language: durations, sizes, money, half hours, dates, numbers, secrets.
+//! The small literals of the language: durations, sizes, money, half hours, dates, numbers,
+//! secrets.
 
 use std::fmt;
 use std::sync::Arc;

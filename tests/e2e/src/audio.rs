@@ -50,8 +50,8 @@ impl Sound {
         fs::write(path, file)
     }
 
-    /// Reads mono WAV of 16-bit PCM, A-law or µ-law. A header that a running recorder has not finished (sizes 0) is
-    /// read to the end of the file.
+    /// Reads mono WAV of 16-bit PCM, A-law or µ-law. A header that a running recorder has not
+    /// finished (sizes 0) is read to the end of the file.
     ///
     /// # Errors
     /// No such file, or no WAV of that kind.
@@ -87,7 +87,8 @@ impl Sound {
         self.0.len() as f64 / f64::from(RATE)
     }
 
-    /// Level of the sine at `hertz` in dBFS (0 is a full-scale sine), by correlation over the whole.
+    /// Level of the sine at `hertz` in dBFS (0 is a full-scale sine), by correlation over the
+    /// whole.
     #[must_use]
     pub fn tone_dbfs(&self, hertz: f64) -> f64 {
         let step = TAU * hertz / f64::from(RATE);
@@ -108,8 +109,8 @@ impl Sound {
         10.0 * power.max(1e-18).log10()
     }
 
-    /// The greatest normalised cross-correlation (−1…1) of `pattern` with any stretch of this sound,
-    /// and where that stretch begins, in seconds.
+    /// The greatest normalised cross-correlation (−1…1) of `pattern` with any stretch of this
+    /// sound, and where that stretch begins, in seconds.
     #[must_use]
     pub fn likeness(&self, pattern: &Self) -> (f64, f64) {
         let length = pattern.0.len();

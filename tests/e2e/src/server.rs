@@ -1,4 +1,5 @@
-//! The server under test: the real binary, on a copy of the sample configuration with ports of its own.
+//! The server under test: the real binary, on a copy of the sample configuration with ports of its
+//! own.
 
 use std::fs;
 use std::io::{self, Write};

@@ -1,79 +1,96 @@
-//! Debian packages that a command needs: looked for by the program they bring, installed by apt-get
-//! when one is missing. What is there is left alone.
+//! Debian packages and Rust components that the commands need. Nothing is asked of the network when
+//! nothing is missing.
 
-use std::env;
-use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use crate::failure::Failure;
-use crate::step::Step;
+/// A package and what shows that it is installed.
+pub(crate) struct Package {
+    name: &'static str,
+    shown_by: &'static str,
+}
 
-/// A program and the Debian package that brings it.
-pub(crate) type Need = (&'static str, &'static str);
+const COMPILER: Package = Package { name: "build-essential", shown_by: "cc" };
 
-/// What building the server needs: the C compiler for SQLite, which is built in.
-pub(crate) const RUN: &[Need] = &[("cc", "build-essential")];
+/// libFuzzer is C++.
+const FUZZER: Package = Package { name: "build-essential", shown_by: "c++" };
 
-/// What the tests need beside that: two SIP clients, and the C++ compiler for libFuzzer.
-pub(crate) const TEST: &[Need] = &[
-    ("cc", "build-essential"),
-    ("c++", "build-essential"),
-    ("baresip", "baresip-core"),
-    ("sipp", "sip-tester"),
+/// What a build and a start need: SQLite is compiled from its source.
+pub(crate) const RUN: &[Package] = &[COMPILER];
+
+/// What the tests need: phones and a carrier that others wrote.
+pub(crate) const TEST: &[Package] = &[
+    COMPILER,
+    FUZZER,
+    Package { name: "baresip-core", shown_by: "baresip" },
+    Package { name: "sip-tester", shown_by: "sipp" },
 ];
 
-/// Installs what is missing.
-pub(crate) fn install(needs: &[Need]) -> Result<(), Failure> {
-    let missing: Vec<Need> = needs.iter().copied().filter(|need| !is_there(need.0)).collect();
+/// Installs those of `packages` that are missing, through apt-get.
+pub(crate) fn install(packages: &[Package]) -> Result<(), String> {
+    let mut missing: Vec<&str> = packages
+        .iter()
+        .filter(|package| !in_path(package.shown_by))
+        .map(|package| package.name)
+        .collect();
+    missing.dedup();
     if missing.is_empty() {
         return Ok(());
     }
-    let mut packages: Vec<&str> = missing.iter().map(|need| need.1).collect();
-    packages.dedup();
-    let unable = || Failure::Packages {
-        missing: missing.iter().map(|need| need.0).collect::<Vec<_>>().join(", "),
-        packages: packages.join(" "),
-    };
-    let prefix: &[&str] = match (is_there("apt-get"), is_root(), is_there("sudo")) {
-        (true, true, _) => &["env"],
-        (true, false, true) => &["sudo", "env"],
-        (true, false, false) | (false, _, _) => return Err(unable()),
-    };
-    apt_get(prefix, "package lists", &["update", "-q"])?;
-    let options = ["install", "-q", "-y", "--no-install-recommends"];
-    apt_get(prefix, "packages", &[&options, packages.as_slice()].concat())?;
-    if needs.iter().all(|need| is_there(need.0)) { Ok(()) } else { Err(unable()) }
-}
-
-fn apt_get(prefix: &[&str], name: &str, arguments: &[&str]) -> Result<(), Failure> {
-    let (program, behind) = prefix.split_first().unwrap_or((&"env", &[]));
-    Step::new(name, program, behind)
-        .arguments(&["DEBIAN_FRONTEND=noninteractive", "apt-get"])
-        .arguments(arguments)
-        .run()
-}
-
-fn is_there(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .chain(["/usr/sbin".into(), "/sbin".into()])
-        .any(|directory| directory.join(program).is_file())
-}
-
-/// Whether our effective user is root (`proc_pid_status(5)`: real, effective, saved, file system).
-fn is_root() -> bool {
-    let status = fs::read_to_string(Path::new("/proc/self/status")).unwrap_or_default();
-    let users = status.lines().find_map(|line| line.strip_prefix("Uid:"));
-    users.and_then(|users| users.split_whitespace().nth(1)) == Some("0")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_there_is_not_installed_again() {
-        assert!(install(&[("sh", "dash"), ("env", "coreutils")]).is_ok());
-        assert!(!is_there("no-program-has-this-name"));
+    println!("==> installing {}", missing.join(", "));
+    let by_hand = format!("install by hand: apt-get install {}", missing.join(" "));
+    if !in_path("apt-get") {
+        return Err(format!("this is no Debian system; {by_hand}"));
     }
+    apt_get(&["update"], &by_hand)?;
+    let install = ["install", "--yes", "--no-install-recommends"];
+    apt_get(&[install.as_slice(), missing.as_slice()].concat(), &by_hand)
+}
+
+/// Adds rustfmt and clippy where rustup manages the toolchain and they are not there.
+pub(crate) fn components() -> Result<(), String> {
+    for (tool, component) in [("cargo-fmt", "rustfmt"), ("cargo-clippy", "clippy")] {
+        let works = Command::new(tool).arg("--version").output();
+        if works.is_ok_and(|output| output.status.success()) {
+            continue;
+        }
+        println!("==> adding {component}");
+        let added = Command::new("rustup").args(["component", "add", component]).status();
+        if !added.is_ok_and(|status| status.success()) {
+            return Err(format!("{component} is missing: rustup component add {component}"));
+        }
+    }
+    Ok(())
+}
+
+fn apt_get(arguments: &[&str], by_hand: &str) -> Result<(), String> {
+    let mut command = if is_root() || !in_path("sudo") {
+        Command::new("apt-get")
+    } else {
+        let mut sudo = Command::new("sudo");
+        sudo.args(["--preserve-env=DEBIAN_FRONTEND", "apt-get"]);
+        sudo
+    };
+    let status = command
+        .args(["--quiet", "--quiet"])
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .status()
+        .map_err(|error| format!("apt-get cannot be started: {error}; {by_hand}"))?;
+    if status.success() { Ok(()) } else { Err(format!("apt-get failed; {by_hand}")) }
+}
+
+fn is_root() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let uid = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    uid.and_then(|line| line.split_whitespace().nth(1)) == Some("0")
+}
+
+fn in_path(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let more = ["/usr/sbin", "/sbin"].map(|directory| Path::new(directory).join(name));
+    std::env::split_paths(&path)
+        .map(|directory| directory.join(name))
+        .chain(more)
+        .any(|p| p.exists())
 }

@@ -3,11 +3,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
-use crate::deps;
-use crate::failure::Failure;
-use crate::step::{Step, root, target_directory};
+use crate::steps::{execute, target};
+use crate::{deps, root};
 
 /// What `cargo fuzz` hands to the compiler, without its sanitizer.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -16,26 +16,23 @@ const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
     -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing";
 
 /// `cargo xtask fuzz [TARGET] [SECONDS]`.
-pub(crate) fn command(arguments: &[&str]) -> Result<(), Failure> {
+pub(crate) fn command(arguments: &[String]) -> Result<(), String> {
     let seconds = arguments.iter().find_map(|word| word.parse().ok()).unwrap_or(60);
     let time = Duration::from_secs(seconds);
     deps::install(deps::TEST)?;
-    match arguments.iter().find(|word| word.parse::<u64>().is_err()) {
-        None => all(time),
-        Some(name) => {
-            let known = targets()?;
-            if !known.iter().any(|target| target == name) {
-                let (name, known) = ((*name).to_owned(), known.join(", "));
-                return Err(Failure::NoTarget { name, known });
-            }
-            build()?;
-            fuzz(name, time)
-        }
+    let Some(name) = arguments.iter().find(|word| word.parse::<u64>().is_err()) else {
+        return all(time);
+    };
+    let known = targets()?;
+    if !known.contains(name) {
+        return Err(format!("no fuzz target {name}; there are {}", known.join(", ")));
     }
+    build()?;
+    fuzz(name, time)
 }
 
 /// Every target, each for `time`.
-pub(crate) fn all(time: Duration) -> Result<(), Failure> {
+pub(crate) fn all(time: Duration) -> Result<(), String> {
     build()?;
     targets()?.iter().try_for_each(|target| fuzz(target, time))
 }
@@ -45,11 +42,12 @@ fn directory() -> PathBuf {
 }
 
 /// The targets are the files of `fuzz_targets`.
-fn targets() -> Result<Vec<String>, Failure> {
+fn targets() -> Result<Vec<String>, String> {
     let path = directory().join("fuzz_targets");
+    let told = |error| format!("{}: {error}", path.display());
     let mut names = Vec::new();
-    for entry in fs::read_dir(&path).map_err(Failure::file(&path))? {
-        let file = entry.map_err(Failure::file(&path))?.path();
+    for entry in fs::read_dir(&path).map_err(told)? {
+        let file = entry.map_err(told)?.path();
         names.extend(file.file_stem().map(|name| name.to_string_lossy().into_owned()));
     }
     names.sort();
@@ -61,31 +59,40 @@ fn triple() -> String {
     format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
 }
 
-fn build() -> Result<(), Failure> {
-    Step::cargo("fuzz targets", &["build", "--release", "--locked"])
-        .arguments(&["--manifest-path", "tests/fuzz/Cargo.toml", "--target", &triple()])
-        .arguments(&[Path::new("--target-dir"), &target_directory().join("fuzz")])
-        .variable("RUSTFLAGS", COVERAGE)
-        .run()
+fn build() -> Result<(), String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .args(["build", "--release", "--locked", "--manifest-path", "tests/fuzz/Cargo.toml"])
+        .args(["--target", &triple(), "--target-dir"])
+        .arg(target().join("fuzz"))
+        .env("RUSTFLAGS", COVERAGE)
+        .current_dir(root());
+    execute("building the fuzz targets", &mut command)
 }
 
 /// Runs one target on its seeds and on what earlier runs found worth keeping.
-fn fuzz(target: &str, time: Duration) -> Result<(), Failure> {
-    let (corpus, findings) =
-        (directory().join("corpus").join(target), directory().join("artifacts").join(target));
+fn fuzz(name: &str, time: Duration) -> Result<(), String> {
+    let corpus = directory().join("corpus").join(name);
+    let findings = directory().join("artifacts").join(name);
     for path in [&corpus, &findings] {
-        fs::create_dir_all(path).map_err(Failure::file(path))?;
+        fs::create_dir_all(path).map_err(|error| format!("{}: {error}", path.display()))?;
     }
-    let seeds = match target {
-        "message" | "framer" => root().join("core/sip/tests/data"),
-        _ => directory().join("seeds").join(target),
-    };
-    let program = target_directory().join("fuzz").join(triple()).join("release").join(target);
-    Step::new(&format!("fuzz {target}"), program, &["-timeout=10", "-rss_limit_mb=1500"])
-        .arguments(&["-verbosity=0", "-print_final_stats=1"])
-        .arguments(&[format!("-max_total_time={}", time.as_secs())])
-        .arguments(&[format!("-artifact_prefix={}/", findings.display())])
-        .arguments(&[corpus])
-        .arguments(if seeds.is_dir() { std::slice::from_ref(&seeds) } else { &[] })
-        .run()
+    let program = target().join("fuzz").join(triple()).join("release").join(name);
+    let mut command = Command::new(program);
+    command
+        .args(["-timeout=10", "-rss_limit_mb=1500", "-verbosity=0", "-print_final_stats=1"])
+        .arg(format!("-max_total_time={}", time.as_secs()))
+        .arg(format!("-artifact_prefix={}/", findings.display()))
+        .arg(corpus)
+        .args(seeds(name).filter(|path| path.is_dir()))
+        .current_dir(root());
+    execute(&format!("fuzz {name}"), &mut command)
+}
+
+/// Where a target's inputs come from: its own directory, and the torture messages for SIP.
+fn seeds(name: &str) -> impl Iterator<Item = PathBuf> {
+    let messages = matches!(name, "message" | "framer").then(|| "core/sip/tests/data".into());
+    let own = Path::new("tests/fuzz/seeds").join(name);
+    messages.into_iter().chain([own]).map(|path: PathBuf| root().join(path))
 }

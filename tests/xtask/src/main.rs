@@ -1,50 +1,56 @@
-//! `cargo xtask`: the two commands of the README, `run` and `test`, and the parts they are made of.
+//! The project's commands: `cargo xtask run|test|tidy|fuzz|bench|deps`. They install what they
+//! need.
 #![forbid(unsafe_code)]
 
 mod deps;
-mod failure;
 mod fuzz;
-mod run;
 mod secrets;
-mod step;
-mod test;
+mod steps;
 mod tidy;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use failure::Failure;
-use step::{Step, root};
-
 const USAGE: &str = "\
-cargo xtask run [ARGUMENT...]          build the server and start it on conf/
-cargo xtask test                       formatting, tidy, lints, unit, fuzz and end-to-end tests
-cargo xtask tidy                       the house rules that a machine can check
-cargo xtask e2e [FILTER...]            the end-to-end tests only
-cargo xtask fuzz [TARGET] [SECONDS]    every fuzz target, or one; 60 seconds each
-cargo xtask bench [NAME]               the benches
-cargo xtask deps [run|test]            installs the Debian packages that are missing";
+usage: cargo xtask COMMAND
+
+  run [ARGUMENT…]   install what is missing, make the sample's secrets, build, start on conf/
+  test              formatting, tidy, lints, documentation, unit, fuzz and end-to-end tests
+  unit              the same without the end-to-end tests
+  e2e [FILTER…]     only the end-to-end tests
+  tidy              only the rules of the house
+  fuzz [TARGET] [SECONDS]   every fuzz target, or one; 60 seconds each
+  bench [NAME…]     whole-server loads and their ratios (relay, start, memory)
+  deps              only install what `test` needs
+";
+
+/// The root of the source tree.
+fn root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.ancestors().nth(2).unwrap_or(own).to_path_buf()
+}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let outcome = match words.as_slice() {
-        ["run", rest @ ..] => run::run(rest),
-        ["test"] => test::test(),
-        ["tidy"] => tidy::check(&root()),
-        ["e2e", filter @ ..] => test::end_to_end(filter),
-        ["fuzz", rest @ ..] => fuzz::command(rest),
-        ["bench", name @ ..] => Step::cargo("bench", &["bench", "--workspace", "--locked"])
-            .arguments(&["--bench", "*", "--"])
-            .arguments(name)
-            .run(),
-        ["deps"] | ["deps", "test"] => deps::install(deps::TEST),
-        ["deps", "run"] => deps::install(deps::RUN),
-        _ => Err(Failure::Usage(USAGE)),
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("", Default::default()),
+    };
+    let outcome = match command {
+        "run" => steps::run(rest),
+        "test" => steps::test(),
+        "unit" => steps::unit(),
+        "e2e" => steps::e2e(rest),
+        "tidy" => steps::tidy(),
+        "fuzz" => fuzz::command(rest),
+        "bench" => steps::bench(rest),
+        "deps" => deps::install(deps::TEST),
+        _ => Err(USAGE.to_owned()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("\nFAILED: {failure}");
+        Err(words) => {
+            eprintln!("{words}");
             ExitCode::FAILURE
         }
     }

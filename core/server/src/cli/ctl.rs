@@ -140,58 +140,53 @@ fn counted(report: &Value) -> String {
     format!("{} errors, {} warnings", report["errors"], report["warnings"])
 }
 
+/// A column's title and where its value stands in a row.
+type Column = (&'static str, &'static str);
+
+const CALLS: &[Column] = &[
+    ("CALL", "/call"),
+    ("TENANT", "/tenant"),
+    ("DIRECTION", "/direction"),
+    ("CALLER", "/caller"),
+    ("CALLED", "/called"),
+    ("ANSWERED", "/answered"),
+    ("STAGE", "/stage"),
+];
+
+const REGISTRATIONS: &[Column] = &[
+    ("USER", "/user"),
+    ("DEVICE", "/device"),
+    ("FROM", "/flow"),
+    ("EXPIRES", "/expires_s"),
+    ("PHONE", "/user_agent"),
+    ("CONTACT", "/contact"),
+];
+
+const MODULES: &[Column] = &[
+    ("MODULE", "/name"),
+    ("VERSION", "/version"),
+    ("ROLE", "/role"),
+    ("STATE", "/state"),
+    ("RUNNING", "/instances"),
+];
+
+const CDRS: &[Column] = &[
+    ("CALL", "/call"),
+    ("STARTED", "/started"),
+    ("ENDED", "/ended"),
+    ("CALLER", "/caller"),
+    ("CALLED", "/called"),
+    ("STATUS", "/status"),
+    ("CAUSE", "/cause"),
+];
+
 fn shown(order: &Order, value: &Value) -> String {
     match order {
         Order::Status | Order::Clock { .. } => table::lines(value),
-        Order::Calls => table::columns(
-            value,
-            &[
-                ("CALL", "/call"),
-                ("TENANT", "/tenant"),
-                ("DIRECTION", "/direction"),
-                ("CALLER", "/caller"),
-                ("CALLED", "/called"),
-                ("ANSWERED", "/answered"),
-                ("STAGE", "/stage"),
-            ],
-            "no call is under way",
-        ),
-        Order::Registrations => table::columns(
-            value,
-            &[
-                ("USER", "/user"),
-                ("DEVICE", "/device"),
-                ("FROM", "/flow"),
-                ("EXPIRES", "/expires_s"),
-                ("PHONE", "/user_agent"),
-                ("CONTACT", "/contact"),
-            ],
-            "no phone is registered",
-        ),
-        Order::Modules => table::columns(
-            value,
-            &[
-                ("MODULE", "/name"),
-                ("VERSION", "/version"),
-                ("ROLE", "/role"),
-                ("STATE", "/state"),
-                ("RUNNING", "/instances"),
-            ],
-            "no module is loaded",
-        ),
-        Order::Cdrs { .. } => table::columns(
-            value,
-            &[
-                ("CALL", "/call"),
-                ("STARTED", "/started"),
-                ("ENDED", "/ended"),
-                ("CALLER", "/caller"),
-                ("CALLED", "/called"),
-                ("STATUS", "/status"),
-                ("CAUSE", "/cause"),
-            ],
-            "no call was made yet",
-        ),
+        Order::Calls => table::columns(value, CALLS, "no call is under way"),
+        Order::Registrations => table::columns(value, REGISTRATIONS, "no phone is registered"),
+        Order::Modules => table::columns(value, MODULES, "no module is loaded"),
+        Order::Cdrs { .. } => table::columns(value, CDRS, "no call was made yet"),
         Order::Why { .. } => {
             let lines = value["lines"].as_array().into_iter().flatten();
             lines

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 #[derive(Debug, Parser)]
-#[command(name = "koukan", version, about = "A telephone exchange in one process", long_about = None)]
+#[command(name = "koukan", version, about = "A telephone exchange in one process")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

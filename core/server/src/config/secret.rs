@@ -47,7 +47,10 @@ pub enum SecretError {
     #[error("the environment variable {0} is not set: export it before `koukan run`")]
     Variable(String),
     /// Nothing in it, or far too much.
-    #[error("the secret file {} is empty or longer than {} bytes", .0.display(), limits::SECRET_BYTES)]
+    #[error(
+        "the secret file {} is empty or longer than {} bytes",
+        .0.display(), limits::SECRET_BYTES
+    )]
     Length(PathBuf),
 }
 

@@ -1,5 +1,5 @@
-//! The texts of the dialplan: `tenants/NAME/**.toml` and `trunks.toml`, read with bounds. Links that
-//! lead out of a tenant's directory are refused: an office must not read another's files.
+//! The texts of the dialplan: `tenants/NAME/**.toml` and `trunks.toml`, read with bounds. Links
+//! that lead out of a tenant's directory are refused: an office must not read another's files.
 
 use std::fs::{self, File};
 use std::io::{self, Read};

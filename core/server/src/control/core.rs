@@ -93,8 +93,8 @@ impl Core {
     }
 
     /// Whether events wait that no waker will tell of.
-    pub(crate) const fn has_work(&self) -> bool {
-        self.more
+    pub(crate) fn has_work(&self) -> bool {
+        self.more || self.parts.modules.has_requests()
     }
 
     pub(crate) fn has_actions(&self) -> bool {
@@ -140,12 +140,12 @@ impl Core {
     }
 
     /// Does what the switch wants done; `send` sends a message.
-    pub(crate) fn execute(&mut self, send: &mut dyn FnMut(Flow, Vec<u8>)) {
+    pub(crate) fn execute(&mut self, now: Time, send: &mut dyn FnMut(Flow, Vec<u8>)) {
         for deed in self.outbox.deeds() {
             match deed {
                 Deed::Send { flow, bytes, .. } => send(flow, bytes),
                 Deed::Media { worker, command } => self.parts.media.send(worker, command),
-                Deed::Module(order) => self.parts.modules.handle(order),
+                Deed::Module(order) => self.parts.modules.handle(now, order),
             }
         }
     }

@@ -115,7 +115,7 @@ impl Control {
         for _ in 0..ECHOES {
             core.commit();
             let mut failed = Vec::new();
-            core.execute(&mut |flow, bytes| {
+            core.execute(now.time, &mut |flow, bytes| {
                 transports.send(now.time, flow, bytes, &mut |input| {
                     if let Input::FlowFailed { flow } = input {
                         failed.push(flow);

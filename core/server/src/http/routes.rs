@@ -11,12 +11,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use jiff::Timestamp;
 use koukan_base::CallId;
+use koukan_store::CdrReader;
 use serde::Deserialize;
 
 use crate::api::{self, ClockState, Failure};
 use crate::clock::Clock;
 use crate::control::{ControlHandle, Request, Unavailable};
-use crate::journal::CdrSource;
 use crate::limits;
 use crate::plans;
 
@@ -34,7 +34,7 @@ pub struct Service {
     /// Whether the date may be moved.
     pub test_clock: bool,
     /// Where finished calls are read from.
-    pub cdrs: CdrSource,
+    pub cdrs: Arc<CdrReader>,
     /// One reload at a time: two must not overtake each other.
     pub reloading: tokio::sync::Mutex<()>,
 }
@@ -165,7 +165,8 @@ async fn set_clock(State(service): Shared, Json(body): Json<SetClock>) -> Answer
     }
     service.clock.set_date(body.date);
     service.control.ask(Request::ClockMoved).await?;
-    tracing::warn!(date = %service.clock.date(), moved = service.clock.is_moved(), "test clock set");
+    let (date, moved) = (service.clock.date(), service.clock.is_moved());
+    tracing::warn!(%date, moved, "test clock set");
     Ok(Json(clock_state(&service)))
 }
 
@@ -188,7 +189,7 @@ async fn cdrs(
 ) -> Answer<Vec<koukan_switch::Cdr>> {
     let limit = query.limit.unwrap_or(CDRS).min(MAX_CDRS);
     let read = service.cdrs.latest(limit).await;
-    read.map(Json).map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error))
+    read.map(Json).map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
 async fn metrics(State(service): Shared) -> Result<Response, Refused> {

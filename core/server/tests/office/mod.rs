@@ -1,5 +1,5 @@
-//! A small office on a server in this process: its directory, and a phone of a few lines that speaks
-//! SIP over UDP with digest.
+//! A small office on a server in this process: its directory, and a phone of a few lines that
+//! speaks SIP over UDP with digest.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -61,7 +61,10 @@ impl Office {
             writeln!(file, "{PASSWORD}").unwrap();
         }
         let office = Self { directory };
-        office.configure("[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nmin_expires = \"1s\"\n[media]\nworkers = 1\n[test]\nclock = true\n");
+        office.configure(
+            "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nmin_expires = \"1s\"\n\
+             [media]\nworkers = 1\n[test]\nclock = true\n",
+        );
         office
     }
 

@@ -3,17 +3,16 @@
 
 use koukan_base::Time;
 
-use super::dialog::{self, Dialog};
-use super::types::{Body, ClientTx, DialogId, Event, ExtraHeaders, FailureCause, Request, token};
+use super::dialog::Dialog;
+use super::types::{Body, ClientTx, DialogId, ExtraHeaders, Request, token};
 use super::{Owner, UserAgent};
 use crate::Flow;
-use crate::digest;
-use crate::message::{Header, Message, Method};
-use crate::transaction::{InviteClient, NonInviteClient, Receipt, Tick};
+use crate::message::Method;
+use crate::transaction::{InviteClient, NonInviteClient};
 use crate::write::Writer;
 
 #[derive(Debug)]
-enum Machine {
+pub(super) enum Machine {
     Invite(InviteClient),
     Other(NonInviteClient),
 }
@@ -21,18 +20,18 @@ enum Machine {
 /// A client transaction with its request.
 #[derive(Debug)]
 pub(super) struct Client {
-    tx: ClientTx,
-    method: Method,
-    branch: Vec<u8>,
+    pub(super) tx: ClientTx,
+    pub(super) method: Method,
+    pub(super) branch: Vec<u8>,
     pub(super) flow: Flow,
-    bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
     /// The ACK of a refusal, for its retransmissions.
-    ack: Option<Vec<u8>>,
-    machine: Machine,
+    pub(super) ack: Option<Vec<u8>>,
+    pub(super) machine: Machine,
 }
 
 impl Client {
-    fn poll_timeout(&self) -> Option<Time> {
+    pub(super) fn poll_timeout(&self) -> Option<Time> {
         match &self.machine {
             Machine::Invite(machine) => machine.poll_timeout(),
             Machine::Other(machine) => machine.poll_timeout(),
@@ -42,7 +41,7 @@ impl Client {
 
 /// Whether the user wants the INVITE ended.
 #[derive(Debug, PartialEq, Eq)]
-enum Cancel {
+pub(super) enum Cancel {
     No,
     /// As soon as a provisional response permits it, with this Reason.
     Wanted(Option<String>),
@@ -52,28 +51,28 @@ enum Cancel {
 /// A dialog that a response to our INVITE opened. It is remembered beyond the dialog's end, so that
 /// a late 2xx is acknowledged again and does not open it a second time.
 #[derive(Debug)]
-struct Fork {
-    key: Vec<u8>,
-    dialog: u64,
-    ack: Option<Vec<u8>>,
+pub(super) struct Fork {
+    pub(super) key: Vec<u8>,
+    pub(super) dialog: u64,
+    pub(super) ack: Option<Vec<u8>>,
 }
 
 /// What the user asked for, over the transactions that it takes.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    request: Request,
-    call_id: Vec<u8>,
-    local_tag: Vec<u8>,
-    cseq: u32,
-    current: u64,
-    dialog: Option<u64>,
+    pub(super) request: Request,
+    pub(super) call_id: Vec<u8>,
+    pub(super) local_tag: Vec<u8>,
+    pub(super) cseq: u32,
+    pub(super) current: u64,
+    pub(super) dialog: Option<u64>,
     /// Early and confirmed dialogs of an initial INVITE.
-    forks: Vec<Fork>,
-    answered_challenge: bool,
-    cancel: Cancel,
-    answered: bool,
+    pub(super) forks: Vec<Fork>,
+    pub(super) answered_challenge: bool,
+    pub(super) cancel: Cancel,
+    pub(super) answered: bool,
     /// Nobody waits for the outcome (BYE, CANCEL).
-    silent: bool,
+    pub(super) silent: bool,
 }
 
 impl UserAgent {
@@ -102,9 +101,15 @@ impl UserAgent {
         Some(self.start(now, request, Some(dialog.0), false))
     }
 
-    /// Ends a dialog by BYE; it is gone for the user at once.
+    /// Ends a dialog by BYE; it is gone for the user at once. While a 2xx of ours waits for its ACK
+    /// the BYE waits with it (RFC 3261, section 15): overtaking a lost 2xx it would leave the peer
+    /// with an INVITE that nothing ends.
     pub fn bye(&mut self, now: Time, dialog: DialogId, reason: Option<&str>) {
-        let Some(known) = self.dialogs.get(&dialog.0) else { return };
+        let Some(known) = self.dialogs.get_mut(&dialog.0) else { return };
+        if known.waiting_ack.is_some() {
+            known.ending = Some(reason.map(str::to_owned));
+            return;
+        }
         let headers =
             reason.map(|reason| vec![("Reason", reason.as_bytes().to_vec())]).unwrap_or_default();
         let request = in_dialog(known, Method::Bye, headers, None);
@@ -147,7 +152,7 @@ impl UserAgent {
         self.cancel_when_possible(now, tx);
     }
 
-    fn cancel_when_possible(&mut self, now: Time, tx: ClientTx) {
+    pub(super) fn cancel_when_possible(&mut self, now: Time, tx: ClientTx) {
         let Some(outgoing) = self.outgoing.get_mut(&tx) else { return };
         let Cancel::Wanted(reason) = &outgoing.cancel else { return };
         let Some(client) = self.clients.get_mut(&outgoing.current) else { return };
@@ -178,7 +183,7 @@ impl UserAgent {
         self.transmit(now, silent, Method::Cancel, branch, flow, bytes);
     }
 
-    fn start(
+    pub(super) fn start(
         &mut self,
         now: Time,
         request: Request,
@@ -211,7 +216,7 @@ impl UserAgent {
     }
 
     /// Writes and sends the request of `outgoing`, the second time with its digest.
-    fn send_outgoing(
+    pub(super) fn send_outgoing(
         &mut self,
         now: Time,
         tx: ClientTx,
@@ -264,7 +269,7 @@ impl UserAgent {
         self.outgoing.insert(tx, outgoing);
     }
 
-    fn transmit(
+    pub(super) fn transmit(
         &mut self,
         now: Time,
         tx: ClientTx,
@@ -288,298 +293,11 @@ impl UserAgent {
         id
     }
 
-    fn via(&self, writer: &mut Writer, flow: Flow, branch: &[u8]) {
+    pub(super) fn via(&self, writer: &mut Writer, flow: Flow, branch: &[u8]) {
         let transport = flow.transport.via_name();
         let address = self.own_address(flow);
         let head = format!("SIP/2.0/{transport} {address};branch=");
         writer.line("Via", &[head.as_bytes(), branch, b";rport"]);
-    }
-
-    pub(super) fn handle_response(&mut self, now: Time, message: Message) {
-        let found = message.via().and_then(|via| {
-            let method = message.cseq()?.method;
-            self.clients_by_branch.get(&client_key(via.branch()?, method)).copied()
-        });
-        let (Some(id), Some(status)) = (found, message.status()) else {
-            self.dropped.stray_responses = self.dropped.stray_responses.saturating_add(1);
-            return;
-        };
-        let Some(client) = self.clients.get_mut(&id) else { return };
-        let before = client.poll_timeout();
-        let receipt = match &mut client.machine {
-            Machine::Invite(machine) => machine.handle_response(now, status),
-            Machine::Other(machine) => machine.handle_response(now, status),
-        };
-        let (tx, method, flow, ack) = (client.tx, client.method, client.flow, client.ack.clone());
-        self.timers.update(Owner::Client(id), before, client.poll_timeout());
-        match receipt {
-            Receipt::Drop => {}
-            Receipt::Ack => {
-                if let Some(bytes) = ack {
-                    self.send(flow, bytes);
-                }
-            }
-            Receipt::PassAndAck => {
-                self.ack_refusal(id, &message);
-                self.invite_failed(now, tx, status, FailureCause::Response, Some(message));
-            }
-            Receipt::Pass if method == Method::Invite => {
-                self.invite_progress(now, tx, status, message);
-            }
-            Receipt::Pass if status < 200 => {}
-            Receipt::Pass => {
-                self.request_ended(now, tx, status, FailureCause::Response, Some(message));
-            }
-        }
-        self.client_timeout(now, id);
-    }
-
-    /// The ACK of a refusal belongs to the INVITE's transaction (17.1.1.3).
-    fn ack_refusal(&mut self, id: u64, response: &Message) {
-        let Some(client) = self.clients.get(&id) else { return };
-        let Some(outgoing) = self.outgoing.get(&client.tx) else { return };
-        let (flow, branch) = (client.flow, client.branch.clone());
-        let target = match outgoing.dialog.and_then(|id| self.dialogs.get(&id)) {
-            Some(known) => known.remote_target.clone(),
-            None => outgoing.request.request_uri.clone(),
-        };
-        let mut writer = Writer::request(b"ACK", &target);
-        for route in &outgoing.request.route {
-            writer.line("Route", &[route]);
-        }
-        writer.copy(response, Header::From);
-        writer.copy(response, Header::To);
-        writer.copy(response, Header::CallId);
-        writer.number("CSeq", outgoing.cseq, b" ACK");
-        self.via(&mut writer, flow, &branch);
-        writer.number("Max-Forwards", 70, b"");
-        let bytes = writer.finish(None);
-        if let Some(client) = self.clients.get_mut(&id) {
-            client.ack = Some(bytes.clone());
-        }
-        self.send(flow, bytes);
-    }
-
-    fn invite_progress(&mut self, now: Time, tx: ClientTx, status: u16, message: Message) {
-        self.cancel_when_possible(now, tx);
-        if status == 100 {
-            return;
-        }
-        let dialog = self.dialog_of_response(tx, &message);
-        if status < 200 {
-            self.tell(Event::Progress { tx, dialog: dialog.map(DialogId), status, message });
-            return;
-        }
-        // RFC 3261, 12.1.2: a 2xx without a To tag comes from RFC 2543; its dialog has none either.
-        let Some(id) = dialog else { return };
-        let Some(known) = self.dialogs.get_mut(&id) else { return };
-        known.client_invite = None;
-        if let (true, Some(ack)) = (known.confirmed, known.ack.clone()) {
-            let flow = known.flow;
-            self.send(flow, ack);
-            return;
-        }
-        let initial = !known.confirmed;
-        known.confirmed = true;
-        if initial {
-            known.take_routes(&message);
-        } else {
-            known.refresh_target(&message);
-        }
-        if let Some(outgoing) = self.outgoing.get_mut(&tx) {
-            outgoing.answered = true;
-        }
-        self.tell(Event::Answered { tx, dialog: DialogId(id), message });
-    }
-
-    /// The dialog that a response to our INVITE belongs to, made when it is new.
-    fn dialog_of_response(&mut self, tx: ClientTx, message: &Message) -> Option<u64> {
-        let outgoing = self.outgoing.get(&tx)?;
-        if let Some(id) = outgoing.dialog {
-            return self.dialogs.contains_key(&id).then_some(id);
-        }
-        let status = message.status()?;
-        let tag = message.to_tag();
-        if tag.is_none() && status < 200 {
-            return None;
-        }
-        let key = dialog::key(&outgoing.local_tag, tag.unwrap_or_default());
-        if let Some(fork) = outgoing.forks.iter().find(|fork| fork.key == key) {
-            if self.dialogs.contains_key(&fork.dialog) {
-                return Some(fork.dialog);
-            }
-            let (flow, ack) = (outgoing.request.flow, fork.ack.clone());
-            if let Some(bytes) = ack {
-                self.send(flow, bytes);
-            }
-            return None;
-        }
-        if self.dialogs.len() >= self.config.max_dialogs {
-            return None;
-        }
-        let local = [outgoing.request.from.as_slice(), b";tag=", &outgoing.local_tag].concat();
-        let local_tag = outgoing.local_tag.clone();
-        let mut dialog = Dialog::as_client(message, &outgoing.request, local, local_tag);
-        dialog.opened_by = Some(tx);
-        let id = self.insert_dialog(dialog);
-        if let Some(outgoing) = self.outgoing.get_mut(&tx) {
-            outgoing.forks.push(Fork { key, dialog: id, ack: None });
-        }
-        Some(id)
-    }
-
-    fn invite_failed(
-        &mut self,
-        now: Time,
-        tx: ClientTx,
-        status: u16,
-        cause: FailureCause,
-        message: Option<Message>,
-    ) {
-        let Some(mut outgoing) = self.outgoing.remove(&tx) else { return };
-        if let Some(known) = outgoing.dialog.and_then(|id| self.dialogs.get_mut(&id)) {
-            known.client_invite = None;
-        }
-        for fork in std::mem::take(&mut outgoing.forks) {
-            if self.dialogs.get(&fork.dialog).is_some_and(|dialog| !dialog.confirmed) {
-                self.remove_dialog(fork.dialog);
-            }
-        }
-        if outgoing.cancel == Cancel::No
-            && let Some(authorization) = self.challenged(&outgoing, status, message.as_ref())
-        {
-            self.retry(now, tx, outgoing, authorization);
-            return;
-        }
-        self.tell(Event::Failed { tx, status, cause, message });
-    }
-
-    fn request_ended(
-        &mut self,
-        now: Time,
-        tx: ClientTx,
-        status: u16,
-        cause: FailureCause,
-        message: Option<Message>,
-    ) {
-        // A CANCEL has no entry of its own: its outcome is the INVITE's.
-        let Some(outgoing) = self.outgoing.remove(&tx) else { return };
-        if let Some(authorization) = self.challenged(&outgoing, status, message.as_ref()) {
-            self.retry(now, tx, outgoing, authorization);
-            return;
-        }
-        if !outgoing.silent {
-            let dialog = outgoing.dialog.map(DialogId);
-            self.tell(Event::Response { tx, dialog, status, cause, message });
-        }
-    }
-
-    /// The digest that answers a 401 or 407, unless one was given already.
-    fn challenged(
-        &mut self,
-        outgoing: &Outgoing,
-        status: u16,
-        message: Option<&Message>,
-    ) -> Option<(&'static str, Vec<u8>)> {
-        let (header, name) = match status {
-            401 => (Header::WwwAuthenticate, "Authorization"),
-            407 => (Header::ProxyAuthenticate, "Proxy-Authorization"),
-            _ => return None,
-        };
-        let credentials = outgoing.request.credentials.as_ref()?;
-        if outgoing.answered_challenge {
-            return None;
-        }
-        let cnonce = token(&mut self.rng);
-        let method = outgoing.request.method.name().as_bytes();
-        let uri = &outgoing.request.request_uri;
-        let answer = message?
-            .headers(header)
-            .find_map(|challenge| digest::answer(challenge, credentials, method, uri, &cnonce))?;
-        Some((name, answer))
-    }
-
-    fn retry(
-        &mut self,
-        now: Time,
-        tx: ClientTx,
-        mut outgoing: Outgoing,
-        authorization: (&'static str, Vec<u8>),
-    ) {
-        outgoing.answered_challenge = true;
-        outgoing.cseq = outgoing.cseq.saturating_add(1);
-        if let Some(known) = outgoing.dialog.and_then(|id| self.dialogs.get_mut(&id)) {
-            known.local_cseq = known.local_cseq.max(outgoing.cseq);
-        }
-        self.send_outgoing(now, tx, outgoing, Some(authorization));
-    }
-
-    pub(super) fn client_timeout(&mut self, now: Time, id: u64) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
-        let before = client.poll_timeout();
-        let tick = match &mut client.machine {
-            Machine::Invite(machine) => machine.handle_timeout(now),
-            Machine::Other(machine) => machine.handle_timeout(now),
-        };
-        let after = client.poll_timeout();
-        self.timers.update(Owner::Client(id), before, None);
-        match tick {
-            Tick::Nothing => self.timers.update(Owner::Client(id), None, after),
-            Tick::Retransmit => {
-                let (flow, bytes) = (client.flow, client.bytes.clone());
-                self.timers.update(Owner::Client(id), None, after);
-                self.send(flow, bytes);
-            }
-            Tick::TimedOut => self.client_gone(now, id, FailureCause::Timeout),
-            Tick::Terminated => {
-                if let Some(client) = self.remove_client(id) {
-                    self.outgoing_done(client.tx, id);
-                }
-            }
-        }
-    }
-
-    /// Nobody answered, or the way is gone: the user hears a status made up here (8.1.3.1).
-    pub(super) fn client_gone(&mut self, now: Time, id: u64, cause: FailureCause) {
-        let Some(client) = self.remove_client(id) else { return };
-        let pending = match &client.machine {
-            Machine::Invite(machine) => {
-                machine.is_pending() || matches!(cause, FailureCause::Timeout)
-            }
-            Machine::Other(_) => true,
-        };
-        let current = self.outgoing.get(&client.tx).is_some_and(|out| out.current == id);
-        if !current {
-            return;
-        }
-        let status = if cause == FailureCause::Transport { 503 } else { 408 };
-        if client.method != Method::Invite {
-            self.request_ended(now, client.tx, status, cause, None);
-        } else if pending && !self.outgoing.get(&client.tx).is_some_and(|out| out.answered) {
-            self.invite_failed(now, client.tx, status, cause, None);
-        } else {
-            self.outgoing.remove(&client.tx);
-        }
-    }
-
-    fn remove_client(&mut self, id: u64) -> Option<Client> {
-        let client = self.clients.remove(&id)?;
-        self.timers.update(Owner::Client(id), client.poll_timeout(), None);
-        self.clients_by_branch.remove(&client_key(&client.branch, client.method));
-        Some(client)
-    }
-
-    /// The last transaction of a request is over: early dialogs of forks that lost end with it.
-    fn outgoing_done(&mut self, tx: ClientTx, id: u64) {
-        if self.outgoing.get(&tx).is_none_or(|outgoing| outgoing.current != id) {
-            return;
-        }
-        let forks = self.outgoing.remove(&tx).map(|outgoing| outgoing.forks).unwrap_or_default();
-        for fork in forks {
-            if self.dialogs.get(&fork.dialog).is_some_and(|dialog| !dialog.confirmed) {
-                self.remove_dialog(fork.dialog);
-            }
-        }
     }
 }
 
@@ -607,6 +325,6 @@ fn branch(rng: &mut koukan_base::Rng) -> Vec<u8> {
     [b"z9hG4bK", token(rng).as_slice()].concat()
 }
 
-fn client_key(branch: &[u8], method: Method) -> Vec<u8> {
+pub(super) fn client_key(branch: &[u8], method: Method) -> Vec<u8> {
     [branch, b"\0", method.name().as_bytes()].concat()
 }

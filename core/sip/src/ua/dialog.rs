@@ -67,6 +67,9 @@ pub(super) struct Dialog {
     /// The ACK that we sent, for retransmitted 2xx.
     pub(super) ack: Option<Vec<u8>>,
     pub(super) waiting_ack: Option<WaitingAck>,
+    /// The user has hung up, with this Reason, and the BYE waits for the ACK (RFC 3261, section
+    /// 15).
+    pub(super) ending: Option<Option<String>>,
     /// An INVITE of the peer without a final response.
     pub(super) server_invite: Option<u64>,
     /// An INVITE of ours without a final response.
@@ -105,6 +108,7 @@ impl Dialog {
             invite_cseq: 0,
             ack: None,
             waiting_ack: None,
+            ending: None,
             server_invite: None,
             client_invite: None,
             opened_by: None,
@@ -135,6 +139,7 @@ impl Dialog {
             invite_cseq: cseq,
             ack: None,
             waiting_ack: None,
+            ending: None,
             server_invite: None,
             client_invite: None,
             opened_by: None,

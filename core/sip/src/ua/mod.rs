@@ -1,8 +1,9 @@
-//! The user agent core of one shard (RFC 3261, sections 8, 12–15): transactions and dialogs behind
+//! The user agent core of one shard (RFC 3261, 8, 12–15): transactions and dialogs behind
 //! one set of verbs. Feed it messages and time, drain `poll_action`, answer what it hands up.
 
 mod client;
 mod dialog;
+mod response;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -240,7 +241,10 @@ impl UserAgent {
         match waiting.handle_timeout(now) {
             Some(true) => {
                 dialog.waiting_ack = None;
-                self.tell(Event::AckMissing { dialog: DialogId(id) });
+                match dialog.ending.take() {
+                    Some(reason) => self.bye(now, DialogId(id), reason.as_deref()),
+                    None => self.tell(Event::AckMissing { dialog: DialogId(id) }),
+                }
             }
             Some(false) => {
                 let (flow, bytes) = (waiting.flow, waiting.bytes.clone());

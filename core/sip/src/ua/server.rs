@@ -76,7 +76,7 @@ impl UserAgent {
                 // RFC 6026, 7.1: in Accepted an ACK belongs to the user, whatever its branch.
                 let accepted = self.servers.get(&id).is_some_and(Server::is_accepted);
                 if accepted {
-                    self.ack_of_success(&request);
+                    self.ack_of_success(now, &request);
                 } else {
                     self.ack_of_refusal(now, id);
                 }
@@ -90,7 +90,7 @@ impl UserAgent {
             return;
         }
         match request.method() {
-            Some(Method::Ack) => self.ack_of_success(&request),
+            Some(Method::Ack) => self.ack_of_success(now, &request),
             Some(Method::Cancel) => self.handle_cancel(now, flow, request, key),
             _ if request.to_tag().is_some() => self.handle_in_dialog(now, flow, request, key),
             _ => self.handle_initial(now, flow, request, key),
@@ -119,7 +119,7 @@ impl UserAgent {
     }
 
     /// RFC 3261, 13.3.1.4: the ACK of a 2xx is a transaction of its own and belongs to the dialog.
-    fn ack_of_success(&mut self, request: &Message) {
+    fn ack_of_success(&mut self, now: Time, request: &Message) {
         let cseq = request.cseq().map(|cseq| cseq.number);
         let found = self.find_dialog(request).and_then(|id| {
             let dialog = self.dialogs.get_mut(&id)?;
@@ -131,6 +131,11 @@ impl UserAgent {
         });
         match found {
             Some(id) => {
+                let ending = self.dialogs.get_mut(&id).and_then(|dialog| dialog.ending.take());
+                if let Some(reason) = ending {
+                    self.bye(now, DialogId(id), reason.as_deref());
+                    return;
+                }
                 let message = request.clone();
                 self.tell(Event::Acked { dialog: DialogId(id), message });
             }
@@ -150,11 +155,12 @@ impl UserAgent {
         let invite = transaction_key(&request, Some(Method::Invite))
             .and_then(|key| self.servers_by_key.get(&key).copied());
         let reason = request.header(Header::Reason).map(<[u8]>::to_vec);
-        let cancel = self.open(flow, request, key, None);
+        // What belongs to nothing here takes no memory here (8.2.7): strangers may send much of it.
         let Some(invite) = invite else {
-            self.respond(now, cancel, Response::new(481));
+            self.refuse_statelessly(flow, &request, 481, "no such INVITE");
             return;
         };
+        let cancel = self.open(flow, request, key, None);
         self.respond(now, cancel, Response::new(200));
         let Some(server) = self.servers.get(&invite).filter(|server| server.is_pending()) else {
             return;
@@ -169,14 +175,19 @@ impl UserAgent {
 
     fn handle_in_dialog(&mut self, now: Time, flow: Flow, request: Message, key: Vec<u8>) {
         let Some(id) = self.find_dialog(&request) else {
-            let tx = self.open(flow, request, key, None);
-            self.respond(now, tx, Response::new(481));
+            self.refuse_statelessly(flow, &request, 481, "no such dialog");
             return;
         };
         let method = request.method();
+        if method != Some(Method::Bye) && self.is_full() {
+            self.refuse_statelessly(flow, &request, 503, "no room");
+            return;
+        }
         let number = request.cseq().map_or(0, |cseq| cseq.number);
         let Some(dialog) = self.dialogs.get_mut(&id) else { return };
-        let refusal = if dialog.remote_cseq.is_some_and(|known| number <= known) {
+        let refusal = if dialog.ending.is_some() && method != Some(Method::Bye) {
+            Some(481)
+        } else if dialog.remote_cseq.is_some_and(|known| number <= known) {
             Some(500)
         } else if method == Some(Method::Invite) && dialog.server_invite.is_some() {
             // RFC 3261, 14.2: a second INVITE before the first has its final response.
@@ -223,8 +234,10 @@ impl UserAgent {
         if let Some(invite) = pending {
             self.respond(now, ServerTx(invite), Response::new(487));
         }
-        self.remove_dialog(id);
-        self.tell(Event::Bye { dialog: DialogId(id), message });
+        let ended = self.remove_dialog(id).is_some_and(|dialog| dialog.ending.is_some());
+        if !ended {
+            self.tell(Event::Bye { dialog: DialogId(id), message });
+        }
     }
 
     fn handle_initial(&mut self, now: Time, flow: Flow, request: Message, key: Vec<u8>) {
@@ -237,13 +250,13 @@ impl UserAgent {
         ]
         .concat();
         if self.initial.contains_key(&initial) {
-            let tx = self.open(flow, request, key, None);
-            self.respond(now, tx, Response::new(482));
+            self.refuse_statelessly(flow, &request, 482, "merged");
             return;
         }
-        if let Some(response) = self.no_room(&request) {
-            let tx = self.open(flow, request, key, None);
-            self.respond(now, tx, response);
+        let no_dialog = request.method() == Some(Method::Invite)
+            && self.dialogs.len() >= self.config.max_dialogs;
+        if no_dialog || self.is_full() {
+            self.refuse_statelessly(flow, &request, 503, "no room");
             return;
         }
         let method = request.method();
@@ -268,16 +281,10 @@ impl UserAgent {
         self.tell(Event::Invite { tx, dialog: DialogId(id), flow, message: copy });
     }
 
-    /// The refusal of a request for which there is no room.
-    fn no_room(&self, request: &Message) -> Option<Response> {
+    /// Whether there is no room for another transaction.
+    fn is_full(&self) -> bool {
         let transactions = self.servers.len().saturating_add(self.clients.len());
-        let full = transactions >= self.config.max_transactions
-            || (request.method() == Some(Method::Invite)
-                && self.dialogs.len() >= self.config.max_dialogs);
-        full.then(|| Response {
-            headers: vec![("Retry-After", b"5".to_vec())],
-            ..Response::new(503)
-        })
+        transactions >= self.config.max_transactions
     }
 
     fn open(
@@ -416,6 +423,7 @@ impl UserAgent {
         match status {
             405 | 501 => writer.line("Allow", &[ALLOW]),
             420 => writer.line("Unsupported", &[&unsupported(request)]),
+            503 => writer.line("Retry-After", &[b"5"]),
             400 => writer.line("Warning", &[b"399 koukan \"", why.as_bytes(), b"\""]),
             _ => {}
         }

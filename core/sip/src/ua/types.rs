@@ -36,7 +36,8 @@ impl Body {
     }
 }
 
-/// Further headers of a message that we send: the name as it shall stand on the wire, and the value.
+/// Further headers of a message that we send: the name as it shall stand on the wire, and the
+/// value.
 pub type ExtraHeaders = Vec<(&'static str, Vec<u8>)>;
 
 /// A response of ours. Via, From, To with our tag, Call-ID, CSeq, Contact, Record-Route, Allow,

@@ -16,14 +16,21 @@ pub(super) fn check(tree: &Tree, found: &mut Findings) {
     check_dependencies(tree, &named(map, "## Dependencies"), found);
 }
 
-/// The first word in backticks of every line of a section, with its line.
+/// The names in the first column of a section's table, with their lines; several names in one row
+/// are parted by commas.
 fn named<'t>(map: &'t str, title: &str) -> Vec<(&'t str, usize)> {
-    let section = (1..)
+    let rows = (1..)
         .zip(map.lines())
         .skip_while(|(_, line)| line.trim_end() != title)
         .skip(1)
-        .take_while(|(_, line)| !line.starts_with("## "));
-    section.filter_map(|(number, line)| Some((line.split('`').nth(1)?, number))).collect()
+        .take_while(|(_, line)| !line.starts_with("## "))
+        .skip_while(|(_, line)| !line.starts_with("|--"))
+        .skip(1)
+        .filter_map(|(number, line)| Some((number, line.strip_prefix('|')?.split('|').next()?)));
+    let names = |(number, cell): (usize, &'t str)| {
+        cell.split(',').map(move |name| (name.trim().trim_matches('`'), number))
+    };
+    rows.flat_map(names).collect()
 }
 
 fn check_unsafe(tree: &Tree, listed: &[(&str, usize)], found: &mut Findings) {
@@ -61,14 +68,23 @@ fn is_crate_root(path: &Path) -> bool {
         && !path.starts_with("tests/fuzz")
 }
 
-/// The line of the first keyword `unsafe`.
+/// The line of the first keyword `unsafe`; the type of a C function's pointer is none.
 fn first_unsafe(file: &Source) -> Option<usize> {
-    let is_name = |one: char| one.is_alphanumeric() || one == '_';
     let code = file.code.as_deref()?;
-    (1..).zip(code.lines()).find_map(|(number, line)| {
-        let mut words = line.split(|one| !is_name(one));
-        words.any(|word| word == "unsafe").then_some(number)
-    })
+    let mut words = Vec::new();
+    for (number, line) in (1..).zip(code.lines()) {
+        let names = line.split(|one: char| !(one.is_alphanumeric() || one == '_' || one == '('));
+        words.extend(names.filter(|name| !name.is_empty()).map(|name| (number, name)));
+    }
+    let is_type = |at: usize| {
+        let word = |further: usize| words.get(at + further).map(|(_, word)| *word);
+        word(1) == Some("extern") && word(2).is_some_and(|word| word.starts_with("fn("))
+    };
+    let keyword = |word: &str| {
+        matches!(word.split('(').next_back(), Some("unsafe")) || word.starts_with("unsafe(")
+    };
+    let found = (0..).zip(&words).find(|(at, (_, word))| keyword(word) && !is_type(*at));
+    found.map(|(_, (number, _))| *number)
 }
 
 fn check_dependencies(tree: &Tree, reasons: &[(&str, usize)], found: &mut Findings) {

@@ -13,7 +13,6 @@ mod tree;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::failure::Failure;
 use tree::Tree;
 
 /// A broken rule.
@@ -41,20 +40,10 @@ impl Findings {
     }
 }
 
-/// Checks the tree and prints what it finds.
-pub(crate) fn check(root: &Path) -> Result<(), Failure> {
-    let tree = Tree::read(root)?;
-    let findings = findings(&tree);
-    for finding in &findings {
-        println!("{finding}");
-    }
-    match findings.len() {
-        0 => {
-            println!("── tidy: {} files keep the house rules", tree.files.len());
-            Ok(())
-        }
-        count => Err(Failure::Tidy(count)),
-    }
+/// Every finding in the tree at `root`, sorted.
+pub(crate) fn check(root: &Path) -> Result<Vec<String>, String> {
+    let tree = Tree::read(root).map_err(|error| format!("{}: {error}", root.display()))?;
+    Ok(findings(&tree).iter().map(ToString::to_string).collect())
 }
 
 fn findings(tree: &Tree) -> Vec<Finding> {

@@ -1,4 +1,5 @@
-//! The pure crates know no socket, clock, thread, file or random source; modules know the SDK alone.
+//! The pure crates know no socket, clock, thread, file or random source; modules know the SDK
+//! alone.
 
 use super::Findings;
 use super::tree::Tree;

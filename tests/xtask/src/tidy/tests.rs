@@ -16,8 +16,9 @@ const GOOD: &[(&str, &str)] = &[
     ),
     (
         "core/ARCHITECTURE.md",
-        "# What stands\n\n## Unsafe\n- `core/engine/src/pin.rs`: pinning\n\n\
-         ## Dependencies\n- `libc`: pinning\n",
+        "# What stands\n\n## Unsafe\nWords.\n\n| file | what for |\n|---|---|\n\
+         | `core/engine/src/pin.rs` | pinning |\n\n\
+         ## Dependencies\n| crate | reason |\n|---|---|\n| libc | pinning |\n",
     ),
     ("core/base/Cargo.toml", MEMBER),
     ("core/base/src/lib.rs", "//! Time.\n#![forbid(unsafe_code)]\n"),
@@ -158,8 +159,10 @@ fn a_module_on_more_than_the_sdk_is_named() {
 fn unsafe_outside_the_list_is_named_and_a_stale_entry_too() {
     let text = "//! A.\nfn a() {\n    unsafe { b() }\n}\n";
     expect("core/engine/src/a.rs", text, "core/engine/src/a.rs:3: unsafe: this file does not");
-    let safe = "//! Pinning.\n";
-    expect("core/engine/src/pin.rs", safe, "core/ARCHITECTURE.md:4: unsafe: there is none");
+    let exported = "//! A.\n#[unsafe(no_mangle)]\nfn a() {}\n";
+    expect("core/engine/src/a.rs", exported, "core/engine/src/a.rs:2: unsafe");
+    let safe = "//! A pointer.\ntype F = Option<unsafe extern \"C\" fn(u32)>;\n";
+    expect("core/engine/src/pin.rs", safe, "core/ARCHITECTURE.md:8: unsafe: there is none");
     expect(
         "core/base/src/lib.rs",
         "//! Time.\n",
@@ -179,4 +182,10 @@ fn a_dependency_outside_the_table_or_without_reason_is_named() {
     assert!(found[1].starts_with("Cargo.toml:5: manifest: no member uses `mio`"), "{found:#?}");
     let lints = MEMBER.replace("[lints]\nworkspace = true\n", "");
     expect("core/engine/Cargo.toml", lints, "core/engine/Cargo.toml:1: manifest: write `[lints]`");
+}
+
+#[test]
+fn this_tree_is_tidy() {
+    let found = super::check(&crate::root()).unwrap();
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }

@@ -1,10 +1,10 @@
 //! The files that the rules look at: the source tree without what is built, generated or secret.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::mask;
-use crate::failure::Failure;
 
 /// A file, read once for all rules.
 #[derive(Debug)]
@@ -67,13 +67,12 @@ const IGNORED: &[&str] = &[
 ];
 
 impl Tree {
-    pub(super) fn read(root: &Path) -> Result<Self, Failure> {
+    pub(super) fn read(root: &Path) -> io::Result<Self> {
         let mut tree = Self::default();
         let mut open = vec![PathBuf::new()];
         while let Some(directory) = open.pop() {
-            let full = root.join(&directory);
-            for entry in fs::read_dir(&full).map_err(Failure::file(&full))? {
-                let entry = entry.map_err(Failure::file(&full))?;
+            for entry in fs::read_dir(root.join(&directory))? {
+                let entry = entry?;
                 let path = directory.join(entry.file_name());
                 if is_ignored(&path) {
                     continue;
@@ -81,7 +80,7 @@ impl Tree {
                 if directory.as_os_str().is_empty() {
                     tree.top.push(path.display().to_string());
                 }
-                if entry.file_type().map_err(Failure::file(entry.path()))?.is_dir() {
+                if entry.file_type()?.is_dir() {
                     open.push(path);
                 } else {
                     tree.files.push(read(root, path)?);
@@ -110,9 +109,8 @@ fn is_ignored(path: &Path) -> bool {
         || path.extension().is_some_and(|extension| extension == "profraw")
 }
 
-fn read(root: &Path, path: PathBuf) -> Result<Source, Failure> {
-    let full = root.join(&path);
-    let bytes = fs::read(&full).map_err(Failure::file(&full))?;
+fn read(root: &Path, path: PathBuf) -> io::Result<Source> {
+    let bytes = fs::read(root.join(&path))?;
     let size = bytes.len();
     let text = String::from_utf8(bytes).ok();
     let is_rust = path.extension().is_some_and(|extension| extension == "rs");

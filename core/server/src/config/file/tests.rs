@@ -1,3 +1,5 @@
+//! Faults of `koukan.toml` and what is said of them.
+
 use super::*;
 
 fn wrong(text: &str) -> String {

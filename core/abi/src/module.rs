@@ -1,0 +1,90 @@
+//! What a module offers: `kk_module_entry` and its factory `kk.app/1`. Functions may be null here,
+//! because a module in C may have forgotten one.
+
+use std::ffi::c_void;
+
+use crate::{CallNumber, Host, Instance, OpNumber, Status, Str};
+
+/// `kk_entry`: the type of the one symbol `kk_module_entry`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// [`MAGIC`](crate::MAGIC).
+    pub magic: [u8; 8],
+    /// Bytes of the struct.
+    pub size: u32,
+    /// The major version it was built for.
+    pub abi_major: u16,
+    /// The lowest minor version that serves.
+    pub abi_minor: u16,
+    /// 0.
+    pub flags: u64,
+    /// Its name.
+    pub name: Str,
+    /// Its version.
+    pub version: Str,
+    /// What built it, for people.
+    pub toolchain: Str,
+    /// Extensions without which the module does not start.
+    pub required: *const Str,
+    /// How many those are.
+    pub required_len: usize,
+    /// Once after loading.
+    pub init: Option<unsafe extern "C" fn(host: *const Host) -> Status>,
+    /// Once, after the last instance was destroyed.
+    pub deinit: Option<unsafe extern "C" fn()>,
+    /// The table of a factory; null when the module has none such.
+    pub get_factory: Option<unsafe extern "C" fn(id: Str) -> *const c_void>,
+}
+
+/// `kk_start`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// Bytes of the struct.
+    pub size: usize,
+    /// Monotonic time.
+    pub now_ns: u64,
+    /// The call.
+    pub call: CallNumber,
+    /// Which of the module's applications.
+    pub application: Str,
+    /// One JSON object.
+    pub arguments: Str,
+}
+
+/// `kk_event`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Event {
+    /// Bytes of the struct.
+    pub size: usize,
+    /// Monotonic time.
+    pub now_ns: u64,
+    /// One of [`event`](crate::event); an unknown one is ignored.
+    pub r#type: u32,
+    /// How the operation ended.
+    pub status: Status,
+    /// The operation.
+    pub op: OpNumber,
+    /// Its result, or an explanation.
+    pub text: Str,
+    /// The key, in ASCII.
+    pub digit: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// `kk_app_1`: all on the call's thread.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct App1 {
+    /// Bytes of the struct.
+    pub size: usize,
+    /// Starts an application; stores the instance when it answers PENDING.
+    pub start: Option<unsafe extern "C" fn(start: *const Start, instance: *mut Instance) -> Status>,
+    /// Gives it an event.
+    pub event: Option<unsafe extern "C" fn(instance: Instance, event: *const Event) -> Status>,
+    /// Ends it, exactly once.
+    pub destroy: Option<unsafe extern "C" fn(instance: Instance)>,
+}

@@ -1,0 +1,43 @@
+//! A module's applications by name, and the typed reading of their arguments.
+
+use std::pin::Pin;
+
+use serde::de::DeserializeOwned;
+
+use crate::{Call, Error, Result};
+
+/// An application at work.
+pub(crate) type Running = Pin<Box<dyn Future<Output = Result<()>>>>;
+
+/// What [`export_module!`](crate::export_module) makes of its arguments.
+pub trait Module: 'static {
+    /// Its name.
+    const NAME: &'static str;
+    /// Its version.
+    const VERSION: &'static str;
+    /// Its applications.
+    const APPS: &'static [App];
+}
+
+/// An application of a module.
+#[derive(Clone, Copy, Debug)]
+pub struct App {
+    /// The name that the host asks for.
+    pub name: &'static str,
+    /// Makes the future of one call from the JSON of its arguments; see [`app`].
+    pub begin: fn(Call, &str) -> Result<Running>,
+}
+
+/// Reads the arguments and makes the future, which has not run yet.
+///
+/// # Errors
+/// The arguments are not what the application takes: the dialplan's or the host's fault.
+pub fn app<F, A, T>(function: F, call: Call, arguments: &str) -> Result<Running>
+where
+    F: Fn(Call, A) -> T,
+    A: DeserializeOwned,
+    T: Future<Output = Result<()>> + 'static,
+{
+    let arguments = serde_json::from_str(arguments).map_err(Error::Arguments)?;
+    Ok(Box::pin(function(call, arguments)))
+}

@@ -1,0 +1,542 @@
+//! The C border of the host: loading a shared object, calling its functions, and the tables that
+//! it calls. Everything unsafe of the module host stands here, behind safe functions.
+//!
+//! A module is trusted code in this process: what it promises in `koukan.h` (valid pointers, texts
+//! that live through the call, no panic that leaves it) is taken at its word. What can be checked
+//! cheaply is checked: null pointers, sizes, UTF-8, numbers of calls and operations, threads.
+
+use std::ffi::c_void;
+use std::fmt;
+use std::mem::{ManuallyDrop, size_of};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::ptr;
+use std::slice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use koukan_abi as abi;
+use koukan_abi::{ENTRY_SYMBOL, PREFLIGHT_LEN, Status, Str, id, log, status};
+use koukan_base::Time;
+use koukan_switch::Operation;
+use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+
+use super::call::{Caller, EventParts, Prompts, fits};
+use super::desk::Desk;
+use super::preflight::{self, PreflightError};
+use crate::limits;
+
+// ---- The module's side: what the host calls ----------------------------------------------------
+
+/// A loaded shared object with a fitting entry. It stays mapped until the process ends: a thread
+/// that ran its code may hold destructors of its thread-locals, and wakers may be anywhere.
+pub(super) struct Object {
+    /// Never closed, see above.
+    _library: ManuallyDrop<Library>,
+    entry: abi::Entry,
+}
+
+/// Why a shared object could not be opened.
+pub(super) enum OpenError {
+    /// The loader's words.
+    Loader(String),
+    /// The entry in memory is not the one that stood in the file.
+    Entry(PreflightError),
+    /// A pointer of the entry is missing.
+    Missing(&'static str),
+}
+
+impl Object {
+    /// Loads a file that passed the preflight.
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        let loader = |error: libloading::Error| OpenError::Loader(error.to_string());
+        // SAFETY: this runs the constructors of the file, which the administrator named as a module
+        // and which the contract says has none.
+        let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) };
+        let library = ManuallyDrop::new(library.map_err(loader)?);
+        // SAFETY: the symbol is a data object, so that its address is a pointer to it.
+        let symbol = unsafe { library.get::<*const abi::Entry>(ENTRY_SYMBOL.as_bytes()) };
+        let entry: *const abi::Entry = *symbol.map_err(loader)?;
+        if entry.is_null() || !entry.is_aligned() {
+            return Err(OpenError::Missing(ENTRY_SYMBOL));
+        }
+        // SAFETY: the preflight saw these bytes of the object in the file.
+        let head = unsafe { entry.cast::<[u8; PREFLIGHT_LEN]>().read() };
+        preflight::check(&head).map_err(OpenError::Entry)?;
+        // SAFETY: its own word is that it has at least the size of version 1.
+        let entry = unsafe { entry.read() };
+        let object = Self { _library: library, entry };
+        object.check()?;
+        Ok(object)
+    }
+
+    fn check(&self) -> Result<(), OpenError> {
+        let entry = &self.entry;
+        let required_len = entry.required_len;
+        let missing = [
+            (entry.init.is_none(), "init"),
+            (entry.get_factory.is_none(), "get_factory"),
+            (required_len > 0 && entry.required.is_null(), "required"),
+            (required_len > MOST_REQUIRED, "a sensible number of required extensions"),
+        ];
+        match missing.into_iter().find(|(is_missing, _)| *is_missing) {
+            Some((_, what)) => Err(OpenError::Missing(what)),
+            None => Ok(()),
+        }
+    }
+
+    /// What the module calls itself.
+    pub(super) fn name(&self) -> String {
+        // SAFETY: a text of the entry, which is constant data.
+        unsafe { lossy(self.entry.name) }
+    }
+
+    /// The version by the module's word.
+    pub(super) fn version(&self) -> String {
+        // SAFETY: a text of the entry, which is constant data.
+        unsafe { lossy(self.entry.version) }
+    }
+
+    /// What built it, by its word.
+    pub(super) fn toolchain(&self) -> String {
+        // SAFETY: as above.
+        unsafe { lossy(self.entry.toolchain) }
+    }
+
+    /// The extensions without which it does not start.
+    pub(super) fn required(&self) -> Vec<String> {
+        if self.entry.required_len == 0 {
+            return Vec::new();
+        }
+        // SAFETY: the entry's array, not null by `check`, constant data.
+        let ids = unsafe { slice::from_raw_parts(self.entry.required, self.entry.required_len) };
+        // SAFETY: texts of constant data.
+        ids.iter().map(|id| unsafe { lossy(*id) }).collect()
+    }
+
+    /// Runs `init`.
+    pub(super) fn init(&self, host: &'static HostContext) -> Status {
+        let Some(init) = self.entry.init else { return status::UNSUPPORTED };
+        // SAFETY: the module's function with the host that was made for it and is never freed.
+        unsafe { init(&raw const host.host) }
+    }
+
+    /// Runs `deinit`; no function of the module is called after it.
+    pub(super) fn deinit(&self) {
+        if let Some(deinit) = self.entry.deinit {
+            // SAFETY: called once, by `LoadedModule::drop`, after the last instance.
+            unsafe { deinit() };
+        }
+    }
+
+    /// The module's applications.
+    pub(super) fn app(&self) -> Option<App> {
+        let get_factory = self.entry.get_factory?;
+        // SAFETY: the module's function; the id lives through the call.
+        let table = unsafe { get_factory(Str::borrow(id::APP_1)) };
+        if table.is_null() {
+            return None;
+        }
+        // SAFETY: the contract: a table that begins with its size.
+        let size = unsafe { table.cast::<usize>().read_unaligned() };
+        if size < size_of::<abi::App1>() {
+            return None;
+        }
+        // SAFETY: as above, and its size covers version 1.
+        let table = unsafe { table.cast::<abi::App1>().read_unaligned() };
+        Some(App { start: table.start?, event: table.event?, destroy: table.destroy? })
+    }
+}
+
+// SAFETY: the entry is constant data of a library that stays mapped.
+unsafe impl Send for Object {}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Object").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+/// More extensions than there will ever be.
+const MOST_REQUIRED: usize = 64;
+
+/// A module's `kk.app/1`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct App {
+    start: unsafe extern "C" fn(*const abi::Start, *mut abi::Instance) -> Status,
+    event: unsafe extern "C" fn(abi::Instance, *const abi::Event) -> Status,
+    destroy: unsafe extern "C" fn(abi::Instance),
+}
+
+/// An application at work. Dropping it is its one `destroy`.
+#[derive(Debug)]
+pub(crate) struct AppInstance {
+    app: App,
+    pointer: abi::Instance,
+}
+
+// SAFETY: `Modules` moves to the control thread before it starts an instance and never again, so
+// that an instance lives and dies on that thread; being `Send` lets `Modules` be moved at all.
+unsafe impl Send for AppInstance {}
+
+impl App {
+    /// Starts an application; it is at work when there is an instance.
+    pub(crate) fn start(
+        self,
+        now: Time,
+        call: u64,
+        application: &str,
+        arguments: &str,
+    ) -> Result<AppInstance, Status> {
+        let start = abi::Start {
+            size: size_of::<abi::Start>(),
+            now_ns: now.as_nanos(),
+            call,
+            application: Str::borrow(application),
+            arguments: Str::borrow(arguments),
+        };
+        let mut pointer = ptr::null_mut();
+        // SAFETY: the module's function; struct, texts and place live through the call.
+        match unsafe { (self.start)(&raw const start, &raw mut pointer) } {
+            status::PENDING => Ok(AppInstance { app: self, pointer }),
+            status => Err(status),
+        }
+    }
+}
+
+impl AppInstance {
+    /// Gives it an event.
+    pub(crate) fn event(&mut self, now: Time, parts: &EventParts) -> Status {
+        let event = abi::Event {
+            size: size_of::<abi::Event>(),
+            now_ns: now.as_nanos(),
+            r#type: parts.kind,
+            status: parts.status,
+            op: parts.op,
+            text: Str::borrow(&parts.text),
+            digit: parts.digit,
+            reserved: 0,
+        };
+        // SAFETY: the module's function with what its `start` stored; the struct and its text live
+        // through the call; `&mut self` makes events come one after the other.
+        unsafe { (self.app.event)(self.pointer, &raw const event) }
+    }
+}
+
+impl Drop for AppInstance {
+    fn drop(&mut self) {
+        // SAFETY: the module's function, once, with what its `start` stored.
+        unsafe { (self.app.destroy)(self.pointer) };
+    }
+}
+
+// ---- The host's side: what a module calls ------------------------------------------------------
+
+/// The `kk_host` of one loaded build and what stands behind it. Never freed: a module may hold the
+/// pointer for as long as it is mapped.
+pub(super) struct HostContext {
+    host: abi::Host,
+    name: String,
+    grants_call: bool,
+    caller: Caller,
+    /// What the module holds that will wake somebody.
+    retained: AtomicUsize,
+}
+
+// SAFETY: the one pointer, `host.ctx`, leads to the struct itself, which never changes but for its
+// atomic and the desk, which locks.
+unsafe impl Send for HostContext {}
+// SAFETY: as for Send.
+unsafe impl Sync for HostContext {}
+
+impl HostContext {
+    /// Makes the host of a module; it lives until the process ends.
+    pub(super) fn leak(
+        name: &str,
+        module: usize,
+        grants_call: bool,
+        desk: Arc<Desk>,
+    ) -> &'static Self {
+        let host = abi::Host {
+            size: size_of::<abi::Host>(),
+            ctx: ptr::null_mut(),
+            abi_major: abi::ABI_MAJOR,
+            abi_minor: abi::ABI_MINOR,
+            reserved: 0,
+            get_extension,
+        };
+        let caller = Caller { desk, module };
+        let name = name.to_owned();
+        let retained = AtomicUsize::new(0);
+        let context = Box::into_raw(Box::new(Self { host, name, grants_call, caller, retained }));
+        // SAFETY: the box was made on the line above, and nobody else knows it.
+        unsafe { (*context).host.ctx = context.cast() };
+        // SAFETY: it is never freed and never written again.
+        unsafe { &*context }
+    }
+
+    /// What the module holds that will wake somebody.
+    pub(super) fn retained(&self) -> usize {
+        self.retained.load(Ordering::Acquire)
+    }
+}
+
+impl fmt::Debug for HostContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostContext").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+static LOG: abi::Log1 = abi::Log1 { size: size_of::<abi::Log1>(), write };
+static WAKE: abi::Wake1 = abi::Wake1 { size: size_of::<abi::Wake1>(), wake, retain, release };
+static CALL: abi::Call1 = abi::Call1 {
+    size: size_of::<abi::Call1>(),
+    answer,
+    early_media,
+    play,
+    collect_digits,
+    sleep,
+    hang_up,
+    cancel,
+    explain,
+};
+
+/// Runs the host's side of a function: a panic of ours must not unwind into the module.
+///
+/// # Safety
+/// `host` is null or the pointer that the module was given in `init`.
+unsafe fn serve<T>(
+    host: *const abi::Host,
+    otherwise: T,
+    body: impl FnOnce(&'static HostContext) -> T,
+) -> T {
+    if host.is_null() {
+        return otherwise;
+    }
+    // SAFETY: the caller's promise: the host that `HostContext::leak` made.
+    let context = unsafe { (*host).ctx };
+    // SAFETY: as above: `ctx` leads to the context, which is never freed.
+    let context = unsafe { &*context.cast::<HostContext>() };
+    catch_unwind(AssertUnwindSafe(|| body(context))).unwrap_or(otherwise)
+}
+
+/// Runs a function that starts an operation and stores its number.
+///
+/// # Safety
+/// As for `serve`; `op` is null or a place for one number.
+unsafe fn start(
+    host: *const abi::Host,
+    op: *mut abi::OpNumber,
+    body: impl FnOnce(&Caller) -> Result<u64, Status>,
+) -> Status {
+    if op.is_null() {
+        return status::ARGUMENT;
+    }
+    let begin = |context: &'static HostContext| body(&context.caller);
+    // SAFETY: the caller's promise.
+    match unsafe { serve(host, Err(status::FAILED), begin) } {
+        Ok(number) => {
+            // SAFETY: the caller's promise; null was refused above.
+            unsafe { op.write(number) };
+            status::OK
+        }
+        Err(status) => status,
+    }
+}
+
+fn answered(outcome: Result<(), Status>) -> Status {
+    outcome.err().unwrap_or(status::OK)
+}
+
+/// The bytes of a text of the module's.
+///
+/// # Safety
+/// `text` points to `len` bytes that live for `'t`.
+unsafe fn bytes<'t>(text: Str) -> Option<&'t [u8]> {
+    if text.len == 0 {
+        return Some(&[]);
+    }
+    if text.ptr.is_null() || isize::try_from(text.len).is_err() {
+        return None;
+    }
+    // SAFETY: the caller's promise.
+    Some(unsafe { slice::from_raw_parts(text.ptr, text.len) })
+}
+
+/// A text for people: cut at the limit, with what is no UTF-8 replaced.
+///
+/// # Safety
+/// As for `bytes`.
+unsafe fn lossy(text: Str) -> String {
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { bytes(text) }.unwrap_or_default();
+    let bytes = bytes.get(..limits::MODULE_TEXT_BYTES).unwrap_or(bytes);
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A name, exactly.
+///
+/// # Safety
+/// As for `bytes`.
+unsafe fn exact(text: Str) -> Result<Arc<str>, Status> {
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { bytes(text) }.ok_or(status::ARGUMENT)?;
+    if bytes.len() > limits::MODULE_TEXT_BYTES {
+        return Err(status::LIMIT);
+    }
+    std::str::from_utf8(bytes).map(Arc::from).map_err(|_| status::ARGUMENT)
+}
+
+/// The prompts of an array whose elements may be larger than ours.
+///
+/// # Safety
+/// `first` is null or points to `count` elements that begin with their size, all the same, and
+/// whose texts live through the call.
+unsafe fn read_prompts(first: *const abi::Prompt, count: usize) -> Result<Prompts, Status> {
+    if first.is_null() || !fits(count) {
+        return Err(if count > limits::MODULE_PROMPTS { status::LIMIT } else { status::ARGUMENT });
+    }
+    // SAFETY: the caller's promise.
+    let stride = unsafe { first.cast::<usize>().read_unaligned() };
+    if !(size_of::<abi::Prompt>()..=LARGEST_PROMPT).contains(&stride) {
+        return Err(status::ARGUMENT);
+    }
+    let mut prompts = Vec::with_capacity(count);
+    for index in 0..count {
+        // SAFETY: within the array by the caller's promise; both limits keep it below isize::MAX.
+        let element = unsafe { first.byte_add(index * stride) };
+        // SAFETY: an element of the array, at least as large as ours.
+        let prompt = unsafe { element.read_unaligned() };
+        if prompt.size != stride {
+            return Err(status::ARGUMENT);
+        }
+        // SAFETY: a text of the element.
+        let language = unsafe { exact(prompt.language) }?;
+        // SAFETY: as above.
+        prompts.push((language, unsafe { exact(prompt.name) }?));
+    }
+    Ok(prompts)
+}
+
+/// What a newer module's `kk_prompt` may have grown to.
+const LARGEST_PROMPT: usize = 4_096;
+
+unsafe extern "C" fn get_extension(host: *const abi::Host, wanted: Str) -> *const c_void {
+    // SAFETY: the module's promise for the text.
+    let Ok(wanted) = (unsafe { exact(wanted) }) else { return ptr::null() };
+    // SAFETY: the module's promise for the host.
+    unsafe {
+        serve(host, ptr::null(), |context| match &*wanted {
+            id::LOG_1 => ptr::from_ref(&LOG).cast(),
+            id::WAKE_1 => ptr::from_ref(&WAKE).cast(),
+            id::CALL_1 if context.grants_call => ptr::from_ref(&CALL).cast(),
+            _ => ptr::null(),
+        })
+    }
+}
+
+unsafe extern "C" fn write(host: *const abi::Host, call: u64, level: u32, text: Str) {
+    // SAFETY: the module's promise for the text.
+    let text = unsafe { lossy(text) };
+    let line = |context: &'static HostContext| {
+        let module = &*context.name;
+        let call = context.caller.call(call).map(tracing::field::display);
+        match level {
+            log::ERROR => tracing::error!(module, call, "{text}"),
+            log::WARN => tracing::warn!(module, call, "{text}"),
+            log::INFO => tracing::info!(module, call, "{text}"),
+            _ => tracing::debug!(module, call, "{text}"),
+        }
+    };
+    // SAFETY: the module's promise for the host.
+    unsafe { serve(host, (), line) };
+}
+
+unsafe extern "C" fn wake(host: *const abi::Host, call: u64) -> Status {
+    let wake = |context: &'static HostContext| answered(context.caller.wake(call));
+    // SAFETY: the module's promise for the host.
+    unsafe { serve(host, status::FAILED, wake) }
+}
+
+unsafe extern "C" fn retain(host: *const abi::Host) {
+    let retain = |context: &'static HostContext| {
+        context.retained.fetch_add(1, Ordering::AcqRel);
+    };
+    // SAFETY: the module's promise for the host.
+    unsafe { serve(host, (), retain) };
+}
+
+unsafe extern "C" fn release(host: *const abi::Host) {
+    let release = |context: &'static HostContext| {
+        context.retained.fetch_sub(1, Ordering::AcqRel);
+    };
+    // SAFETY: the module's promise for the host.
+    unsafe { serve(host, (), release) };
+}
+
+unsafe extern "C" fn answer(host: *const abi::Host, call: u64, op: *mut u64) -> Status {
+    // SAFETY: the module's promise for the host and the place.
+    unsafe { start(host, op, |caller| caller.start(call, Operation::Answer)) }
+}
+
+unsafe extern "C" fn early_media(host: *const abi::Host, call: u64, op: *mut u64) -> Status {
+    // SAFETY: the module's promise for the host and the place.
+    unsafe { start(host, op, |caller| caller.start(call, Operation::EarlyMedia)) }
+}
+
+unsafe extern "C" fn play(
+    host: *const abi::Host,
+    call: u64,
+    prompts: *const abi::Prompt,
+    count: usize,
+    times: u32,
+    op: *mut u64,
+) -> Status {
+    // SAFETY: the module's promise for the array.
+    match unsafe { read_prompts(prompts, count) } {
+        // SAFETY: the module's promise for the host and the place.
+        Ok(prompts) => unsafe { start(host, op, |caller| caller.play(call, prompts, times)) },
+        Err(status) => status,
+    }
+}
+
+unsafe extern "C" fn collect_digits(
+    host: *const abi::Host,
+    call: u64,
+    min: u8,
+    max: u8,
+    timeout_ms: u32,
+    op: *mut u64,
+) -> Status {
+    // SAFETY: the module's promise for the host and the place.
+    unsafe { start(host, op, |caller| caller.collect(call, min, max, timeout_ms)) }
+}
+
+unsafe extern "C" fn sleep(host: *const abi::Host, call: u64, ms: u32, op: *mut u64) -> Status {
+    // SAFETY: the module's promise for the host and the place.
+    unsafe { start(host, op, |caller| caller.start(call, Operation::Sleep { ms })) }
+}
+
+unsafe extern "C" fn hang_up(
+    host: *const abi::Host,
+    call: u64,
+    sip_status: u16,
+    op: *mut u64,
+) -> Status {
+    // SAFETY: the module's promise for the host and the place.
+    unsafe { start(host, op, |caller| caller.hang_up(call, sip_status)) }
+}
+
+unsafe extern "C" fn cancel(host: *const abi::Host, call: u64, op: u64) -> Status {
+    let cancel = |context: &'static HostContext| answered(context.caller.cancel(call, op));
+    // SAFETY: the module's promise for the host.
+    unsafe { serve(host, status::FAILED, cancel) }
+}
+
+unsafe extern "C" fn explain(host: *const abi::Host, call: u64, text: Str) -> Status {
+    // SAFETY: the module's promise for the text.
+    let text = unsafe { lossy(text) };
+    let explain = |context: &'static HostContext| answered(context.caller.explain(call, text));
+    // SAFETY: the module's promise for the host.
+    unsafe { serve(host, status::FAILED, explain) }
+}

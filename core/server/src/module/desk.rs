@@ -1,0 +1,218 @@
+//! The books of every application: which runs, what it is owed, what it asked for and who woke it.
+//! Modules reach it through the border, the control loop through `Modules`. No module code is ever
+//! called with the books open.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use koukan_abi::{Status, status};
+use koukan_base::{CallId, OpId};
+use koukan_switch::{InstanceId, ModuleRequest, Operation};
+use mio::Waker;
+
+use crate::limits;
+
+/// The books.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    /// The mark of the control thread.
+    owner: AtomicUsize,
+    books: Mutex<Books>,
+    /// Applications to wake. Written by any thread, so apart from the books.
+    woken: Mutex<BTreeSet<u64>>,
+    is_woken: AtomicBool,
+    waker: Arc<Waker>,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    requests: VecDeque<ModuleRequest>,
+    ledgers: HashMap<u64, Ledger>,
+}
+
+/// One application's page.
+#[derive(Debug)]
+struct Ledger {
+    /// Which module it is of.
+    module: usize,
+    call: CallId,
+    last_op: u64,
+    /// Operations whose result is owed.
+    owed: Vec<u64>,
+    reason: Option<String>,
+    /// It is being destroyed: its cancels need no order, and nothing new begins.
+    closing: bool,
+}
+
+fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing in here is left half done by a panic.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+thread_local! {
+    static MARK: u8 = const { 0 };
+}
+
+/// A number that no other living thread has.
+fn mark() -> usize {
+    MARK.with(|mark| std::ptr::from_ref(mark).addr())
+}
+
+impl Desk {
+    pub(crate) fn new(waker: Arc<Waker>) -> Self {
+        Self {
+            owner: AtomicUsize::new(0),
+            books: Mutex::default(),
+            woken: Mutex::default(),
+            is_woken: AtomicBool::new(false),
+            waker,
+        }
+    }
+
+    /// The calling thread is the control thread.
+    pub(crate) fn own(&self) {
+        self.owner.store(mark(), Ordering::Relaxed);
+    }
+
+    fn check_thread(&self) -> Result<(), Status> {
+        // Relaxed: the owner sees its own store, and no other thread has its mark.
+        if self.owner.load(Ordering::Relaxed) == mark() { Ok(()) } else { Err(status::THREAD) }
+    }
+
+    /// Opens an application's page.
+    pub(crate) fn begin(&self, instance: InstanceId, module: usize, call: CallId) {
+        let ledger =
+            Ledger { module, call, last_op: 0, owed: Vec::new(), reason: None, closing: false };
+        open(&self.books).ledgers.insert(instance.0, ledger);
+    }
+
+    /// The application is about to be destroyed.
+    pub(crate) fn close(&self, instance: InstanceId) {
+        if let Some(ledger) = open(&self.books).ledgers.get_mut(&instance.0) {
+            ledger.closing = true;
+        }
+    }
+
+    /// Ends an application's page and gives the reason that the module stated.
+    pub(crate) fn end(&self, instance: InstanceId) -> Option<String> {
+        open(&self.books).ledgers.remove(&instance.0)?.reason
+    }
+
+    /// Whether a result is owed; if so it is being given now, once.
+    pub(crate) fn settle(&self, instance: InstanceId, op: OpId) -> bool {
+        let mut books = open(&self.books);
+        let Some(ledger) = books.ledgers.get_mut(&instance.0) else { return false };
+        let Some(at) = ledger.owed.iter().position(|owed| *owed == op.0) else { return false };
+        ledger.owed.remove(at);
+        true
+    }
+
+    /// Every result that is owed still, settled herewith.
+    pub(crate) fn settle_all(&self, instance: InstanceId) -> Vec<OpId> {
+        let mut books = open(&self.books);
+        let ledger = books.ledgers.get_mut(&instance.0);
+        let owed = ledger.map(|ledger| std::mem::take(&mut ledger.owed)).unwrap_or_default();
+        owed.into_iter().map(OpId).collect()
+    }
+
+    /// Puts a request into the queue.
+    pub(crate) fn request(&self, request: ModuleRequest) {
+        open(&self.books).requests.push_back(request);
+    }
+
+    pub(crate) fn poll_request(&self) -> Option<ModuleRequest> {
+        open(&self.books).requests.pop_front()
+    }
+
+    pub(crate) fn has_requests(&self) -> bool {
+        !open(&self.books).requests.is_empty()
+    }
+
+    /// How many applications a module has under way.
+    pub(crate) fn instances(&self, module: usize) -> usize {
+        open(&self.books).ledgers.values().filter(|ledger| ledger.module == module).count()
+    }
+
+    /// The call that a module means by a number.
+    pub(crate) fn call(&self, module: usize, number: u64) -> Option<CallId> {
+        let books = open(&self.books);
+        books.ledgers.get(&number).filter(|ledger| ledger.module == module).map(|page| page.call)
+    }
+
+    /// Starts an operation: it waits in the queue until the control loop comes for it.
+    pub(crate) fn start(
+        &self,
+        module: usize,
+        number: u64,
+        operation: Operation,
+    ) -> Result<u64, Status> {
+        self.check_thread()?;
+        let mut books = open(&self.books);
+        let ledger = books.ledger(module, number)?;
+        if ledger.closing {
+            return Err(status::HANGUP);
+        }
+        if ledger.owed.len() >= limits::MODULE_OPERATIONS {
+            return Err(status::LIMIT);
+        }
+        ledger.last_op = ledger.last_op.wrapping_add(1);
+        let op = ledger.last_op;
+        ledger.owed.push(op);
+        let instance = InstanceId(number);
+        books.requests.push_back(ModuleRequest::Start { instance, op: OpId(op), operation });
+        Ok(op)
+    }
+
+    /// Cancels an operation; its result is still owed.
+    pub(crate) fn cancel(&self, module: usize, number: u64, op: u64) -> Result<(), Status> {
+        self.check_thread()?;
+        let mut books = open(&self.books);
+        let ledger = books.ledger(module, number)?;
+        if !ledger.owed.contains(&op) {
+            return Err(status::NOT_FOUND);
+        }
+        if !ledger.closing {
+            let instance = InstanceId(number);
+            books.requests.push_back(ModuleRequest::Cancel { instance, op: OpId(op) });
+        }
+        Ok(())
+    }
+
+    /// Keeps the reason for a failure that is about to come.
+    pub(crate) fn explain(&self, module: usize, number: u64, text: String) -> Result<(), Status> {
+        self.check_thread()?;
+        open(&self.books).ledger(module, number)?.reason = Some(text);
+        Ok(())
+    }
+
+    /// Asks for a wake event, from any thread.
+    pub(crate) fn wake(&self, number: u64) -> Result<(), Status> {
+        let mut woken = open(&self.woken);
+        if woken.len() >= limits::MODULE_WAKES {
+            return Err(status::LIMIT);
+        }
+        woken.insert(number);
+        drop(woken);
+        if !self.is_woken.swap(true, Ordering::AcqRel) {
+            // A poll that is gone wakes nobody; the server is ending then.
+            self.waker.wake().map_err(|_| status::FAILED)?;
+        }
+        Ok(())
+    }
+
+    /// Who was woken since the last time.
+    pub(crate) fn take_woken(&self) -> BTreeSet<u64> {
+        if !self.is_woken.swap(false, Ordering::AcqRel) {
+            return BTreeSet::new();
+        }
+        std::mem::take(&mut *open(&self.woken))
+    }
+}
+
+impl Books {
+    fn ledger(&mut self, module: usize, number: u64) -> Result<&mut Ledger, Status> {
+        let ledger = self.ledgers.get_mut(&number).filter(|ledger| ledger.module == module);
+        ledger.ok_or(status::NOT_FOUND)
+    }
+}

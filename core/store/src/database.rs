@@ -1,0 +1,255 @@
+//! The SQLite database: the journal's records as tables that can be asked.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use koukan_switch::{Cdr, Contact, Record};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, Row};
+use tokio::sync::Mutex;
+
+use crate::segment::Position;
+use crate::{limits, rows};
+
+/// The version of [`SCHEMA`], kept in SQLite's `user_version`.
+const VERSION: i64 = 1;
+const SCHEMA: &str = include_str!("schema.sql");
+
+/// How long a statement waits for another process that looks into the file.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Contacts that expired so long ago are deleted.
+const LONG_EXPIRED_MS: i64 = 7 * 86_400 * 1000;
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatabaseError {
+    /// SQLite or the disk.
+    #[error("the database {} cannot be used: {error}", path.display())]
+    Failed {
+        /// Its file.
+        path: PathBuf,
+        /// SQLite's words.
+        error: sqlx::Error,
+    },
+    /// A later version of the server wrote it.
+    #[error(
+        "the database {} has schema {found}, this version knows {VERSION}: \
+         run the version that wrote it, or set another `[store] database`",
+        path.display()
+    )]
+    Newer {
+        /// Its file.
+        path: PathBuf,
+        /// Its schema's version.
+        found: i64,
+    },
+}
+
+/// The writing connection; the follower's own.
+#[derive(Debug)]
+pub(crate) struct Database {
+    connection: SqliteConnection,
+}
+
+/// What a start finds in the database.
+#[derive(Debug, Default)]
+pub(crate) struct Stored {
+    pub(crate) applied: Position,
+    pub(crate) contacts: Vec<Contact>,
+    pub(crate) open_calls: Vec<Cdr>,
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY)
+        .foreign_keys(true)
+        .pragma("cache_size", limits::CACHE_PAGES.to_string())
+        .disable_statement_logging()
+}
+
+impl Database {
+    /// Opens the file and brings it to this version's schema.
+    pub(crate) async fn open(path: &Path) -> Result<Self, DatabaseError> {
+        let failed = |error| DatabaseError::Failed { path: path.to_owned(), error };
+        let mut connection = options(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .connect()
+            .await
+            .map_err(failed)?;
+        let row =
+            sqlx::query("PRAGMA user_version").fetch_one(&mut connection).await.map_err(failed)?;
+        let found: i64 = row.try_get(0).map_err(failed)?;
+        match found {
+            VERSION => {}
+            0 => create(&mut connection).await.map_err(failed)?,
+            _ => return Err(DatabaseError::Newer { path: path.to_owned(), found }),
+        }
+        Ok(Self { connection })
+    }
+
+    /// What must be known at a start.
+    pub(crate) async fn stored(&mut self, now: Timestamp) -> sqlx::Result<Stored> {
+        let connection = &mut self.connection;
+        let row = sqlx::query("SELECT segment, offset FROM applied").fetch_one(&mut *connection);
+        let row = row.await?;
+        let place = |column| row.try_get(column).map(|n: i64| u64::try_from(n).unwrap_or(0));
+        let applied = Position { segment: place("segment")?, offset: place("offset")? };
+        // What has expired long ago is of no use, however wrong the clock may be today.
+        sqlx::query("DELETE FROM contacts WHERE expires < ?")
+            .bind(now.as_millisecond().saturating_sub(LONG_EXPIRED_MS))
+            .execute(&mut *connection)
+            .await?;
+        let contacts = sqlx::query("SELECT * FROM contacts WHERE expires > ?")
+            .bind(now.as_millisecond())
+            .fetch_all(&mut *connection)
+            .await?;
+        let contacts = contacts.iter().map(rows::contact).collect::<Result<_, _>>()?;
+        let calls = sqlx::query("SELECT * FROM calls WHERE ended IS NULL")
+            .fetch_all(&mut *connection)
+            .await?;
+        let legs = sqlx::query(
+            "SELECT legs.* FROM legs JOIN calls USING (call) WHERE calls.ended IS NULL \
+             ORDER BY call, position",
+        )
+        .fetch_all(&mut *connection)
+        .await?;
+        let open_calls = join(
+            calls.iter().map(rows::call).collect::<Result<_, _>>()?,
+            legs.iter().map(rows::leg).collect::<Result<_, _>>()?,
+        );
+        Ok(Stored { applied, contacts, open_calls })
+    }
+
+    /// Applies records and the position that they end at, all of them or none.
+    pub(crate) async fn apply(&mut self, records: &[Record], end: Position) -> sqlx::Result<()> {
+        let mut transaction = self.connection.begin().await?;
+        for record in records {
+            apply(&mut transaction, record).await?;
+        }
+        sqlx::query("UPDATE applied SET segment = ?, offset = ?")
+            .bind(i64::try_from(end.segment).unwrap_or(i64::MAX))
+            .bind(i64::try_from(end.offset).unwrap_or(i64::MAX))
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await
+    }
+
+    /// An orderly end: the write-ahead log goes into the file.
+    pub(crate) async fn close(self) -> sqlx::Result<()> {
+        self.connection.close().await
+    }
+}
+
+async fn create(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
+    sqlx::raw_sql("PRAGMA user_version = 1").execute(&mut *transaction).await?;
+    transaction.commit().await
+}
+
+async fn apply(connection: &mut SqliteConnection, record: &Record) -> sqlx::Result<()> {
+    match record {
+        Record::Registered(contact) => {
+            rows::bind_contact(sqlx::query(rows::INSERT_CONTACT), contact)
+                .execute(connection)
+                .await?;
+        }
+        Record::Unregistered { user, uri } => {
+            sqlx::query("DELETE FROM contacts WHERE user = ? AND uri = ?")
+                .bind(user.clone())
+                .bind(uri.clone())
+                .execute(connection)
+                .await?;
+        }
+        Record::Call(cdr) => {
+            // Its legs go with it.
+            sqlx::query("DELETE FROM calls WHERE call = ?")
+                .bind(cdr.call.clone())
+                .execute(&mut *connection)
+                .await?;
+            rows::bind_call(sqlx::query(rows::INSERT_CALL), cdr).execute(&mut *connection).await?;
+            for (position, leg) in cdr.legs.iter().enumerate() {
+                rows::bind_leg(sqlx::query(rows::INSERT_LEG), &cdr.call, position, leg)
+                    .execute(&mut *connection)
+                    .await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn join(mut calls: Vec<Cdr>, legs: Vec<(String, koukan_switch::CdrLeg)>) -> Vec<Cdr> {
+    let mut by_call: HashMap<String, Vec<koukan_switch::CdrLeg>> = HashMap::new();
+    for (call, leg) in legs {
+        by_call.entry(call).or_default().push(leg);
+    }
+    for call in &mut calls {
+        call.legs = by_call.remove(&call.call).unwrap_or_default();
+    }
+    calls
+}
+
+/// Reads calls' records for whoever asks, on a connection of its own that cannot write. It is
+/// opened by the first question.
+#[derive(Debug)]
+pub struct CdrReader {
+    path: PathBuf,
+    connection: Mutex<Option<SqliteConnection>>,
+}
+
+impl CdrReader {
+    pub(crate) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), connection: Mutex::new(None) }
+    }
+
+    /// The latest `limit` calls, newest first; a running one has no `ended`.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn latest(&self, limit: u32) -> Result<Vec<Cdr>, DatabaseError> {
+        let mut slot = self.connection.lock().await;
+        let outcome = self.read(&mut slot, limit).await;
+        if outcome.is_err() {
+            // Whatever was wrong with the connection, the next question begins with a new one.
+            *slot = None;
+        }
+        outcome.map_err(|error| DatabaseError::Failed { path: self.path.clone(), error })
+    }
+
+    async fn read(
+        &self,
+        slot: &mut Option<SqliteConnection>,
+        limit: u32,
+    ) -> sqlx::Result<Vec<Cdr>> {
+        let connection = match slot {
+            Some(connection) => connection,
+            None => slot.insert(options(&self.path).read_only(true).connect().await?),
+        };
+        // Both questions see the same state.
+        let mut transaction = connection.begin().await?;
+        let calls = sqlx::query("SELECT * FROM calls ORDER BY started DESC, call DESC LIMIT ?")
+            .bind(i64::from(limit))
+            .fetch_all(&mut *transaction)
+            .await?;
+        let legs = sqlx::query(
+            "SELECT legs.* FROM legs JOIN \
+             (SELECT call FROM calls ORDER BY started DESC, call DESC LIMIT ?) USING (call) \
+             ORDER BY call, position",
+        )
+        .bind(i64::from(limit))
+        .fetch_all(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(join(
+            calls.iter().map(rows::call).collect::<Result<_, _>>()?,
+            legs.iter().map(rows::leg).collect::<Result<_, _>>()?,
+        ))
+    }
+}

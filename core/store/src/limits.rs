@@ -1,0 +1,17 @@
+//! The bounds of this crate.
+
+/// Bytes of one record. A call with a hundred legs takes about 25 kB.
+pub const RECORD_BYTES: usize = 1 << 20;
+
+/// A segment of the journal that has grown beyond this many bytes is followed by a new one.
+pub const SEGMENT_BYTES: u64 = 16 << 20;
+
+/// Records that wait in memory for a disk that takes them. The oldest go first beyond it: a disk
+/// that stays full must not end the calls, and the count of the lost ones is logged and measured.
+pub const WAITING_RECORDS: usize = 50_000;
+
+/// Bytes that the follower applies in one transaction.
+pub const BATCH_BYTES: usize = 1 << 20;
+
+/// Pages of 4 kB that SQLite may cache in each of its two connections.
+pub const CACHE_PAGES: u32 = 256;

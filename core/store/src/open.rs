@@ -1,0 +1,196 @@
+//! A start: what the database and the journal behind it say together, and calls that the last run
+//! left open are closed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use koukan_switch::{CallCause, Cdr, Contact, Record};
+
+use crate::database::{CdrReader, Database, DatabaseError, Stored};
+use crate::follower::Follower;
+use crate::journal::Journal;
+use crate::limits;
+use crate::progress::Progress;
+use crate::reader::{self, Damage};
+use crate::segment::{self, Position};
+
+/// Where the state is.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// The data directory; the journal's segments are in it. Nobody else may use it meanwhile.
+    pub data: PathBuf,
+    /// The SQLite file.
+    pub database: PathBuf,
+}
+
+/// Why the state cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The journal's files.
+    #[error("the journal in {} cannot be used: {error}", directory.display())]
+    Journal {
+        /// The data directory.
+        directory: PathBuf,
+        /// The system's words.
+        error: io::Error,
+    },
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The system gave no thread or runtime.
+    #[error("the store's thread cannot be started: {0}")]
+    Thread(io::Error),
+}
+
+/// The open state.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its writing end.
+    pub journal: Journal,
+    /// Where records of calls are read.
+    pub cdrs: CdrReader,
+    /// Contacts that are still bound.
+    pub contacts: Vec<Contact>,
+    /// Calls that the last run left open; they have been closed with
+    /// [`CallCause::ServerStopped`] at the moment when they were last seen.
+    pub closed_calls: Vec<Cdr>,
+    /// Bytes of the journal that were no records.
+    pub damage: Vec<Damage>,
+}
+
+/// Opens the state, makes it where it is missing, and starts the follower.
+///
+/// # Errors
+/// A file cannot be read or written, or a later version wrote it; nothing was changed then.
+pub fn open(config: &StoreConfig, now: Timestamp) -> Result<Opened, OpenError> {
+    let journal_error = |error| OpenError::Journal { directory: config.data.clone(), error };
+    fs::create_dir_all(&config.data).map_err(journal_error)?;
+    if let Some(parent) = config.database.parent() {
+        fs::create_dir_all(parent).map_err(journal_error)?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .map_err(OpenError::Thread)?;
+    let (database, stored) = runtime.block_on(async {
+        let mut database = Database::open(&config.database).await?;
+        let stored = database
+            .stored(now)
+            .await
+            .map_err(|error| DatabaseError::Failed { path: config.database.clone(), error })?;
+        Ok::<_, DatabaseError>((database, stored))
+    })?;
+    let applied = stored.applied;
+    let replay = Replay::new(stored).run(&config.data).map_err(journal_error)?;
+
+    let progress = Arc::new(Progress::default());
+    progress.owed(replay.bytes);
+    let mut journal = Journal::new(&config.data, replay.next_segment, Arc::clone(&progress))
+        .map_err(journal_error)?;
+    let contacts = replay.contacts.into_values().filter(|contact| contact.expires > now).collect();
+    let closed_calls: Vec<Cdr> = replay.calls.into_values().map(close).collect();
+    if !journal.append(closed_calls.iter().cloned().map(Record::Call)) {
+        return Err(journal_error(io::Error::other("nothing can be written to it")));
+    }
+    let follower = Follower::start(config.data.clone(), runtime, database, replay.first, progress);
+    journal.follow(follower.map_err(OpenError::Thread)?);
+    tracing::debug!(?applied, replayed = replay.bytes, "the state is open");
+    Ok(Opened {
+        journal,
+        cdrs: CdrReader::new(&config.database),
+        contacts,
+        closed_calls,
+        damage: replay.damage,
+    })
+}
+
+/// The journal behind the database, in memory.
+#[derive(Debug)]
+struct Replay {
+    applied: Position,
+    /// Where the follower begins.
+    first: Position,
+    next_segment: u64,
+    contacts: BTreeMap<(String, String), Contact>,
+    calls: BTreeMap<String, Cdr>,
+    bytes: u64,
+    damage: Vec<Damage>,
+}
+
+impl Replay {
+    fn new(stored: Stored) -> Self {
+        let key = |contact: &Contact| (contact.user.clone(), contact.uri.clone());
+        Self {
+            applied: stored.applied,
+            first: stored.applied,
+            next_segment: stored.applied.segment + 1,
+            contacts: stored.contacts.into_iter().map(|c| (key(&c), c)).collect(),
+            calls: stored.open_calls.into_iter().map(|c| (c.call.clone(), c)).collect(),
+            bytes: 0,
+            damage: Vec::new(),
+        }
+    }
+
+    fn run(mut self, directory: &Path) -> io::Result<Self> {
+        let applied = self.applied;
+        let segments = segment::list(directory)?;
+        let mut unapplied = segments.into_iter().filter(|segment| *segment >= applied.segment);
+        let Some(first) = unapplied.next() else {
+            self.first = Position { segment: self.next_segment, offset: 0 };
+            return Ok(self);
+        };
+        if first != applied.segment {
+            self.first = Position { segment: first, offset: 0 };
+        }
+        for segment in std::iter::once(first).chain(unapplied) {
+            let offset = if segment == applied.segment { applied.offset } else { 0 };
+            self.replay(directory, Position { segment, offset })?;
+            self.next_segment = self.next_segment.max(segment + 1);
+        }
+        Ok(self)
+    }
+
+    fn replay(&mut self, directory: &Path, mut at: Position) -> io::Result<()> {
+        let end = fs::metadata(segment::path(directory, at.segment))?.len();
+        while at.offset < end {
+            let batch = reader::read(directory, at, end, limits::BATCH_BYTES)?;
+            batch.records.into_iter().for_each(|record| self.take(record));
+            self.damage.extend(batch.damage);
+            self.bytes += batch.bytes;
+            at = batch.end;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, record: Record) {
+        match record {
+            Record::Registered(contact) => {
+                self.contacts.insert((contact.user.clone(), contact.uri.clone()), contact);
+            }
+            Record::Unregistered { user, uri } => {
+                self.contacts.remove(&(user, uri));
+            }
+            Record::Call(cdr) if cdr.ended.is_some() => {
+                self.calls.remove(&cdr.call);
+            }
+            Record::Call(cdr) => {
+                self.calls.insert(cdr.call.clone(), cdr);
+            }
+        }
+    }
+}
+
+/// A call that was up when the last run ended.
+fn close(mut cdr: Cdr) -> Cdr {
+    cdr.ended = Some(cdr.last_seen);
+    cdr.cause = Some(CallCause::ServerStopped);
+    for leg in &mut cdr.legs {
+        leg.ended.get_or_insert(cdr.last_seen);
+    }
+    cdr
+}

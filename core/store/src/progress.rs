@@ -1,0 +1,94 @@
+//! What the journal and its follower know of each other: how far was written, how far the
+//! database is.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Condvar, Mutex};
+use std::time::Duration;
+
+use crate::segment::Position;
+
+/// Shared between the control thread and the follower. The control thread's side takes the lock
+/// for a few instructions and never waits for the database.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    state: Mutex<State>,
+    changed: Condvar,
+    applied_bytes: AtomicU64,
+    written_bytes: AtomicU64,
+    failures: AtomicU64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    written: Position,
+    finishing: bool,
+}
+
+/// What the follower is woken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// So far was written.
+    Written(Position),
+    /// The same, and nothing more will come.
+    Last(Position),
+}
+
+impl Progress {
+    pub(crate) fn set_written(&self, position: Position) {
+        let mut state = self.state.lock();
+        let grown = if position.segment == state.written.segment {
+            position.offset.saturating_sub(state.written.offset)
+        } else {
+            position.offset
+        };
+        state.written = position;
+        self.written_bytes.fetch_add(grown, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
+
+    pub(crate) fn finish(&self) {
+        self.state.lock().finishing = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits until more than `known` was written, the end has come, or `limit` has passed.
+    pub(crate) fn wait(&self, known: Position, limit: Duration) -> News {
+        let mut state = self.state.lock();
+        if state.written == known && !state.finishing {
+            self.changed.wait_for(&mut state, limit);
+        }
+        if state.finishing { News::Last(state.written) } else { News::Written(state.written) }
+    }
+
+    /// Waits for the end or until `limit` has passed; whether the end has come.
+    pub(crate) fn wait_for_end(&self, limit: Duration) -> bool {
+        let mut state = self.state.lock();
+        if !state.finishing {
+            self.changed.wait_for(&mut state, limit);
+        }
+        state.finishing
+    }
+
+    pub(crate) fn applied(&self, bytes: u64) {
+        self.applied_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// What a start found unapplied counts as written.
+    pub(crate) fn owed(&self, bytes: u64) {
+        self.written_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn failed(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn behind_bytes(&self) -> u64 {
+        let applied = self.applied_bytes.load(Ordering::Relaxed);
+        self.written_bytes.load(Ordering::Relaxed).saturating_sub(applied)
+    }
+
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,192 @@
+//! The virtual media worker: the events that the engine would send, without sockets.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use koukan_base::{OpId, StreamId, Time};
+use koukan_media::{Command, Event, OpenError, PlayEnd, Source, StreamConfig, StreamStats};
+
+/// How long a prompt lasts.
+pub(crate) const PROMPT_LENGTH: Duration = Duration::from_secs(3);
+
+/// Prompts that do not exist.
+const MISSING: &str = "missing";
+
+/// What every stream counts.
+pub(crate) const STATS: StreamStats =
+    StreamStats { received: 70, sent: 80, lost: 0, dropped: 0, jitter_us: 0 };
+
+#[derive(Clone, Debug)]
+pub(crate) struct Stream {
+    pub(crate) config: Option<StreamConfig>,
+    pub(crate) source: Source,
+    play: Option<(OpId, Option<Time>)>,
+    silent_at: Option<Time>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Media {
+    streams: HashMap<StreamId, Stream>,
+    events: BTreeMap<(Time, u64), Event>,
+    count: u64,
+    port: u16,
+    muted: HashSet<SocketAddr>,
+    /// So many streams cannot be opened.
+    pub(crate) refuse: usize,
+    /// Orders are taken and never answered.
+    pub(crate) dead: bool,
+    /// Commands for streams that do not exist.
+    pub(crate) crossed: usize,
+    /// Every prompt that was played.
+    pub(crate) played: Vec<String>,
+}
+
+impl Media {
+    fn tell(&mut self, at: Time, event: Event) {
+        self.count += 1;
+        self.events.insert((at, self.count), event);
+    }
+
+    pub(crate) fn streams(&self) -> usize {
+        if self.dead { 0 } else { self.streams.len() }
+    }
+
+    /// The stream whose peer is at `remote`.
+    pub(crate) fn of(&self, remote: SocketAddr) -> Option<(StreamId, &Stream)> {
+        let here = |stream: &&Stream| stream.config.as_ref().is_some_and(|c| c.remote == remote);
+        self.streams.iter().find(|(_, stream)| here(stream)).map(|(id, stream)| (*id, stream))
+    }
+
+    /// Whether the peers of two streams hear each other.
+    pub(crate) fn joined(&self, a: SocketAddr, b: SocketAddr) -> bool {
+        let (Some((a, from_b)), Some((b, from_a))) = (self.of(a), self.of(b)) else { return false };
+        from_b.source == Source::Stream(b) && from_a.source == Source::Stream(a)
+    }
+
+    pub(crate) fn press(&mut self, now: Time, remote: SocketAddr, digit: u8) {
+        let stream = self.of(remote).unwrap().0;
+        self.tell(now, Event::Digit { stream, digit, duration_ms: 100 });
+    }
+
+    /// No RTP comes from here any more.
+    pub(crate) fn mute(&mut self, now: Time, remote: SocketAddr) {
+        self.muted.insert(remote);
+        for stream in self.streams.values_mut() {
+            if let Some(config) = stream.config.as_ref().filter(|config| config.remote == remote) {
+                stream.silent_at = config.silent_after.map(|after| now + after);
+            }
+        }
+    }
+
+    /// RTP comes from here again.
+    pub(crate) fn speak(&mut self, remote: SocketAddr) {
+        self.muted.remove(&remote);
+        for stream in self.streams.values_mut() {
+            if stream.config.as_ref().is_some_and(|config| config.remote == remote) {
+                stream.silent_at = None;
+            }
+        }
+    }
+
+    pub(crate) fn next(&self) -> Option<Time> {
+        let events = self.events.keys().next().map(|(at, _)| *at);
+        let plays = self.streams.values().filter_map(|stream| stream.play?.1).min();
+        let silent = self.streams.values().filter_map(|stream| stream.silent_at).min();
+        [events, plays, silent].into_iter().flatten().min()
+    }
+
+    pub(crate) fn due(&mut self, now: Time) -> Option<Event> {
+        if let Some(entry) = self.events.first_entry().filter(|entry| entry.key().0 <= now) {
+            return Some(entry.remove());
+        }
+        let mut ids: Vec<StreamId> = self.streams.keys().copied().collect();
+        ids.sort();
+        for id in ids {
+            let stream = self.streams.get_mut(&id).unwrap();
+            if let Some((op, _)) = stream.play.take_if(|(_, end)| end.is_some_and(|at| at <= now)) {
+                return Some(Event::Played { stream: id, op, end: PlayEnd::Finished });
+            }
+            if stream.silent_at.take_if(|at| *at <= now).is_some() {
+                return Some(Event::Silent { stream: id });
+            }
+        }
+        None
+    }
+
+    pub(crate) fn order(&mut self, now: Time, command: Command) {
+        if self.dead {
+            return;
+        }
+        let soon = now + Duration::from_millis(1);
+        match command {
+            Command::Open { stream, .. } if self.refuse > 0 => {
+                self.refuse -= 1;
+                self.tell(soon, Event::OpenFailed { stream, error: OpenError::NoPorts });
+            }
+            Command::Open { stream, local } => {
+                self.port += 2;
+                let rtp = SocketAddr::new(local, 20_000 + self.port);
+                let new =
+                    Stream { config: None, source: Source::Nothing, play: None, silent_at: None };
+                assert!(self.streams.insert(stream, new).is_none(), "a stream's number repeats");
+                self.tell(soon, Event::Opened { stream, rtp });
+            }
+            Command::Configure { stream, config } => {
+                let muted = self.muted.contains(&config.remote);
+                let Some(known) = self.known(stream) else { return };
+                known.silent_at = config.silent_after.filter(|_| muted).map(|after| now + after);
+                known.config = Some(config);
+            }
+            Command::Feed { stream, source } => {
+                if let Source::Stream(other) = source
+                    && !self.streams.contains_key(&other)
+                {
+                    self.crossed += 1;
+                }
+                if let Some(known) = self.known(stream) {
+                    known.source = source;
+                }
+            }
+            Command::Play { stream, op, prompts, times } => {
+                let missing = prompts.iter().any(|prompt| &*prompt.name == MISSING);
+                let names = prompts.iter().map(|p| format!("{}/{}", p.language, p.name));
+                self.played.extend(names);
+                if missing {
+                    self.tell(soon, Event::Played { stream, op, end: PlayEnd::Failed });
+                    return;
+                }
+                let end = (times > 0).then(|| now + PROMPT_LENGTH * times);
+                let old = self.known(stream).and_then(|known| known.play.replace((op, end)));
+                if let Some((op, _)) = old {
+                    self.tell(soon, Event::Played { stream, op, end: PlayEnd::Stopped });
+                }
+            }
+            Command::StopPlay { stream, op } => {
+                let play =
+                    self.known(stream).and_then(|k| k.play.take_if(|(known, _)| *known == op));
+                if let Some((op, _)) = play {
+                    self.tell(soon, Event::Played { stream, op, end: PlayEnd::Stopped });
+                }
+            }
+            Command::Close { stream } => {
+                let Some(gone) = self.streams.remove(&stream) else {
+                    self.crossed += 1;
+                    return;
+                };
+                if let Some((op, _)) = gone.play {
+                    self.tell(soon, Event::Played { stream, op, end: PlayEnd::Stopped });
+                }
+                self.tell(soon, Event::Closed { stream, stats: STATS });
+            }
+        }
+    }
+
+    fn known(&mut self, stream: StreamId) -> Option<&mut Stream> {
+        let known = self.streams.get_mut(&stream);
+        if known.is_none() {
+            self.crossed += 1;
+        }
+        known
+    }
+}

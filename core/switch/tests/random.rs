@@ -1,0 +1,135 @@
+//! A hundred random days with one datagram in ten lost: whatever happens, every call ends, every
+//! table is empty and every call has exactly one final record.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
+
+mod office;
+
+use std::time::Duration;
+
+use koukan_sip::sdp::Direction;
+use office::modules::Script;
+use office::{Does, Office, TRUNK};
+
+const PHONES: [char; 7] = ['A', 'B', 'C', 'D', 'E', 'F', TRUNK];
+const NUMBERS: [&str; 10] = [
+    "0312340001",
+    "0312340002",
+    "0312340003",
+    "0455550001",
+    "801",
+    "803",
+    "805",
+    "600",
+    "601",
+    "119",
+];
+
+fn habit(office: &mut Office) -> Does {
+    let ms = u64::from(office.dice(8_000));
+    match office.dice(10) {
+        0 => Does::Rings,
+        1 => Does::Nothing,
+        2 => Does::Refuses(486),
+        3 => Does::RefusesAfter(ms, 603),
+        4 => Does::AnswersAtOnce,
+        5 => Does::EarlyThenAnswers(ms),
+        6 => Does::AnswersRubbish,
+        _ => Does::Answers(ms),
+    }
+}
+
+fn pick(office: &mut Office) -> char {
+    PHONES[usize::try_from(office.dice(7)).unwrap()]
+}
+
+fn act(office: &mut Office) {
+    let name = pick(office);
+    match office.dice(12) {
+        0..=4 => {
+            let number = NUMBERS[usize::try_from(office.dice(10)).unwrap()];
+            office.phone(name).late_offer = name == TRUNK && number == "0312340003";
+            office.call(name, number);
+        }
+        5 => office.give_up(name),
+        6 | 7 => office.hang_up(name),
+        8 => {
+            let now = office.now;
+            let direction =
+                if office.dice(2) == 0 { Direction::SendOnly } else { Direction::SendRecv };
+            let phone = office.phone(name);
+            phone.up.retain(|dialog| phone.ua.flow(*dialog).is_some());
+            if !phone.up.is_empty() {
+                phone.offer_again(now, direction);
+            }
+        }
+        9 => {
+            office.phone(name).does = habit(office);
+        }
+        10 if office.dice(4) == 0 && !office.switch.calls().is_empty() => {
+            office.kill();
+        }
+        _ if name != TRUNK => office.register(name, &[]),
+        _ => {}
+    }
+}
+
+/// One day; the number of calls that it had.
+fn day(seed: u64) -> usize {
+    let mut office = Office::seeded(seed);
+    office.loss_percent = 10;
+    for name in PHONES {
+        office.phone(name).does = habit(&mut office);
+    }
+    for name in 'A'..='F' {
+        office.register(name, &[]);
+    }
+    office.modules.script = match seed % 5 {
+        0 => Some(Script::Fails("rain")),
+        _ => None,
+    };
+    for _ in 0..60 {
+        let ms = u64::from(office.dice(3_000));
+        office.run(Duration::from_millis(ms));
+        act(&mut office);
+    }
+    if seed.is_multiple_of(3) {
+        let name = pick(&mut office);
+        office.vanish(name);
+    }
+    // Everybody goes home; what was answered late is hung up too.
+    for _ in 0..40 {
+        for name in PHONES {
+            office.phone(name).does = Does::Refuses(480);
+            office.give_up(name);
+            office.hang_up(name);
+        }
+        office.run(Duration::from_secs(10));
+    }
+    office.finish().len()
+}
+
+#[test]
+fn a_hundred_lossy_days_leave_nothing_behind() {
+    let calls: usize = (1..=100).inspect(|seed| println!("day {seed}")).map(day).sum();
+    println!("{calls} calls in 100 days");
+    assert!(calls > 1_000, "{calls}");
+}
+
+#[test]
+fn a_seed_replays_the_same_day() {
+    let run = || {
+        let mut office = Office::seeded(7);
+        office.loss_percent = 10;
+        for name in 'A'..='F' {
+            office.register(name, &[]);
+        }
+        for _ in 0..40 {
+            office.run(Duration::from_millis(700));
+            act(&mut office);
+        }
+        let did = office.did.clone();
+        let explained = office.explained.clone();
+        (did, explained)
+    };
+    assert_eq!(run(), run());
+}

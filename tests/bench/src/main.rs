@@ -1,0 +1,67 @@
+//! The figures that this project promises, measured in one run each and held against their floors:
+//! `koukan-bench [relay] [start] [memory]`, everything when nothing is named. Ends with 1 when a
+//! floor is missed.
+#![forbid(unsafe_code)]
+
+mod forwarder;
+mod load;
+mod memory;
+mod office;
+mod phones;
+mod proc;
+mod relay;
+mod start;
+
+use std::io;
+use std::process::ExitCode;
+
+/// One figure with its bounds; less is better in all of them.
+struct Figure {
+    name: &'static str,
+    unit: &'static str,
+    value: f64,
+    floor: f64,
+    goal: f64,
+}
+
+impl Figure {
+    /// Prints the figure; whether its floor holds.
+    fn report(&self) -> bool {
+        let Self { name, unit, value, floor, goal } = self;
+        let verdict = match () {
+            () if value <= goal => "goal reached",
+            () if value <= floor => "floor holds",
+            () => "FLOOR MISSED",
+        };
+        println!("{name}: {value:.2} {unit} (floor {floor}, goal {goal}): {verdict}");
+        value <= floor
+    }
+}
+
+fn main() -> ExitCode {
+    let named: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(unknown) =
+        named.iter().find(|name| !["relay", "start", "memory"].contains(&name.as_str()))
+    {
+        eprintln!("unknown bench {unknown}; there are relay, start and memory");
+        return ExitCode::FAILURE;
+    }
+    let wanted = |name: &str| named.is_empty() || named.iter().any(|known| known == name);
+    let mut good = true;
+    let mut run = |name: &str, bench: fn() -> io::Result<Vec<Figure>>| {
+        if !wanted(name) {
+            return;
+        }
+        match bench() {
+            Ok(figures) => figures.iter().for_each(|figure| good &= figure.report()),
+            Err(error) => {
+                eprintln!("{name}: {error}");
+                good = false;
+            }
+        }
+    };
+    run("relay", relay::bench);
+    run("start", start::bench);
+    run("memory", memory::bench);
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,199 @@
+//! Phones for the server under measurement: real user agents, each with its own socket.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use koukan_base::{Rng, Time};
+use koukan_sip::{
+    Body, Credentials, Event, Flow, Listener, ListenerId, Method, Request, Response, Transport,
+    UaAction, UaConfig, UserAgent,
+};
+use mio::net::UdpSocket;
+use mio::{Events, Interest, Poll, Token};
+
+use crate::office::{PASSWORD, extension};
+
+/// Nothing on one machine takes longer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Phone {
+    agent: UserAgent,
+    socket: UdpSocket,
+    address: SocketAddr,
+    registered: bool,
+    up: bool,
+}
+
+/// All phones on one thread.
+pub(crate) struct Phones {
+    phones: Vec<Phone>,
+    server: SocketAddr,
+    poll: Poll,
+    begun: Instant,
+}
+
+impl Phones {
+    pub(crate) fn new(server: SocketAddr, count: usize) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let mut phones = Vec::new();
+        for index in 0..count {
+            let mut socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into())?;
+            poll.registry().register(&mut socket, Token(index), Interest::READABLE)?;
+            let address = socket.local_addr()?;
+            let config = UaConfig {
+                listeners: vec![Listener {
+                    id: ListenerId(0),
+                    transport: Transport::Udp,
+                    advertised: address,
+                }],
+                server_name: "bench".to_owned(),
+                max_transactions: 100,
+                max_dialogs: 100,
+            };
+            let seed = u64::try_from(index).unwrap_or(0);
+            let agent = UserAgent::new(config, Rng::from_number(seed));
+            phones.push(Phone { agent, socket, address, registered: false, up: false });
+        }
+        Ok(Self { phones, server, poll, begun: Instant::now() })
+    }
+
+    fn now(&self) -> Time {
+        Time::from_millis(1) + self.begun.elapsed()
+    }
+
+    /// Registers every phone.
+    pub(crate) fn register(&mut self) -> io::Result<()> {
+        let (now, server) = (self.now(), self.server);
+        for (index, phone) in self.phones.iter_mut().enumerate() {
+            let user = format!("bench-{}", extension(index));
+            let contact = format!("<sip:{user}@{}>", phone.address).into_bytes();
+            let uri = format!("sip:{server}");
+            let request = request(Method::Register, server, &user, &uri, None);
+            let to = format!("<sip:{user}@{server}>").into_bytes();
+            let headers = vec![("Contact", contact)];
+            phone.agent.request(now, Request { to, headers, ..request });
+        }
+        self.until("every phone is registered", |phone| phone.registered, None)
+    }
+
+    /// Each of these phones calls the one that stands `apart` further on, which answers.
+    pub(crate) fn call(&mut self, callers: Range<usize>, apart: usize) -> io::Result<()> {
+        // Not all in one instant: a socket's buffer holds only so many datagrams.
+        for index in callers {
+            let (now, server) = (self.now(), self.server);
+            let Some(phone) = self.phones.get_mut(index) else { continue };
+            let user = format!("bench-{}", extension(index));
+            let uri = format!("sip:{}@{server}", extension(index + apart));
+            let body = Some(description(phone.address));
+            phone.agent.invite(now, request(Method::Invite, server, &user, &uri, body));
+            self.until("the call is up", |phone| phone.up, Some(index))?;
+        }
+        Ok(())
+    }
+
+    /// Runs until what is asked holds for one phone or for all.
+    fn until(
+        &mut self,
+        what: &str,
+        holds: impl Fn(&Phone) -> bool,
+        one: Option<usize>,
+    ) -> io::Result<()> {
+        let begun = Instant::now();
+        let mut events = Events::with_capacity(1024);
+        loop {
+            self.turn(&mut events)?;
+            let done = match one {
+                Some(index) => self.phones.get(index).is_some_and(&holds),
+                None => self.phones.iter().all(&holds),
+            };
+            if done {
+                return Ok(());
+            }
+            if begun.elapsed() > PATIENCE {
+                return Err(io::Error::other(format!("it does not come to this: {what}")));
+            }
+        }
+    }
+
+    fn turn(&mut self, events: &mut Events) -> io::Result<()> {
+        let (now, server) = (self.now(), self.server);
+        for phone in &mut self.phones {
+            phone.agent.handle_timeout(now);
+            phone.drain(now);
+        }
+        self.poll.poll(events, Some(Duration::from_millis(10)))?;
+        let mut buffer = [0; 65_535];
+        for event in &*events {
+            let Some(phone) = self.phones.get_mut(event.token().0) else { continue };
+            while let Ok((length, _)) = phone.socket.recv_from(&mut buffer) {
+                let bytes = buffer.get(..length).unwrap_or_default();
+                phone.agent.handle_bytes(now, flow(server), bytes);
+                phone.drain(now);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Phone {
+    fn drain(&mut self, now: Time) {
+        while let Some(action) = self.agent.poll_action() {
+            match action {
+                // A full buffer is a lost datagram; SIP sends it again.
+                UaAction::Send { flow, bytes } => {
+                    let _ = self.socket.send_to(&bytes, flow.remote);
+                }
+                UaAction::Event(Event::Invite { tx, .. }) => {
+                    let body = Some(description(self.address));
+                    self.agent.respond(now, tx, Response { body, ..Response::new(200) });
+                }
+                UaAction::Event(Event::Answered { dialog, .. }) => {
+                    self.agent.ack(now, dialog, None);
+                    self.up = true;
+                }
+                UaAction::Event(Event::Response { status: 200, .. }) => self.registered = true,
+                UaAction::Event(Event::Request { tx, .. } | Event::InDialog { tx, .. }) => {
+                    self.agent.respond(now, tx, Response::new(200));
+                }
+                UaAction::Event(_) => {}
+            }
+        }
+    }
+}
+
+const fn flow(remote: SocketAddr) -> Flow {
+    Flow { transport: Transport::Udp, listener: ListenerId(0), remote, connection: 0 }
+}
+
+fn description(address: SocketAddr) -> Body {
+    let ip = address.ip();
+    let text = format!(
+        "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n\
+         m=audio {} RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\n",
+        address.port()
+    );
+    Body::sdp(text.into_bytes())
+}
+
+fn request(
+    method: Method,
+    server: SocketAddr,
+    user: &str,
+    uri: &str,
+    body: Option<Body>,
+) -> Request {
+    Request {
+        method,
+        flow: flow(server),
+        request_uri: uri.as_bytes().to_vec(),
+        from: format!("<sip:{user}@{server}>").into_bytes(),
+        to: format!("<{uri}>").into_bytes(),
+        route: Vec::new(),
+        max_forwards: 70,
+        headers: Vec::new(),
+        body,
+        credentials: Some(Credentials { username: user.to_owned(), password: PASSWORD.to_owned() }),
+    }
+}

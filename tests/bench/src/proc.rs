@@ -1,0 +1,50 @@
+//! What the kernel says of threads and processes, and where threads run.
+
+use std::fs;
+use std::io;
+use std::process::{Command, Stdio};
+
+/// The calling thread's number.
+pub(crate) fn thread_id() -> io::Result<u32> {
+    let link = fs::read_link("/proc/thread-self")?;
+    let number = link.file_name().and_then(|name| name.to_str()?.parse().ok());
+    number.ok_or_else(|| io::Error::other("/proc/thread-self names no thread"))
+}
+
+/// The thread of this process that has this name.
+pub(crate) fn thread_named(wanted: &str) -> io::Result<u32> {
+    for entry in fs::read_dir("/proc/self/task")? {
+        let entry = entry?;
+        let name = fs::read_to_string(entry.path().join("comm"))?;
+        if name.trim_end() == wanted
+            && let Some(number) = entry.file_name().to_str().and_then(|text| text.parse().ok())
+        {
+            return Ok(number);
+        }
+    }
+    Err(io::Error::other(format!("no thread is called {wanted}")))
+}
+
+/// CPU time of a thread of this process, in nanoseconds.
+pub(crate) fn cpu_ns(thread: u32) -> io::Result<u64> {
+    let text = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat"))?;
+    let first = text.split_whitespace().next().and_then(|number| number.parse().ok());
+    first.ok_or_else(|| io::Error::other("schedstat is empty"))
+}
+
+/// Pins a thread to a core with util-linux's `taskset`, which every Debian has.
+pub(crate) fn pin(thread: u32, core: u32) -> io::Result<()> {
+    let status = Command::new("taskset")
+        .args(["-cp", &core.to_string(), &thread.to_string()])
+        .stdout(Stdio::null())
+        .status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other("taskset cannot pin the thread")) }
+}
+
+/// Resident memory of a process, in kB.
+pub(crate) fn rss_kb(process: u32) -> io::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+    number.ok_or_else(|| io::Error::other("no VmRSS"))
+}

@@ -1,0 +1,112 @@
+//! The steps of each command, announced one by one with the time that they took.
+
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::{deps, fuzz, root, secrets, tidy};
+
+/// End-to-end tests mostly wait for timers of the protocol; so many wait side by side.
+const E2E_THREADS: &str = "4";
+
+/// How long each fuzz target runs among the tests; a night takes `cargo xtask fuzz`.
+const FUZZ_TIME: Duration = Duration::from_secs(5);
+
+/// Builds the server and becomes it, so that Ctrl-C and signals reach it alone.
+pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    deps::install(deps::RUN)?;
+    let made = secrets::generate(&root().join("conf/tenants"))?;
+    if made > 0 {
+        println!("==> made {made} passwords for the sample's phones");
+    }
+    let packages = ["--package", "koukan", "--package", "koukan-announcements"];
+    let build = [["build", "--release", "--locked"].as_slice(), packages.as_slice()].concat();
+    cargo("building", &build)?;
+    let server = target().join("release/koukan");
+    let mut command = Command::new(&server);
+    command.arg("run").args(arguments).current_dir(root());
+    // Only a failure comes back.
+    let error = command.exec();
+    Err(format!("{} cannot be started: {error}", server.display()))
+}
+
+/// Everything that a change must pass.
+pub(crate) fn test() -> Result<(), String> {
+    unit()?;
+    fuzz::all(FUZZ_TIME)?;
+    e2e(&[])
+}
+
+/// All but what needs other people's phones and a build of its own.
+pub(crate) fn unit() -> Result<(), String> {
+    deps::install(deps::TEST)?;
+    deps::components()?;
+    cargo("formatting", &["fmt", "--all", "--check"])?;
+    tidy()?;
+    let lints = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+    cargo("lints", &lints)?;
+    documentation()?;
+    cargo("building", &["build", "--workspace", "--all-targets", "--locked"])?;
+    let tests = ["test", "--workspace", "--locked", "--exclude", "koukan-e2e"];
+    cargo("unit tests", &[tests.as_slice(), &["--no-fail-fast"]].concat())
+}
+
+pub(crate) fn e2e(filter: &[String]) -> Result<(), String> {
+    deps::install(deps::TEST)?;
+    cargo("building", &["build", "--workspace", "--locked"])?;
+    let tests = ["test", "--locked", "--package", "koukan-e2e", "--no-fail-fast", "--"];
+    let filter: Vec<&str> = filter.iter().map(String::as_str).collect();
+    let threads = ["--test-threads", E2E_THREADS];
+    let all = [tests.as_slice(), filter.as_slice(), threads.as_slice()].concat();
+    cargo("end-to-end tests", &all)
+}
+
+pub(crate) fn tidy() -> Result<(), String> {
+    step("tidy", || {
+        let findings = tidy::check(&root())?;
+        if findings.is_empty() { Ok(()) } else { Err(findings.join("\n")) }
+    })
+}
+
+pub(crate) fn bench(names: &[String]) -> Result<(), String> {
+    deps::install(deps::TEST)?;
+    cargo("building", &["build", "--release", "--workspace", "--locked"])?;
+    let bench = target().join("release/koukan-bench");
+    execute("bench", Command::new(bench).args(names).current_dir(root()))
+}
+
+fn documentation() -> Result<(), String> {
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args(["doc", "--workspace", "--no-deps", "--locked", "--quiet"])
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .current_dir(root());
+    execute("documentation", &mut command)
+}
+
+fn cargo(name: &str, arguments: &[&str]) -> Result<(), String> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    execute(name, Command::new(cargo).args(arguments).current_dir(root()))
+}
+
+pub(crate) fn execute(name: &str, command: &mut Command) -> Result<(), String> {
+    step(name, || {
+        let status = command.status().map_err(|error| format!("{command:?}: {error}"))?;
+        if status.success() { Ok(()) } else { Err(format!("{name} failed ({status})")) }
+    })
+}
+
+fn step(name: &str, body: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    println!("==> {name}");
+    let begin = Instant::now();
+    let outcome = body();
+    println!("    {name}: {:.1} s", begin.elapsed().as_secs_f64());
+    outcome
+}
+
+/// Where cargo builds.
+pub(crate) fn target() -> PathBuf {
+    let set = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    set.map_or_else(|| root().join("target"), |directory| root().join(directory))
+}
