@@ -3,9 +3,11 @@
 //!
 //! Streams are bound and allocated on the control side and handed to their worker; from then on the
 //! worker neither allocates nor locks nor logs for them, and gives them back to be freed.
+#![deny(unsafe_code)]
 
 mod control;
 pub mod limits;
+#[expect(unsafe_code, reason = "pinning and CPU time of a thread, through libc")]
 mod pin;
 mod ports;
 mod prompts;

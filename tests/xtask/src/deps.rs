@@ -12,23 +12,28 @@ pub(crate) struct Package {
 
 const COMPILER: Package = Package { name: "build-essential", shown_by: "cc" };
 
+/// libFuzzer is C++.
+const FUZZER: Package = Package { name: "build-essential", shown_by: "c++" };
+
 /// What a build and a start need: SQLite is compiled from its source.
 pub(crate) const RUN: &[Package] = &[COMPILER];
 
 /// What the tests need: phones and a carrier that others wrote.
 pub(crate) const TEST: &[Package] = &[
     COMPILER,
+    FUZZER,
     Package { name: "baresip-core", shown_by: "baresip" },
     Package { name: "sip-tester", shown_by: "sipp" },
 ];
 
 /// Installs those of `packages` that are missing, through apt-get.
 pub(crate) fn install(packages: &[Package]) -> Result<(), String> {
-    let missing: Vec<&str> = packages
+    let mut missing: Vec<&str> = packages
         .iter()
         .filter(|package| !in_path(package.shown_by))
         .map(|package| package.name)
         .collect();
+    missing.dedup();
     if missing.is_empty() {
         return Ok(());
     }

@@ -1,6 +1,9 @@
-//! The project's commands: `cargo xtask run|test|tidy|bench|deps`. They install what they need.
+//! The project's commands: `cargo xtask run|test|tidy|fuzz|bench|deps`. They install what they
+//! need.
+#![forbid(unsafe_code)]
 
 mod deps;
+mod fuzz;
 mod secrets;
 mod steps;
 mod tidy;
@@ -12,10 +15,11 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   run [ARGUMENT…]   install what is missing, make the sample's secrets, build, start on conf/
-  test              formatting, tidy, lints, documentation, unit tests, end-to-end tests
+  test              formatting, tidy, lints, documentation, unit, fuzz and end-to-end tests
   unit              the same without the end-to-end tests
   e2e [FILTER…]     only the end-to-end tests
   tidy              only the rules of the house
+  fuzz [TARGET] [SECONDS]   every fuzz target, or one; 60 seconds each
   bench [NAME…]     whole-server loads and their ratios (relay, start, memory)
   deps              only install what `test` needs
 ";
@@ -38,6 +42,7 @@ fn main() -> ExitCode {
         "unit" => steps::unit(),
         "e2e" => steps::e2e(rest),
         "tidy" => steps::tidy(),
+        "fuzz" => fuzz::command(rest),
         "bench" => steps::bench(rest),
         "deps" => deps::install(deps::TEST),
         _ => Err(USAGE.to_owned()),

@@ -3,12 +3,15 @@
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::{deps, root, secrets, tidy};
+use crate::{deps, fuzz, root, secrets, tidy};
 
 /// End-to-end tests mostly wait for timers of the protocol; so many wait side by side.
 const E2E_THREADS: &str = "4";
+
+/// How long each fuzz target runs among the tests; a night takes `cargo xtask fuzz`.
+const FUZZ_TIME: Duration = Duration::from_secs(5);
 
 /// Builds the server and becomes it, so that Ctrl-C and signals reach it alone.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
@@ -22,7 +25,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     cargo("building", &build)?;
     let server = target().join("release/koukan");
     let mut command = Command::new(&server);
-    command.arg("run").arg("conf").args(arguments).current_dir(root());
+    command.arg("run").args(arguments).current_dir(root());
     // Only a failure comes back.
     let error = command.exec();
     Err(format!("{} cannot be started: {error}", server.display()))
@@ -31,9 +34,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
 /// Everything that a change must pass.
 pub(crate) fn test() -> Result<(), String> {
     unit()?;
+    fuzz::all(FUZZ_TIME)?;
     e2e(&[])
 }
 
+/// All but what needs other people's phones and a build of its own.
 pub(crate) fn unit() -> Result<(), String> {
     deps::install(deps::TEST)?;
     deps::components()?;
@@ -85,7 +90,7 @@ fn cargo(name: &str, arguments: &[&str]) -> Result<(), String> {
     execute(name, Command::new(cargo).args(arguments).current_dir(root()))
 }
 
-fn execute(name: &str, command: &mut Command) -> Result<(), String> {
+pub(crate) fn execute(name: &str, command: &mut Command) -> Result<(), String> {
     step(name, || {
         let status = command.status().map_err(|error| format!("{command:?}: {error}"))?;
         if status.success() { Ok(()) } else { Err(format!("{name} failed ({status})")) }
@@ -101,7 +106,7 @@ fn step(name: &str, body: impl FnOnce() -> Result<(), String>) -> Result<(), Str
 }
 
 /// Where cargo builds.
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     let set = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     set.map_or_else(|| root().join("target"), |directory| root().join(directory))
 }

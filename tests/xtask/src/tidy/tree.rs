@@ -1,66 +1,119 @@
-//! Rules for any text of the tree.
+//! The files that the rules look at: the source tree without what is built, generated or secret.
 
-use super::Source;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
-/// Endings of files whose lines may be as long as they are.
-const LONG_LINES: [&str; 7] =
-    [".md", ".toml", ".snap", ".xml", ".txt", "generate", "LICENSE-APACHE"];
+use super::mask;
 
-/// Words of unfinished work, in pieces so that this file does not hold them.
-const UNFINISHED: [[&str; 2]; 4] = [["TO", "DO"], ["FIX", "ME"], ["XX", "X:"], ["place", "holder"]];
+/// A file, read once for all rules.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// Relative to the root, with `/`.
+    pub(super) path: PathBuf,
+    /// Its size in bytes.
+    pub(super) size: usize,
+    /// Its text; `None` when it is no UTF-8.
+    pub(super) text: Option<String>,
+    /// Rust only: the text with comments and the insides of literals blanked out.
+    pub(super) code: Option<String>,
+}
 
-pub(super) fn check(source: &Source, findings: &mut Vec<String>) {
-    let Source { path, text } = source;
-    if path.contains("/tests/data/") || path.contains("fuzz/seeds/") || path.ends_with(".lock") {
-        return;
+impl Source {
+    pub(super) fn is_rust(&self) -> bool {
+        self.code.is_some()
     }
-    let long = LONG_LINES.iter().any(|ending| path.ends_with(ending));
-    for (index, line) in text.split('\n').enumerate() {
-        let mut tell = |rule: &str| findings.push(format!("{path}:{}: {rule}", index + 1));
-        let (line, ended_by_return) = match line.strip_suffix('\r') {
-            Some(line) => (line, true),
-            None => (line, false),
-        };
-        if ended_by_return {
-            tell("carriage return");
-        }
-        // A formatter leaves texts whole; beyond this they are cut by hand.
-        let most = if line.contains('"') { 140 } else { 100 };
-        if !long && columns(line) > most {
-            tell(&format!("longer than {most} columns"));
-        }
-        if line.ends_with([' ', '\t']) && !path.ends_with(".snap") {
-            tell("blank at the end of the line");
-        }
-        if UNFINISHED.iter().any(|[one, two]| line.contains(&format!("{one}{two}"))) {
-            tell("an unfinished thing");
-        }
+
+    /// Lines of code before the tests of a Rust file: all of them when there are none.
+    pub(super) fn lines_before_tests(&self) -> usize {
+        let text = self.text.as_deref().unwrap_or_default();
+        let lines = || text.lines().map(str::trim_end);
+        let tests = lines().zip(lines().skip(1)).position(|(attribute, item)| {
+            attribute == "#[cfg(test)]" && item.starts_with("mod ") && item.ends_with('{')
+        });
+        tests.unwrap_or_else(|| lines().count())
     }
-    if !text.is_empty() && !text.ends_with('\n') {
-        findings.push(format!("{path}: does not end with a line feed"));
+
+    /// Whether the file is made of tests, benches or test support.
+    pub(super) fn is_test(&self) -> bool {
+        let mut parts = self.path.iter().filter_map(|part| part.to_str());
+        let inside = parts.any(|part| matches!(part, "tests" | "benches"));
+        let own = self.path.starts_with("tests/xtask") || self.path.starts_with("tests/bench");
+        (inside && !own) || self.path.ends_with("tests.rs")
+    }
+
+    pub(super) fn has_extension(&self, wanted: &str) -> bool {
+        self.path.extension().is_some_and(|extension| extension == wanted)
     }
 }
 
-/// Columns of a terminal; Japanese takes two each.
-fn columns(line: &str) -> usize {
-    line.chars()
-        .map(|letter| if letter >= '\u{1100}' && letter.is_alphanumeric() { 2 } else { 1 })
-        .sum()
+/// The whole tree, sorted by path.
+#[derive(Debug, Default)]
+pub(super) struct Tree {
+    pub(super) files: Vec<Source>,
+    /// Names of files and directories at the top.
+    pub(super) top: Vec<String>,
 }
 
-/// Every dependency of the workspace has its reason in the map.
-pub(super) fn dependencies(manifest: &str, map: &str, findings: &mut Vec<String>) {
-    let reasons = super::rust::section(map, "## Dependencies");
-    let table = super::rust::section(manifest, "[workspace.dependencies]");
-    let names = table.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name.trim());
-    for name in names.filter(|name| !name.starts_with("koukan-") && !name.starts_with('#')) {
-        let row = |line: &str| {
-            line.trim_start_matches('|').split('|').next().is_some_and(|cell| {
-                cell.split(',').any(|known| known.trim().trim_matches('`') == name)
-            })
-        };
-        if !reasons.lines().any(row) {
-            findings.push(format!("Cargo.toml: {name} has no reason in core/ARCHITECTURE.md"));
+/// What no rule looks at, relative to the root: the entries of `.gitignore`.
+const IGNORED: &[&str] = &[
+    ".git",
+    "target",
+    "data",
+    "conf/secrets",
+    "tests/fuzz/target",
+    "tests/fuzz/corpus",
+    "tests/fuzz/artifacts",
+];
+
+impl Tree {
+    pub(super) fn read(root: &Path) -> io::Result<Self> {
+        let mut tree = Self::default();
+        let mut open = vec![PathBuf::new()];
+        while let Some(directory) = open.pop() {
+            for entry in fs::read_dir(root.join(&directory))? {
+                let entry = entry?;
+                let path = directory.join(entry.file_name());
+                if is_ignored(&path) {
+                    continue;
+                }
+                if directory.as_os_str().is_empty() {
+                    tree.top.push(path.display().to_string());
+                }
+                if entry.file_type()?.is_dir() {
+                    open.push(path);
+                } else {
+                    tree.files.push(read(root, path)?);
+                }
+            }
         }
+        tree.files.sort_by(|one, other| one.path.cmp(&other.path));
+        tree.top.sort();
+        Ok(tree)
     }
+
+    pub(super) fn rust(&self) -> impl Iterator<Item = &Source> {
+        self.files.iter().filter(|file| file.is_rust())
+    }
+
+    pub(super) fn text(&self, path: &str) -> Option<&str> {
+        self.files.iter().find(|file| file.path == Path::new(path))?.text.as_deref()
+    }
+}
+
+fn is_ignored(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    IGNORED.iter().any(|ignored| path == Path::new(ignored))
+        || name == "__pycache__"
+        || (name == "secrets" && path.starts_with("conf/tenants"))
+        || path.extension().is_some_and(|extension| extension == "profraw")
+}
+
+fn read(root: &Path, path: PathBuf) -> io::Result<Source> {
+    let bytes = fs::read(root.join(&path))?;
+    let size = bytes.len();
+    let text = String::from_utf8(bytes).ok();
+    let is_rust = path.extension().is_some_and(|extension| extension == "rs");
+    let code = text.as_deref().filter(|_| is_rust).map(mask::code);
+    Ok(Source { path, size, text, code })
 }
