@@ -5,10 +5,11 @@ use koukan_base::Limit;
 /// Streams that one worker owns at once.
 pub const STREAMS: Limit = Limit {
     name: "streams_per_worker",
-    default: 8_192,
+    default: 4_096,
     min: 16,
     max: 65_536,
-    why: "tables are allocated once, so that setting up a call never stops the others' audio",
+    why: "tables are allocated once, so that setting up a call never stops the others' audio; \
+          beyond the default a core has no time left for more packets",
 };
 
 /// Datagrams that one socket may bring in one turn of the loop.

@@ -1,5 +1,5 @@
-//! What only the operating system knows: the limit of open files, resident memory, randomness, and
-//! the lock that keeps a second server off the same data. Has `unsafe`, as `module::border` does.
+//! What only the operating system knows: the limit of open files, memory, randomness, and the lock
+//! that keeps a second server off the same data. Has `unsafe`, as `module::border` does.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -40,6 +40,12 @@ pub fn resident_bytes() -> u64 {
         .ok()
         .and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok())
         .map_or(0, |pages| pages.saturating_mul(PAGE))
+}
+
+/// Gives memory back to the system that a start or a reload has used and freed.
+pub fn trim_memory() {
+    // SAFETY: malloc_trim takes no pointer and may be called by any thread at any time.
+    let _given_back = unsafe { libc::malloc_trim(0) };
 }
 
 /// 32 bytes of real randomness.

@@ -140,6 +140,8 @@ impl Server {
             cdrs,
             reloading: tokio::sync::Mutex::new(()),
         };
+        // Texts of the dialplan and the rows of the database are read and gone.
+        os::trim_memory();
         let (end_service, end) = watch::channel(false);
         let service_thread = spawn("service", move || run_service(sockets, service, end))?;
         Ok(RunningServer {
