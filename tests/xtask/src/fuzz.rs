@@ -28,13 +28,28 @@ pub(crate) fn command(arguments: &[String]) -> Result<(), String> {
         return Err(format!("no fuzz target {name}; there are {}", known.join(", ")));
     }
     build()?;
-    fuzz(name, time)
+    fuzz(name, Run::For(time))
+}
+
+/// How far a run goes.
+#[derive(Clone, Copy)]
+enum Run {
+    /// For so long, from what earlier runs found worth keeping.
+    For(Duration),
+    /// The same inputs every time: a test that fails on one machine fails on all.
+    Same { inputs: u32 },
+}
+
+/// Every target, each on the same inputs every time.
+pub(crate) fn test() -> Result<(), String> {
+    build()?;
+    targets()?.iter().try_for_each(|target| fuzz(target, Run::Same { inputs: 20_000 }))
 }
 
 /// Every target, each for `time`.
-pub(crate) fn all(time: Duration) -> Result<(), String> {
+fn all(time: Duration) -> Result<(), String> {
     build()?;
-    targets()?.iter().try_for_each(|target| fuzz(target, time))
+    targets()?.iter().try_for_each(|target| fuzz(target, Run::For(time)))
 }
 
 fn directory() -> PathBuf {
@@ -71,10 +86,19 @@ fn build() -> Result<(), String> {
     execute("building the fuzz targets", &mut command)
 }
 
-/// Runs one target on its seeds and on what earlier runs found worth keeping.
-fn fuzz(name: &str, time: Duration) -> Result<(), String> {
-    let corpus = directory().join("corpus").join(name);
+/// Runs one target on its seeds; says how many inputs it took, and everything when it fails.
+fn fuzz(name: &str, run: Run) -> Result<(), String> {
+    let (corpus, bound) = match run {
+        Run::For(time) => ("corpus", vec![format!("-max_total_time={}", time.as_secs())]),
+        Run::Same { inputs } => {
+            ("artifacts/fresh", vec![format!("-runs={inputs}"), "-seed=1".to_owned()])
+        }
+    };
+    let corpus = directory().join(corpus).join(name);
     let findings = directory().join("artifacts").join(name);
+    if matches!(run, Run::Same { .. }) && corpus.exists() {
+        fs::remove_dir_all(&corpus).map_err(|error| format!("{}: {error}", corpus.display()))?;
+    }
     for path in [&corpus, &findings] {
         fs::create_dir_all(path).map_err(|error| format!("{}: {error}", path.display()))?;
     }
@@ -82,12 +106,22 @@ fn fuzz(name: &str, time: Duration) -> Result<(), String> {
     let mut command = Command::new(program);
     command
         .args(["-timeout=10", "-rss_limit_mb=1500", "-verbosity=0", "-print_final_stats=1"])
-        .arg(format!("-max_total_time={}", time.as_secs()))
+        .args(bound)
         .arg(format!("-artifact_prefix={}/", findings.display()))
         .arg(corpus)
         .args(seeds(name).filter(|path| path.is_dir()))
         .current_dir(root());
-    execute(&format!("fuzz {name}"), &mut command)
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        return Err(format!("{words}fuzz {name} failed; its input is in {}", findings.display()));
+    }
+    let inputs = words
+        .lines()
+        .find_map(|line| line.strip_prefix("stat::number_of_executed_units:"))
+        .unwrap_or("an unknown number of");
+    println!("    fuzz {name}: {} inputs", inputs.trim());
+    Ok(())
 }
 
 /// Where a target's inputs come from: its own directory, and the torture messages for SIP.

@@ -3,15 +3,12 @@
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::{deps, fuzz, root, secrets, tidy};
 
 /// End-to-end tests mostly wait for timers of the protocol; so many wait side by side.
 const E2E_THREADS: &str = "4";
-
-/// How long each fuzz target runs among the tests; a night takes `cargo xtask fuzz`.
-const FUZZ_TIME: Duration = Duration::from_secs(5);
 
 /// Builds the server and becomes it, so that Ctrl-C and signals reach it alone.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
@@ -34,7 +31,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
 /// Everything that a change must pass.
 pub(crate) fn test() -> Result<(), String> {
     unit()?;
-    fuzz::all(FUZZ_TIME)?;
+    fuzz::test()?;
     e2e(&[])
 }
 

@@ -151,6 +151,10 @@ impl Media {
 }
 
 fn media_line(value: &[u8]) -> Option<Media> {
+    // A refused stream's line is said back in the answer: what is no token would break that.
+    if value.iter().any(u8::is_ascii_control) {
+        return None;
+    }
     let mut words = value.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
     let kind = words.next()?.to_vec();
     let port = words.next()?.split(|&byte| byte == b'/').next()?;

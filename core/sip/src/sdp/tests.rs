@@ -124,6 +124,8 @@ fn what_would_lead_media_astray_is_refused() {
     for broken in [
         "",
         "v=1\r\n",
+        "v=0\r\nm=audio 1 RTP/\rAVP 0\r\n",
+        "v=0\r\nm=vi\0deo 1 RTP/AVP 0\r\n",
         "v=0\r\nm=audio x RTP/AVP 0\r\n",
         "v=0\r\nm=audio 99999 RTP/AVP 0\r\n",
         "v=0\r\nc=IN IP4 host.example\r\nm=audio 1 RTP/AVP 0\r\n",
