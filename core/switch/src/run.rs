@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use koukan_base::{CallId, OpId, Time};
 use koukan_dialplan::Release;
-use koukan_media::{PlayEnd, Prompt};
+use koukan_media::{PlayEnd, Prompt, Source};
 
 use crate::action::Now;
 use crate::call::{Call, Collect, ModuleRun, Stage};
@@ -117,6 +117,9 @@ impl Switch {
                         name: (**name).into(),
                     })
                     .collect();
+                // Behind the last word the packets go on: a jitter buffer keeps the last ones until
+                // others follow, and the caller's NAT its binding.
+                self.feed(call, 0, Source::Silence);
                 self.play(call, media_op, prompts, times);
             }
             Operation::CollectDigits { min, max, timeout_ms } => {
