@@ -1,6 +1,6 @@
 //! The figures that this project promises, measured in one run each and held against their floors:
-//! `koukan-bench [relay] [start] [memory]`, everything when nothing is named. Ends with 1 when a
-//! floor is missed.
+//! `koukan-bench [relay] [start] [memory] [signalling]`, everything when nothing is named. Ends
+//! with 1 when a floor is missed.
 #![forbid(unsafe_code)]
 
 mod forwarder;
@@ -10,6 +10,7 @@ mod office;
 mod phones;
 mod proc;
 mod relay;
+mod signalling;
 mod start;
 
 use std::io;
@@ -40,10 +41,11 @@ impl Figure {
 
 fn main() -> ExitCode {
     let named: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(unknown) =
-        named.iter().find(|name| !["relay", "start", "memory"].contains(&name.as_str()))
+    if let Some(unknown) = named
+        .iter()
+        .find(|name| !["relay", "start", "memory", "signalling"].contains(&name.as_str()))
     {
-        eprintln!("unknown bench {unknown}; there are relay, start and memory");
+        eprintln!("unknown bench {unknown}; there are relay, start, memory and signalling");
         return ExitCode::FAILURE;
     }
     let wanted = |name: &str| named.is_empty() || named.iter().any(|known| known == name);
@@ -63,5 +65,6 @@ fn main() -> ExitCode {
     run("relay", relay::bench);
     run("start", start::bench);
     run("memory", memory::bench);
+    run("signalling", signalling::bench);
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

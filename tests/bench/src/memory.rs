@@ -22,7 +22,7 @@ pub(crate) fn bench() -> io::Result<Vec<Figure>> {
     };
     let idle = settled()?;
     let mut phones = Phones::new(office.sip, MANY * 2)?;
-    phones.register()?;
+    phones.register(0..MANY * 2)?;
     let registered = settled()?;
     phones.call(0..FEW, MANY)?;
     let few = settled()?;

@@ -133,6 +133,7 @@ fn office_text() -> String {
         "schema = 1\n[tenant]\nid = \"bench\"\ntimezone = \"Asia/Tokyo\"\n\
          language = \"ja\"\nverified = true\n",
     );
+    text.push_str("[extension.echo]\ndial = \"600\"\ndo = \"echo\"\n");
     for index in 0..DEVICES {
         let extension = extension(index);
         text.push_str(&format!(

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use koukan_base::{Rng, Time};
 use koukan_sip::{
-    Body, Credentials, Event, Flow, Listener, ListenerId, Method, Request, Response, Transport,
-    UaAction, UaConfig, UserAgent,
+    Body, Credentials, DialogId, Event, Flow, Listener, ListenerId, Method, Request, Response,
+    Transport, UaAction, UaConfig, UserAgent,
 };
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
@@ -18,12 +18,17 @@ use crate::office::{PASSWORD, extension};
 /// Nothing on one machine takes longer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Phones that register at the same time.
+const TOGETHER: usize = 100;
+
 struct Phone {
     agent: UserAgent,
     socket: UdpSocket,
     address: SocketAddr,
     registered: bool,
     up: bool,
+    /// The call that it made.
+    dialog: Option<DialogId>,
 }
 
 /// All phones on one thread.
@@ -54,7 +59,14 @@ impl Phones {
             };
             let seed = u64::try_from(index).unwrap_or(0);
             let agent = UserAgent::new(config, Rng::from_number(seed));
-            phones.push(Phone { agent, socket, address, registered: false, up: false });
+            phones.push(Phone {
+                agent,
+                socket,
+                address,
+                registered: false,
+                up: false,
+                dialog: None,
+            });
         }
         Ok(Self { phones, server, poll, begun: Instant::now() })
     }
@@ -63,10 +75,20 @@ impl Phones {
         Time::from_millis(1) + self.begun.elapsed()
     }
 
-    /// Registers every phone.
-    pub(crate) fn register(&mut self) -> io::Result<()> {
+    /// Registers these phones, again if they are registered already.
+    pub(crate) fn register(&mut self, phones: Range<usize>) -> io::Result<()> {
+        // Not all in one instant: a socket's buffer holds only so many datagrams.
+        for start in phones.clone().step_by(TOGETHER) {
+            self.register_together(start..phones.end.min(start + TOGETHER))?;
+        }
+        Ok(())
+    }
+
+    fn register_together(&mut self, phones: Range<usize>) -> io::Result<()> {
         let (now, server) = (self.now(), self.server);
-        for (index, phone) in self.phones.iter_mut().enumerate() {
+        for index in phones.clone() {
+            let Some(phone) = self.phones.get_mut(index) else { continue };
+            phone.registered = false;
             let user = format!("bench-{}", extension(index));
             let contact = format!("<sip:{user}@{}>", phone.address).into_bytes();
             let uri = format!("sip:{server}");
@@ -75,40 +97,60 @@ impl Phones {
             let headers = vec![("Contact", contact)];
             phone.agent.request(now, Request { to, headers, ..request });
         }
-        self.until("every phone is registered", |phone| phone.registered, None)
+        self.until("every phone is registered", |phone| phone.registered, phones)
     }
 
     /// Each of these phones calls the one that stands `apart` further on, which answers.
     pub(crate) fn call(&mut self, callers: Range<usize>, apart: usize) -> io::Result<()> {
-        // Not all in one instant: a socket's buffer holds only so many datagrams.
         for index in callers {
-            let (now, server) = (self.now(), self.server);
-            let Some(phone) = self.phones.get_mut(index) else { continue };
-            let user = format!("bench-{}", extension(index));
-            let uri = format!("sip:{}@{server}", extension(index + apart));
-            let body = Some(description(phone.address));
-            phone.agent.invite(now, request(Method::Invite, server, &user, &uri, body));
-            self.until("the call is up", |phone| phone.up, Some(index))?;
+            self.dial(index, &extension(index + apart))?;
         }
         Ok(())
     }
 
-    /// Runs until what is asked holds for one phone or for all.
+    /// Each of these phones calls a number that the server answers.
+    pub(crate) fn call_number(&mut self, callers: Range<usize>, number: &str) -> io::Result<()> {
+        callers.into_iter().try_for_each(|index| self.dial(index, number))
+    }
+
+    fn dial(&mut self, index: usize, number: &str) -> io::Result<()> {
+        let (now, server) = (self.now(), self.server);
+        let Some(phone) = self.phones.get_mut(index) else { return Ok(()) };
+        let user = format!("bench-{}", extension(index));
+        let uri = format!("sip:{number}@{server}");
+        let body = Some(description(phone.address));
+        phone.agent.invite(now, request(Method::Invite, server, &user, &uri, body));
+        self.until("the call is up", |phone| phone.up, index..index + 1)
+    }
+
+    /// These phones end the calls that they made.
+    pub(crate) fn hang_up(&mut self, callers: Range<usize>) -> io::Result<()> {
+        let mut events = Events::with_capacity(1024);
+        for index in callers {
+            let now = self.now();
+            let Some(phone) = self.phones.get_mut(index) else { continue };
+            if let Some(dialog) = phone.dialog.take() {
+                phone.agent.bye(now, dialog, None);
+                phone.up = false;
+            }
+            // The BYE goes out; its answer is nobody's concern any more.
+            self.turn(&mut events, index..index + 1)?;
+        }
+        Ok(())
+    }
+
+    /// Runs until what is asked holds for each of these phones.
     fn until(
         &mut self,
         what: &str,
         holds: impl Fn(&Phone) -> bool,
-        one: Option<usize>,
+        phones: Range<usize>,
     ) -> io::Result<()> {
         let begun = Instant::now();
         let mut events = Events::with_capacity(1024);
         loop {
-            self.turn(&mut events)?;
-            let done = match one {
-                Some(index) => self.phones.get(index).is_some_and(&holds),
-                None => self.phones.iter().all(&holds),
-            };
-            if done {
+            self.turn(&mut events, phones.clone())?;
+            if self.phones.get(phones.clone()).is_some_and(|some| some.iter().all(&holds)) {
                 return Ok(());
             }
             if begun.elapsed() > PATIENCE {
@@ -117,9 +159,9 @@ impl Phones {
         }
     }
 
-    fn turn(&mut self, events: &mut Events) -> io::Result<()> {
+    fn turn(&mut self, events: &mut Events, phones: Range<usize>) -> io::Result<()> {
         let (now, server) = (self.now(), self.server);
-        for phone in &mut self.phones {
+        for phone in self.phones.get_mut(phones).into_iter().flatten() {
             phone.agent.handle_timeout(now);
             phone.drain(now);
         }
@@ -151,7 +193,7 @@ impl Phone {
                 }
                 UaAction::Event(Event::Answered { dialog, .. }) => {
                     self.agent.ack(now, dialog, None);
-                    self.up = true;
+                    (self.up, self.dialog) = (true, Some(dialog));
                 }
                 UaAction::Event(Event::Response { status: 200, .. }) => self.registered = true,
                 UaAction::Event(Event::Request { tx, .. } | Event::InDialog { tx, .. }) => {

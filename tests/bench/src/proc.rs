@@ -41,6 +41,26 @@ pub(crate) fn pin(thread: u32, core: u32) -> io::Result<()> {
     if status.success() { Ok(()) } else { Err(io::Error::other("taskset cannot pin the thread")) }
 }
 
+/// Pins every thread of a process to a core.
+pub(crate) fn pin_process(process: u32, core: u32) -> io::Result<()> {
+    let status = Command::new("taskset")
+        .args(["-acp", &core.to_string(), &process.to_string()])
+        .stdout(Stdio::null())
+        .status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other("taskset cannot pin the process")) }
+}
+
+/// CPU time of all threads of a process, in nanoseconds.
+pub(crate) fn process_cpu_ns(process: u32) -> io::Result<u64> {
+    let mut sum: u64 = 0;
+    for task in fs::read_dir(format!("/proc/{process}/task"))? {
+        let text = fs::read_to_string(task?.path().join("schedstat"))?;
+        let spent: Option<u64> = text.split_whitespace().next().and_then(|word| word.parse().ok());
+        sum = sum.saturating_add(spent.unwrap_or(0));
+    }
+    Ok(sum)
+}
+
 /// Resident memory of a process, in kB.
 pub(crate) fn rss_kb(process: u32) -> io::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;

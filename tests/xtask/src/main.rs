@@ -20,7 +20,7 @@ usage: cargo xtask COMMAND
   e2e [FILTER…]     only the end-to-end tests
   tidy              only the rules of the house
   fuzz [TARGET] [SECONDS]   every fuzz target, or one; 60 seconds each
-  bench [NAME…]     whole-server loads and their ratios (relay, start, memory)
+  bench [NAME…]     whole-server loads: relay, start, memory, signalling
   deps              only install what `test` needs
 ";
 
