@@ -1,15 +1,18 @@
 //! The SQLite database: the journal's records as tables that can be asked.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use koukan_switch::{Cdr, Contact, Record};
+use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row};
 use tokio::sync::Mutex;
 
+use crate::progress::Progress;
 use crate::segment::Position;
 use crate::{limits, rows};
 
@@ -19,6 +22,10 @@ const SCHEMA: &str = include_str!("schema.sql");
 
 /// How long a statement waits for another process that looks into the file.
 const BUSY: Duration = Duration::from_secs(5);
+
+/// How often and how many times a reader looks whether the database has caught up.
+const GLANCE: Duration = Duration::from_millis(5);
+const PATIENCE: u32 = 200;
 
 /// Contacts that expired so long ago are deleted.
 const LONG_EXPIRED_MS: i64 = 7 * 86_400 * 1000;
@@ -130,8 +137,11 @@ impl Database {
     /// Applies records and the position that they end at, all of them or none.
     pub(crate) async fn apply(&mut self, records: &[Record], end: Position) -> sqlx::Result<()> {
         let mut transaction = self.connection.begin().await?;
-        for record in records {
-            apply(&mut transaction, record).await?;
+        let batch = Batch::of(records);
+        for (statement, rows) in batch.statements() {
+            if rows != "[]" {
+                sqlx::query(statement).bind(rows).execute(&mut *transaction).await?;
+            }
         }
         sqlx::query("UPDATE applied SET segment = ?, offset = ?")
             .bind(i64::try_from(end.segment).unwrap_or(i64::MAX))
@@ -154,35 +164,49 @@ async fn create(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     transaction.commit().await
 }
 
-async fn apply(connection: &mut SqliteConnection, record: &Record) -> sqlx::Result<()> {
-    match record {
-        Record::Registered(contact) => {
-            rows::bind_contact(sqlx::query(rows::INSERT_CONTACT), contact)
-                .execute(connection)
-                .await?;
-        }
-        Record::Unregistered { user, uri } => {
-            sqlx::query("DELETE FROM contacts WHERE user = ? AND uri = ?")
-                .bind(user.clone())
-                .bind(uri.clone())
-                .execute(connection)
-                .await?;
-        }
-        Record::Call(cdr) => {
-            // Its legs go with it.
-            sqlx::query("DELETE FROM calls WHERE call = ?")
-                .bind(cdr.call.clone())
-                .execute(&mut *connection)
-                .await?;
-            rows::bind_call(sqlx::query(rows::INSERT_CALL), cdr).execute(&mut *connection).await?;
-            for (position, leg) in cdr.legs.iter().enumerate() {
-                rows::bind_leg(sqlx::query(rows::INSERT_LEG), &cdr.call, position, leg)
-                    .execute(&mut *connection)
-                    .await?;
+/// Records by what they are of, each thing as it stands last.
+#[derive(Debug, Default)]
+struct Batch<'a> {
+    /// `None`: removed.
+    contacts: BTreeMap<(&'a str, &'a str), Option<&'a Contact>>,
+    calls: BTreeMap<&'a str, &'a Cdr>,
+}
+
+impl<'a> Batch<'a> {
+    fn of(records: &'a [Record]) -> Self {
+        let mut batch = Self::default();
+        for record in records {
+            match record {
+                Record::Registered(contact) => {
+                    batch.contacts.insert((&contact.user, &contact.uri), Some(contact));
+                }
+                Record::Unregistered { user, uri } => {
+                    batch.contacts.insert((user, uri), None);
+                }
+                Record::Call(cdr) => {
+                    batch.calls.insert(&cdr.call, cdr);
+                }
             }
         }
+        batch
     }
-    Ok(())
+
+    /// What makes the tables say the same, in order, each with its rows as a JSON array.
+    fn statements(&self) -> [(&'static str, String); 5] {
+        let gone = self.contacts.iter().filter(|(_, contact)| contact.is_none());
+        let gone: Value = gone.map(|((user, uri), _)| json!([user, uri])).collect();
+        let bound: Value =
+            self.contacts.values().flatten().map(|c| rows::contact_json(c)).collect();
+        let calls: Value = self.calls.values().map(|cdr| rows::call_json(cdr)).collect();
+        let calls = calls.to_string();
+        [
+            (rows::DELETE_CONTACTS, gone.to_string()),
+            (rows::INSERT_CONTACTS, bound.to_string()),
+            (rows::DELETE_CALLS, calls.clone()),
+            (rows::INSERT_CALLS, calls.clone()),
+            (rows::INSERT_LEGS, calls),
+        ]
+    }
 }
 
 fn join(mut calls: Vec<Cdr>, legs: Vec<(String, koukan_switch::CdrLeg)>) -> Vec<Cdr> {
@@ -201,19 +225,28 @@ fn join(mut calls: Vec<Cdr>, legs: Vec<(String, koukan_switch::CdrLeg)>) -> Vec<
 #[derive(Debug)]
 pub struct CdrReader {
     path: PathBuf,
+    progress: Arc<Progress>,
     connection: Mutex<Option<SqliteConnection>>,
 }
 
 impl CdrReader {
-    pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), connection: Mutex::new(None) }
+    pub(crate) fn new(path: &Path, progress: Arc<Progress>) -> Self {
+        Self { path: path.to_owned(), progress, connection: Mutex::new(None) }
     }
 
-    /// The latest `limit` calls, newest first; a running one has no `ended`.
+    /// The latest `limit` calls, newest first; a running one has no `ended`. What the journal knew
+    /// when this was asked is among them, unless the database refuses for longer than a second.
     ///
     /// # Errors
     /// The database cannot be read.
     pub async fn latest(&self, limit: u32) -> Result<Vec<Cdr>, DatabaseError> {
+        self.progress.ask();
+        for _ in 0..PATIENCE {
+            if self.progress.behind_bytes() == 0 {
+                break;
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
         let mut slot = self.connection.lock().await;
         let outcome = self.read(&mut slot, limit).await;
         if outcome.is_err() {

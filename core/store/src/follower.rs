@@ -19,8 +19,9 @@ use crate::segment::{self, Position};
 /// A power loss costs at most this much.
 const SYNC: Duration = Duration::from_secs(1);
 
-/// Records that come within this time go into the database together.
-const GATHER: Duration = Duration::from_millis(20);
+/// Records that come within this time go into the database together, and of what happened to one
+/// call or contact meanwhile only the last. Whoever reads the database ends the wait.
+const GATHER: Duration = Duration::from_secs(1);
 
 /// The first and the longest pause after the database refused.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -90,7 +91,7 @@ impl Work {
             let limit = self.unsynced.map_or(SYNC, |since| SYNC.saturating_sub(since.elapsed()));
             let news = self.progress.wait(seen, limit);
             let (written, last) = match news {
-                News::Written(written) => (written, self.progress.wait_for_end(GATHER)),
+                News::Written(written) => (written, self.progress.gather(GATHER)),
                 News::Last(written) => (written, true),
             };
             if written != self.synced && self.unsynced.is_none() {
@@ -102,7 +103,7 @@ impl Work {
                     self.progress.failed();
                     tracing::error!(%error, "the database refuses; the journal keeps its records");
                     tries += 1;
-                    self.progress.wait_for_end(pause);
+                    self.progress.pause(pause);
                     if last {
                         thread::sleep(PAUSE);
                     }

@@ -97,12 +97,18 @@ pub fn open(config: &StoreConfig, now: Timestamp) -> Result<Opened, OpenError> {
     if !journal.append(closed_calls.iter().cloned().map(Record::Call)) {
         return Err(journal_error(io::Error::other("nothing can be written to it")));
     }
-    let follower = Follower::start(config.data.clone(), runtime, database, replay.first, progress);
+    let follower = Follower::start(
+        config.data.clone(),
+        runtime,
+        database,
+        replay.first,
+        Arc::clone(&progress),
+    );
     journal.follow(follower.map_err(OpenError::Thread)?);
     tracing::debug!(?applied, replayed = replay.bytes, "the state is open");
     Ok(Opened {
         journal,
-        cdrs: CdrReader::new(&config.database),
+        cdrs: CdrReader::new(&config.database, progress),
         contacts,
         closed_calls,
         damage: replay.damage,

@@ -23,6 +23,8 @@ pub(crate) struct Progress {
 struct State {
     written: Position,
     finishing: bool,
+    /// Somebody wants to read the database.
+    asked: bool,
 }
 
 /// What the follower is woken for.
@@ -61,13 +63,26 @@ impl Progress {
         if state.finishing { News::Last(state.written) } else { News::Written(state.written) }
     }
 
-    /// Waits for the end or until `limit` has passed; whether the end has come.
-    pub(crate) fn wait_for_end(&self, limit: Duration) -> bool {
+    /// Waits for `limit`, for a reader or for the end; whether the end has come.
+    pub(crate) fn gather(&self, limit: Duration) -> bool {
         let mut state = self.state.lock();
-        if !state.finishing {
-            self.changed.wait_for(&mut state, limit);
-        }
+        let goes_on = |state: &mut State| !state.finishing && !state.asked;
+        self.changed.wait_while_for(&mut state, goes_on, limit);
+        state.asked = false;
         state.finishing
+    }
+
+    /// Waits for `limit` or for the end; whether the end has come.
+    pub(crate) fn pause(&self, limit: Duration) -> bool {
+        let mut state = self.state.lock();
+        self.changed.wait_while_for(&mut state, |state| !state.finishing, limit);
+        state.finishing
+    }
+
+    /// Whatever was written up to now is wanted in the database at once.
+    pub(crate) fn ask(&self) {
+        self.state.lock().asked = true;
+        self.changed.notify_one();
     }
 
     pub(crate) fn applied(&self, bytes: u64) {

@@ -5,22 +5,37 @@ use koukan_switch::{CallCause, Cdr, CdrLeg, Contact};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as WordError;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Row, Sqlite};
+use serde_json::{Value, json};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
 
-/// A statement under construction.
-pub(crate) type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
+/// The statements take a whole batch as one JSON array: a statement is a message to SQLite's thread
+/// and back, which costs more than the rows.
+pub(crate) const DELETE_CONTACTS: &str = "DELETE FROM contacts WHERE (user, uri) IN \
+     (SELECT value->>0, value->>1 FROM json_each(?))";
 
-pub(crate) const INSERT_CONTACT: &str = "INSERT OR REPLACE INTO contacts (user, uri, transport, \
+pub(crate) const INSERT_CONTACTS: &str = "INSERT OR REPLACE INTO contacts (user, uri, transport, \
      listener, source, q, call_id, cseq, expires, user_agent, path) \
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+     SELECT value->>'user', value->>'uri', value->>'transport', value->>'listener', \
+     value->>'source', value->>'q', value->>'call_id', value->>'cseq', value->>'expires', \
+     value->>'user_agent', value->'path' FROM json_each(?)";
 
-pub(crate) const INSERT_CALL: &str = "INSERT INTO calls (call, tenant, generation, direction, \
+/// Their legs go with them.
+pub(crate) const DELETE_CALLS: &str =
+    "DELETE FROM calls WHERE call IN (SELECT value->>'call' FROM json_each(?))";
+
+pub(crate) const INSERT_CALLS: &str = "INSERT INTO calls (call, tenant, generation, direction, \
      caller, called, number, started, answered, ended, last_seen, cause, status) \
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+     SELECT value->>'call', value->>'tenant', value->>'generation', value->>'direction', \
+     value->>'caller', value->>'called', value->>'number', value->>'started', value->>'answered', \
+     value->>'ended', value->>'last_seen', value->>'cause', value->>'status' FROM json_each(?)";
 
-pub(crate) const INSERT_LEG: &str = "INSERT INTO legs (call, position, party, call_id, started, \
-     answered, ended, status, rtp_received, rtp_sent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+pub(crate) const INSERT_LEGS: &str = "INSERT INTO legs (call, position, party, call_id, started, \
+     answered, ended, status, rtp_received, rtp_sent) \
+     SELECT call.value->>'call', leg.key, leg.value->>'party', leg.value->>'call_id', \
+     leg.value->>'started', leg.value->>'answered', leg.value->>'ended', leg.value->>'status', \
+     leg.value->>'rtp_received', leg.value->>'rtp_sent' \
+     FROM json_each(?) AS call, json_each(call.value, '$.legs') AS leg";
 
 fn ms(time: Timestamp) -> i64 {
     time.as_millisecond()
@@ -31,58 +46,53 @@ fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-pub(crate) fn bind_contact<'q>(query: Query<'q>, contact: &Contact) -> Query<'q> {
-    let path = serde_json::to_string(&contact.path).unwrap_or_default();
-    query
-        .bind(contact.user.clone())
-        .bind(contact.uri.clone())
-        .bind(contact.transport.clone())
-        .bind(i64::from(contact.listener))
-        .bind(contact.source.to_string())
-        .bind(i64::from(contact.q))
-        .bind(contact.call_id.clone())
-        .bind(i64::from(contact.cseq))
-        .bind(ms(contact.expires))
-        .bind(contact.user_agent.clone())
-        .bind(path)
+pub(crate) fn contact_json(contact: &Contact) -> Value {
+    json!({
+        "user": contact.user,
+        "uri": contact.uri,
+        "transport": contact.transport,
+        "listener": contact.listener,
+        "source": contact.source,
+        "q": contact.q,
+        "call_id": contact.call_id,
+        "cseq": contact.cseq,
+        "expires": ms(contact.expires),
+        "user_agent": contact.user_agent,
+        "path": contact.path,
+    })
 }
 
-pub(crate) fn bind_call<'q>(query: Query<'q>, cdr: &Cdr) -> Query<'q> {
-    let cause = cdr.cause.and_then(|cause| serde_json::to_value(cause).ok());
-    let cause = cause.as_ref().and_then(|cause| cause.as_str()).map(str::to_owned);
-    query
-        .bind(cdr.call.clone())
-        .bind(cdr.tenant.clone())
-        .bind(integer(cdr.generation))
-        .bind(cdr.direction.clone())
-        .bind(cdr.caller.clone())
-        .bind(cdr.called.clone())
-        .bind(cdr.number.clone())
-        .bind(ms(cdr.started))
-        .bind(cdr.answered.map(ms))
-        .bind(cdr.ended.map(ms))
-        .bind(ms(cdr.last_seen))
-        .bind(cause)
-        .bind(i64::from(cdr.status))
+pub(crate) fn call_json(cdr: &Cdr) -> Value {
+    let legs: Vec<Value> = cdr.legs.iter().map(leg_json).collect();
+    json!({
+        "call": cdr.call,
+        "tenant": cdr.tenant,
+        "generation": integer(cdr.generation),
+        "direction": cdr.direction,
+        "caller": cdr.caller,
+        "called": cdr.called,
+        "number": cdr.number,
+        "started": ms(cdr.started),
+        "answered": cdr.answered.map(ms),
+        "ended": cdr.ended.map(ms),
+        "last_seen": ms(cdr.last_seen),
+        "cause": cdr.cause,
+        "status": cdr.status,
+        "legs": legs,
+    })
 }
 
-pub(crate) fn bind_leg<'q>(
-    query: Query<'q>,
-    call: &str,
-    position: usize,
-    leg: &CdrLeg,
-) -> Query<'q> {
-    query
-        .bind(call.to_owned())
-        .bind(integer(position as u64))
-        .bind(leg.party.clone())
-        .bind(leg.call_id.clone())
-        .bind(ms(leg.started))
-        .bind(leg.answered.map(ms))
-        .bind(leg.ended.map(ms))
-        .bind(i64::from(leg.status))
-        .bind(integer(leg.rtp_received))
-        .bind(integer(leg.rtp_sent))
+fn leg_json(leg: &CdrLeg) -> Value {
+    json!({
+        "party": leg.party,
+        "call_id": leg.call_id,
+        "started": ms(leg.started),
+        "answered": leg.answered.map(ms),
+        "ended": leg.ended.map(ms),
+        "status": leg.status,
+        "rtp_received": integer(leg.rtp_received),
+        "rtp_sent": integer(leg.rtp_sent),
+    })
 }
 
 /// A column's value does not mean what this version thinks; someone else wrote it.

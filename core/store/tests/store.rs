@@ -85,7 +85,8 @@ fn call(number: u32, ended: bool) -> Cdr {
 }
 
 fn calls(opened: &Opened, limit: u32) -> Vec<Cdr> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.expect("a runtime");
     runtime.block_on(opened.cdrs.latest(limit)).expect("the database is readable")
 }
 

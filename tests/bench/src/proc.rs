@@ -1,5 +1,6 @@
 //! What the kernel says of threads and processes, and where threads run.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::process::{Command, Stdio};
@@ -50,15 +51,18 @@ pub(crate) fn pin_process(process: u32, core: u32) -> io::Result<()> {
     if status.success() { Ok(()) } else { Err(io::Error::other("taskset cannot pin the process")) }
 }
 
-/// CPU time of all threads of a process, in nanoseconds.
-pub(crate) fn process_cpu_ns(process: u32) -> io::Result<u64> {
-    let mut sum: u64 = 0;
+/// CPU time of each thread of a process, in nanoseconds, by the threads' names.
+pub(crate) fn threads_cpu_ns(process: u32) -> io::Result<BTreeMap<String, u64>> {
+    let mut threads = BTreeMap::new();
     for task in fs::read_dir(format!("/proc/{process}/task"))? {
-        let text = fs::read_to_string(task?.path().join("schedstat"))?;
+        let path = task?.path();
+        let name = fs::read_to_string(path.join("comm"))?.trim_end().to_owned();
+        let text = fs::read_to_string(path.join("schedstat"))?;
         let spent: Option<u64> = text.split_whitespace().next().and_then(|word| word.parse().ok());
-        sum = sum.saturating_add(spent.unwrap_or(0));
+        let sum = threads.entry(name).or_insert(0_u64);
+        *sum = sum.saturating_add(spent.unwrap_or(0));
     }
-    Ok(sum)
+    Ok(threads)
 }
 
 /// Resident memory of a process, in kB.

@@ -83,13 +83,21 @@ fn cpu_figure(name: &'static str, cpu: Duration, count: usize, floor: f64, goal:
     Figure { name, unit: "us", value: cpu.as_secs_f64() * 1e6 / count, floor, goal }
 }
 
-/// CPU time that the server takes for what `load` does, and for half a second of coming to rest.
+/// CPU time that the server takes for what `load` does, and for half a second of coming to rest;
+/// prints which threads took it.
 fn spent(server: &Server, load: impl FnOnce() -> io::Result<()>) -> io::Result<Duration> {
-    let before = proc::process_cpu_ns(server.pid())?;
+    let before = proc::threads_cpu_ns(server.pid())?;
     load()?;
     std::thread::sleep(Duration::from_millis(500));
-    let after = proc::process_cpu_ns(server.pid())?;
-    Ok(Duration::from_nanos(after.saturating_sub(before)))
+    let mut sum = 0;
+    let mut shares = String::new();
+    for (name, after) in proc::threads_cpu_ns(server.pid())? {
+        let spent = after.saturating_sub(before.get(&name).copied().unwrap_or(0));
+        sum += spent;
+        shares.push_str(&format!(" {name} {} ms", spent / 1_000_000));
+    }
+    println!("signalling:{shares}");
+    Ok(Duration::from_nanos(sum))
 }
 
 /// CPU seconds of a thread that answers one datagram of SIP's size with another.
