@@ -24,7 +24,9 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
-use crate::control::{Control, ControlHandle, Core, ExplainLog, Parts, Request, WAKER};
+use crate::control::{
+    Control, ControlHandle, Core, ExplainLog, MemoryWatch, Parts, Request, WAKER,
+};
 use crate::http::{self, Listeners, ServeError, Service};
 use crate::journal::Journal;
 use crate::media::{Media, MediaError};
@@ -125,6 +127,7 @@ impl Server {
             slowest_turn: Duration::ZERO,
             stopping: None,
             housekeeping: clock.time(),
+            memory: MemoryWatch::default(),
         };
         let (finished, ended) = bounded(1);
         let loop_thread = spawn("control-0", move || {

@@ -17,6 +17,9 @@ const CALLERS: usize = 200;
 /// Answers stay in memory until timer J and timer I have ended (RFC 3261, 17.2): 64 × T1.
 const TRANSACTIONS_GONE: Duration = Duration::from_secs(34);
 
+/// The server gives memory back when a burst has been over for ten seconds.
+const MEMORY_GIVEN_BACK: Duration = Duration::from_secs(12);
+
 pub(crate) fn bench() -> io::Result<Vec<Figure>> {
     proc::pin(proc::thread_id()?, 0)?;
     println!("signalling: a bare responder takes {:.2} us a datagram", responder()? * 1e6);
@@ -59,7 +62,7 @@ pub(crate) fn bench() -> io::Result<Vec<Figure>> {
     })?;
     figures.push(cpu_figure("CPU of a bridged call", cpu, count, 700.0, 250.0));
 
-    std::thread::sleep(TRANSACTIONS_GONE);
+    std::thread::sleep(TRANSACTIONS_GONE + MEMORY_GIVEN_BACK);
     let after = proc::rss_kb(server.pid())?;
     println!("signalling: {idle} kB before the calls, {after} kB after them");
     figures.push(Figure {

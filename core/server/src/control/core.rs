@@ -174,6 +174,14 @@ impl Core {
         self.parts.journal.handle_housekeeping();
     }
 
+    /// Everything that calls and requests hold in memory, counted.
+    pub(crate) fn load(&self) -> usize {
+        let tables = self.parts.switch.tables();
+        [tables.calls, tables.dialogs, tables.client_transactions, tables.server_transactions]
+            .into_iter()
+            .fold(0, usize::saturating_add)
+    }
+
     pub(crate) fn why(&self, call: CallId) -> Option<api::Why> {
         self.parts.explain.why(call)
     }

@@ -4,6 +4,7 @@
 
 mod core;
 mod explain;
+mod memory;
 mod outbox;
 mod request;
 
@@ -17,6 +18,7 @@ use mio::{Events, Poll, Token};
 
 pub(crate) use self::core::{Core, Parts};
 pub(crate) use self::explain::ExplainLog;
+pub(crate) use self::memory::MemoryWatch;
 pub use request::{ControlHandle, Reply, Request, Unavailable};
 
 use crate::api;
@@ -45,6 +47,7 @@ pub(crate) struct Control {
     pub(crate) slowest_turn: Duration,
     pub(crate) stopping: Option<Time>,
     pub(crate) housekeeping: Time,
+    pub(crate) memory: MemoryWatch,
 }
 
 impl Control {
@@ -105,6 +108,9 @@ impl Control {
         if now.time >= self.housekeeping {
             self.housekeeping = now.time + HOUSEKEEPING;
             self.core.handle_housekeeping();
+            if self.memory.note(now.time, self.core.load()) {
+                os::trim_memory();
+            }
         }
         self.flush(now);
     }

@@ -42,8 +42,12 @@ pub struct DigestServer {
     realm: Vec<u8>,
     secret: [u8; 32],
     decoy: Ha1,
-    counts: HashMap<Vec<u8>, u32>,
-    order: VecDeque<Vec<u8>>,
+    /// By birth and salt of the nonce, which its keyed hash vouches for.
+    counts: HashMap<(Time, u32), u32>,
+    /// In the order of first use.
+    order: VecDeque<(Time, u32)>,
+    /// Nonces born up to here may have been forgotten before their time.
+    forgotten: Option<Time>,
 }
 
 /// How long a nonce may be used; a phone that registers every few minutes gets a new one each time
@@ -66,6 +70,7 @@ impl DigestServer {
             decoy: Ha1::new(b"nobody", realm.as_bytes(), &decoy),
             counts: HashMap::new(),
             order: VecDeque::new(),
+            forgotten: None,
         }
     }
 
@@ -127,7 +132,8 @@ impl DigestServer {
         if !right {
             return Verdict::Wrong { username: username.to_vec() };
         }
-        if !self.is_fresh(now, nonce) || !self.use_count(nonce, count) {
+        let fresh = self.fresh(now, nonce);
+        if !fresh.is_some_and(|nonce| self.use_count(now, nonce, count)) {
             return Verdict::Challenge { stale: true };
         }
         Verdict::Accepted { username: username.to_vec() }
@@ -149,20 +155,23 @@ impl DigestServer {
         hex(hash.finalize().get(..12).unwrap_or_default())
     }
 
-    /// Whether the nonce is one of ours and young enough.
-    fn is_fresh(&self, now: Time, nonce: &[u8]) -> bool {
-        let Some((time, rest)) = nonce.split_at_checked(16) else { return false };
-        let Some((salt, mac)) = rest.split_at_checked(8) else { return false };
+    /// Birth and salt of a nonce that is one of ours and young enough.
+    fn fresh(&self, now: Time, nonce: &[u8]) -> Option<(Time, u32)> {
+        let (time, rest) = nonce.split_at_checked(16)?;
+        let (salt, mac) = rest.split_at_checked(8)?;
         if !equal(mac, &self.mac(time, salt)) {
-            return false;
+            return None;
         }
-        let born = std::str::from_utf8(time).ok().and_then(|hex| u64::from_str_radix(hex, 16).ok());
-        born.is_some_and(|born| now.since(Time::from_nanos(born)) <= NONCE_LIFE)
+        let time = u64::from_str_radix(std::str::from_utf8(time).ok()?, 16).ok()?;
+        let salt = u32::from_str_radix(std::str::from_utf8(salt).ok()?, 16).ok()?;
+        let born = Time::from_nanos(time);
+        let known = self.forgotten.is_none_or(|forgotten| born > forgotten);
+        (known && now.since(born) <= NONCE_LIFE).then_some((born, salt))
     }
 
     /// Whether this count of the nonce was not used before; remembers it. A client of RFC 2069
     /// sends none: its nonce is good for one use.
-    fn use_count(&mut self, nonce: &[u8], count: Option<&[u8]>) -> bool {
+    fn use_count(&mut self, now: Time, nonce: (Time, u32), count: Option<&[u8]>) -> bool {
         let count = match count {
             None => 1,
             Some(text) => {
@@ -175,19 +184,31 @@ impl DigestServer {
                 }
             }
         };
-        if let Some(last) = self.counts.get_mut(nonce) {
+        if let Some(last) = self.counts.get_mut(&nonce) {
             let fresh = count > *last;
             *last = count.max(*last);
             return fresh;
         }
-        if self.order.len() >= REMEMBERED_NONCES
-            && let Some(oldest) = self.order.pop_front()
-        {
+        self.forget(now);
+        self.order.push_back(nonce);
+        self.counts.insert(nonce, count);
+        true
+    }
+
+    /// Forgets nonces that are stale by age, and the oldest ones beyond the bound, which are stale
+    /// from then on: a count that nobody remembers must not be used again.
+    fn forget(&mut self, now: Time) {
+        while let Some(&oldest) = self.order.front() {
+            let old = now.since(oldest.0) > NONCE_LIFE;
+            if !old && self.order.len() < REMEMBERED_NONCES {
+                break;
+            }
+            if !old {
+                self.forgotten = self.forgotten.max(Some(oldest.0));
+            }
+            self.order.pop_front();
             self.counts.remove(&oldest);
         }
-        self.order.push_back(nonce.to_vec());
-        self.counts.insert(nonce.to_vec(), count);
-        true
     }
 }
 
@@ -270,5 +291,34 @@ mod tests {
             let verdict = server.verify(Time::ZERO, b"INVITE", &changed, lookup);
             assert!(matches!(verdict, Verdict::Wrong { .. }), "{at}");
         }
+    }
+
+    #[test]
+    fn what_a_nonce_was_used_for_is_remembered_as_long_as_the_nonce_is_good() {
+        let (mut server, mut rng, credentials) = setup();
+        let mut use_one = |server: &mut DigestServer, now: Time| {
+            let challenge = server.challenge(now, &mut rng, false)[0].clone();
+            let given = answer(&challenge, &credentials, b"REGISTER", b"sip:koukan", b"c");
+            given.expect("a challenge of ours")
+        };
+        let first = use_one(&mut server, Time::ZERO);
+        let verify = |server: &mut DigestServer, now: Time, given: &[u8]| {
+            let ha1 = Ha1::new(b"acme-801", REALM.as_bytes(), b"secret");
+            server.verify(now, b"REGISTER", given, |_| Some(ha1))
+        };
+        assert!(matches!(verify(&mut server, Time::ZERO, &first), Verdict::Accepted { .. }));
+        let replayed = Verdict::Challenge { stale: true };
+        for index in 0..REMEMBERED_NONCES as u64 {
+            let now = Time::from_nanos(1 + index);
+            let given = use_one(&mut server, now);
+            assert!(matches!(verify(&mut server, now, &given), Verdict::Accepted { .. }));
+        }
+        assert_eq!(server.counts.len(), REMEMBERED_NONCES);
+        // Its count is forgotten, for there were too many; so it is not good any more.
+        assert_eq!(verify(&mut server, Time::from_millis(1), &first), replayed);
+        let late = Time::ZERO + NONCE_LIFE * 2;
+        let given = use_one(&mut server, late);
+        assert!(matches!(verify(&mut server, late, &given), Verdict::Accepted { .. }));
+        assert_eq!(server.counts.len(), 1, "stale nonces are forgotten");
     }
 }
