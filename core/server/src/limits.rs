@@ -56,13 +56,13 @@ pub const TCP_WRITE_BYTES: Limit = Limit {
     why: "a peer that does not read must not hold our memory; beyond it the connection is closed",
 };
 
-/// Calls whose explain lines are kept.
-pub const EXPLAIN_CALLS: Limit = Limit {
-    name: "explain_calls",
-    default: 1_000,
-    min: 1,
-    max: 1_000_000,
-    why: "memory; the oldest call's lines go first, the log keeps them all",
+/// Bytes of explain lines that are kept, those of the latest calls.
+pub const EXPLAIN_BYTES: Limit = Limit {
+    name: "explain_bytes",
+    default: 2_097_152,
+    min: 65_536,
+    max: 1_073_741_824,
+    why: "memory; about 1,500 calls fit into the default, the log keeps every line",
 };
 
 /// Explain lines kept of one call.

@@ -199,7 +199,7 @@ fn build(
         switch.restore_contact(now, contact);
     }
     let explain = ExplainLog::new(
-        config.limits.count(limits::EXPLAIN_CALLS),
+        config.limits.count(limits::EXPLAIN_BYTES),
         config.limits.count(limits::EXPLAIN_LINES),
     );
     let core = Core::new(Parts { switch, media, modules, journal, explain });

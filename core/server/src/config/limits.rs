@@ -15,7 +15,7 @@ const ALL: &[Limit] = &[
     limits::TCP_MESSAGE_SECONDS,
     limits::TCP_IDLE_SECONDS,
     limits::TCP_WRITE_BYTES,
-    limits::EXPLAIN_CALLS,
+    limits::EXPLAIN_BYTES,
     limits::EXPLAIN_LINES,
 ];
 

@@ -116,7 +116,7 @@ impl Core {
         while let Some(action) = self.parts.switch.poll_action() {
             if let Some((call, text)) = self.outbox.take(action) {
                 tracing::info!(%call, "{text}");
-                self.parts.explain.add(now.date, call, text);
+                self.parts.explain.add(now.date, call, &text);
             }
         }
         if outcome.is_err() {
