@@ -106,22 +106,7 @@ impl Switch {
                 let status = if done { OpStatus::Ok } else { OpStatus::Failed };
                 self.op_done(instance, op, status, "");
             }
-            Operation::Play { prompts, times } => {
-                let media_op = self.next_op();
-                let Stage::Module(run) = &mut call.stage else { return Fate::Keep };
-                run.plays.push((media_op, op));
-                let prompts = prompts
-                    .iter()
-                    .map(|(language, name)| Prompt {
-                        language: (**language).into(),
-                        name: (**name).into(),
-                    })
-                    .collect();
-                // Behind the last word the packets go on: a jitter buffer keeps the last ones until
-                // others follow, and the caller's NAT its binding.
-                self.feed(call, 0, Source::Silence);
-                self.play(call, media_op, prompts, times);
-            }
+            Operation::Play { prompts, times } => self.play_prompts(call, op, &prompts, times),
             Operation::CollectDigits { min, max, timeout_ms } => {
                 let Stage::Module(run) = &mut call.stage else { return Fate::Keep };
                 if run.collect.is_some() {
@@ -153,6 +138,26 @@ impl Switch {
             }
         }
         Fate::Keep
+    }
+
+    fn play_prompts(
+        &mut self,
+        call: &mut Call,
+        op: OpId,
+        prompts: &[(Arc<str>, Arc<str>)],
+        times: u32,
+    ) {
+        let media_op = self.next_op();
+        let Stage::Module(run) = &mut call.stage else { return };
+        run.plays.push((media_op, op));
+        let prompts = prompts
+            .iter()
+            .map(|(language, name)| Prompt { language: (**language).into(), name: (**name).into() })
+            .collect();
+        // Behind the last word the packets go on: a jitter buffer keeps the last ones until
+        // others follow, and the caller's NAT its binding.
+        self.feed(call, 0, Source::Silence);
+        self.play(call, media_op, prompts, times);
     }
 
     fn cancel_operation(&mut self, call: &mut Call, instance: InstanceId, op: OpId) {
