@@ -90,8 +90,12 @@ impl Work {
         loop {
             let limit = self.unsynced.map_or(SYNC, |since| SYNC.saturating_sub(since.elapsed()));
             let news = self.progress.wait(seen, limit);
+            let news = match news {
+                News::Written(_) => self.progress.gather(GATHER),
+                News::Last(_) => news,
+            };
             let (written, last) = match news {
-                News::Written(written) => (written, self.progress.gather(GATHER)),
+                News::Written(written) => (written, false),
                 News::Last(written) => (written, true),
             };
             if written != self.synced && self.unsynced.is_none() {

@@ -27,6 +27,12 @@ struct State {
     asked: bool,
 }
 
+impl State {
+    const fn news(&self) -> News {
+        if self.finishing { News::Last(self.written) } else { News::Written(self.written) }
+    }
+}
+
 /// What the follower is woken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum News {
@@ -60,16 +66,16 @@ impl Progress {
         if state.written == known && !state.finishing {
             self.changed.wait_for(&mut state, limit);
         }
-        if state.finishing { News::Last(state.written) } else { News::Written(state.written) }
+        state.news()
     }
 
-    /// Waits for `limit`, for a reader or for the end; whether the end has come.
-    pub(crate) fn gather(&self, limit: Duration) -> bool {
+    /// Waits for `limit`, for a reader or for the end; what was written by then.
+    pub(crate) fn gather(&self, limit: Duration) -> News {
         let mut state = self.state.lock();
         let goes_on = |state: &mut State| !state.finishing && !state.asked;
         self.changed.wait_while_for(&mut state, goes_on, limit);
         state.asked = false;
-        state.finishing
+        state.news()
     }
 
     /// Waits for `limit` or for the end; whether the end has come.
@@ -105,5 +111,22 @@ impl Progress {
 
     pub(crate) fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_while_the_follower_gathers_counts_at_the_end() {
+        let progress = Progress::default();
+        let begun = Position { segment: 1, offset: 0 };
+        progress.set_written(begun);
+        assert_eq!(progress.wait(Position::default(), Duration::ZERO), News::Written(begun));
+        let whole = Position { segment: 1, offset: 700 };
+        progress.set_written(whole);
+        progress.finish();
+        assert_eq!(progress.gather(Duration::ZERO), News::Last(whole));
     }
 }
