@@ -55,6 +55,7 @@ impl Rig {
             server_name: "rig".to_owned(),
             max_transactions: 1000,
             max_dialogs: 1000,
+            ..UaConfig::default()
         };
         let agent = UserAgent::new(config, Rng::from_number(1));
         Self { poll, transports, agent, now: START, requests: 0, failed: Vec::new() }

@@ -85,6 +85,7 @@ fn agent() -> UserAgent {
         server_name: "koukan".to_owned(),
         max_transactions: 1000,
         max_dialogs: 1000,
+        ..UaConfig::default()
     };
     UserAgent::new(config, Rng::from_number(1))
 }

@@ -57,8 +57,7 @@ impl Switch {
         let ua = UaConfig {
             listeners: config.listeners.clone(),
             server_name: config.server_name.clone(),
-            max_transactions: limit(koukan_sip::limits::TRANSACTIONS.default),
-            max_dialogs: limit(koukan_sip::limits::DIALOGS.default),
+            ..UaConfig::default()
         };
         Self {
             ua: UserAgent::new(ua, rng.split()),
@@ -393,10 +392,6 @@ impl State for Switch {
     fn trunk_channels(&self, tenant: Option<&str>, trunk: &str) -> u32 {
         self.channels.trunk(tenant, trunk)
     }
-}
-
-fn limit(value: u64) -> usize {
-    usize::try_from(value).unwrap_or(usize::MAX)
 }
 
 fn call_view(call: &Call) -> CallView {

@@ -56,6 +56,7 @@ impl Phones {
                 server_name: "bench".to_owned(),
                 max_transactions: 100,
                 max_dialogs: 100,
+                ..UaConfig::default()
             };
             let seed = u64::try_from(index).unwrap_or(0);
             let agent = UserAgent::new(config, Rng::from_number(seed));

@@ -76,6 +76,16 @@ impl<'a> Uri<'a> {
         Some(unescape(self.user?))
     }
 
+    /// The value of a header behind `?`, its escapes undone (RFC 3261, 19.1.1); allocates.
+    #[must_use]
+    pub fn header(&self, name: &[u8]) -> Option<Vec<u8>> {
+        let mut pairs = self.headers.split(|&byte| byte == b'&');
+        pairs.find_map(|pair| {
+            let (known, value) = split_at_byte(pair, b'=');
+            unescape(known).eq_ignore_ascii_case(name).then(|| unescape(value))
+        })
+    }
+
     /// The host as an address, when it is one.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
@@ -179,6 +189,15 @@ mod tests {
         let uri = Uri::parse(b"sips:[2001:db8::1]:5070").unwrap();
         assert_eq!(uri.socket_address(), Some("[2001:db8::1]:5070".parse().unwrap()));
         assert_eq!(Uri::parse(b"sip:[::1]").unwrap().port, None);
+    }
+
+    #[test]
+    fn headers_of_a_uri_lose_their_escapes() {
+        let uri = Uri::parse(b"sip:a@b?Subject=a%20b%26c&%52eason=SIP%3Bcause%3D1&x").unwrap();
+        assert_eq!(uri.header(b"subject").as_deref(), Some(b"a b&c".as_slice()));
+        assert_eq!(uri.header(b"Reason").as_deref(), Some(b"SIP;cause=1".as_slice()));
+        assert_eq!(uri.header(b"x").as_deref(), Some(b"".as_slice()));
+        assert_eq!(uri.header(b"y"), None);
     }
 
     #[test]

@@ -36,6 +36,7 @@ headers! {
     Path "Path" "RFC 3327";
     ContentType "Content-Type" | b'c' "RFC 3261, 20.15";
     ContentLength "Content-Length" | b'l' "RFC 3261, 20.14";
+    ContentDisposition "Content-Disposition" "RFC 3261, 20.11";
     ContentEncoding "Content-Encoding" | b'e' "RFC 3261, 20.12";
     Authorization "Authorization" "RFC 3261, 20.7";
     ProxyAuthorization "Proxy-Authorization" "RFC 3261, 20.28";
@@ -43,6 +44,7 @@ headers! {
     ProxyAuthenticate "Proxy-Authenticate" "RFC 3261, 20.27";
     Expires "Expires" "RFC 3261, 20.19";
     MinExpires "Min-Expires" "RFC 3261, 20.23";
+    Accept "Accept" "RFC 3261, 20.1";
     Allow "Allow" "RFC 3261, 20.5";
     Supported "Supported" | b'k' "RFC 3261, 20.37";
     Require "Require" "RFC 3261, 20.32";
@@ -56,11 +58,14 @@ headers! {
     PAssertedIdentity "P-Asserted-Identity" "RFC 3325";
     PPreferredIdentity "P-Preferred-Identity" "RFC 3325";
     Privacy "Privacy" "RFC 3323";
+    RemotePartyId "Remote-Party-ID" "draft-ietf-sip-privacy-04";
     PCalledPartyId "P-Called-Party-ID" "RFC 7315";
     Diversion "Diversion" "RFC 5806";
     HistoryInfo "History-Info" "RFC 7044";
     ReferTo "Refer-To" | b'r' "RFC 3515";
     ReferredBy "Referred-By" | b'b' "RFC 3892";
+    ReferSub "Refer-Sub" "RFC 4488";
+    TargetDialog "Target-Dialog" "RFC 4538";
     Replaces "Replaces" "RFC 3891";
     Event "Event" | b'o' "RFC 6665";
     AllowEvents "Allow-Events" | b'u' "RFC 6665";
@@ -106,8 +111,8 @@ const fn slot(name: &[u8]) -> usize {
     let [first, .., last] = name else { return 0 };
     let (_, back) = name.split_at(name.len() / 2);
     let [middle, ..] = back else { return 0 };
-    let letters = fold(*first) * 12 + fold(*last) * 18 + fold(*middle) * 7;
-    (letters + name.len() * 4) % SLOT_COUNT
+    let letters = fold(*first) + fold(*last) * 20 + fold(*middle) * 16;
+    (letters + name.len()) % SLOT_COUNT
 }
 
 const fn fold(letter: u8) -> usize {

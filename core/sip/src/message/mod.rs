@@ -13,7 +13,9 @@ pub use scan::{HeaderLine, Scan, ScanError, Scanner, Span, StartLine};
 
 use std::sync::Arc;
 
-use crate::header::{CSeq, NameAddr, Uri, Via, split_list};
+use crate::header::{
+    CSeq, EventType, NameAddr, Privacy, Replaces, Uri, Via, has_option_tag, split_list,
+};
 
 /// A whole message with its bytes; a clone shares them. Accessors borrow and do not allocate,
 /// except where they say so.
@@ -194,6 +196,47 @@ impl Message {
         let value = self.header(header)?;
         let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
         std::str::from_utf8(value.get(..digits)?).ok()?.parse().ok()
+    }
+
+    /// Whether the sender says that it knows this extension: in Supported or Require.
+    #[must_use]
+    pub fn supports(&self, tag: &[u8]) -> bool {
+        self.headers(Header::Supported).any(|line| has_option_tag(line, tag)) || self.requires(tag)
+    }
+
+    /// Whether the sender requires this extension.
+    #[must_use]
+    pub fn requires(&self, tag: &[u8]) -> bool {
+        self.headers(Header::Require).any(|line| has_option_tag(line, tag))
+    }
+
+    /// Whether the sender's Allow lists this method; `None` without the header.
+    #[must_use]
+    pub fn allows(&self, method: Method) -> Option<bool> {
+        self.header(Header::Allow)?;
+        let name = method.name().as_bytes();
+        Some(self.list(Header::Allow).any(|known| known == name))
+    }
+
+    /// The event package of SUBSCRIBE, NOTIFY or PUBLISH.
+    #[must_use]
+    pub fn event(&self) -> Option<EventType<'_>> {
+        EventType::parse(self.header(Header::Event)?)
+    }
+
+    /// The dialog that an INVITE is to replace; `None` also for more than one (RFC 3891, 3: such
+    /// an INVITE is refused with 400, see [`Self::header`]).
+    #[must_use]
+    pub fn replaces(&self) -> Option<Replaces<'_>> {
+        let mut lines = self.headers(Header::Replaces);
+        let first = lines.next()?;
+        lines.next().is_none().then(|| Replaces::parse(first)).flatten()
+    }
+
+    /// What a Privacy header asks for; nothing without one.
+    #[must_use]
+    pub fn privacy(&self) -> Privacy {
+        self.header(Header::Privacy).map(Privacy::parse).unwrap_or_default()
     }
 
     /// The body.

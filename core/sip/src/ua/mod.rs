@@ -18,6 +18,7 @@ pub use types::{
     Request, Response, ServerTx, UaAction, UaConfig,
 };
 
+use crate::header::Replaces;
 use crate::message::{Message, ScanError, Scanner};
 use crate::timer::TimerQueue;
 use crate::{Flow, ListenerId};
@@ -176,6 +177,35 @@ impl UserAgent {
     #[must_use]
     pub fn local_tag(&self, dialog: DialogId) -> Option<&[u8]> {
         self.dialogs.get(&dialog.0).map(|dialog| dialog.local_tag.as_slice())
+    }
+
+    /// The dialog that an INVITE with Replaces means, and whether it is confirmed (RFC 3891,
+    /// section 3). `None`, answered 481: there is none, or it is an early one that the peer of it
+    /// began. Further: `early_only` and confirmed is 486.
+    #[must_use]
+    pub fn find_dialog(&self, replaces: Replaces<'_>) -> Option<(DialogId, bool)> {
+        let found = |remote_tag: &[u8]| {
+            let id = *self.dialogs_by_key.get(&dialog::key(replaces.to_tag, remote_tag))?;
+            let dialog = self.dialogs.get(&id)?;
+            let ours = dialog.confirmed || dialog.opened_by.is_some();
+            let stands = dialog.call_id == replaces.call_id && dialog.ending.is_none();
+            (ours && stands).then_some((DialogId(id), dialog.confirmed))
+        };
+        // RFC 3891, 3: the tag "0" stands for none at all, as RFC 2543 permitted.
+        found(replaces.from_tag).or_else(|| found(b"").filter(|_| replaces.from_tag == b"0"))
+    }
+
+    /// The Call-ID, our tag and the peer's tag of a dialog.
+    #[must_use]
+    pub fn identity(&self, dialog: DialogId) -> Option<(&[u8], &[u8], &[u8])> {
+        let dialog = self.dialogs.get(&dialog.0)?;
+        Some((&dialog.call_id, &dialog.local_tag, &dialog.remote_tag))
+    }
+
+    /// The URI at which the peer of a dialog is reached: its latest Contact.
+    #[must_use]
+    pub fn remote_target(&self, dialog: DialogId) -> Option<&[u8]> {
+        self.dialogs.get(&dialog.0).map(|dialog| dialog.remote_target.as_slice())
     }
 
     /// Where the peer of a dialog is.

@@ -5,14 +5,11 @@ use koukan_base::Time;
 use super::dialog::{self, Dialog, WaitingAck};
 use super::types::{DialogId, Event, Response, ServerTx, token};
 use super::{Owner, UserAgent};
-use crate::header::{Params, Uri, Via, split_list};
+use crate::header::{self, Params, Uri, Via, split_list};
 use crate::message::{Header, Message, Method};
 use crate::transaction::{InviteServer, NonInviteServer, Tick};
 use crate::write::Writer;
 use crate::{Flow, Transport};
-
-/// What we say that we do.
-const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE";
 
 #[derive(Debug)]
 enum Machine {
@@ -121,7 +118,7 @@ impl UserAgent {
     /// RFC 3261, 13.3.1.4: the ACK of a 2xx is a transaction of its own and belongs to the dialog.
     fn ack_of_success(&mut self, now: Time, request: &Message) {
         let cseq = request.cseq().map(|cseq| cseq.number);
-        let found = self.find_dialog(request).and_then(|id| {
+        let found = self.dialog_of(request).and_then(|id| {
             let dialog = self.dialogs.get_mut(&id)?;
             let before = dialog.poll_timeout();
             dialog.waiting_ack.take_if(|waiting| Some(waiting.cseq) == cseq)?;
@@ -143,7 +140,7 @@ impl UserAgent {
         }
     }
 
-    fn find_dialog(&self, request: &Message) -> Option<u64> {
+    fn dialog_of(&self, request: &Message) -> Option<u64> {
         let local = request.to_tag()?;
         let remote = request.from_tag().unwrap_or_default();
         let id = *self.dialogs_by_key.get(&dialog::key(local, remote))?;
@@ -174,7 +171,7 @@ impl UserAgent {
     }
 
     fn handle_in_dialog(&mut self, now: Time, flow: Flow, request: Message, key: Vec<u8>) {
-        let Some(id) = self.find_dialog(&request) else {
+        let Some(id) = self.dialog_of(&request) else {
             self.refuse_statelessly(flow, &request, 481, "no such dialog");
             return;
         };
@@ -387,7 +384,8 @@ impl UserAgent {
             writer.line("Contact", &[&self.contact(server.source)]);
         }
         if response.status >= 200 {
-            writer.line("Allow", &[ALLOW]);
+            writer.line("Supported", &[header::SUPPORTED.as_bytes()]);
+            writer.line("Allow", &[self.config.allow.as_bytes()]);
             writer.line("Server", &[self.config.server_name.as_bytes()]);
         }
         for (name, value) in &response.headers {
@@ -421,7 +419,7 @@ impl UserAgent {
         writer.line("Call-ID", &[request.call_id()]);
         writer.copy(request, Header::CSeq);
         match status {
-            405 | 501 => writer.line("Allow", &[ALLOW]),
+            405 | 501 => writer.line("Allow", &[self.config.allow.as_bytes()]),
             420 => writer.line("Unsupported", &[&unsupported(request)]),
             503 => writer.line("Retry-After", &[b"5"]),
             400 => writer.line("Warning", &[b"399 koukan \"", why.as_bytes(), b"\""]),
@@ -516,11 +514,12 @@ fn acceptable_uri(text: &[u8]) -> Result<(), (u16, &'static str)> {
     if uri.headers.is_empty() { Ok(()) } else { Err((400, "headers in the Request-URI")) }
 }
 
-/// The option tags of Require and Proxy-Require; none of them is supported yet.
+/// The option tags that are required and not done here (8.2.2.3); a Proxy-Require is for proxies,
+/// of which a back-to-back user agent is none, yet whoever sends one wants it kept on the way.
 fn unsupported(request: &Message) -> Vec<u8> {
     let lines = request.headers(Header::Require).chain(request.headers(Header::ProxyRequire));
-    let tags: Vec<&[u8]> = lines.flat_map(split_list).collect();
-    tags.join(b", ".as_slice())
+    let foreign = lines.flat_map(split_list).filter(|tag| !header::is_supported(tag));
+    foreign.collect::<Vec<&[u8]>>().join(b", ".as_slice())
 }
 
 /// The key under which a request's transaction is found (17.2.3); `None` without a readable Via.

@@ -32,6 +32,7 @@ impl Rig {
                 server_name: "test".to_owned(),
                 max_transactions: 1000,
                 max_dialogs: 1000,
+                ..UaConfig::default()
             };
             UserAgent::new(config, Rng::from_number(seed * 2 + index as u64))
         };
@@ -352,6 +353,62 @@ fn a_request_in_an_unknown_dialog_is_481_and_a_stray_cancel_too() {
             other => panic!("{other:?}"),
         }
     }
+    rig.finish();
+}
+
+#[test]
+fn replaces_finds_confirmed_dialogs_and_early_ones_that_we_began() {
+    let mut rig = Rig::new(10, 0, Transport::Udp);
+    rig.invite(None);
+    let (tx, callee) = rig.incoming();
+    rig.respond(1, tx, 180);
+    let caller = rig.until(0, |event| match event {
+        Event::Progress { dialog, .. } => *dialog,
+        _ => None,
+    });
+    let value = |agent: &UserAgent, dialog: DialogId| {
+        let (call_id, to_tag, from_tag) = agent.identity(dialog).unwrap();
+        Replaces { call_id, to_tag, from_tag, early_only: false }.to_value()
+    };
+    let (ours, theirs) = (value(&rig.agents[0], caller), value(&rig.agents[1], callee));
+    let find = |rig: &Rig, index: usize, value: &[u8]| {
+        rig.agents[index].find_dialog(Replaces::parse(value).unwrap())
+    };
+    assert_eq!(find(&rig, 0, &ours), Some((caller, false)));
+    assert_eq!(find(&rig, 1, &theirs), None);
+    assert_eq!(find(&rig, 0, &theirs), None);
+    rig.respond(1, tx, 200);
+    rig.until(0, |event| matches!(event, Event::Answered { .. }).then_some(()));
+    let now = rig.now;
+    rig.agents[0].ack(now, caller, None);
+    rig.until(1, |event| matches!(event, Event::Acked { .. }).then_some(()));
+    assert_eq!(find(&rig, 0, &ours), Some((caller, true)));
+    assert_eq!(find(&rig, 1, &theirs), Some((callee, true)));
+    let now = rig.now;
+    rig.agents[0].bye(now, caller, None);
+    assert_eq!(find(&rig, 0, &ours), None);
+    rig.finish();
+}
+
+#[test]
+fn only_what_is_not_done_is_unsupported() {
+    let mut rig = Rig::new(11, 0, Transport::Udp);
+    let text = "OPTIONS sip:b@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKr\r\n\
+         From: <sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\nCall-ID: r\r\nCSeq: 2 OPTIONS\r\n\
+         Require: Replaces, gruu\r\n\r\n";
+    let (flow, now) = (rig.flow(0), rig.now);
+    rig.agents[1].handle_bytes(now, flow, text.as_bytes());
+    let Some(UaAction::Send { bytes, .. }) = rig.agents[1].poll_action() else { panic!() };
+    let answer = Message::from_datagram(&mut Scanner::new(), &bytes).unwrap();
+    assert_eq!(answer.status(), Some(420));
+    assert_eq!(answer.header(crate::Header::Unsupported), Some(b"gruu".as_slice()));
+    let text = text.replace(", gruu", "").replace("z9hG4bKr", "z9hG4bKs");
+    rig.agents[1].handle_bytes(now, flow, text.as_bytes());
+    let tx = rig.until(1, |event| match event {
+        Event::Request { tx, .. } => Some(*tx),
+        _ => None,
+    });
+    rig.respond(1, tx, 200);
     rig.finish();
 }
 

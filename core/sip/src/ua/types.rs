@@ -245,10 +245,26 @@ pub struct UaConfig {
     pub listeners: Vec<Listener>,
     /// The Server and User-Agent header.
     pub server_name: String,
+    /// The Allow header: the methods that the user answers in earnest.
+    pub allow: &'static str,
     /// Transactions at once, see [`crate::limits::TRANSACTIONS`].
     pub max_transactions: usize,
     /// Dialogs at once, see [`crate::limits::DIALOGS`].
     pub max_dialogs: usize,
+}
+
+impl Default for UaConfig {
+    fn default() -> Self {
+        let bound =
+            |limit: koukan_base::Limit| usize::try_from(limit.default).unwrap_or(usize::MAX);
+        Self {
+            listeners: Vec::new(),
+            server_name: "koukan".to_owned(),
+            allow: "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE",
+            max_transactions: bound(crate::limits::TRANSACTIONS),
+            max_dialogs: bound(crate::limits::DIALOGS),
+        }
+    }
 }
 
 /// Sizes of the tables; all zero when nothing is under way.

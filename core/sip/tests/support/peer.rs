@@ -12,6 +12,7 @@ pub(crate) fn agent(transport: Transport) -> UserAgent {
         server_name: "test".to_owned(),
         max_transactions: 500,
         max_dialogs: 100,
+        ..UaConfig::default()
     };
     UserAgent::new(config, Rng::from_number(1))
 }

@@ -93,6 +93,7 @@ impl Phone {
             server_name: format!("phone {name}"),
             max_transactions: 1000,
             max_dialogs: 1000,
+            ..UaConfig::default()
         };
         let rng = Rng::from_number(seed.wrapping_mul(100).wrapping_add(u64::from(number)));
         Self {
