@@ -29,6 +29,7 @@ pub use decision::{
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use holiday::{Holiday, japan as japanese_holiday};
 pub use model::device::DeviceKind;
+pub use model::signalling::{DeviceSignalling, DiversionHeader, IdentityHeader, TrunkSignalling};
 pub use outcome::Outcome;
 pub use plans::{DeviceInfo, Loaded, Plans, TrunkInfo};
 pub use read::Money;

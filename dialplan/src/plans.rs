@@ -13,6 +13,7 @@ use crate::model::Plan;
 use crate::model::number::Number;
 use crate::model::objects::Object;
 use crate::model::outside::Profile;
+use crate::model::signalling::{DeviceSignalling, TrunkSignalling};
 use crate::source::TenantSource;
 use crate::{Decision, Facts, load};
 
@@ -47,6 +48,8 @@ pub struct DeviceInfo {
     pub secret: Arc<str>,
     /// How many contacts it may have at once (one, S-05).
     pub max_contacts: u32,
+    /// How its signalling is treated.
+    pub signalling: DeviceSignalling,
 }
 
 /// A trunk.
@@ -66,6 +69,8 @@ pub struct TrunkInfo {
     pub user: Option<Arc<str>>,
     /// Where its secret is found, as written.
     pub secret: Option<Arc<str>>,
+    /// How its signalling is treated.
+    pub signalling: TrunkSignalling,
     pub(crate) profile: Profile,
 }
 
@@ -245,6 +250,7 @@ impl Plans {
             did_in_to: trunk.profile == Profile::HomeGateway,
             user: trunk.register.as_ref().map(|(user, _)| Arc::clone(user)),
             secret: trunk.register.as_ref().map(|(_, secret)| Arc::clone(&secret.0)),
+            signalling: trunk.signalling,
             profile: trunk.profile,
         });
     }

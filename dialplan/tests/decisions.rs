@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use koukan_dialplan::{
-    Caller, Capabilities, Decision, Direction, Facts, Idle, Loaded, Origin, Plans, Start, State,
-    Step, TenantSource,
+    Caller, Capabilities, Decision, DeviceSignalling, Direction, DiversionHeader, Facts,
+    IdentityHeader, Idle, Loaded, Origin, Plans, Start, State, Step, TenantSource, TrunkSignalling,
 };
 use office::{load, sample, wednesday};
 
@@ -290,4 +290,47 @@ fn on_loopback_the_port_tells_the_trunk_from_the_phones() {
     let by = |text: &str| plans.trunk_by_source(text.parse().expect("an address")).is_some();
     assert!(by("127.0.0.1:5070"));
     assert!(!by("127.0.0.1:5062"));
+}
+
+#[test]
+fn a_phone_that_asks_for_privacy_is_hidden_outside_unless_it_dials_186() {
+    let plans = plans(&free_sample());
+    let origin = Origin::Device { tenant: Arc::from("acme"), device: Arc::from("A") };
+    let caller = Caller { anonymous: true, ..Caller::default() };
+    for (called, hidden) in [("0455550001", true), ("1860455550001", false)] {
+        let facts =
+            Facts { at: wednesday(), origin: &origin, caller: &caller, called, state: &Idle };
+        let decision = plans.decide(&facts);
+        let Some(Step::Trunk(leg)) = decision.steps.first() else { panic!("{decision:?}") };
+        assert_eq!(leg.anonymous, hidden, "{called}");
+    }
+}
+
+#[test]
+fn signalling_is_cautious_unless_the_plan_says_otherwise() {
+    let text = free_sample();
+    let plain = plans(&text);
+    let trunk = plain.trunk(Some("acme"), "carrier").unwrap().signalling;
+    assert_eq!(trunk, TrunkSignalling::default());
+    assert!(trunk.trusted && !trunk.transfer && !trunk.reliable);
+    let text = text.replace(
+        "profile = \"jp-ngn\"",
+        "profile = \"jp-ngn\"\ntrusted = false\nidentity = \"preferred\"\ntransfer = true\n\
+         diversion = \"history-info\"\nsession_expires = \"300s\"\nreliable = true",
+    );
+    let text =
+        text.replacen("ext = \"801\"", "ext = \"801\"\nredirect = true\nmwi = \"unsolicited\"", 1);
+    let set = plans(&text);
+    let expected = TrunkSignalling {
+        trusted: false,
+        identity: IdentityHeader::Preferred,
+        diversion: DiversionHeader::HistoryInfo,
+        transfer: true,
+        session_expires: Some(Duration::from_secs(300)),
+        reliable: true,
+    };
+    assert_eq!(set.trunk(Some("acme"), "carrier").unwrap().signalling, expected);
+    let device = set.device("acme", "A").unwrap().signalling;
+    assert_eq!(device, DeviceSignalling { redirect: true, unsolicited_mwi: true });
+    assert_eq!(set.device("acme", "B").unwrap().signalling, DeviceSignalling::default());
 }

@@ -112,7 +112,8 @@ fn to_outside<'p>(call: &mut Call<'p, '_>, plan: &'p Plan, device: &'p Object<De
         };
         digits = rest;
     }
-    let mut anonymous = device.privacy;
+    // A phone asks with its Privacy header, for this call; 184 and 186 have the last word.
+    let mut anonymous = device.privacy || call.facts.caller.anonymous;
     for (prefix, hide) in [(japan.hide, true), (japan.show, false)] {
         if let Some(rest) = digits.strip_prefix(prefix).filter(|rest| !rest.is_empty()) {
             let text =

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::signalling::DeviceSignalling;
 use crate::read::{Item, Kind, Secret, Table};
 use crate::source::{At, Name};
 
@@ -51,6 +52,7 @@ pub(crate) struct Device {
     pub(crate) privacy: bool,
     /// Phones that may be registered as this device at once.
     pub(crate) contacts: u32,
+    pub(crate) signalling: DeviceSignalling,
 }
 
 impl Device {
@@ -88,6 +90,7 @@ impl Device {
             area_code,
             privacy,
             contacts,
+            signalling: DeviceSignalling::read(table),
         })
     }
 

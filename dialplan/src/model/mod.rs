@@ -11,6 +11,7 @@ pub(crate) mod outside;
 pub(crate) mod ring;
 pub(crate) mod schedule;
 pub(crate) mod services;
+pub(crate) mod signalling;
 pub(crate) mod tariff;
 pub(crate) mod tenant;
 
@@ -176,6 +177,7 @@ impl Plan {
             extension,
             secret: Arc::clone(&device.secret.0),
             max_contacts: device.contacts,
+            signalling: device.signalling,
         }
     }
 

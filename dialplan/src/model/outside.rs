@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::device::DeviceKind;
+use super::signalling::TrunkSignalling;
 use crate::read::{Item, Kind, Secret, Table};
 use crate::source::{At, Name};
 
@@ -25,6 +26,7 @@ pub(crate) struct Trunk {
     pub(crate) register: Option<(Arc<str>, Secret)>,
     pub(crate) numbers: Vec<Name>,
     pub(crate) channels: u32,
+    pub(crate) signalling: TrunkSignalling,
 }
 
 impl Trunk {
@@ -52,7 +54,9 @@ impl Trunk {
         });
         let channels = table.or("channels", u32::MAX, |item| item.whole(1, 100_000));
         table.opt("calls_per_second", |item| item.whole(1, 10_000));
-        Some(Self { address: address?, profile, register, numbers: Vec::new(), channels })
+        let signalling = TrunkSignalling::read(table);
+        let numbers = Vec::new();
+        Some(Self { address: address?, profile, register, numbers, channels, signalling })
     }
 }
 

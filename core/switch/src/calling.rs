@@ -1,0 +1,112 @@
+//! The INVITEs that we send (RFC 3261, section 13.2.1): what stands in them.
+
+use koukan_sip::{Method, Request};
+
+use crate::action::Now;
+use crate::call::{Call, Stage};
+use crate::identity::name_addr;
+use crate::leg::{Leg, LegState, Party};
+use crate::switch::{Fate, Switch};
+
+impl Switch {
+    /// The leg's stream is open: send its INVITE.
+    pub(crate) fn call_leg(&mut self, now: Now, call: &mut Call, index: u16) -> Fate {
+        let first = call.leg(0).and_then(|caller| {
+            let offer = caller.offer.as_ref()?.audio()?.1;
+            offer
+                .audio_formats()
+                .map(|format| format.name)
+                .find(|name| name == "PCMU" || name == "PCMA")
+        });
+        let first = call
+            .leg(0)
+            .and_then(|leg| leg.agreed.as_ref().map(|a| a.format.name.clone()))
+            .or(first);
+        let Some(leg) = call.leg(index) else { return Fate::Keep };
+        let Some(local) = self.local_audio(leg, first.as_deref()) else { return Fate::Keep };
+        let request = match &leg.party {
+            Party::Device { tenant, device } => self.device_request(call, leg, tenant, device),
+            Party::Trunk(key) => self.trunk_request(call, leg, key),
+        };
+        let Some(mut request) = request else {
+            return self.callee_over(now, call, index, 480);
+        };
+        let Some(leg) = call.leg_mut(index) else { return Fate::Keep };
+        let body = koukan_sip::Body::sdp(leg.session.offer(&local));
+        request.body = Some(body);
+        leg.offered = Some(local);
+        leg.called_at = Some(now.time);
+        let (party, flow) = (leg.party.name(), leg.flow);
+        let tx = self.ua.invite(now.time, request);
+        if let Some(leg) = call.leg_mut(index) {
+            leg.state = LegState::Calling { tx, rang: false };
+        }
+        self.by_client.insert(tx, (call.id, index));
+        self.explain(call.id, format!("calls {party} at {flow}"));
+        Fate::Keep
+    }
+
+    /// The INVITE to a phone: the caller in From, the called number beside it (S-10).
+    fn device_request(
+        &self,
+        call: &Call,
+        leg: &Leg,
+        tenant: &str,
+        device: &str,
+    ) -> Option<Request> {
+        let info = self.directory.plans.device(tenant, device)?;
+        let contact = leg.contact.clone()?;
+        let host = self.own_host(leg);
+        let called_name = match &call.stage {
+            Stage::Ringing(ringing) => ringing.called_name.clone(),
+            _ => None,
+        };
+        let mut headers = Vec::new();
+        if let Some(did) = &call.did {
+            let name = called_name.as_deref().unwrap_or("");
+            headers.push(("P-Called-Party-ID", name_addr(name, did, &host)));
+        }
+        Some(Request {
+            method: Method::Invite,
+            flow: leg.flow,
+            request_uri: contact.uri,
+            from: self.shown_caller(call, called_name.as_deref(), &host),
+            to: name_addr("", &info.user, &host),
+            route: contact.path,
+            max_forwards: call.max_forwards,
+            headers,
+            body: None,
+            credentials: None,
+        })
+    }
+
+    /// `"0455550001 (代表)" <sip:0455550001@host>`: the number stays alone in the URI, so that
+    /// calling back works; a colleague's URI is its SIP user.
+    fn shown_caller(&self, call: &Call, called_name: Option<&str>, host: &str) -> Vec<u8> {
+        let Some(shown) = &call.shown else {
+            return b"\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_vec();
+        };
+        let colleague = match call.leg(0).map(|leg| &leg.party) {
+            Some(Party::Device { tenant, device }) => self.directory.plans.device(tenant, device),
+            _ => None,
+        };
+        let user = match colleague.filter(|info| info.extension == *shown) {
+            Some(info) => &info.user,
+            None => shown,
+        };
+        let display = match called_name {
+            Some(name) => format!("{shown} ({name})"),
+            None => shown.to_string(),
+        };
+        name_addr(&display, user, host)
+    }
+
+    /// Our host on a leg's flow.
+    pub(crate) fn own_host(&self, leg: &Leg) -> String {
+        let listeners = &self.config.listeners;
+        let listener = listeners.iter().find(|known| known.id == leg.flow.listener);
+        listener
+            .or_else(|| listeners.first())
+            .map_or_else(String::new, |known| known.advertised.to_string())
+    }
+}
