@@ -56,6 +56,24 @@ pub const TCP_WRITE_BYTES: Limit = Limit {
     why: "a peer that does not read must not hold our memory; beyond it the connection is closed",
 };
 
+/// Seconds that a TLS handshake may take.
+pub const TLS_HANDSHAKE_SECONDS: Limit = Limit {
+    name: "sip_tls_handshake_seconds",
+    default: 10,
+    min: 1,
+    max: 120,
+    why: "an unfinished handshake holds memory and a descriptor; a slow phone needs two seconds",
+};
+
+/// TLS handshakes that may be unfinished at once.
+pub const TLS_HANDSHAKES: Limit = Limit {
+    name: "sip_tls_handshakes",
+    default: 1_000,
+    min: 8,
+    max: 100_000,
+    why: "strangers open connections and say nothing; beyond it the oldest unfinished is closed",
+};
+
 /// Bytes of explain lines that are kept, those of the latest calls.
 pub const EXPLAIN_BYTES: Limit = Limit {
     name: "explain_bytes",

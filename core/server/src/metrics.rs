@@ -118,7 +118,8 @@ impl Snapshot {
     }
 
     fn sip(&self, page: &mut Page) {
-        let transports = [("udp", self.transports.udp), ("tcp", self.transports.tcp)];
+        let Counters { udp, tcp, tls, .. } = self.transports;
+        let transports = [("udp", udp), ("tcp", tcp), ("tls", tls)];
         let name = "koukan_sip_messages_received_total";
         page.head(name, "SIP messages received.", "counter");
         for (transport, counters) in transports {
@@ -138,7 +139,12 @@ impl Snapshot {
             page.labelled(name, "cause", cause, *count);
         }
         page.counter("koukan_sip_pings_total", "Keep-alive pings answered.", self.transports.pings);
-        page.gauge("koukan_sip_connections", "TCP connections.", size(self.connections));
+        page.counter(
+            "koukan_sip_tls_handshakes_total",
+            "TLS handshakes that came to their end.",
+            self.transports.handshakes,
+        );
+        page.gauge("koukan_sip_connections", "TCP and TLS connections.", size(self.connections));
         page.gauge("koukan_sip_dialogs", "SIP dialogs.", size(self.dialogs));
         let name = "koukan_sip_transactions";
         page.head(name, "SIP transactions under way.", "gauge");

@@ -15,8 +15,8 @@ use crossbeam_channel::{Receiver, bounded};
 use jiff::Timestamp;
 use koukan_base::{Rng, ShardId};
 use koukan_dialplan::Plans;
+use koukan_sip::Listener;
 use koukan_sip::registrar::RegistrarConfig;
-use koukan_sip::{Listener, Transport};
 use koukan_store::CdrReader;
 use koukan_switch::{Switch, SwitchConfig};
 use mio::{Poll, Waker};
@@ -33,7 +33,7 @@ use crate::media::{Media, MediaError};
 use crate::modules::{Modules, ModulesError};
 use crate::os::{self, DataLock, LockError};
 use crate::transport::{
-    BindError, ConnectionLimits, ListenAddress, Transports, advertised_address,
+    BindError, ConnectionLimits, ListenAddress, Transports, advertised_address, advertised_socket,
 };
 use crate::{api, limits, plans};
 
@@ -102,14 +102,18 @@ impl Server {
     /// What stands against it; nothing of it runs then.
     pub fn start(config: Config) -> Result<RunningServer, StartError> {
         let lock = DataLock::take(&config.data)?;
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
         os::raise_open_files().map_err(system("more open files"))?;
         let clock = Clock::new();
         let poll = Poll::new().map_err(system("a poll"))?;
         let waker = Waker::new(poll.registry(), WAKER).map_err(system("a waker"))?;
         let waker = Arc::new(waker);
         let registry = poll.registry().try_clone().map_err(system("a poll"))?;
+        let tls = config.sip.tls.clone();
         let transports =
-            Transports::bind(&config.sip.listen, connection_limits(&config), registry)?;
+            Transports::bind(&config.sip.listen, connection_limits(&config), tls, registry)?;
         let sockets = Listeners::bind(&config.control.socket, config.control.http)?;
         let http = sockets.http_address();
         let listeners: Vec<ListenAddress> =
@@ -294,6 +298,8 @@ fn connection_limits(config: &Config) -> ConnectionLimits {
         message: seconds(limits::TCP_MESSAGE_SECONDS),
         idle: seconds(limits::TCP_IDLE_SECONDS),
         write_bytes: limits.count(limits::TCP_WRITE_BYTES),
+        handshake: seconds(limits::TLS_HANDSHAKE_SECONDS),
+        handshakes: limits.count(limits::TLS_HANDSHAKES),
     }
 }
 
@@ -313,8 +319,8 @@ fn switch_config(
     let listeners: Vec<Listener> = transports
         .listeners()
         .map(|(id, bound)| {
-            let ip = advertised_address(config.sip.advertise, bound.address.ip());
-            let advertised = SocketAddr::new(ip, bound.address.port());
+            let shown = bound.advertise.unwrap_or(config.sip.advertise);
+            let advertised = advertised_socket(shown, bound.address);
             Listener { id, transport: bound.transport, advertised }
         })
         .collect();
@@ -343,8 +349,7 @@ fn switch_config(
 /// The media address of a family: the set one, else that of the family's first SIP listener.
 fn media_address(config: &Config, transports: &Transports, v4: bool) -> Option<IpAddr> {
     let mut listeners = transports.listeners().map(|(_, bound)| bound);
-    let bound = listeners
-        .find(|bound| bound.address.is_ipv4() == v4 && bound.transport != Transport::Tls)?;
+    let bound = listeners.find(|bound| bound.address.is_ipv4() == v4)?;
     Some(advertised_address(config.media.address, bound.address.ip()))
 }
 

@@ -11,6 +11,7 @@ use koukan::config;
 use koukan::server::{Server, StartError};
 use koukan_sip::{Header, Transport};
 use office::{Office, Phone, ask, json, sip_address, until, wait_empty};
+use rustls::pki_types::CertificateDer;
 
 #[test]
 fn options_are_answered_and_nothing_is_left() {
@@ -102,6 +103,65 @@ fn a_broken_plan_is_not_taken_and_a_good_one_is() {
     let (status, answer) = ask(server.socket(), "POST", "/v1/reload", "");
     assert_eq!(status, 200, "{answer}");
     assert!(answer.contains("\"devices\":2"), "{answer}");
+}
+
+#[test]
+fn a_bad_certificate_is_refused_by_a_reload_and_the_old_one_kept() {
+    let office = Office::new("certificate");
+    let write = |name: &str, text: &str| {
+        let path = office.conf().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    let issue = || {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["pbx.test".to_owned()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        (certificate.pem(), certificate.der().clone(), key.serialize_pem())
+    };
+    let (pem, first, key) = issue();
+    write("sip.crt", &pem);
+    write("sip.key", &key);
+    office.configure(
+        "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tls:127.0.0.1:0\"]\n\
+         [sip.tls]\ncertificate = \"conf/sip.crt\"\nkey = \"conf/sip.key\"\n\
+         [media]\nworkers = 1\n",
+    );
+    let server = office.start();
+    let address = sip_address(&server, Transport::Tls);
+    assert_eq!(shown_certificate(address, &first).unwrap(), first);
+    // A certificate without its key is half a renewal.
+    let (pem, second, key) = issue();
+    write("sip.crt", &pem);
+    let (status, answer) = ask(server.socket(), "POST", "/v1/reload", "");
+    assert_eq!(status, 422, "{answer}");
+    assert!(answer.contains("koukan.toml:5:7") && answer.contains("does not belong"), "{answer}");
+    assert_eq!(shown_certificate(address, &first).unwrap(), first);
+    write("sip.key", &key);
+    assert_eq!(ask(server.socket(), "POST", "/v1/reload", "").0, 200);
+    assert_eq!(shown_certificate(address, &second).unwrap(), second);
+    assert!(shown_certificate(address, &first).is_err());
+}
+
+/// The certificate that a client is shown that trusts nothing but `trusted`.
+fn shown_certificate(
+    server: std::net::SocketAddr,
+    trusted: &CertificateDer<'static>,
+) -> std::io::Result<CertificateDer<'static>> {
+    let mut anchors = rustls::RootCertStore::empty();
+    anchors.add(trusted.clone()).unwrap();
+    let config = rustls::ClientConfig::builder_with_provider(koukan::transport::provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(anchors)
+        .with_no_client_auth();
+    let name = "pbx.test".try_into().unwrap();
+    let mut session = rustls::ClientConnection::new(std::sync::Arc::new(config), name).unwrap();
+    let mut stream = std::net::TcpStream::connect(server)?;
+    while session.is_handshaking() {
+        session.complete_io(&mut stream)?;
+    }
+    Ok(session.peer_certificates().unwrap()[0].clone().into_owned())
 }
 
 #[test]

@@ -3,167 +3,26 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic here is a failed test")]
 
+mod rig;
+
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::time::{Duration, Instant};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
 
-use koukan::transport::{ConnectionLimits, DropCause, Input, ListenAddress, Transports};
-use koukan_base::{Rng, Time};
-use koukan_sip::{
-    Event, Flow, Listener, ListenerId, Response, Transport, UaAction, UaConfig, UserAgent,
-};
-use mio::{Events, Poll};
+use koukan::transport::{DropCause, ListenAddress, Transports};
+use koukan_sip::{Flow, ListenerId, Transport};
+use mio::Poll;
+use rig::{LIMITS, Rig, START, options};
 
-const PATIENCE: Duration = Duration::from_secs(5);
-const START: Time = Time::from_millis(1_000_000);
-const LIMITS: ConnectionLimits = ConnectionLimits {
-    connections: 4,
-    per_address: 3,
-    message: Duration::from_secs(10),
-    idle: Duration::from_secs(100),
-    write_bytes: 300_000,
-};
-
-/// Transports with a user agent behind them that answers every request with 200.
-struct Rig {
-    poll: Poll,
-    transports: Transports,
-    agent: UserAgent,
-    now: Time,
-    requests: usize,
-    failed: Vec<Flow>,
+fn rig() -> Rig {
+    Rig::with(&[Transport::Udp, Transport::Tcp], LIMITS, None)
 }
 
-impl Rig {
-    fn new() -> Self {
-        let poll = Poll::new().unwrap();
-        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-        let listen =
-            [Transport::Udp, Transport::Tcp].map(|transport| ListenAddress { transport, address });
-        let registry = poll.registry().try_clone().unwrap();
-        let transports = Transports::bind(&listen, LIMITS, registry).unwrap();
-        let listeners = transports
-            .listeners()
-            .map(|(id, bound)| Listener {
-                id,
-                transport: bound.transport,
-                advertised: bound.address,
-            })
-            .collect();
-        let config = UaConfig {
-            listeners,
-            server_name: "rig".to_owned(),
-            max_transactions: 1000,
-            max_dialogs: 1000,
-            ..UaConfig::default()
-        };
-        let agent = UserAgent::new(config, Rng::from_number(1));
-        Self { poll, transports, agent, now: START, requests: 0, failed: Vec::new() }
-    }
-
-    fn address(&self, wanted: Transport) -> SocketAddr {
-        let mut listeners = self.transports.listeners();
-        listeners.find(|(_, bound)| bound.transport == wanted).unwrap().1.address
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address(Transport::Tcp)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_nonblocking(true).unwrap();
-        stream
-    }
-
-    fn turn(&mut self) {
-        let mut events = Events::with_capacity(64);
-        let mut inputs: Vec<Owned> = Vec::new();
-        let mut sink = |input: Input<'_>| inputs.push(Owned::from(input));
-        let wait = if self.transports.has_unfinished() {
-            Duration::ZERO
-        } else {
-            Duration::from_millis(5)
-        };
-        self.poll.poll(&mut events, Some(wait)).unwrap();
-        self.transports.handle_unfinished(self.now, &mut sink);
-        for event in &events {
-            self.transports.handle_event(self.now, event, &mut sink);
-        }
-        self.transports.handle_timeout(self.now, &mut sink);
-        for input in inputs {
-            match input {
-                Owned::Bytes(flow, bytes) => self.agent.handle_bytes(self.now, flow, &bytes),
-                Owned::Message(flow, message) => {
-                    self.agent.handle_message(self.now, flow, message);
-                }
-                Owned::Failed(flow) => {
-                    self.failed.push(flow);
-                    self.agent.handle_flow_failed(self.now, flow);
-                }
-            }
-            self.drain();
-        }
-    }
-
-    fn drain(&mut self) {
-        while let Some(action) = self.agent.poll_action() {
-            match action {
-                UaAction::Event(Event::Request { tx, .. }) => {
-                    self.requests += 1;
-                    self.agent.respond(self.now, tx, Response::new(200));
-                }
-                UaAction::Event(_) => {}
-                UaAction::Send { flow, bytes } => self.send(flow, bytes),
-            }
-        }
-    }
-
-    fn send(&mut self, flow: Flow, bytes: Vec<u8>) {
-        let failed = &mut self.failed;
-        self.transports.send(self.now, flow, bytes, &mut |input| {
-            if let Input::FlowFailed { flow } = input {
-                failed.push(flow);
-            }
-        });
-    }
-
-    /// Turns until `done` says so.
-    fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
-        let end = Instant::now() + PATIENCE;
-        while !done(self) {
-            assert!(Instant::now() < end, "waited in vain for {what}");
-            self.turn();
-        }
-    }
-
-    fn drops(&self, cause: DropCause) -> u64 {
-        self.transports.counters().drops(cause)
-    }
-}
-
-enum Owned {
-    Bytes(Flow, Vec<u8>),
-    Message(Flow, koukan_sip::Message),
-    Failed(Flow),
-}
-
-impl From<Input<'_>> for Owned {
-    fn from(input: Input<'_>) -> Self {
-        match input {
-            Input::Bytes { flow, bytes } => Self::Bytes(flow, bytes.to_vec()),
-            Input::Message { flow, message } => Self::Message(flow, message),
-            Input::FlowFailed { flow } => Self::Failed(flow),
-        }
-    }
-}
-
-fn options(number: usize, transport: &str) -> Vec<u8> {
-    format!(
-        "OPTIONS sip:rig SIP/2.0\r\n\
-         Via: SIP/2.0/{transport} 127.0.0.1:9;branch=z9hG4bK{number};rport\r\n\
-         Max-Forwards: 70\r\nFrom: <sip:t@t>;tag=t{number}\r\nTo: <sip:rig>\r\n\
-         Call-ID: c{number}\r\n\
-         CSeq: 1 OPTIONS\r\nContent-Length: 3\r\n\r\nabc"
-    )
-    .into_bytes()
+fn connect(rig: &Rig) -> TcpStream {
+    let stream = TcpStream::connect(rig.address(Transport::Tcp)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.set_nonblocking(true).unwrap();
+    stream
 }
 
 /// Everything that has come so far; whether the peer has closed.
@@ -185,7 +44,7 @@ fn count(haystack: &[u8], needle: &[u8]) -> usize {
 
 #[test]
 fn a_datagram_is_answered_and_counted() {
-    let mut rig = Rig::new();
+    let mut rig = rig();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_nonblocking(true).unwrap();
     socket.send_to(&options(1, "UDP"), rig.address(Transport::Udp)).unwrap();
@@ -198,7 +57,7 @@ fn a_datagram_is_answered_and_counted() {
 
 #[test]
 fn more_datagrams_than_one_batch_are_all_taken() {
-    let mut rig = Rig::new();
+    let mut rig = rig();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     for number in 0..200 {
         socket.send_to(&options(number, "UDP"), rig.address(Transport::Udp)).unwrap();
@@ -208,9 +67,9 @@ fn more_datagrams_than_one_batch_are_all_taken() {
 
 #[test]
 fn a_message_cut_at_every_byte_comes_out_whole() {
-    let mut rig = Rig::new();
+    let mut rig = rig();
     let whole = options(1, "TCP").len();
-    let mut stream = rig.connect();
+    let mut stream = connect(&rig);
     let mut answers = Vec::new();
     for cut in 1..whole {
         let message = options(cut, "TCP");
@@ -229,8 +88,8 @@ fn a_message_cut_at_every_byte_comes_out_whole() {
 
 #[test]
 fn a_ping_gets_its_pong_and_nothing_else_does() {
-    let mut rig = Rig::new();
-    let mut stream = rig.connect();
+    let mut rig = rig();
+    let mut stream = connect(&rig);
     stream.write_all(b"\r\n\r\n").unwrap();
     let mut answer = Vec::new();
     rig.until("the pong", |_| {
@@ -251,8 +110,8 @@ fn a_stream_that_cannot_be_followed_is_refused_and_closed() {
         ),
         ("GET / HTTP/1.1\r\nHost: rig\r\n\r\n", false),
     ] {
-        let mut rig = Rig::new();
-        let mut stream = rig.connect();
+        let mut rig = rig();
+        let mut stream = connect(&rig);
         stream.write_all(text.as_bytes()).unwrap();
         let mut answer = Vec::new();
         rig.until("the close", |rig| {
@@ -267,8 +126,8 @@ fn a_stream_that_cannot_be_followed_is_refused_and_closed() {
 
 #[test]
 fn an_oversized_message_is_not_collected() {
-    let mut rig = Rig::new();
-    let mut stream = rig.connect();
+    let mut rig = rig();
+    let mut stream = connect(&rig);
     stream.write_all(b"OPTIONS sip:rig SIP/2.0\r\n").unwrap();
     let line = [b"X: ".as_slice(), &[b'a'; 1000], b"\r\n"].concat();
     let mut answer = Vec::new();
@@ -282,8 +141,8 @@ fn an_oversized_message_is_not_collected() {
 
 #[test]
 fn a_half_message_has_its_time_and_not_more() {
-    let mut rig = Rig::new();
-    let mut stream = rig.connect();
+    let mut rig = rig();
+    let mut stream = connect(&rig);
     let message = options(1, "TCP");
     stream.write_all(&message[..40]).unwrap();
     rig.until("the connection", |rig| rig.transports.connections() == 1);
@@ -302,8 +161,8 @@ fn a_half_message_has_its_time_and_not_more() {
 
 #[test]
 fn a_silent_connection_is_closed_and_lone_line_ends_keep_it_open() {
-    let mut rig = Rig::new();
-    let mut stream = rig.connect();
+    let mut rig = rig();
+    let mut stream = connect(&rig);
     stream.write_all(&options(1, "TCP")).unwrap();
     rig.until("the request", |rig| rig.requests == 1);
     for step in 1..5 {
@@ -320,8 +179,8 @@ fn a_silent_connection_is_closed_and_lone_line_ends_keep_it_open() {
 
 #[test]
 fn a_connection_that_says_nothing_goes_early() {
-    let mut rig = Rig::new();
-    let _stream = rig.connect();
+    let mut rig = rig();
+    let _stream = connect(&rig);
     rig.until("the connection", |rig| rig.transports.connections() == 1);
     rig.now = START + Duration::from_secs(32);
     rig.until("the close", |rig| rig.transports.connections() == 0);
@@ -329,8 +188,8 @@ fn a_connection_that_says_nothing_goes_early() {
 
 #[test]
 fn a_peer_that_does_not_read_is_closed_when_its_queue_is_full() {
-    let mut rig = Rig::new();
-    let mut stream = rig.connect();
+    let mut rig = rig();
+    let mut stream = connect(&rig);
     stream.write_all(&options(1, "TCP")).unwrap();
     rig.until("the request", |rig| rig.requests == 1);
     let flow = Flow {
@@ -354,19 +213,19 @@ fn a_peer_that_does_not_read_is_closed_when_its_queue_is_full() {
 
 #[test]
 fn one_address_gets_so_many_connections_and_room_comes_back() {
-    let mut rig = Rig::new();
-    let streams: Vec<TcpStream> = (0..5).map(|_| rig.connect()).collect();
+    let mut rig = rig();
+    let streams: Vec<TcpStream> = (0..5).map(|_| connect(&rig)).collect();
     rig.until("two refusals", |rig| rig.drops(DropCause::TcpTooMany) == 2);
     assert_eq!(rig.transports.connections(), 3);
     drop(streams);
     rig.until("every close", |rig| rig.transports.connections() == 0);
-    let _again = rig.connect();
+    let _again = connect(&rig);
     rig.until("a new connection", |rig| rig.transports.connections() == 1);
 }
 
 #[test]
 fn a_connection_of_ours_is_opened_on_demand_and_used_again() {
-    let mut rig = Rig::new();
+    let mut rig = rig();
     let peer = TcpListener::bind("127.0.0.1:0").unwrap();
     let flow = Flow {
         transport: Transport::Tcp,
@@ -390,7 +249,7 @@ fn a_connection_of_ours_is_opened_on_demand_and_used_again() {
 
 #[test]
 fn a_refused_connect_fails_the_flow_that_asked_for_it() {
-    let mut rig = Rig::new();
+    let mut rig = rig();
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let flow =
         Flow { transport: Transport::Tcp, listener: ListenerId(1), remote: closed, connection: 0 };
@@ -403,10 +262,10 @@ fn a_refused_connect_fails_the_flow_that_asked_for_it() {
 fn a_port_in_use_is_named_with_its_listener() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let listen = [ListenAddress { transport: Transport::Udp, address }];
+    let listen = [ListenAddress::new(Transport::Udp, address)];
     let poll = Poll::new().unwrap();
     let registry = poll.registry().try_clone().unwrap();
-    let error = Transports::bind(&listen, LIMITS, registry).unwrap_err().to_string();
+    let error = Transports::bind(&listen, LIMITS, None, registry).unwrap_err().to_string();
     assert!(error.contains(&format!("udp:{address}")), "{error}");
     assert!(error.contains("in use"), "{error}");
 }

@@ -10,8 +10,13 @@ use crate::plans;
 
 pub(super) fn check(conf: &Path) -> Result<(), Failed> {
     let mut errors: usize = 0;
+    let mut warnings: usize = 0;
     let realm = match config::load(conf) {
-        Ok(config) => config.sip.realm,
+        Ok(config) => {
+            warnings = config.warnings.len();
+            config.warnings.iter().for_each(|found| table::print(&format!("{found}\n")));
+            config.sip.realm
+        }
         Err(error) => {
             errors = error.findings.len();
             table::print(&format!("{error}\n"));
@@ -31,7 +36,7 @@ pub(super) fn check(conf: &Path) -> Result<(), Failed> {
         conf.display(),
         report.tenants,
         report.devices,
-        report.warnings
+        report.warnings.saturating_add(warnings)
     );
     if errors > 0 {
         return Err(Failed(counted));

@@ -1,19 +1,17 @@
 //! `koukan.toml`, key by key.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use koukan_sip::Transport;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::reader::{Item, Reader, Table};
+use super::sip::{advertise, sip};
 use super::tenants::read_text;
 use super::{
     Config, ControlConfig, Finding, Limits, LogConfig, LogFormat, MediaConfig, ModuleConfig,
-    SipConfig,
 };
-use crate::transport::{Advertise, ListenAddress};
 
 /// The configuration cannot be taken: what is wrong, all of it.
 #[derive(Debug, thiserror::Error)]
@@ -56,21 +54,30 @@ pub fn load(directory: &Path) -> Result<Config, ConfigError> {
 fn parse(path: &str, text: &str, home: PathBuf) -> Result<Config, ConfigError> {
     let reader = Reader::new(path, text);
     let document = reader.parse();
-    let config = read(Table::root(&reader, document.get_ref()), home);
+    let mut config = read(Table::root(&reader, document.get_ref()), home);
     drop(document);
-    let findings = reader.into_findings();
+    let (findings, warnings) = reader.into_findings();
+    config.warnings = warnings;
     if findings.is_empty() { Ok(config) } else { Err(ConfigError { findings }) }
 }
 
 /// Where relative paths begin.
-struct Base(PathBuf);
+pub(super) struct Base(PathBuf);
 
 impl Base {
-    fn path(&self, item: Option<Item<'_>>, default: impl FnOnce() -> PathBuf) -> PathBuf {
+    pub(super) fn path(
+        &self,
+        item: Option<Item<'_>>,
+        default: impl FnOnce() -> PathBuf,
+    ) -> PathBuf {
         let set = item.and_then(|item| {
-            item.parsed("a path", |text| (!text.is_empty()).then(|| self.0.join(text)))
+            item.parsed("a path", |text| (!text.is_empty()).then(|| self.join(text)))
         });
         set.unwrap_or_else(default)
+    }
+
+    pub(super) fn join(&self, text: &str) -> PathBuf {
+        self.0.join(text)
     }
 }
 
@@ -79,7 +86,7 @@ fn read(root: Table<'_>, home: PathBuf) -> Config {
     root.unsupported("mail", "no module of this version sends mail");
     let data = base.path(root.table("server").item("data"), || base.0.join("data"));
     Config {
-        sip: sip(&root.table("sip")),
+        sip: sip(&root.table("sip"), &base),
         media: media(&root.table("media"), &base, &home),
         control: control(&root.table("control"), &base, &data),
         database: database(&root.table("store"), &base, &data),
@@ -91,81 +98,10 @@ fn read(root: Table<'_>, home: PathBuf) -> Config {
             .and_then(|item| item.boolean())
             .unwrap_or(false),
         log: log(&root.table("log")),
+        warnings: Vec::new(),
         data,
         directory: home,
     }
-}
-
-fn sip(table: &Table<'_>) -> SipConfig {
-    let listen = table.item("listen").map_or_else(default_listen, |item| {
-        let entries = item.list().unwrap_or_default();
-        if entries.is_empty() {
-            item.note::<()>("`sip.listen` is empty".to_owned(), "expected at least one".to_owned());
-        }
-        entries.iter().filter_map(|entry| listen_address(entry)).collect()
-    });
-    let seconds = |key, default| {
-        let item = table.item(key).and_then(|item| item.duration(1..=86_400));
-        item.unwrap_or(Duration::from_secs(default))
-    };
-    let (min_expires, max_expires) = (seconds("min_expires", 60), seconds("max_expires", 3_600));
-    let default_expires = seconds("default_expires", 3_600).max(min_expires).min(max_expires);
-    if min_expires > max_expires
-        && let Some(item) = table.item("min_expires")
-    {
-        let message = "`sip.min_expires` is longer than `sip.max_expires`".to_owned();
-        item.note::<()>(message, format!("expected at most {}s", max_expires.as_secs()));
-    }
-    let realm = table.item("realm").and_then(|item| {
-        let plain = |text: &str| {
-            let fits = text.chars().all(|c| !c.is_control() && !matches!(c, '"' | '\\'));
-            (fits && !text.is_empty()).then(|| text.to_owned())
-        };
-        item.parsed("a text without quotes and backslashes", plain)
-    });
-    SipConfig {
-        listen,
-        advertise: advertise(table.item("advertise")),
-        realm: realm.unwrap_or_else(|| "koukan".to_owned()),
-        min_expires,
-        max_expires,
-        default_expires,
-    }
-}
-
-fn default_listen() -> Vec<ListenAddress> {
-    let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 5060);
-    [Transport::Udp, Transport::Tcp].map(|transport| ListenAddress { transport, address }).to_vec()
-}
-
-fn listen_address(item: &Item<'_>) -> Option<ListenAddress> {
-    let text = item.text()?;
-    if text.starts_with("tls:") {
-        let hint = "expected \"udp:ADDRESS:PORT\" or \"tcp:ADDRESS:PORT\"".to_owned();
-        return item.note("TLS is not supported by this version".to_owned(), hint);
-    }
-    item.parsed("\"udp:ADDRESS:PORT\" or \"tcp:ADDRESS:PORT\"", |text| {
-        let (transport, address) = text.split_once(':')?;
-        let transport = match transport {
-            "udp" => Transport::Udp,
-            "tcp" => Transport::Tcp,
-            _ => return None,
-        };
-        address.parse().ok().map(|address| ListenAddress { transport, address })
-    })
-}
-
-fn advertise(item: Option<Item<'_>>) -> Advertise {
-    item.and_then(|item| {
-        item.parsed("\"auto\" or an address", |text| match text {
-            "auto" => Some(Advertise::Auto),
-            address => {
-                let fits = |address: &IpAddr| !address.is_unspecified();
-                address.parse().ok().filter(fits).map(Advertise::Address)
-            }
-        })
-    })
-    .unwrap_or_default()
 }
 
 fn media(table: &Table<'_>, base: &Base, home: &Path) -> MediaConfig {

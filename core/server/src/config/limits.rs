@@ -15,6 +15,8 @@ const ALL: &[Limit] = &[
     limits::TCP_MESSAGE_SECONDS,
     limits::TCP_IDLE_SECONDS,
     limits::TCP_WRITE_BYTES,
+    limits::TLS_HANDSHAKE_SECONDS,
+    limits::TLS_HANDSHAKES,
     limits::EXPLAIN_BYTES,
     limits::EXPLAIN_LINES,
 ];

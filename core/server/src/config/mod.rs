@@ -7,7 +7,9 @@ mod file;
 mod limits;
 mod reader;
 mod secret;
+mod sip;
 mod tenants;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,7 +23,7 @@ pub use reader::Finding;
 pub use secret::{SecretError, SecretSource};
 pub use tenants::{Sources, read_sources};
 
-use crate::transport::{Advertise, ListenAddress};
+use crate::transport::{Advertise, ListenAddress, Tls};
 
 /// Everything that `koukan.toml` says, checked, with every path absolute.
 #[derive(Clone, Debug)]
@@ -46,6 +48,8 @@ pub struct Config {
     pub test_clock: bool,
     /// `[log]`.
     pub log: LogConfig,
+    /// What is no error and should be known, as a certificate that has ended.
+    pub warnings: Vec<Finding>,
 }
 
 /// `[sip]`.
@@ -53,8 +57,10 @@ pub struct Config {
 pub struct SipConfig {
     /// Where to listen.
     pub listen: Vec<ListenAddress>,
-    /// The address that peers are shown.
+    /// The address that peers are shown by listeners that say nothing of their own.
     pub advertise: Advertise,
+    /// `[sip.tls]`, with the certificates read.
+    pub tls: Option<Tls>,
     /// The realm of digest authentication.
     pub realm: String,
     /// The shortest registration granted.

@@ -53,11 +53,12 @@ pub(super) struct Reader<'a> {
     path: &'a str,
     text: &'a str,
     findings: RefCell<Vec<Finding>>,
+    warnings: RefCell<Vec<Finding>>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(path: &'a str, text: &'a str) -> Self {
-        Self { path, text, findings: RefCell::default() }
+        Self { path, text, findings: RefCell::default(), warnings: RefCell::default() }
     }
 
     /// The document, as much of it as can be read; syntax errors are noted.
@@ -70,13 +71,22 @@ impl<'a> Reader<'a> {
         document
     }
 
-    pub(super) fn into_findings(self) -> Vec<Finding> {
-        let mut findings = self.findings.into_inner();
-        findings.sort_by_key(|finding| (finding.line, finding.column));
-        findings
+    /// What is wrong, and what only should be known, each in the order of the file.
+    pub(super) fn into_findings(self) -> (Vec<Finding>, Vec<Finding>) {
+        let sorted = |cell: RefCell<Vec<Finding>>| {
+            let mut findings = cell.into_inner();
+            findings.sort_by_key(|finding| (finding.line, finding.column));
+            findings
+        };
+        (sorted(self.findings), sorted(self.warnings))
     }
 
     pub(super) fn note(&self, span: Range<usize>, message: String, hint: String) {
+        let finding = self.finding(span, message, hint);
+        self.findings.borrow_mut().push(finding);
+    }
+
+    fn finding(&self, span: Range<usize>, message: String, hint: String) -> Finding {
         let start = boundary(self.text, span.start);
         let before = self.text.get(..start).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -86,7 +96,7 @@ impl<'a> Reader<'a> {
         let under = self.text.get(start..boundary(self.text, span.end)).unwrap_or_default();
         let carets = under.lines().next().unwrap_or_default().chars().count().max(1);
         let blanks: String = lead.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-        self.findings.borrow_mut().push(Finding {
+        Finding {
             path: self.path.to_owned(),
             line: before.matches('\n').count() + 1,
             column: lead.chars().count() + 1,
@@ -94,7 +104,7 @@ impl<'a> Reader<'a> {
             hint,
             excerpt,
             underline: format!("{blanks}{}", "^".repeat(carets)),
-        });
+        }
     }
 }
 
@@ -206,9 +216,20 @@ impl<'r> Item<'r> {
         None
     }
 
+    /// Notes something about the value that is no error.
+    pub(super) fn warn(&self, message: String, hint: String) {
+        let finding = self.reader.finding(self.value.span(), message, hint);
+        self.reader.warnings.borrow_mut().push(finding);
+    }
+
     /// Notes something about the key.
     pub(super) fn note_key(&self, message: String, hint: String) {
         self.reader.note(self.key_span.clone(), message, hint);
+    }
+
+    /// Whether the value is a table.
+    pub(super) fn is_table(&self) -> bool {
+        matches!(self.value.get_ref(), DeValue::Table(_))
     }
 
     pub(super) fn table(&self) -> Option<Table<'r>> {

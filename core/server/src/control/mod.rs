@@ -147,8 +147,11 @@ impl Control {
                 drop(reply.send(self.core.switch().registrations(now)));
             }
             Request::Why(call, reply) => drop(reply.send(self.core.why(call))),
-            Request::Install(directory, reply) => {
+            Request::Install(directory, tls, reply) => {
                 self.core.install(*directory);
+                if let Some(tls) = tls {
+                    self.transports.set_tls(tls);
+                }
                 let _ = reply.send(());
             }
             Request::Modules(reply) => drop(reply.send(self.core.modules())),

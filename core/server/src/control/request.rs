@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::api;
 use crate::metrics::Snapshot;
+use crate::transport::Tls;
 
 /// Where the answer goes. Whoever asked may have gone meanwhile.
 pub type Reply<T> = oneshot::Sender<T>;
@@ -28,8 +29,8 @@ pub enum Request {
     Registrations(Reply<Vec<RegistrationView>>),
     /// `GET /v1/why/{call}`.
     Why(CallId, Reply<Option<api::Why>>),
-    /// New plans are checked and ready.
-    Install(Box<Directory>, Reply<()>),
+    /// New plans and certificates are checked and ready.
+    Install(Box<Directory>, Option<Tls>, Reply<()>),
     /// `GET /v1/modules`.
     Modules(Reply<Vec<api::ModuleInfo>>),
     /// `GET /metrics`.

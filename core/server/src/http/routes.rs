@@ -16,9 +16,11 @@ use serde::Deserialize;
 
 use crate::api::{self, ClockState, Failure};
 use crate::clock::Clock;
+use crate::config;
 use crate::control::{ControlHandle, Request, Unavailable};
 use crate::limits;
 use crate::plans;
+use crate::transport::Tls;
 
 /// What the routes need.
 #[derive(Debug)]
@@ -123,12 +125,12 @@ async fn check(State(service): Shared) -> Answer<api::CheckReport> {
 
 async fn reload(State(service): Shared) -> Result<Response, Refused> {
     let _one_at_a_time = service.reloading.lock().await;
-    let outcome = read_plans(&service).await?;
+    let (outcome, tls) = read_again(&service).await?;
     if outcome.report.errors > 0 {
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, Json(outcome.report)).into_response());
     }
     let directory = Box::new(outcome.directory);
-    service.control.ask(|reply| Request::Install(directory, reply)).await?;
+    service.control.ask(|reply| Request::Install(directory, tls, reply)).await?;
     tracing::info!(tenants = outcome.report.tenants, "plans reloaded");
     Ok(Json(outcome.report).into_response())
 }
@@ -141,6 +143,29 @@ async fn read_plans(service: &Arc<Service>) -> Result<plans::Outcome, Refused> {
     })
     .await
     .map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+}
+
+/// The plans and the certificates. Of `koukan.toml` nothing else changes without a restart, but a
+/// file that could not be started with is said to be so.
+async fn read_again(service: &Arc<Service>) -> Result<(plans::Outcome, Option<Tls>), Refused> {
+    let mut outcome = read_plans(service).await?;
+    let shared = Arc::clone(service);
+    let read = tokio::task::spawn_blocking(move || config::load(&shared.directory)).await;
+    let report = &mut outcome.report;
+    let tls = match read {
+        Ok(Ok(config)) => {
+            report.warnings = report.warnings.saturating_add(config.warnings.len());
+            report.findings.extend(config.warnings.iter().map(ToString::to_string));
+            config.sip.tls
+        }
+        Ok(Err(error)) => {
+            report.errors = report.errors.saturating_add(error.findings.len());
+            report.findings.extend(error.findings.iter().map(ToString::to_string));
+            None
+        }
+        Err(error) => return Err(Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
+    };
+    Ok((outcome, tls))
 }
 
 async fn clock(State(service): Shared) -> Json<ClockState> {

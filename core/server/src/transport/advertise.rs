@@ -10,17 +10,32 @@ pub enum Advertise {
     Auto,
     /// This one, for a server behind a one-to-one NAT.
     Address(IpAddr),
+    /// This one with this port, for a server behind a NAT that forwards another port.
+    Socket(SocketAddr),
+}
+
+/// The address and port that peers of a listener bound to `bound` are shown.
+#[must_use]
+pub fn advertised_socket(advertise: Advertise, bound: SocketAddr) -> SocketAddr {
+    let port = match advertise {
+        Advertise::Socket(shown) if shown.is_ipv4() == bound.is_ipv4() => shown.port(),
+        Advertise::Socket(_) | Advertise::Address(_) | Advertise::Auto => bound.port(),
+    };
+    SocketAddr::new(advertised_address(advertise, bound.ip()), port)
 }
 
 /// The address that peers of a listener bound to `bound` are shown.
 #[must_use]
 pub fn advertised_address(advertise: Advertise, bound: IpAddr) -> IpAddr {
-    match advertise {
-        Advertise::Address(address) if address.is_ipv4() == bound.is_ipv4() => address,
-        Advertise::Address(_) | Advertise::Auto if bound.is_unspecified() => {
-            route_source(bound).unwrap_or_else(|| loopback(bound))
-        }
-        Advertise::Address(_) | Advertise::Auto => bound,
+    let set = match advertise {
+        Advertise::Auto => None,
+        Advertise::Address(address) => Some(address),
+        Advertise::Socket(shown) => Some(shown.ip()),
+    };
+    match set.filter(|address| address.is_ipv4() == bound.is_ipv4()) {
+        Some(address) => address,
+        None if bound.is_unspecified() => route_source(bound).unwrap_or_else(|| loopback(bound)),
+        None => bound,
     }
 }
 
@@ -63,5 +78,14 @@ mod tests {
         let v6 = IpAddr::V6(Ipv6Addr::LOCALHOST);
         assert_eq!(advertised_address(set, v4).to_string(), "203.0.113.7");
         assert_eq!(advertised_address(set, v6), v6);
+    }
+
+    #[test]
+    fn a_forwarded_port_is_shown_in_place_of_the_bound_one() {
+        let set = Advertise::Socket("203.0.113.7:15060".parse().unwrap());
+        let bound = "0.0.0.0:5060".parse().unwrap();
+        assert_eq!(advertised_socket(set, bound).to_string(), "203.0.113.7:15060");
+        let other = "[::1]:5060".parse().unwrap();
+        assert_eq!(advertised_socket(set, other), other);
     }
 }

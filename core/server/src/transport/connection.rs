@@ -1,7 +1,7 @@
 //! One stream connection (RFC 3261, section 18.3; RFC 5626, section 4.4.1): framing on the way in,
 //! a bounded queue on the way out, and what it may take its time for.
 
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::time::Duration;
 
 use koukan_base::Time;
@@ -9,6 +9,7 @@ use koukan_sip::{Flow, Framed, Framer, Scanner};
 use mio::net::TcpStream;
 
 use super::counters::count;
+use super::wire::{Taken, Wire};
 use super::{ConnectionLimits, Counters, DropCause, Input, Sink};
 use crate::limits;
 
@@ -16,6 +17,8 @@ use crate::limits;
 const FIRST_WORD: Duration = Duration::from_secs(32);
 /// A peer that cannot be followed is given this long to read why.
 const REFUSAL: Duration = Duration::from_secs(1);
+/// A connection that we open is given this long to come about.
+const CONNECT: Duration = Duration::from_secs(5);
 /// A peer that takes nothing of what waits for it is given this long.
 const STALLED: Duration = Duration::from_secs(32);
 
@@ -45,16 +48,16 @@ enum Refusal {
 
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    wire: Wire,
     /// How the switch names it.
     pub(super) flow: Flow,
     framer: Framer,
     out: Vec<u8>,
     written: usize,
     connecting: bool,
+    opened: Time,
     /// The peer broke the rules; it is closed when its refusal is out.
     refusal: Refusal,
-    pub(super) opened_by_us: bool,
     spoke: bool,
     heard: Time,
     message_began: Option<Time>,
@@ -64,16 +67,16 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(now: Time, stream: TcpStream, flow: Flow, opened_by_us: bool) -> Self {
+    pub(super) fn new(now: Time, wire: Wire, flow: Flow, opened_by_us: bool) -> Self {
         Self {
-            stream,
+            wire,
             flow,
             framer: Framer::default(),
             out: Vec::new(),
             written: 0,
             connecting: opened_by_us,
+            opened: now,
             refusal: Refusal::No,
-            opened_by_us,
             spoke: false,
             heard: now,
             message_began: None,
@@ -83,7 +86,12 @@ impl Connection {
     }
 
     pub(super) fn stream(&mut self) -> &mut TcpStream {
-        &mut self.stream
+        self.wire.socket()
+    }
+
+    /// Whether the peer has not finished its TLS handshake.
+    pub(super) fn is_handshaking(&self) -> bool {
+        !self.connecting && self.wire.is_handshaking()
     }
 
     /// When it is closed if nothing happens, and for what.
@@ -95,7 +103,13 @@ impl Connection {
             Refusal::Due(at) => Some((at + REFUSAL, DropCause::TcpUnreadable)),
             Refusal::No | Refusal::Said => None,
         };
-        [half, stalled, refused]
+        let opening = if self.connecting {
+            Some((self.opened + CONNECT, DropCause::TcpConnect))
+        } else {
+            let until = (self.opened + bounds.handshake, DropCause::TlsSlowHandshake);
+            self.wire.is_handshaking().then_some(until)
+        };
+        [half, stalled, refused, opening]
             .into_iter()
             .flatten()
             .chain([(self.heard + quiet, DropCause::TcpIdle)])
@@ -115,11 +129,18 @@ impl Connection {
     ) -> Fate {
         let mut taken = 0;
         while taken < limits::TCP_BATCH {
-            let length = match self.stream.read(buffer) {
-                Ok(0) => return Fate::Ended,
-                Ok(length) => length,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Fate::Stands,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            let handshaking = self.wire.is_handshaking();
+            let length = match self.wire.read(buffer) {
+                Ok(Taken::Bytes(length)) => length,
+                Ok(Taken::Nothing) => return self.flush_after_read(now, handshaking),
+                Ok(Taken::Again) => return Fate::More,
+                Ok(Taken::Closed) if self.wire.is_handshaking() => {
+                    return Fate::Close(DropCause::TlsHandshake);
+                }
+                Ok(Taken::Closed) => return Fate::Ended,
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    return Fate::Close(DropCause::TlsHandshake);
+                }
                 Err(_) => return Fate::Ended,
             };
             taken += length;
@@ -138,6 +159,11 @@ impl Connection {
         Fate::More
     }
 
+    /// What waited for the handshake goes out behind it.
+    fn flush_after_read(&mut self, now: Time, handshaking: bool) -> Fate {
+        if handshaking && !self.out.is_empty() { self.flush(now) } else { Fate::Stands }
+    }
+
     fn frame(
         &mut self,
         now: Time,
@@ -152,7 +178,7 @@ impl Connection {
         loop {
             match self.framer.next(scanner) {
                 Ok(Framed::Message(message)) => {
-                    count(&mut counters.tcp.received);
+                    count(&mut counters.of(self.flow.transport).received);
                     (self.spoke, self.message_began, at_start) = (true, None, false);
                     sink(Input::Message { flow: self.flow, message });
                 }
@@ -202,11 +228,11 @@ impl Connection {
     /// The socket can take bytes again, or its connect has ended.
     pub(super) fn handle_writable(&mut self, now: Time) -> Fate {
         if self.connecting {
-            match self.stream.take_error() {
+            match self.wire.socket().take_error() {
                 Ok(None) => {}
                 Ok(Some(_)) | Err(_) => return Fate::Close(DropCause::TcpConnect),
             }
-            match self.stream.peer_addr() {
+            match self.wire.socket().peer_addr() {
                 Ok(_) => self.connecting = false,
                 Err(error) if error.kind() == io::ErrorKind::NotConnected => return Fate::Stands,
                 Err(_) => return Fate::Close(DropCause::TcpConnect),
@@ -230,10 +256,20 @@ impl Connection {
             let rest = self.out.get(self.written..).unwrap_or_default();
             if rest.is_empty() {
                 // Given back: ten thousand idle connections hold no buffers.
-                (self.out, self.written, self.stalled) = (Vec::new(), 0, None);
-                return Fate::Stands;
+                (self.out, self.written) = (Vec::new(), 0);
+                return match self.wire.flush() {
+                    Ok(()) => {
+                        self.stalled = None;
+                        Fate::Stands
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.stalled.get_or_insert(now);
+                        Fate::Stands
+                    }
+                    Err(_) => Fate::Ended,
+                };
             }
-            match self.stream.write(rest) {
+            match self.wire.write(rest) {
                 Ok(0) => return Fate::Ended,
                 Ok(count) => {
                     self.written = self.written.saturating_add(count);

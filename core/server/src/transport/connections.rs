@@ -6,13 +6,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use koukan_base::Time;
-use koukan_sip::{Flow, ListenerId, Scanner, Transport};
+use koukan_sip::{Flow, Scanner, Transport};
 use mio::Interest;
 use mio::net::TcpStream;
 
 use super::connection::{Connection, Fate};
 use super::counters::count;
-use super::{DropCause, Input, Sink, Tools, token_of};
+use super::wire::Wire;
+use super::{DropCause, Input, Sink, Tls, Tools, token_of};
 
 /// The bounds of connections, from `[limits]`.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +28,10 @@ pub struct ConnectionLimits {
     pub idle: Duration,
     /// Bytes that wait for one peer.
     pub write_bytes: usize,
+    /// From a connection's begin to the end of its TLS handshake.
+    pub handshake: Duration,
+    /// TLS handshakes at once.
+    pub handshakes: usize,
 }
 
 /// The connections.
@@ -36,8 +41,12 @@ pub struct Connections {
     scanner: Scanner,
     last: u64,
     open: HashMap<u64, Connection>,
-    /// Those that we opened, by whom they lead to.
-    ours: HashMap<(ListenerId, SocketAddr), u64>,
+    tls: Option<Tls>,
+    /// By whom they lead to: a request to a peer uses the connection that stands, whoever opened it
+    /// (RFC 5923).
+    by_peer: HashMap<(Transport, SocketAddr), u64>,
+    /// Whose TLS handshake is not finished, the oldest first.
+    handshaking: BTreeSet<u64>,
     of_address: HashMap<IpAddr, usize>,
     /// One entry a connection at its earliest possible deadline; looked at again when it is due.
     deadlines: BTreeSet<(Time, u64)>,
@@ -46,13 +55,15 @@ pub struct Connections {
 impl Connections {
     /// No connections.
     #[must_use]
-    pub fn new(limits: ConnectionLimits) -> Self {
+    pub fn new(limits: ConnectionLimits, tls: Option<Tls>) -> Self {
         Self {
             limits,
+            tls,
             scanner: Scanner::new(),
             last: 0,
             open: HashMap::new(),
-            ours: HashMap::new(),
+            by_peer: HashMap::new(),
+            handshaking: BTreeSet::new(),
             of_address: HashMap::new(),
             deadlines: BTreeSet::new(),
         }
@@ -70,45 +81,70 @@ impl Connections {
         self.open.is_empty()
     }
 
+    /// New connections show these certificates; those that stand keep theirs.
+    pub(super) fn set_tls(&mut self, tls: Tls) {
+        self.tls = Some(tls);
+    }
+
     pub(super) fn accept(
         &mut self,
         now: Time,
         stream: TcpStream,
-        remote: SocketAddr,
-        listener: ListenerId,
+        flow: Flow,
         tools: &mut Tools<'_>,
+        sink: &mut Sink<'_>,
     ) {
-        let of_address = self.of_address.get(&remote.ip()).copied().unwrap_or(0);
+        let of_address = self.of_address.get(&flow.remote.ip()).copied().unwrap_or(0);
         if self.open.len() >= self.limits.connections || of_address >= self.limits.per_address {
             // Dropping the stream closes it.
             tools.counters.dropped(DropCause::TcpTooMany);
             return;
         }
-        self.insert(now, stream, remote, listener, false, tools);
+        let tls = match (flow.transport, &self.tls) {
+            (Transport::Udp | Transport::Tcp, _) => None,
+            (Transport::Tls, Some(tls)) => Some(tls),
+            (Transport::Tls, None) => return tools.counters.dropped(DropCause::NoListener),
+        };
+        let Ok(wire) = Wire::accepted(stream, tls) else {
+            tools.counters.dropped(DropCause::TlsHandshake);
+            return;
+        };
+        let Some(id) = self.insert(now, wire, flow, false, tools) else { return };
+        if flow.transport == Transport::Tls {
+            self.handshaking.insert(id);
+            // Who has waited longest has had most of its time: a flood of half-open connections
+            // does not keep a phone out that goes on.
+            if self.handshaking.len() > self.limits.handshakes
+                && let Some(oldest) = self.handshaking.pop_first()
+            {
+                tools.counters.dropped(DropCause::TlsTooManyHandshakes);
+                self.close(oldest, tools, sink);
+            }
+        }
     }
 
     fn insert(
         &mut self,
         now: Time,
-        mut stream: TcpStream,
-        remote: SocketAddr,
-        listener: ListenerId,
+        mut wire: Wire,
+        flow: Flow,
         opened_by_us: bool,
         tools: &mut Tools<'_>,
     ) -> Option<u64> {
         self.last = self.last.saturating_add(1);
         let id = self.last;
         // Without it a message waits for the acknowledgement of the one before.
-        let _ = stream.set_nodelay(true);
+        let _ = wire.socket().set_nodelay(true);
         let interest = Interest::READABLE.add(Interest::WRITABLE);
-        if let Err(error) = tools.registry.register(&mut stream, token_of(id), interest) {
+        if let Err(error) = tools.registry.register(wire.socket(), token_of(id), interest) {
             tools.counters.dropped(DropCause::TcpAccept);
             tracing::error!(%error, "a connection cannot be watched");
             return None;
         }
-        let flow = Flow { transport: Transport::Tcp, listener, remote, connection: id };
-        self.open.insert(id, Connection::new(now, stream, flow, opened_by_us));
-        let of_address = self.of_address.entry(remote.ip()).or_default();
+        let flow = Flow { connection: id, ..flow };
+        self.open.insert(id, Connection::new(now, wire, flow, opened_by_us));
+        self.by_peer.insert((flow.transport, flow.remote), id);
+        let of_address = self.of_address.entry(flow.remote.ip()).or_default();
         *of_address = of_address.saturating_add(1);
         self.queue_deadline(id);
         Some(id)
@@ -170,31 +206,46 @@ impl Connections {
         let id = connection.flow.connection;
         let fate = connection.send(now, &bytes, &self.limits);
         if fate == Fate::Stands {
-            count(&mut tools.counters.tcp.sent);
+            count(&mut tools.counters.of(flow.transport).sent);
         }
         self.follow(id, fate, tools, sink);
     }
 
-    /// The connection that we hold to a peer, or a new one.
+    /// The connection that leads to a peer, or a new one.
     fn connection_to(&mut self, now: Time, flow: Flow, tools: &mut Tools<'_>) -> Option<u64> {
-        let key = (flow.listener, flow.remote);
-        if let Some(&id) = self.ours.get(&key) {
+        if let Some(&id) = self.by_peer.get(&(flow.transport, flow.remote)) {
             return Some(id);
         }
         if self.open.len() >= self.limits.connections {
             tools.counters.dropped(DropCause::TcpTooMany);
             return None;
         }
+        let tls = match flow.transport {
+            Transport::Udp | Transport::Tcp => None,
+            Transport::Tls => match self.tls.as_ref().filter(|tls| tls.client.is_some()) {
+                Some(tls) => Some(tls),
+                None => {
+                    tools.counters.dropped(DropCause::TlsNoAuthority);
+                    return None;
+                }
+            },
+        };
         let stream = TcpStream::connect(flow.remote).ok()?;
-        let id = self.insert(now, stream, flow.remote, flow.listener, true, tools)?;
-        self.ours.insert(key, id);
-        Some(id)
+        let wire = match tls {
+            None => Wire::Plain(stream),
+            Some(tls) => Wire::opened(stream, tls, flow.remote.ip())?,
+        };
+        self.insert(now, wire, flow, true, tools)
     }
 
     /// Draws the consequence of what happened to a connection.
     fn follow(&mut self, id: u64, fate: Fate, tools: &mut Tools<'_>, sink: &mut Sink<'_>) {
         match fate {
             Fate::Stands | Fate::More => {
+                let shaken = |connection: &Connection| !connection.is_handshaking();
+                if self.open.get(&id).is_some_and(shaken) && self.handshaking.remove(&id) {
+                    count(&mut tools.counters.handshakes);
+                }
                 if self.open.get(&id).is_some_and(Connection::is_refused) {
                     tools.counters.dropped(DropCause::TcpUnreadable);
                     self.close(id, tools, sink);
@@ -213,6 +264,7 @@ impl Connections {
     fn close(&mut self, id: u64, tools: &mut Tools<'_>, sink: &mut Sink<'_>) {
         let Some(mut connection) = self.open.remove(&id) else { return };
         self.deadlines.remove(&(connection.queued, id));
+        self.handshaking.remove(&id);
         // It is closed by being dropped; the poll forgets it with it.
         let _ = tools.registry.deregister(connection.stream());
         let flow = connection.flow;
@@ -223,8 +275,9 @@ impl Connections {
             }
         }
         sink(Input::FlowFailed { flow });
-        if connection.opened_by_us {
-            self.ours.remove(&(flow.listener, flow.remote));
+        let peer = (flow.transport, flow.remote);
+        if self.by_peer.get(&peer) == Some(&id) {
+            self.by_peer.remove(&peer);
             // Whoever asked for a connection knows it by the number 0.
             sink(Input::FlowFailed { flow: Flow { connection: 0, ..flow } });
         }

@@ -1,5 +1,7 @@
 //! What the transports count: messages both ways, and what was dropped, by cause.
 
+use koukan_sip::Transport;
+
 /// Counts of one transport.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TransportCounters {
@@ -34,11 +36,19 @@ pub enum DropCause {
     TcpConnect,
     /// A message for a connection that is gone.
     TcpGone,
+    /// A TLS handshake that failed, or a session that was broken.
+    TlsHandshake,
+    /// A TLS handshake that was not finished in time.
+    TlsSlowHandshake,
+    /// More unfinished TLS handshakes than may be: the oldest is closed.
+    TlsTooManyHandshakes,
+    /// A connection by TLS that we should open, without an authority to hold the peer against.
+    TlsNoAuthority,
 }
 
 impl DropCause {
     /// Every cause, in the order of the counters.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::UdpFull,
         Self::UdpRefused,
         Self::NoListener,
@@ -50,6 +60,10 @@ impl DropCause {
         Self::TcpAccept,
         Self::TcpConnect,
         Self::TcpGone,
+        Self::TlsHandshake,
+        Self::TlsSlowHandshake,
+        Self::TlsTooManyHandshakes,
+        Self::TlsNoAuthority,
     ];
 
     /// The value of the metric's label.
@@ -67,6 +81,10 @@ impl DropCause {
             Self::TcpAccept => "tcp_accept",
             Self::TcpConnect => "tcp_connect",
             Self::TcpGone => "tcp_gone",
+            Self::TlsHandshake => "tls_handshake",
+            Self::TlsSlowHandshake => "tls_slow_handshake",
+            Self::TlsTooManyHandshakes => "tls_too_many_handshakes",
+            Self::TlsNoAuthority => "tls_no_authority",
         }
     }
 }
@@ -76,14 +94,27 @@ impl DropCause {
 pub struct Counters {
     /// Datagrams.
     pub udp: TransportCounters,
-    /// Messages over streams.
+    /// Messages over bare streams.
     pub tcp: TransportCounters,
+    /// Messages over TLS.
+    pub tls: TransportCounters,
+    /// TLS handshakes that came to their end.
+    pub handshakes: u64,
     /// Keep-alive pings answered.
     pub pings: u64,
     drops: [u64; DropCause::ALL.len()],
 }
 
 impl Counters {
+    /// The counts of a transport.
+    pub const fn of(&mut self, transport: Transport) -> &mut TransportCounters {
+        match transport {
+            Transport::Udp => &mut self.udp,
+            Transport::Tcp => &mut self.tcp,
+            Transport::Tls => &mut self.tls,
+        }
+    }
+
     /// Counts one drop.
     pub fn dropped(&mut self, cause: DropCause) {
         if let Some(count) = self.drops.get_mut(cause as usize) {

@@ -2,10 +2,13 @@
 //! connections on one mio poll. Received messages go to the caller's sink, one after the other.
 
 mod advertise;
+pub mod certificate;
 mod connection;
 mod connections;
 mod counters;
+mod tls;
 mod udp;
+mod wire;
 
 use std::fmt;
 use std::io;
@@ -18,18 +21,29 @@ use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
-pub use advertise::{Advertise, advertised_address};
+pub use advertise::{Advertise, advertised_address, advertised_socket};
 pub use connections::{ConnectionLimits, Connections};
 pub use counters::{Counters, DropCause, TransportCounters};
+pub use tls::{Tls, TlsMaterial, provider};
 use udp::UdpListener;
 
 /// One `[sip] listen` entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenAddress {
-    /// UDP or TCP.
+    /// UDP, TCP or TLS.
     pub transport: Transport,
     /// Where; port 0 lets the system choose.
     pub address: SocketAddr,
+    /// What its peers are shown, when it differs from what the others show.
+    pub advertise: Option<Advertise>,
+}
+
+impl ListenAddress {
+    /// A listener that shows what all show.
+    #[must_use]
+    pub const fn new(transport: Transport, address: SocketAddr) -> Self {
+        Self { transport, address, advertise: None }
+    }
 }
 
 impl fmt::Display for ListenAddress {
@@ -91,7 +105,7 @@ pub type Sink<'s> = dyn FnMut(Input<'_>) + 's;
 #[derive(Debug)]
 enum Listening {
     Udp(UdpListener),
-    Tcp(TcpListener),
+    Stream(TcpListener),
 }
 
 /// The listeners and connections of one control thread.
@@ -122,6 +136,7 @@ impl Transports {
     pub fn bind(
         listen: &[ListenAddress],
         limits: ConnectionLimits,
+        tls: Option<Tls>,
         registry: Registry,
     ) -> Result<Self, BindError> {
         let mut sockets = Vec::new();
@@ -133,7 +148,7 @@ impl Transports {
         }
         Ok(Self {
             sockets,
-            connections: Connections::new(limits),
+            connections: Connections::new(limits, tls),
             counters: Counters::default(),
             registry,
             buffer: vec![0; usize::from(u16::MAX)].into_boxed_slice(),
@@ -151,6 +166,11 @@ impl Transports {
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// From now on new connections show these certificates.
+    pub fn set_tls(&mut self, tls: Tls) {
+        self.connections.set_tls(tls);
     }
 
     /// Connections that stand.
@@ -194,8 +214,8 @@ impl Transports {
                 Some((_, Listening::Udp(socket))) => {
                     socket.receive(&mut self.buffer, &mut self.counters, sink)
                 }
-                Some((_, Listening::Tcp(_))) => {
-                    self.accept(now, index);
+                Some((_, Listening::Stream(_))) => {
+                    self.accept(now, index, sink);
                     false
                 }
                 None => false,
@@ -206,13 +226,15 @@ impl Transports {
         }
     }
 
-    fn accept(&mut self, now: Time, index: usize) {
-        let Some((_, Listening::Tcp(listener))) = self.sockets.get(index) else { return };
+    fn accept(&mut self, now: Time, index: usize, sink: &mut Sink<'_>) {
+        let Some((address, Listening::Stream(listener))) = self.sockets.get(index) else { return };
+        let (transport, id) = (address.transport, listener_id(index));
         let mut tools = tools(&self.registry, &mut self.counters, &mut self.buffer);
         loop {
             match listener.accept() {
                 Ok((stream, remote)) => {
-                    self.connections.accept(now, stream, remote, listener_id(index), &mut tools);
+                    let flow = Flow { transport, listener: id, remote, connection: 0 };
+                    self.connections.accept(now, stream, flow, &mut tools, sink);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if is_peers_fault(&error) => {}
@@ -240,13 +262,9 @@ impl Transports {
                 };
                 socket.send(flow, &bytes, &mut self.counters, sink);
             }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls => {
                 let mut tools = tools(&self.registry, &mut self.counters, &mut self.buffer);
                 self.connections.send(now, flow, bytes, &mut tools, sink);
-            }
-            Transport::Tls => {
-                self.counters.dropped(DropCause::NoListener);
-                sink(Input::FlowFailed { flow });
             }
         }
     }
@@ -258,7 +276,7 @@ impl Transports {
         if self.accept_again.is_some_and(|at| at <= now) {
             self.accept_again = None;
             for index in 0..self.sockets.len() {
-                self.accept(now, index);
+                self.accept(now, index, sink);
             }
         }
     }
@@ -312,12 +330,11 @@ fn open(
     registry: &Registry,
     token: Token,
 ) -> io::Result<(SocketAddr, Listening)> {
-    let ListenAddress { transport, address } = listener;
+    let ListenAddress { transport, address, advertise: _ } = listener;
     let domain = Domain::for_address(address);
     let (kind, protocol) = match transport {
         Transport::Udp => (Type::DGRAM, Protocol::UDP),
-        Transport::Tcp => (Type::STREAM, Protocol::TCP),
-        Transport::Tls => return Err(io::Error::from(io::ErrorKind::Unsupported)),
+        Transport::Tcp | Transport::Tls => (Type::STREAM, Protocol::TCP),
     };
     let socket = Socket::new(domain, kind, Some(protocol))?;
     if address.is_ipv6() {
@@ -326,7 +343,7 @@ fn open(
     }
     socket.set_nonblocking(true)?;
     match transport {
-        Transport::Tcp => {
+        Transport::Tcp | Transport::Tls => {
             // A restart must not wait for the old connections' TIME-WAIT.
             socket.set_reuse_address(true)?;
             socket.bind(&address.into())?;
@@ -334,9 +351,9 @@ fn open(
             let mut socket = TcpListener::from_std(socket.into());
             let bound = socket.local_addr()?;
             registry.register(&mut socket, token, Interest::READABLE)?;
-            Ok((bound, Listening::Tcp(socket)))
+            Ok((bound, Listening::Stream(socket)))
         }
-        Transport::Udp | Transport::Tls => {
+        Transport::Udp => {
             socket.bind(&address.into())?;
             let id = listener_id(token.0.wrapping_sub(FIRST_LISTENER));
             let mut socket = UdpListener::new(socket, id)?;

@@ -1,6 +1,7 @@
 //! Faults of `koukan.toml` and what is said of them.
 
 use super::*;
+use crate::transport::Advertise;
 
 fn wrong(text: &str) -> String {
     parse("conf/koukan.toml", text, PathBuf::from("/etc/koukan/conf")).unwrap_err().to_string()
@@ -22,7 +23,11 @@ fn every_key_is_taken() {
     let text = r#"
         server = { data = "/var/lib/koukan" }
         [sip]
-        listen = ["udp:0.0.0.0:5060", "tcp:[::1]:5060"]
+        listen = [
+            "udp:0.0.0.0:5060",
+            "tcp:[::1]:5060",
+            { at = "udp:0.0.0.0:5070", advertise = "198.51.100.9:15070" },
+        ]
         advertise = "203.0.113.7"
         realm = "office"
         min_expires = "5s"
@@ -52,7 +57,9 @@ fn every_key_is_taken() {
         level = "warn,koukan::transport=debug"
     "#;
     let config = parse("koukan.toml", text, PathBuf::from("/srv/conf")).unwrap();
-    assert_eq!(config.sip.listen.len(), 2);
+    assert_eq!(config.sip.listen.len(), 3);
+    let shown = config.sip.listen[2].advertise;
+    assert_eq!(shown, Some(Advertise::Socket("198.51.100.9:15070".parse().unwrap())));
     assert_eq!(config.sip.max_expires, Duration::from_secs(7_200));
     assert_eq!(config.media.workers, None);
     assert_eq!(config.media.ports, (20_000, 20_999));
@@ -103,4 +110,69 @@ role = \"announcements\"
 drain = \"10m\"
 ";
     insta::assert_snapshot!(wrong(text));
+}
+
+#[test]
+fn a_tls_listener_wants_its_certificate_and_the_files_are_named_where_they_stand() {
+    insta::assert_snapshot!(wrong(
+        r#"[sip]
+listen = [
+    "tls:0.0.0.0:5061",
+    { advertise = "203.0.113.7" },
+    { at = "udp:[::]:5060", advertise = "203.0.113.7" },
+]
+"#
+    ));
+    insta::assert_snapshot!(wrong(
+        r#"[sip]
+listen = ["tls:0.0.0.0:5061"]
+[sip.tls]
+certificate = "/nowhere/sip.crt"
+key = "/nowhere/sip.key"
+require_client_certificate = true
+peer_ca = "/nowhere/ca.crt"
+[sip.tls.name."sip.example.jp"]
+certificate = "/nowhere/other.crt"
+[sip.tls.name."no name"]
+certificate = "/nowhere/other.crt"
+key = "/nowhere/other.key"
+"#
+    ));
+}
+
+#[test]
+fn a_certificate_that_has_ended_is_a_warning_with_its_date_and_another_key_an_error() {
+    let directory = std::env::temp_dir().join(format!("koukan-tls-config-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let write = |name: &str, text: &str| {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::write(directory.join(name), text).unwrap();
+        let mode = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(directory.join(name), mode).unwrap();
+    };
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["pbx.test".to_owned()]).unwrap();
+    (params.not_before, params.not_after) =
+        (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 2, 3));
+    write("sip.crt", &params.self_signed(&key).unwrap().pem());
+    write("sip.key", &key.serialize_pem());
+    write("other.key", &rcgen::KeyPair::generate().unwrap().serialize_pem());
+    let text = |key: &str| {
+        format!(
+            "[sip]\nlisten = [\"tls:127.0.0.1:0\"]\n[sip.tls]\n\
+             certificate = \"{0}/sip.crt\"\nkey = \"{0}/{key}\"\n",
+            directory.display()
+        )
+    };
+    let config = parse("koukan.toml", &text("sip.key"), PathBuf::from("/srv/conf")).unwrap();
+    assert!(config.sip.tls.is_some());
+    let warning = config.warnings[0].to_string();
+    assert!(
+        warning.starts_with("koukan.toml:4:15  the certificate ended on 2021-02-03"),
+        "{warning}"
+    );
+    let error = wrong(&text("other.key"));
+    assert!(error.starts_with("conf/koukan.toml:5:7  "), "{error}");
+    assert!(error.contains("does not belong to the certificate"), "{error}");
+    std::fs::remove_dir_all(&directory).unwrap();
 }
