@@ -24,3 +24,4 @@ pub use ua::{
     Body, ClientTx, Counts, Credentials, DialogId, Dropped, Event, ExtraHeaders, FailureCause,
     Listener, Request, Response, ServerTx, UaAction, UaConfig, UserAgent,
 };
+pub use write::reason_phrase;

@@ -145,7 +145,7 @@ fn push_number(bytes: &mut Vec<u8>, value: u32) {
 }
 
 /// The reason phrase of a status (RFC 3261, section 21, and the RFCs of the later ones).
-pub(crate) const fn reason_phrase(status: u16) -> &'static str {
+pub const fn reason_phrase(status: u16) -> &'static str {
     match status {
         100 => "Trying",
         180 => "Ringing",

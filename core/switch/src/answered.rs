@@ -6,8 +6,10 @@ use koukan_sip::{ClientTx, DialogId, Message, Response};
 use crate::action::Now;
 use crate::call::{Call, Stage};
 use crate::leg::LegState;
+use crate::limits;
 use crate::record::CallCause;
 use crate::registration::text;
+use crate::request::takes_update;
 use crate::switch::{Fate, Switch};
 
 /// What the phones that lost are told (RFC 3326).
@@ -15,16 +17,32 @@ const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 
 impl Switch {
     /// 18x of a leg that we called.
-    pub(crate) fn progress(&mut self, now: Now, tx: ClientTx, status: u16, message: &Message) {
+    pub(crate) fn progress(
+        &mut self,
+        now: Now,
+        tx: ClientTx,
+        dialog: Option<DialogId>,
+        status: u16,
+        message: &Message,
+    ) {
         let Some(&(id, index)) = self.by_client.get(&tx) else { return };
         self.with_call(now, id, |switch, call| {
-            if let Some(leg) = call.leg_mut(index) {
+            if let Some(leg) = call.leg_mut(index)
+                && matches!(leg.state, LegState::Calling { .. })
+            {
                 leg.state = LegState::Calling { tx, rang: true };
                 leg.sip_call_id = text(message.call_id());
+                if let Some(dialog) = dialog.filter(|dialog| !leg.early.contains(dialog))
+                    && leg.early.len() < limits::FORKS
+                {
+                    leg.early.push(dialog);
+                    switch.by_dialog.insert(dialog, (id, index));
+                }
             }
+            switch.report(now, call, status);
             match message.sdp() {
                 Some(body) => switch.callee_early_media(now, call, index, body),
-                None if status == 180 => switch.ringback(now, call),
+                None if status == 180 => switch.ringback(now, call, index),
                 None => {}
             }
             Fate::Keep
@@ -32,11 +50,14 @@ impl Switch {
     }
 
     /// Tells the caller that it rings, once.
-    fn ringback(&mut self, now: Now, call: &mut Call) {
+    fn ringback(&mut self, now: Now, call: &mut Call, index: u16) {
         let Some(LegState::Incoming { tx, .. }) = call.leg(0).map(|leg| leg.state) else { return };
         let early = call.leg(0).is_some_and(|leg| leg.answer.is_some());
         if !early && !std::mem::replace(&mut call.rings, true) {
-            self.ua.respond(now.time, tx, Response::new(180));
+            // Of several phones nobody knows yet who will answer.
+            let alone = call.rung().count() == 1;
+            let headers = if alone { self.connected(call, 0, index) } else { Vec::new() };
+            self.ua.respond(now.time, tx, Response { headers, ..Response::new(180) });
         }
     }
 
@@ -86,10 +107,14 @@ impl Switch {
             return;
         };
         self.by_client.remove(&tx);
-        self.by_dialog.insert(dialog, (id, index));
         self.with_call(now, id, |switch, call| {
             if let Some(leg) = call.leg_mut(index) {
+                for early in std::mem::take(&mut leg.early) {
+                    switch.by_dialog.remove(&early);
+                }
+                switch.by_dialog.insert(dialog, (id, index));
                 leg.state = LegState::Up { dialog };
+                leg.takes_update = takes_update(message);
                 leg.answered = Some(now.date);
                 leg.status = 200;
                 leg.sip_call_id = text(message.call_id());
@@ -114,21 +139,24 @@ impl Switch {
         if let Some(leg) = call.leg_mut(index) {
             leg.offered = None;
         }
-        let others: Vec<u16> = call
-            .rung()
-            .filter(|(other, _)| *other != index)
-            .map(|(other, _)| other)
-            .collect();
+        let others: Vec<u16> =
+            call.rung().filter(|(other, _)| *other != index).map(|(other, _)| other).collect();
         for other in others {
             self.end_leg(now, call, other, 487, Some(ELSEWHERE));
         }
         call.stage = Stage::Bridged { leg: index };
+        self.learn_connected(call, index, message);
+        let waiting = matches!(call.leg(0).map(|leg| leg.state), Some(LegState::Incoming { .. }));
         let codec =
             call.leg(index).and_then(|leg| leg.agreed.as_ref().map(|a| a.format.name.clone()));
         if !self.answer_caller(now, call, codec.as_deref()) {
             return Fate::End(CallCause::NotAnswered, 488);
         }
         self.wire(call);
+        if !waiting {
+            self.tell_connected(now, call, 0, index);
+        }
+        self.transfer_done(now, call);
         Fate::Keep
     }
 }

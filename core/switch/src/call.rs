@@ -8,8 +8,9 @@ use koukan_base::{CallId, OpId, Time, WorkerId};
 use koukan_dialplan::{Direction, Release, RingTarget, Step, TrunkCall};
 
 use crate::channels::Channel;
-use crate::leg::Leg;
+use crate::leg::{Leg, LegState};
 use crate::module::InstanceId;
+use crate::transfer::Transfer;
 
 /// What a call does at this moment.
 #[derive(Debug)]
@@ -87,8 +88,6 @@ pub(crate) struct Call {
     /// The number that was called, by its digits, for the phones that ring.
     pub(crate) did: Option<Arc<str>>,
     pub(crate) number: Option<Arc<str>>,
-    /// What phones that ring show: a number or an extension; `None` is anonymous.
-    pub(crate) shown: Option<Arc<str>>,
     /// The caller was told that it rings.
     pub(crate) rings: bool,
     /// When a caller who is not answered yet has waited too long.
@@ -104,6 +103,8 @@ pub(crate) struct Call {
     pub(crate) next_interim: Time,
     /// Statuses of phones or trunks that failed in this step.
     pub(crate) failures: Vec<u16>,
+    /// A transfer under way.
+    pub(crate) transfer: Option<Box<Transfer>>,
     /// The switch's timer entry for this call.
     pub(crate) deadline: Option<Time>,
 }
@@ -117,8 +118,9 @@ impl Call {
         self.legs.get_mut(usize::from(index))
     }
 
-    /// Legs that we called, with their numbers.
-    pub(crate) fn callees(&self) -> impl Iterator<Item = (u16, &Leg)> {
-        (0u16..).zip(&self.legs).skip(1)
+    /// Legs that we call and that have not answered yet, with their numbers.
+    pub(crate) fn rung(&self) -> impl Iterator<Item = (u16, &Leg)> {
+        let rung = |leg: &Leg| matches!(leg.state, LegState::Opening | LegState::Calling { .. });
+        (0u16..).zip(&self.legs).skip(1).filter(move |(_, leg)| rung(leg))
     }
 }

@@ -1,10 +1,12 @@
 //! The INVITEs that we send (RFC 3261, section 13.2.1): what stands in them.
 
+use std::sync::Arc;
+
 use koukan_sip::{Method, Request};
 
 use crate::action::Now;
 use crate::call::{Call, Stage};
-use crate::identity::name_addr;
+use crate::identity::{address, name_addr, shown_name};
 use crate::leg::{Leg, LegState, Party};
 use crate::switch::{Fate, Switch};
 
@@ -62,6 +64,11 @@ impl Switch {
             _ => None,
         };
         let mut headers = Vec::new();
+        if let Some(transfer) = &call.transfer
+            && !transfer.referred_by.is_empty()
+        {
+            headers.push(("Referred-By", transfer.referred_by.to_vec()));
+        }
         if let Some(did) = &call.did {
             let name = called_name.as_deref().unwrap_or("");
             headers.push(("P-Called-Party-ID", name_addr(name, did, &host)));
@@ -83,22 +90,23 @@ impl Switch {
     /// `"0455550001 (代表)" <sip:0455550001@host>`: the number stays alone in the URI, so that
     /// calling back works; a colleague's URI is its SIP user.
     fn shown_caller(&self, call: &Call, called_name: Option<&str>, host: &str) -> Vec<u8> {
-        let Some(shown) = &call.shown else {
-            return b"\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_vec();
+        let identity = call.leg(0).map(|leg| leg.identity.clone()).unwrap_or_default();
+        let name = shown_name(&identity, called_name);
+        match call.leg(0).and_then(|leg| self.user_of(leg)) {
+            Some(user) => address(&name, &user, host),
+            None => [name.as_slice(), b" <sip:anonymous@anonymous.invalid>"].concat(),
+        }
+    }
+
+    /// What stands as user in the URI of a party; `None` when it wants to stay unknown.
+    pub(crate) fn user_of(&self, leg: &Leg) -> Option<Arc<str>> {
+        let number = leg.identity.number.as_ref()?;
+        let colleague = match &leg.party {
+            Party::Device { tenant, device } => self.directory.plans.device(tenant, device),
+            Party::Trunk(_) => None,
         };
-        let colleague = match call.leg(0).map(|leg| &leg.party) {
-            Some(Party::Device { tenant, device }) => self.directory.plans.device(tenant, device),
-            _ => None,
-        };
-        let user = match colleague.filter(|info| info.extension == *shown) {
-            Some(info) => &info.user,
-            None => shown,
-        };
-        let display = match called_name {
-            Some(name) => format!("{shown} ({name})"),
-            None => shown.to_string(),
-        };
-        name_addr(&display, user, host)
+        let colleague = colleague.filter(|info| info.extension == *number);
+        Some(colleague.map_or(number, |info| &info.user).clone())
     }
 
     /// Our host on a leg's flow.

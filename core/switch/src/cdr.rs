@@ -3,6 +3,7 @@
 
 use crate::action::{Action, Now};
 use crate::call::Call;
+use crate::leg::Leg;
 use crate::record::{CallCause, Cdr, CdrLeg, Record};
 use crate::switch::Switch;
 
@@ -20,6 +21,9 @@ impl Switch {
 
 fn record(now: Now, call: &Call, cause: Option<CallCause>) -> Cdr {
     let caller = call.leg(0);
+    // A transfer changes who stands first in the call, not the order of its record.
+    let mut legs: Vec<&Leg> = call.legs.iter().collect();
+    legs.sort_by_key(|leg| leg.number);
     Cdr {
         call: call.id.to_string(),
         tenant: call.tenant.to_string(),
@@ -34,9 +38,8 @@ fn record(now: Now, call: &Call, cause: Option<CallCause>) -> Cdr {
         last_seen: now.date,
         cause,
         status: caller.map_or(0, |leg| leg.status),
-        legs: call
-            .legs
-            .iter()
+        legs: legs
+            .into_iter()
             .map(|leg| CdrLeg {
                 party: leg.party.name(),
                 call_id: leg.sip_call_id.clone(),

@@ -1,7 +1,7 @@
 //! What comes within a call: new descriptions (hold, codec, address), digits by INFO, the end.
 
 use koukan_sip::sdp::{Direction, Session};
-use koukan_sip::{Body, DialogId, Message, Method, Response, ServerTx};
+use koukan_sip::{Body, ClientTx, DialogId, Message, Method, Response, ServerTx};
 
 use crate::action::Now;
 use crate::call::{Call, Stage};
@@ -13,14 +13,14 @@ impl Switch {
     /// CANCEL: the caller gave up before an answer.
     pub(crate) fn caller_gave_up(&mut self, now: Now, tx: ServerTx, dialog: DialogId) {
         self.by_dialog.remove(&dialog);
-        let Some(id) = self.by_server.remove(&tx) else { return };
-        self.with_call(now, id, |_, call| {
-            if let Some(leg) = call.leg_mut(0) {
+        let Some((id, index)) = self.by_server.remove(&tx) else { return };
+        self.with_call(now, id, |switch, call| {
+            if let Some(leg) = call.leg_mut(index) {
                 leg.state = LegState::Ended;
                 leg.ended = Some(now.date);
                 leg.status = 487;
             }
-            Fate::End(CallCause::CallerGaveUp, 487)
+            switch.party_gone(call, index, CallCause::CallerGaveUp, 487)
         });
     }
 
@@ -35,13 +35,33 @@ impl Switch {
                 leg.state = LegState::Ended;
                 leg.ended = Some(now.date);
             }
-            let cause = match (index, call.answered) {
-                (0, None) => CallCause::CallerGaveUp,
-                (0, Some(_)) => CallCause::CallerHungUp,
-                _ => CallCause::CalleeHungUp,
+            let caller = call.leg(index).is_some_and(|leg| leg.is_caller(call));
+            let cause = match (caller, call.answered) {
+                (true, None) => CallCause::CallerGaveUp,
+                (true, Some(_)) => CallCause::CallerHungUp,
+                (false, _) => CallCause::CalleeHungUp,
             };
-            Fate::End(cause, 487)
+            switch.party_gone(call, index, cause, 487)
         });
+    }
+
+    /// A party has gone. The call goes on when it was not one of the two that talk.
+    pub(crate) fn party_gone(
+        &mut self,
+        call: &mut Call,
+        index: u16,
+        cause: CallCause,
+        status: u16,
+    ) -> Fate {
+        let talks = matches!(call.stage, Stage::Bridged { leg } if leg == index);
+        if index == 0 || talks {
+            return Fate::End(cause, status);
+        }
+        if self.referrer_gone(call, index) {
+            self.explain(call.id, "the referrer has hung up; its transfer goes on");
+        }
+        self.close_stream(call, index);
+        Fate::Keep
     }
 
     pub(crate) fn ack_missing(&mut self, now: Now, dialog: DialogId) {
@@ -49,7 +69,7 @@ impl Switch {
             Some((id, index)) => self.with_call(now, id, |switch, call| {
                 let party = call.leg(index).map(|leg| leg.party.name()).unwrap_or_default();
                 switch.explain(call.id, format!("no ACK from {party}"));
-                Fate::End(CallCause::SignallingLost, 408)
+                switch.lost(now, call, index)
             }),
             None => self.ua.bye(now.time, dialog, None),
         }
@@ -74,26 +94,38 @@ impl Switch {
         });
     }
 
+    /// A party does not answer any more: its leg is ended, and the call unless others go on.
+    fn lost(&mut self, now: Now, call: &mut Call, index: u16) -> Fate {
+        self.end_leg(now, call, index, 480, None);
+        self.party_gone(call, index, CallCause::SignallingLost, 480)
+    }
+
     /// Asks every party whose RTP is not watched (it holds) whether it is still there.
-    pub(crate) fn probe(&mut self, now: Now, call: &Call) {
-        for leg in &call.legs {
+    pub(crate) fn probe(&mut self, now: Now, call: &mut Call) {
+        for leg in &mut call.legs {
             let open = leg.agreed.as_ref().map(|a| a.direction) == Some(Direction::SendRecv);
-            if let (LegState::Up { dialog }, false) = (leg.state, open) {
+            if let (LegState::Up { dialog }, false, None) = (leg.state, open, leg.probe) {
                 let headers = vec![("Accept", b"application/sdp".to_vec())];
-                self.ua.request_in_dialog(now.time, dialog, Method::Options, headers, None);
+                let ua = &mut self.ua;
+                leg.probe = ua.request_in_dialog(now.time, dialog, Method::Options, headers, None);
             }
         }
     }
 
     /// The outcome of a question within a dialog: these two statuses say that the dialog is gone
-    /// (RFC 3261, 12.2.1.2).
-    pub(crate) fn probed(&mut self, now: Now, dialog: Option<DialogId>, status: u16) {
+    /// (RFC 3261, 12.2.1.2). Of other requests they speak only of what was asked (RFC 5057).
+    pub(crate) fn probed(&mut self, now: Now, tx: ClientTx, dialog: Option<DialogId>, status: u16) {
         let known = dialog.and_then(|dialog| self.by_dialog.get(&dialog).copied());
-        let Some((id, index)) = known.filter(|_| matches!(status, 408 | 481)) else { return };
+        let Some((id, index)) = known else { return };
         self.with_call(now, id, |switch, call| {
-            let party = call.leg(index).map(|leg| leg.party.name()).unwrap_or_default();
+            let Some(leg) = call.leg_mut(index) else { return Fate::Keep };
+            let probe = leg.probe.take_if(|probe| *probe == tx);
+            if probe.is_none() || !matches!(status, 408 | 481) {
+                return Fate::Keep;
+            }
+            let party = leg.party.name();
             switch.explain(call.id, format!("{party} is gone: {status}"));
-            Fate::End(CallCause::SignallingLost, 480)
+            switch.lost(now, call, index)
         });
     }
 
@@ -119,6 +151,7 @@ impl Switch {
                     });
                 }
             }
+            (Some(Method::Refer), Some(key)) => self.refer(now, tx, key, message),
             (Some(Method::Options | Method::Notify), Some(_)) => {
                 self.ua.respond(now.time, tx, Response::new(200));
             }

@@ -9,7 +9,9 @@ use koukan_media::StreamStats;
 use koukan_sip::sdp::{Agreed, LocalAudio, LocalSession, Session};
 use koukan_sip::{ClientTx, DialogId, Flow, ServerTx};
 
+use crate::call::Call;
 use crate::config::TrunkKey;
+use crate::identity::Identity;
 
 /// Who is at the other end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +85,11 @@ pub(crate) struct Contact {
 /// One leg.
 #[derive(Debug)]
 pub(crate) struct Leg {
+    /// Counts the legs in the order of their beginning.
+    pub(crate) number: u64,
     pub(crate) party: Party,
+    /// Whom the other legs are shown.
+    pub(crate) identity: Identity,
     pub(crate) state: LegState,
     pub(crate) flow: Flow,
     pub(crate) stream: LegStream,
@@ -103,6 +109,12 @@ pub(crate) struct Leg {
     pub(crate) ended: Option<Timestamp>,
     pub(crate) status: u16,
     pub(crate) stats: StreamStats,
+    /// Early dialogs that responses to our INVITE opened.
+    pub(crate) early: Vec<DialogId>,
+    /// The question whether the peer is still there, under way.
+    pub(crate) probe: Option<ClientTx>,
+    /// The peer takes UPDATE (RFC 3311).
+    pub(crate) takes_update: bool,
     /// When the INVITE was sent, for the time within which a phone must show life.
     pub(crate) called_at: Option<Time>,
 }
@@ -110,7 +122,9 @@ pub(crate) struct Leg {
 impl Leg {
     pub(crate) fn new(party: Party, flow: Flow, state: LegState, id: u64, now: Timestamp) -> Self {
         Self {
+            number: id,
             party,
+            identity: Identity::default(),
             state,
             flow,
             stream: LegStream::None,
@@ -126,11 +140,15 @@ impl Leg {
             ended: None,
             status: 0,
             stats: StreamStats::default(),
+            early: Vec::new(),
+            probe: None,
+            takes_update: false,
             called_at: None,
         }
     }
 
-    pub(crate) const fn is_over(&self) -> bool {
-        matches!(self.state, LegState::Ended)
+    /// Whether the call began with this leg.
+    pub(crate) fn is_caller(&self, call: &Call) -> bool {
+        call.legs.iter().all(|other| other.number >= self.number)
     }
 }

@@ -3,10 +3,13 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod answered;
 mod call;
+mod calling;
 mod cdr;
 mod channels;
 mod config;
+mod connected;
 mod habits;
 mod identity;
 mod in_dialog;
@@ -21,6 +24,7 @@ mod ring;
 mod run;
 mod steps;
 mod switch;
+mod transfer;
 mod trunk;
 mod view;
 

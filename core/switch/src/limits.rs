@@ -9,6 +9,12 @@ pub(crate) const fn seconds(limit: Limit) -> Duration {
     Duration::from_secs(limit.default)
 }
 
+/// Early dialogs of one INVITE that are followed; more forks than these answer all the same.
+pub(crate) const FORKS: usize = 8;
+
+/// Bytes of a display name or of another identity that is passed on; longer ones are left out.
+pub(crate) const IDENTITY_BYTES: usize = 256;
+
 /// Calls at once on one shard.
 pub const CALLS: Limit = Limit {
     name: "calls",

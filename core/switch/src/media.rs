@@ -73,7 +73,7 @@ impl Switch {
                 self.finish_closing(now, stream);
             }
             Event::Silent { stream } => self.with_stream(now, stream, |switch, call, index| {
-                switch.party_is_silent(call, index)
+                switch.party_is_silent(now, call, index)
             }),
             Event::Played { stream, op, end } => {
                 self.with_stream(now, stream, |switch, call, _| {
@@ -149,7 +149,7 @@ impl Switch {
         Fate::End(CallCause::Internal, 503)
     }
 
-    fn party_is_silent(&mut self, call: &mut Call, index: u16) -> Fate {
+    fn party_is_silent(&mut self, now: Now, call: &mut Call, index: u16) -> Fate {
         let Some(leg) = call.leg(index) else { return Fate::Keep };
         // Before the answer a party owes no RTP; the answer sets the watch anew.
         if !matches!(leg.state, LegState::Up { .. }) {
@@ -157,7 +157,8 @@ impl Switch {
         }
         let party = leg.party.name();
         self.explain(call.id, format!("no RTP from {party} for {:?}", self.config.rtp_timeout));
-        Fate::End(CallCause::MediaLost, 480)
+        self.end_leg(now, call, index, 480, None);
+        self.party_gone(call, index, CallCause::MediaLost, 480)
     }
 
     /// Our side of a leg's audio. The other leg's codec comes first when it is known.
@@ -305,7 +306,11 @@ impl Switch {
         };
         let Some(body) = self.description(call, 0, first) else { return false };
         self.by_server.remove(&tx);
-        let response = Response { body: Some(body), ..Response::new(200) };
+        let headers = match call.stage {
+            Stage::Bridged { leg } => self.connected(call, 0, leg),
+            _ => Vec::new(),
+        };
+        let response = Response { body: Some(body), headers, ..Response::new(200) };
         self.ua.respond(now.time, tx, response);
         call.answered = Some(now.date);
         if let Some(leg) = call.leg_mut(0) {

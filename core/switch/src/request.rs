@@ -6,12 +6,12 @@ use koukan_base::{CallId, WorkerId};
 use koukan_dialplan::{Caller, Decision, Direction, Facts, Origin, TrunkInfo};
 use koukan_media::Codec;
 use koukan_sip::sdp::Session;
-use koukan_sip::{DialogId, Flow, Message, Method, Response, ServerTx};
+use koukan_sip::{DialogId, Flow, Header, Message, Method, Response, ServerTx};
 
 use crate::action::Now;
 use crate::call::{Call, Stage};
 use crate::channels::Channel;
-use crate::identity::{caller_number, wants_privacy};
+use crate::identity::{Identity, caller_of, kept, wants_privacy};
 use crate::leg::{Leg, LegState, Party};
 use crate::limits;
 use crate::registration::{Challenge, text};
@@ -78,14 +78,17 @@ impl Switch {
             state: self,
         });
         let lines = decision.lines();
+        let shown = asking.identity(&decision);
         let mut call = self.new_call(now, &asking, decision, message);
         let state = LegState::Incoming { tx, dialog };
         let number = self.next_number();
         let mut leg = Leg::new(asking.party, flow, state, number, now.date);
         leg.offer = offer;
         leg.sip_call_id = text(message.call_id());
+        leg.takes_update = takes_update(message);
+        leg.identity = shown;
         call.legs.push(leg);
-        self.by_server.insert(tx, call.id);
+        self.by_server.insert(tx, (call.id, 0));
         self.by_dialog.insert(dialog, (call.id, 0));
         let party = call.legs.first().map(|leg| leg.party.name()).unwrap_or_default();
         let intro = format!("call from {} ({party}) to {}", call.caller, call.called);
@@ -96,13 +99,13 @@ impl Switch {
         self.write_record(now, &call);
         let id = call.id;
         self.calls.insert(id, call);
-        self.with_call(now, id, |switch, call| switch.begin(call));
+        self.with_call(now, id, |switch, call| switch.begin(now, call));
     }
 
     /// A call without steps and prompt ends at once; any other needs the caller's stream first.
-    fn begin(&mut self, call: &mut Call) -> Fate {
+    fn begin(&mut self, now: Now, call: &mut Call) -> Fate {
         if call.steps.is_empty() && call.release.prompt.is_none() {
-            return self.release(call);
+            return self.release(now, call);
         }
         if self.open_stream(call, 0) { Fate::Keep } else { self.no_media(call) }
     }
@@ -147,7 +150,6 @@ impl Switch {
             called: asking.called.to_string(),
             did,
             number: decision.number,
-            shown: decision.caller,
             rings: false,
             unanswered_until: now.time + limits::seconds(limits::UNANSWERED_S),
             max_forwards: message.max_forwards().unwrap_or(70).saturating_sub(1),
@@ -160,18 +162,21 @@ impl Switch {
             answered: None,
             next_interim: now.time + self.config.interim_cdr,
             failures: Vec::new(),
+            transfer: None,
             deadline: None,
         }
     }
 
     fn asked_by_trunk(&self, trunk: &TrunkInfo, message: &Message) -> Asking {
-        let number = caller_number(message);
+        let identity = caller_of(message, trunk.signalling.trusted);
+        let number = identity.number.clone();
         let called = if trunk.did_in_to { message.to_user() } else { message.request_user() };
         Asking {
             origin: Origin::Trunk { tenant: trunk.tenant.clone(), trunk: trunk.name.clone() },
             party: Party::Trunk((trunk.tenant.clone(), trunk.name.clone())),
-            shown: number.clone().unwrap_or_else(|| "anonymous".to_owned()),
-            caller: Caller { anonymous: number.is_none(), number: number.map(Arc::from) },
+            shown: number.as_deref().unwrap_or("anonymous").to_owned(),
+            display: identity.display,
+            caller: Caller { anonymous: number.is_none(), number },
             called: dialled(called),
         }
     }
@@ -191,6 +196,7 @@ impl Switch {
             origin: Origin::Device { tenant: tenant.clone(), device: device.clone() },
             party: Party::Device { tenant: tenant.clone(), device: device.clone() },
             shown: extension.to_string(),
+            display: kept(message.from().map(|from| from.display).unwrap_or_default()),
             caller: Caller { number: Some(extension.clone()), anonymous: wants_privacy(message) },
             called: named.map_or(called, |known| known.extension.clone()),
         }
@@ -203,9 +209,30 @@ struct Asking {
     origin: Origin,
     party: Party,
     caller: Caller,
-    /// The caller as phones and records show it.
+    /// The caller as records show it.
     shown: String,
+    /// Its display name as it came.
+    display: Box<[u8]>,
     called: Arc<str>,
+}
+
+impl Asking {
+    /// Whom the called phones are shown.
+    fn identity(&self, decision: &Decision) -> Identity {
+        let number = decision.caller.clone();
+        // A neighbour office sees the number that the plan shows it, without a name of ours.
+        let own = match self.party {
+            Party::Device { .. } => number.is_some() && number == self.caller.number,
+            Party::Trunk(_) => true,
+        };
+        let display = if own { self.display.clone() } else { Box::default() };
+        Identity { number, display }
+    }
+}
+
+/// Whether the peer that sent this takes UPDATE.
+pub(crate) fn takes_update(message: &Message) -> bool {
+    message.list(Header::Allow).any(|method| method == b"UPDATE")
 }
 
 /// Whether an offer has audio that we can take: without it nobody need be rung.
@@ -217,7 +244,7 @@ fn has_our_codec(offer: &Session) -> bool {
 }
 
 /// What was dialled, without the separators that people and phones put in.
-fn dialled(user: Option<Vec<u8>>) -> Arc<str> {
+pub(crate) fn dialled(user: Option<Vec<u8>>) -> Arc<str> {
     let user = user.unwrap_or_default();
     let user = user.split(|&byte| byte == b';').next().unwrap_or_default();
     let text = String::from_utf8_lossy(user);

@@ -27,6 +27,7 @@ impl Switch {
                 }
                 Step::Announce { prompt, answered, .. } => {
                     self.start_announcement(call, &prompt, answered, None);
+                    self.transfer_done(now, call);
                     return Fate::Keep;
                 }
                 Step::Echo => {
@@ -35,6 +36,7 @@ impl Switch {
                         return Fate::End(CallCause::NotAnswered, 488);
                     }
                     self.wire(call);
+                    self.transfer_done(now, call);
                     return Fate::Keep;
                 }
                 Step::Release(release) => {
@@ -56,12 +58,15 @@ impl Switch {
                 }
             }
         }
-        self.release(call)
+        self.release(now, call)
     }
 
     /// Releases the caller: after the refusal's announcement when there is one.
-    pub(crate) fn release(&mut self, call: &mut Call) -> Fate {
+    pub(crate) fn release(&mut self, now: Now, call: &mut Call) -> Fate {
         let status = final_status(call);
+        if self.transfer_failed(now, call, status) {
+            return Fate::Keep;
+        }
         match call.release.prompt.take() {
             Some(prompt) => {
                 let release = Release { prompt: None, status, ..call.release.clone() };

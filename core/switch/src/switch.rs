@@ -13,14 +13,16 @@ use koukan_sip::{
 };
 
 use crate::action::{Action, Now};
-use crate::call::{Call, Stage};
+use crate::call::Call;
 use crate::channels::Channels;
 use crate::config::{Directory, SwitchConfig};
-use crate::leg::{Leg, LegState, LegStream};
+use crate::leg::{LegState, LegStream};
 use crate::limits;
 use crate::module::{InstanceId, ModuleOrder, ModuleRequest};
 use crate::record::CallCause;
-use crate::view::{CallView, LegView, Tables};
+
+/// What is answered in earnest.
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, REFER, NOTIFY";
 
 /// Which leg of which call.
 pub(crate) type LegKey = (CallId, u16);
@@ -40,7 +42,7 @@ pub struct Switch {
     pub(crate) closing: HashMap<CallId, (Call, CallCause)>,
     /// Set by an orderly stop: nothing new is taken.
     pub(crate) stopping: bool,
-    pub(crate) by_server: HashMap<ServerTx, CallId>,
+    pub(crate) by_server: HashMap<ServerTx, LegKey>,
     pub(crate) by_client: HashMap<ClientTx, LegKey>,
     pub(crate) by_dialog: HashMap<DialogId, LegKey>,
     pub(crate) by_stream: HashMap<StreamId, LegKey>,
@@ -57,6 +59,7 @@ impl Switch {
         let ua = UaConfig {
             listeners: config.listeners.clone(),
             server_name: config.server_name.clone(),
+            allow: ALLOW,
             ..UaConfig::default()
         };
         Self {
@@ -254,6 +257,9 @@ impl Switch {
     ) {
         let Some(leg) = call.leg_mut(index) else { return };
         let state = std::mem::replace(&mut leg.state, LegState::Ended);
+        for dialog in std::mem::take(&mut leg.early) {
+            self.by_dialog.remove(&dialog);
+        }
         match state {
             LegState::Incoming { tx, dialog } => {
                 leg.status = status;
@@ -325,10 +331,12 @@ impl Switch {
             Event::AckMissing { dialog } => self.ack_missing(now, dialog),
             Event::InDialog { tx, dialog, message } => self.in_dialog(now, tx, dialog, &message),
             Event::Bye { dialog, .. } => self.hung_up(now, dialog),
-            Event::Progress { tx, status, message, .. } => self.progress(now, tx, status, &message),
+            Event::Progress { tx, dialog, status, message } => {
+                self.progress(now, tx, dialog, status, &message);
+            }
             Event::Answered { tx, dialog, message } => self.answered(now, tx, dialog, &message),
             Event::Failed { tx, status, .. } => self.leg_failed(now, tx, status),
-            Event::Response { dialog, status, .. } => self.probed(now, dialog, status),
+            Event::Response { tx, dialog, status, .. } => self.probed(now, tx, dialog, status),
         }
     }
 
@@ -336,33 +344,10 @@ impl Switch {
         self.actions.push_back(Action::Module(order));
     }
 
-    /// Sizes of every table.
-    #[must_use]
-    pub fn tables(&self) -> Tables {
-        let ua = self.ua.counts();
-        Tables {
-            calls: self.calls.len().saturating_add(self.closing.len()),
-            streams: self.by_stream.len(),
-            instances: self.by_instance.len(),
-            dialogs: ua.dialogs.max(self.by_dialog.len()),
-            client_transactions: ua.client_transactions.max(self.by_client.len()),
-            server_transactions: ua.server_transactions.max(self.by_server.len()),
-            channels: usize::from(!self.channels.is_empty()),
-        }
-    }
-
     /// What the user agent dropped.
     #[must_use]
     pub const fn dropped(&self) -> koukan_sip::Dropped {
         self.ua.dropped()
-    }
-
-    /// Every call.
-    #[must_use]
-    pub fn calls(&self) -> Vec<CallView> {
-        let mut views: Vec<CallView> = self.calls.values().map(call_view).collect();
-        views.sort_by(|a, b| a.call.cmp(&b.call));
-        views
     }
 }
 
@@ -391,43 +376,5 @@ impl State for Switch {
 
     fn trunk_channels(&self, tenant: Option<&str>, trunk: &str) -> u32 {
         self.channels.trunk(tenant, trunk)
-    }
-}
-
-fn call_view(call: &Call) -> CallView {
-    CallView {
-        call: call.id.to_string(),
-        tenant: call.tenant.to_string(),
-        direction: call.direction.as_str().to_owned(),
-        caller: call.caller.clone(),
-        called: call.called.clone(),
-        stage: match &call.stage {
-            Stage::Opening { .. } => "opening".to_owned(),
-            Stage::Ringing(_) => "ringing".to_owned(),
-            Stage::Trunk(_) => "trunk".to_owned(),
-            Stage::Module(run) => format!("module {}", run.module),
-            Stage::Echo => "echo".to_owned(),
-            Stage::Bridged { .. } => "bridged".to_owned(),
-        },
-        started: call.started,
-        answered: call.answered,
-        legs: call.legs.iter().map(leg_view).collect(),
-    }
-}
-
-fn leg_view(leg: &Leg) -> LegView {
-    LegView {
-        party: leg.party.name(),
-        state: match leg.state {
-            LegState::Opening => "opening",
-            LegState::Incoming { .. } => "incoming",
-            LegState::Calling { rang: false, .. } => "calling",
-            LegState::Calling { rang: true, .. } => "ringing",
-            LegState::Up { .. } => "up",
-            LegState::Ended => "ended",
-        }
-        .to_owned(),
-        flow: leg.flow.to_string(),
-        codec: leg.agreed.as_ref().map(|agreed| agreed.format.name.clone()),
     }
 }

@@ -26,6 +26,7 @@ impl Switch {
             let Stage::Trunk(attempt) = &mut call.stage else { return false };
             let Some(key) = attempt.left.pop_front() else { return false };
             attempt.until = now.time + limits::seconds(limits::TRUNK_S);
+            let number = attempt.call.number.clone();
             let Some(route) = self.directory.trunks.get(&key).cloned() else {
                 self.explain(call.id, format!("trunk {} has no address", key.1));
                 continue;
@@ -36,7 +37,8 @@ impl Switch {
             };
             let channel = Channel::Trunk(key.clone());
             let party = Party::Trunk(key);
-            let leg = Leg::new(party, flow, LegState::Opening, self.next_number(), now.date);
+            let mut leg = Leg::new(party, flow, LegState::Opening, self.next_number(), now.date);
+            leg.identity = self.called_identity(&leg.party, &number);
             let index = u16::try_from(call.legs.len()).unwrap_or(u16::MAX);
             call.legs.push(leg);
             if self.open_stream(call, index) {
@@ -101,7 +103,7 @@ impl Switch {
 
     /// The trunk that is being tried has taken too long.
     pub(crate) fn trunk_timeout(&mut self, now: Now, call: &mut Call) -> Fate {
-        let late = call.callees().find(|(_, leg)| !leg.is_over()).map(|(index, _)| index);
+        let late = call.rung().next().map(|(index, _)| index);
         self.explain(call.id, "the trunk gives no final answer");
         if let Some(index) = late {
             self.end_leg(now, call, index, 408, None);

@@ -3,6 +3,10 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::call::{Call, Stage};
+use crate::leg::{Leg, LegState};
+use crate::switch::Switch;
+
 /// One call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CallView {
@@ -75,4 +79,67 @@ pub struct Tables {
     pub server_transactions: usize,
     /// Channels held.
     pub channels: usize,
+}
+
+impl Switch {
+    /// Sizes of every table.
+    #[must_use]
+    pub fn tables(&self) -> Tables {
+        let ua = self.ua.counts();
+        Tables {
+            calls: self.calls.len().saturating_add(self.closing.len()),
+            streams: self.by_stream.len(),
+            instances: self.by_instance.len(),
+            dialogs: ua.dialogs.max(self.by_dialog.len()),
+            client_transactions: ua.client_transactions.max(self.by_client.len()),
+            server_transactions: ua.server_transactions.max(self.by_server.len()),
+            channels: usize::from(!self.channels.is_empty()),
+        }
+    }
+
+    /// Every call.
+    #[must_use]
+    pub fn calls(&self) -> Vec<CallView> {
+        let mut views: Vec<CallView> = self.calls.values().map(call_view).collect();
+        views.sort_by(|a, b| a.call.cmp(&b.call));
+        views
+    }
+}
+
+fn call_view(call: &Call) -> CallView {
+    CallView {
+        call: call.id.to_string(),
+        tenant: call.tenant.to_string(),
+        direction: call.direction.as_str().to_owned(),
+        caller: call.caller.clone(),
+        called: call.called.clone(),
+        stage: match &call.stage {
+            Stage::Opening { .. } => "opening".to_owned(),
+            Stage::Ringing(_) => "ringing".to_owned(),
+            Stage::Trunk(_) => "trunk".to_owned(),
+            Stage::Module(run) => format!("module {}", run.module),
+            Stage::Echo => "echo".to_owned(),
+            Stage::Bridged { .. } => "bridged".to_owned(),
+        },
+        started: call.started,
+        answered: call.answered,
+        legs: call.legs.iter().map(leg_view).collect(),
+    }
+}
+
+fn leg_view(leg: &Leg) -> LegView {
+    LegView {
+        party: leg.party.name(),
+        state: match leg.state {
+            LegState::Opening => "opening",
+            LegState::Incoming { .. } => "incoming",
+            LegState::Calling { rang: false, .. } => "calling",
+            LegState::Calling { rang: true, .. } => "ringing",
+            LegState::Up { .. } => "up",
+            LegState::Ended => "ended",
+        }
+        .to_owned(),
+        flow: leg.flow.to_string(),
+        codec: leg.agreed.as_ref().map(|agreed| agreed.format.name.clone()),
+    }
 }

@@ -551,7 +551,7 @@ fn options_and_info_within_a_call_are_answered() {
     let now = office.now;
     office.phone('A').in_dialog(now, Method::Options, None);
     office.phone('D').in_dialog(now, Method::Info, None);
-    office.phone('D').in_dialog(now, Method::Refer, None);
+    office.phone('D').in_dialog(now, Method::Message, None);
     office.run(secs(1));
     assert!(office.phone('A').heard("response 200"));
     assert!(office.phone('D').heard("response 200") && office.phone('D').heard("response 405"));

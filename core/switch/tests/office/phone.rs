@@ -62,6 +62,8 @@ pub(crate) struct Phone {
     pub(crate) invite: Option<Message>,
     /// Responses to requests that were no INVITE, and refusals.
     pub(crate) responses: Vec<Message>,
+    /// Requests within calls.
+    pub(crate) requests: Vec<Message>,
     /// Descriptions that came in responses to INVITEs.
     pub(crate) descriptions: Vec<Session>,
     calling: Option<ClientTx>,
@@ -111,6 +113,7 @@ impl Phone {
             log: Vec::new(),
             invite: None,
             responses: Vec::new(),
+            requests: Vec::new(),
             descriptions: Vec::new(),
             calling: None,
             up: Vec::new(),
@@ -188,6 +191,30 @@ impl Phone {
     pub(crate) fn in_dialog(&mut self, now: Time, method: Method, body: Option<Body>) {
         let dialog = self.up[0];
         self.ua.request_in_dialog(now, dialog, method, Vec::new(), body).unwrap();
+    }
+
+    /// Asks the exchange to connect the other party with `target` (a Refer-To value).
+    pub(crate) fn refer(
+        &mut self,
+        now: Time,
+        target: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Option<ClientTx> {
+        let dialog = self.up[0];
+        let further = headers.iter().map(|(name, value)| (*name, value.as_bytes().to_vec()));
+        let mut headers = vec![("Refer-To", target.as_bytes().to_vec())];
+        headers.extend(further);
+        self.ua.request_in_dialog(now, dialog, Method::Refer, headers, None)
+    }
+
+    /// The statuses that NOTIFYs of a transfer told, in order.
+    pub(crate) fn told(&self) -> Vec<u16> {
+        let notify = |message: &&Message| message.method() == Some(Method::Notify);
+        let status = |message: &Message| {
+            let body = String::from_utf8(message.body().to_vec()).unwrap();
+            body.split(' ').nth(1)?.parse().ok()
+        };
+        self.requests.iter().filter(notify).filter_map(status).collect()
     }
 
     fn local(&self, direction: Direction) -> LocalAudio {
@@ -281,6 +308,7 @@ impl Phone {
             Event::AckMissing { dialog } => self.ua.bye(now, dialog, None),
             Event::InDialog { tx, message, .. } => {
                 self.log.push(format!("request {:?}", message.method().unwrap()));
+                self.requests.push(message.clone());
                 let invite = message.method() == Some(Method::Invite);
                 let body = invite.then(|| self.describe(&message));
                 self.ua.respond(now, tx, Response { body, ..Response::new(200) });
