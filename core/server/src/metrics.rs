@@ -138,7 +138,7 @@ impl Snapshot {
         for (cause, count) in &self.sip_drops {
             page.labelled(name, "cause", cause, *count);
         }
-        page.counter("koukan_sip_pings_total", "Keep-alive pings answered.", self.transports.pings);
+        page.counter("koukan_sip_pings_total", "Keep-alives of phones.", self.transports.pings);
         page.counter(
             "koukan_sip_tls_handshakes_total",
             "TLS handshakes that came to their end.",

@@ -56,6 +56,50 @@ fn a_datagram_is_answered_and_counted() {
 }
 
 #[test]
+fn keep_alives_by_datagram_are_answered_and_reach_nobody() {
+    let mut rig = rig();
+    let server = rig.address(Transport::Udp);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let mut buffer = [0; 2048];
+    let mut ask = |rig: &mut Rig, ping: &[u8]| {
+        socket.send_to(ping, server).unwrap();
+        let mut length = 0;
+        rig.until("the answer", |_| socket.recv(&mut buffer).map(|n| length = n).is_ok());
+        buffer[..length].to_vec()
+    };
+    assert_eq!(ask(&mut rig, b"\r\n\r\n"), b"\r\n");
+    let binding = b"\0\x01\0\0\x21\x12\xa4\x42abcdefghijkl";
+    let answer = ask(&mut rig, binding);
+    assert!(answer.starts_with(b"\x01\x01\0\x0c\x21\x12\xa4\x42abcdefghijkl\0\x20\0\x08\0\x01"));
+    let port = u16::from_be_bytes([answer[26], answer[27]]) ^ 0x2112;
+    assert_eq!(port, socket.local_addr().unwrap().port());
+    for silent in [&b"\r\n"[..], b"\0", b"jaK", b"\0\x01 what is no STUN at all"] {
+        socket.send_to(silent, server).unwrap();
+    }
+    rig.until("the others", |rig| rig.drops(DropCause::Stun) == 1);
+    assert_eq!((rig.transports.counters().pings, rig.transports.counters().udp.received), (5, 0));
+    assert!(socket.recv(&mut buffer).is_err());
+    assert_eq!(rig.requests, 0);
+}
+
+#[test]
+fn a_datagram_of_nearly_64_kb_arrives_whole() {
+    let mut rig = rig();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    for (number, size) in [(1, 1_400), (2, 9_000), (3, 65_000)] {
+        let text = String::from_utf8(options(number, "UDP")).unwrap();
+        let text = text.replace("Content-Length: 3", &format!("Content-Length: {size}"));
+        let datagram = text.replace("\r\n\r\nabc", &format!("\r\n\r\n{}", "x".repeat(size)));
+        socket.send_to(datagram.as_bytes(), rig.address(Transport::Udp)).unwrap();
+        let mut buffer = [0; 2048];
+        rig.until("the answer", |_| socket.recv(&mut buffer).is_ok());
+        assert!(buffer.starts_with(b"SIP/2.0 200"), "{size} bytes");
+    }
+}
+
+#[test]
 fn more_datagrams_than_one_batch_are_all_taken() {
     let mut rig = rig();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();

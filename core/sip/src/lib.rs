@@ -11,6 +11,7 @@ pub mod limits;
 mod message;
 pub mod registrar;
 pub mod sdp;
+pub mod stun;
 mod timer;
 mod transaction;
 mod ua;

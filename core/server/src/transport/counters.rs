@@ -44,11 +44,13 @@ pub enum DropCause {
     TlsTooManyHandshakes,
     /// A connection by TLS that we should open, without an authority to hold the peer against.
     TlsNoAuthority,
+    /// A datagram that began like STUN and was no binding request.
+    Stun,
 }
 
 impl DropCause {
     /// Every cause, in the order of the counters.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::UdpFull,
         Self::UdpRefused,
         Self::NoListener,
@@ -64,6 +66,7 @@ impl DropCause {
         Self::TlsSlowHandshake,
         Self::TlsTooManyHandshakes,
         Self::TlsNoAuthority,
+        Self::Stun,
     ];
 
     /// The value of the metric's label.
@@ -85,6 +88,7 @@ impl DropCause {
             Self::TlsSlowHandshake => "tls_slow_handshake",
             Self::TlsTooManyHandshakes => "tls_too_many_handshakes",
             Self::TlsNoAuthority => "tls_no_authority",
+            Self::Stun => "stun",
         }
     }
 }
@@ -100,7 +104,7 @@ pub struct Counters {
     pub tls: TransportCounters,
     /// TLS handshakes that came to their end.
     pub handshakes: u64,
-    /// Keep-alive pings answered.
+    /// Keep-alives taken: line ends and STUN.
     pub pings: u64,
     drops: [u64; DropCause::ALL.len()],
 }

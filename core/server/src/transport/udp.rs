@@ -1,9 +1,10 @@
-//! A datagram listener (RFC 3261, section 18.1 and 18.2): one datagram, one message.
+//! A datagram listener (RFC 3261, section 18.1 and 18.2): one datagram, one message, and the
+//! keep-alives between them (RFC 5626, section 4.4).
 
 use std::io;
 use std::net::SocketAddr;
 
-use koukan_sip::{Flow, ListenerId, Transport};
+use koukan_sip::{Flow, ListenerId, Transport, stun};
 use mio::net::UdpSocket;
 use socket2::Socket;
 
@@ -45,6 +46,10 @@ impl UdpListener {
         for _ in 0..limits::UDP_BATCH {
             match self.socket.recv_from(buffer) {
                 Ok((length, remote)) => {
+                    let bytes = buffer.get(..length).unwrap_or_default();
+                    if self.keeps_alive(bytes, remote, counters) {
+                        continue;
+                    }
                     count(&mut counters.udp.received);
                     let flow = Flow {
                         transport: Transport::Udp,
@@ -52,13 +57,41 @@ impl UdpListener {
                         remote,
                         connection: 0,
                     };
-                    let bytes = buffer.get(..length).unwrap_or_default();
                     sink(Input::Bytes { flow, bytes });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 // An ICMP error of an earlier datagram: the next call has the next datagram.
                 Err(_) => {}
             }
+        }
+        true
+    }
+
+    /// Answers what only keeps a NAT's binding open, and says whether it was that: STUN, a double
+    /// line end as on streams (RFC 5626, 4.4.1), and the bare bytes of phones that want no answer.
+    fn keeps_alive(&self, bytes: &[u8], remote: SocketAddr, counters: &mut Counters) -> bool {
+        let answer = if stun::is_stun(bytes) && bytes.len() > 4 {
+            match stun::respond(bytes, remote) {
+                Ok(answer) => answer,
+                Err(_) => {
+                    counters.dropped(DropCause::Stun);
+                    return true;
+                }
+            }
+        } else if bytes == b"\r\n\r\n" {
+            Some(b"\r\n".to_vec())
+        } else if bytes.len() <= 4 {
+            // Nothing that short is SIP: a line end, a zero, the letters of some phones.
+            None
+        } else {
+            return false;
+        };
+        count(&mut counters.pings);
+        if let Some(answer) = answer
+            && self.socket.send_to(&answer, remote).is_err()
+        {
+            // The phone asks again in half a minute.
+            counters.dropped(DropCause::UdpFull);
         }
         true
     }
