@@ -5,16 +5,21 @@
 #![forbid(unsafe_code)]
 
 mod codec;
+pub mod comfort;
 mod command;
+mod conceal;
 mod digits;
 mod event;
+pub mod jitter;
 mod latch;
+mod pitch;
 mod receive;
 mod rtp;
 mod send;
 
 pub use codec::{Codec, CodecParams};
 pub use command::{Command, Direction, Prompt, Source, StreamConfig};
+pub use conceal::Concealer;
 pub use digits::{Digit, DigitReceiver};
 pub use event::{Event, OpenError, PlayEnd, StreamStats};
 pub use latch::{Latch, Verdict};

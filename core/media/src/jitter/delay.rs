@@ -1,0 +1,178 @@
+//! How late packets come against the fastest: a histogram that forgets, its quantile is the delay
+//! worth waiting for.
+
+/// Classes of the histogram; the last one takes everything later.
+const CLASSES: usize = 128;
+
+/// Classes a second: 5 ms each, so that 128 of them are 640 ms.
+const CLASSES_PER_SECOND: u32 = 200;
+
+/// What one packet adds.
+const UNIT: u32 = 1 << 22;
+
+/// Each packet makes what was before lighter by a 256th: half is forgotten after 177 packets.
+const FORGET: u32 = 8;
+
+/// Share of packets that may come later than the target: 3 %.
+const MAY_BE_LATE: u64 = 3;
+
+/// Seconds over which the fastest packet is looked for; two such spans are remembered.
+const SPAN_SECONDS: i64 = 2;
+
+/// The estimator. All times are in samples.
+#[derive(Debug)]
+pub(super) struct DelayEstimator {
+    rate: u32,
+    weights: [u32; CLASSES],
+    /// Least transit (arrival minus timeline) of this span and the one before.
+    this_span: i64,
+    last_span: i64,
+    span_began: i64,
+    /// Shift of the base that is smaller than a class and waits for more.
+    shift: i64,
+    started: bool,
+}
+
+impl DelayEstimator {
+    /// An estimator that believes in `initial` until packets say otherwise.
+    pub(super) fn new(rate: u32, initial: i64) -> Self {
+        let mut estimator = Self {
+            rate,
+            weights: [0; CLASSES],
+            this_span: 0,
+            last_span: 0,
+            span_began: 0,
+            shift: 0,
+            started: false,
+        };
+        estimator.believe(initial);
+        estimator
+    }
+
+    /// Begins anew with another source; what was learned of the network stays.
+    pub(super) const fn restart(&mut self) {
+        self.started = false;
+        self.shift = 0;
+    }
+
+    /// The weight of twenty packets at a delay.
+    fn believe(&mut self, delay: i64) {
+        let class = self.class(delay);
+        if let Some(weight) = self.weights.get_mut(class) {
+            *weight = UNIT * 20;
+        }
+    }
+
+    fn class_samples(&self) -> i64 {
+        i64::from((self.rate / CLASSES_PER_SECOND).max(1))
+    }
+
+    fn class(&self, delay: i64) -> usize {
+        let class = usize::try_from(delay.max(0) / self.class_samples()).unwrap_or(CLASSES);
+        class.min(CLASSES - 1)
+    }
+
+    /// Transit of the fastest packet lately.
+    pub(super) fn base(&self) -> i64 {
+        self.this_span.min(self.last_span)
+    }
+
+    /// A packet of `timeline` came at `now`.
+    pub(super) fn note(&mut self, now: i64, timeline: i64) {
+        let transit = now.saturating_sub(timeline);
+        if !self.started {
+            self.started = true;
+            (self.this_span, self.last_span, self.span_began) = (transit, transit, now);
+        }
+        let before = self.base();
+        if now.saturating_sub(self.span_began) > SPAN_SECONDS * i64::from(self.rate) {
+            (self.last_span, self.this_span, self.span_began) = (self.this_span, transit, now);
+        }
+        self.this_span = self.this_span.min(transit);
+        self.rebase(self.base().saturating_sub(before));
+        for weight in &mut self.weights {
+            *weight -= *weight >> FORGET;
+        }
+        let class = self.class(transit.saturating_sub(self.base()));
+        if let Some(weight) = self.weights.get_mut(class) {
+            *weight = weight.saturating_add(UNIT);
+        }
+    }
+
+    /// The fastest packet is slower by `change` than before (or faster): all delays against it are
+    /// shorter (or longer).
+    fn rebase(&mut self, change: i64) {
+        self.shift = self.shift.saturating_add(change);
+        let classes = self.shift / self.class_samples();
+        if classes == 0 {
+            return;
+        }
+        self.shift -= classes * self.class_samples();
+        let count = usize::try_from(classes.unsigned_abs()).unwrap_or(CLASSES).min(CLASSES);
+        if classes > 0 {
+            let moved = self.weights.iter().take(count).fold(0u32, |sum, w| sum.saturating_add(*w));
+            self.weights.copy_within(count.., 0);
+            self.weights.iter_mut().rev().take(count).for_each(|weight| *weight = 0);
+            if let Some(first) = self.weights.first_mut() {
+                *first = first.saturating_add(moved);
+            }
+        } else {
+            let moved =
+                self.weights.iter().rev().take(count).fold(0u32, |sum, w| sum.saturating_add(*w));
+            self.weights.copy_within(..CLASSES - count, count);
+            self.weights.iter_mut().take(count).for_each(|weight| *weight = 0);
+            if let Some(last) = self.weights.last_mut() {
+                *last = last.saturating_add(moved);
+            }
+        }
+    }
+
+    /// The delay within which all but 3 % of the packets come.
+    pub(super) fn target(&self) -> i64 {
+        let all: u64 = self.weights.iter().map(|weight| u64::from(*weight)).sum();
+        let mut late = 0u64;
+        for (class, weight) in self.weights.iter().enumerate().rev() {
+            late += u64::from(*weight);
+            if late * 100 > all * MAY_BE_LATE {
+                return i64::try_from(class + 1).unwrap_or(i64::MAX) * self.class_samples();
+            }
+        }
+        self.class_samples()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed(estimator: &mut DelayEstimator, packets: i64, from: i64, late: impl Fn(i64) -> i64) {
+        for n in from..from + packets {
+            estimator.note(1_000 + n * 160 + late(n), n * 160);
+        }
+    }
+
+    #[test]
+    fn an_even_stream_needs_one_class_and_an_uneven_one_its_quantile() {
+        let mut estimator = DelayEstimator::new(8_000, 320);
+        assert_eq!(estimator.target(), 360);
+        feed(&mut estimator, 1_000, 0, |_| 0);
+        assert_eq!(estimator.target(), 40);
+        feed(&mut estimator, 2_000, 1_000, |n| if n % 20 == 0 { 500 } else { n % 3 });
+        assert_eq!(estimator.target(), 520);
+        feed(&mut estimator, 2_000, 3_000, |n| if n % 100 == 0 { 500 } else { 0 });
+        assert_eq!(estimator.target(), 40, "1 % late is not worth waiting for");
+    }
+
+    #[test]
+    fn a_longer_way_becomes_the_base_after_two_spans_and_a_shorter_one_at_once() {
+        let mut estimator = DelayEstimator::new(8_000, 40);
+        feed(&mut estimator, 200, 0, |_| 0);
+        feed(&mut estimator, 400, 200, |_| 800);
+        assert_eq!((estimator.base(), estimator.target()), (1_800, 40));
+        feed(&mut estimator, 1, 600, |_| 400);
+        assert_eq!(estimator.base(), 1_400);
+        assert_eq!(estimator.target(), 440, "until it is clear that all take the shorter way");
+        feed(&mut estimator, 2_000, 601, |_| 400);
+        assert_eq!(estimator.target(), 40);
+    }
+}
