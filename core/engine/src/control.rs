@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender as Jobs};
 use crossbeam_queue::ArrayQueue;
 use koukan_base::{OpId, Rng, StreamId, WorkerId};
-use koukan_media::{Command, Event, PlayEnd, Prompt};
+use koukan_media::{Command, Event, OpenError, PlayEnd, Prompt};
 use mio::{Poll, Waker};
 use thiserror::Error;
 
@@ -50,9 +51,14 @@ pub enum EngineError {
     Start(#[from] io::Error),
 }
 
+/// Streams that are between two workers at once: the control side empties the queue at every turn.
+const MOVING: usize = 1024;
+
 /// Events on their way to the control loop.
 pub(crate) struct Events {
     queue: ArrayQueue<Event>,
+    /// Streams between two workers.
+    moving: ArrayQueue<(usize, Box<Stream>)>,
     lost: AtomicU64,
     notify: Arc<dyn Fn() + Send + Sync>,
 }
@@ -63,6 +69,16 @@ impl Events {
     pub(crate) fn push(&self, event: Event) {
         if self.queue.push(event).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        (self.notify)();
+    }
+
+    /// Gives the control side a stream that it brings to another worker.
+    pub(crate) fn hand_over(&self, to: usize, stream: Box<Stream>) {
+        let id = stream.id;
+        if self.moving.push((to, stream)).is_err() {
+            self.push(Event::OpenFailed { stream: id, error: OpenError::Full });
+            return;
         }
         (self.notify)();
     }
@@ -112,13 +128,16 @@ impl Engine {
         let workers = usize::from(config.workers.max(1));
         let events = Arc::new(Events {
             queue: ArrayQueue::new(workers.saturating_mul(config.max_streams).saturating_mul(4)),
+            moving: ArrayQueue::new(MOVING),
             lost: AtomicU64::new(0),
             notify: config.notify.clone(),
         });
         let stop = Arc::new(AtomicBool::new(false));
         let mut remotes = Vec::new();
+        // One clock for all: what a stream remembers of its times is true on its next worker.
+        let started = Instant::now();
         for index in 0..workers {
-            remotes.push(start_worker(index, &config, &events, &stop)?);
+            remotes.push(start_worker(index, started, &config, &events, &stop)?);
         }
         let (jobs, waiting) = crossbeam_channel::bounded(config.max_streams);
         let targets: Vec<_> =
@@ -166,6 +185,10 @@ impl Engine {
                 if full {
                     self.order(index, Order::StopPlay(stream, op));
                 }
+            }
+            Command::Move { stream, to } => {
+                let to = usize::from(to.0).checked_rem(self.remotes.len()).unwrap_or(0);
+                self.order(index, Order::Release(stream, to));
             }
             Command::Close { stream } => self.order(index, Order::Close(stream)),
         }
@@ -215,6 +238,9 @@ impl Engine {
 
     /// The next event; drain after `notify`.
     pub fn try_recv(&self) -> Option<Event> {
+        while let Some((to, stream)) = self.events.moving.pop() {
+            self.order(to, Order::Adopt(stream));
+        }
         self.events.queue.pop()
     }
 
@@ -247,6 +273,7 @@ impl Drop for Engine {
 
 fn start_worker(
     index: usize,
+    started: Instant,
     config: &EngineConfig,
     events: &Arc<Events>,
     stop: &Arc<AtomicBool>,
@@ -257,7 +284,7 @@ fn start_worker(
     let returned = Arc::new(ArrayQueue::new(config.max_streams.saturating_mul(2)));
     let counters = Arc::new(Counters::default());
     let mut worker = Worker::new(
-        poll,
+        (poll, started),
         orders.clone(),
         returned.clone(),
         events.clone(),

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use koukan_base::{OpId, StreamId, Time};
-use koukan_media::{DigitReceiver, Latch, ReceiveStats, Sender, Source, StreamConfig, StreamStats};
+use koukan_codecs::g711;
+use koukan_media::{
+    Codec, DigitReceiver, Latch, ReceiveStats, Sender, Source, StreamConfig, StreamStats,
+};
 use mio::net::UdpSocket;
 
 use crate::limits::LISTENERS;
@@ -100,4 +103,39 @@ impl Stream {
             *known = None;
         }
     }
+}
+
+/// Fills a frame from the play, or with silence; true when the play has ended with it.
+pub(crate) fn fill(play: &mut Option<Play>, codec: Codec, frame: &mut [u8]) -> bool {
+    let silence = match codec {
+        Codec::Pcmu => g711::ULAW_SILENCE,
+        Codec::Pcma => g711::ALAW_SILENCE,
+    };
+    let mut filled = 0;
+    let mut finished = false;
+    while let Some(play) = play.as_mut().filter(|_| filled < frame.len() && !finished) {
+        let clip = play.clips.get(play.clip).map(|clip| clip.bytes(codec)).unwrap_or_default();
+        let rest = clip.get(play.at..).unwrap_or_default();
+        let count = rest.len().min(frame.len().saturating_sub(filled));
+        if let (Some(to), Some(from)) = (frame.get_mut(filled..filled + count), rest.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        filled = filled.saturating_add(count);
+        play.at = play.at.saturating_add(count);
+        if play.at >= clip.len() {
+            play.at = 0;
+            play.clip = play.clip.saturating_add(1);
+            if play.clip >= play.clips.len() {
+                play.clip = 0;
+                play.rounds = play.rounds.map(|rounds| rounds.saturating_sub(1));
+                // A list of empty clips for ever would turn here without end.
+                let empty = play.clips.iter().all(|clip| clip.bytes(codec).is_empty());
+                finished = play.rounds == Some(0) || empty;
+            }
+        }
+    }
+    if let Some(rest) = frame.get_mut(filled..) {
+        rest.fill(silence);
+    }
+    finished
 }

@@ -19,7 +19,7 @@ use mio::{Events as Ready, Interest, Poll, Token};
 use crate::control::Events;
 use crate::limits::{BURST, LISTENERS};
 use crate::stats::Counters;
-use crate::stream::{Play, Stream};
+use crate::stream::{Play, Stream, fill};
 
 /// The token of the waker.
 pub(crate) const WAKE: Token = Token(usize::MAX);
@@ -36,6 +36,10 @@ const SWEEP: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(crate) enum Order {
     Open(Box<Stream>),
+    /// Give the stream up; the control side brings it to the worker of this number.
+    Release(StreamId, usize),
+    /// Take a stream that another worker has given up.
+    Adopt(Box<Stream>),
     Configure(StreamId, Box<StreamConfig>),
     Feed(StreamId, Source),
     Play(StreamId, Play),
@@ -62,7 +66,7 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(
-        poll: Poll,
+        (poll, started): (Poll, Instant),
         orders: Arc<ArrayQueue<Order>>,
         returned: Arc<ArrayQueue<Box<Stream>>>,
         events: Arc<Events>,
@@ -83,7 +87,7 @@ impl Worker {
             ticking: std::array::from_fn(|_| Vec::with_capacity(max_streams)),
             next_tick: [Time::ZERO; 20],
             next_sweep: Time::ZERO,
-            started: Instant::now(),
+            started,
         }
     }
 
@@ -120,7 +124,9 @@ impl Worker {
     fn take_orders(&mut self, now: Time) {
         while let Some(order) = self.orders.pop() {
             match order {
-                Order::Open(stream) => self.open(now, stream),
+                Order::Open(stream) => self.open(now, stream, false),
+                Order::Release(id, to) => self.release(id, to),
+                Order::Adopt(stream) => self.open(now, stream, true),
                 Order::Close(id) => self.close(id),
                 Order::Configure(id, config) => self.configure(now, id, *config),
                 Order::Feed(id, source) => self.feed(now, id, source),
@@ -150,7 +156,7 @@ impl Worker {
         self.slots.get_mut(usize::try_from(slot).ok()?)?.as_deref_mut()
     }
 
-    fn open(&mut self, now: Time, mut stream: Box<Stream>) {
+    fn open(&mut self, now: Time, mut stream: Box<Stream>, moved: bool) {
         let id = stream.id;
         let failed = |errno| Event::OpenFailed { stream: id, error: OpenError::Bind { errno } };
         let Some(slot) = self.free.pop() else {
@@ -173,7 +179,8 @@ impl Worker {
                     *place = Some(stream);
                 }
                 add(&self.counters.streams, 1);
-                self.events.push(Event::Opened { stream: id, rtp: address });
+                let opened = Event::Opened { stream: id, rtp: address };
+                self.events.push(if moved { Event::Moved { stream: id } } else { opened });
             }
             Err(error) => {
                 self.free.push(slot);
@@ -190,14 +197,30 @@ impl Worker {
     }
 
     fn close(&mut self, id: StreamId) {
+        let Some(stream) = self.detach(id) else { return };
+        let stats = stream.stats();
+        self.give_back(stream);
+        self.events.push(Event::Closed { stream: id, stats });
+    }
+
+    /// Gives a stream up with its sockets.
+    fn release(&mut self, id: StreamId, to: usize) {
+        let Some(mut stream) = self.detach(id) else { return };
+        stream.source = Source::Nothing;
+        stream.listeners = [None; LISTENERS];
+        self.events.hand_over(to, stream);
+    }
+
+    /// Takes a stream off this worker: its plays end, nobody hears it any more.
+    fn detach(&mut self, id: StreamId) -> Option<Box<Stream>> {
         let Some(slot) = self.by_id.remove(&id) else {
             add(&self.counters.crossed_commands, 1);
-            return;
+            return None;
         };
         self.end_play(slot, PlayEnd::Stopped);
         self.untick(slot);
         let index = usize::try_from(slot).unwrap_or(usize::MAX);
-        let Some(mut stream) = self.slots.get_mut(index).and_then(Option::take) else { return };
+        let mut stream = self.slots.get_mut(index).and_then(Option::take)?;
         if let Source::Stream(source) = stream.source
             && let Some(source) = self.by_id.get(&source).copied()
             && let Some(source) = self.stream(source)
@@ -215,9 +238,7 @@ impl Worker {
         let _ = registry.deregister(&mut stream.rtcp);
         self.free.push(slot);
         sub(&self.counters.streams, 1);
-        let stats = stream.stats();
-        self.give_back(stream);
-        self.events.push(Event::Closed { stream: id, stats });
+        Some(stream)
     }
 
     fn configure(&mut self, now: Time, id: StreamId, config: StreamConfig) {
@@ -527,41 +548,6 @@ fn accept(
     stream.silent = false;
     stream.reception.note(now, header.ssrc, header.sequence, header.timestamp, 8000);
     Some(Packet { header, kind })
-}
-
-/// Fills a frame from the play, or with silence; true when the play has ended with it.
-fn fill(play: &mut Option<Play>, codec: Codec, frame: &mut [u8]) -> bool {
-    let silence = match codec {
-        Codec::Pcmu => g711::ULAW_SILENCE,
-        Codec::Pcma => g711::ALAW_SILENCE,
-    };
-    let mut filled = 0;
-    let mut finished = false;
-    while let Some(play) = play.as_mut().filter(|_| filled < frame.len() && !finished) {
-        let clip = play.clips.get(play.clip).map(|clip| clip.bytes(codec)).unwrap_or_default();
-        let rest = clip.get(play.at..).unwrap_or_default();
-        let count = rest.len().min(frame.len().saturating_sub(filled));
-        if let (Some(to), Some(from)) = (frame.get_mut(filled..filled + count), rest.get(..count)) {
-            to.copy_from_slice(from);
-        }
-        filled = filled.saturating_add(count);
-        play.at = play.at.saturating_add(count);
-        if play.at >= clip.len() {
-            play.at = 0;
-            play.clip = play.clip.saturating_add(1);
-            if play.clip >= play.clips.len() {
-                play.clip = 0;
-                play.rounds = play.rounds.map(|rounds| rounds.saturating_sub(1));
-                // A list of empty clips for ever would turn here without end.
-                let empty = play.clips.iter().all(|clip| clip.bytes(codec).is_empty());
-                finished = play.rounds == Some(0) || empty;
-            }
-        }
-    }
-    if let Some(rest) = frame.get_mut(filled..) {
-        rest.fill(silence);
-    }
-    finished
 }
 
 fn send(stream: &Stream, bytes: &[u8], target: SocketAddr, counters: &Counters) {

@@ -6,8 +6,8 @@ mod common;
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use common::{LOCAL, Phone, WORKER, bridge, engine, wait};
-use koukan_base::{OpId, StreamId};
+use common::{LOCAL, Phone, WORKER, bridge, engine, engine_of, wait};
+use koukan_base::{OpId, StreamId, WorkerId};
 use koukan_codecs::g711;
 use koukan_media::{Codec, Command, Event, PlayEnd, Prompt, Source};
 
@@ -174,4 +174,40 @@ fn echo_digits_and_silence_are_done_and_reported() {
         }
     }
     panic!("no silence is sent");
+}
+
+#[test]
+fn a_stream_moves_to_another_worker_with_its_ports_and_its_numbers() {
+    let mut engine = engine_of(2, "/nowhere".into());
+    let other = WorkerId(1);
+    let mut a = Phone::new(&mut engine, 1, Codec::Pcmu);
+    let b = Phone::new(&mut engine, 2, Codec::Pcmu);
+    bridge(&mut engine, a.stream, b.stream);
+    a.speak(1);
+    let before = b.hear().unwrap().0;
+    for stream in [a.stream, b.stream] {
+        engine.send(WORKER, Command::Move { stream, to: other });
+        wait(&engine, |event| (event == Event::Moved { stream }).then_some(()));
+    }
+    // What was wired before the move is forgotten; orders go to the new worker.
+    a.speak(2);
+    engine.send(other, Command::Feed { stream: a.stream, source: Source::Stream(b.stream) });
+    engine.send(other, Command::Feed { stream: b.stream, source: Source::Stream(a.stream) });
+    std::thread::sleep(Duration::from_millis(20));
+    a.speak(3);
+    let (after, payload) = b.hear().unwrap();
+    assert_eq!(payload[0], 3);
+    // The packet that came between is missing, and is seen to be.
+    assert_eq!((after.ssrc, after.sequence), (before.ssrc, before.sequence.wrapping_add(2)));
+    let step = after.timestamp.wrapping_sub(before.timestamp);
+    assert!((1..8_000).contains(&step), "timestamps go on with the clock: {step}");
+    engine.send(WORKER, Command::Move { stream: StreamId(9), to: other });
+    engine.send(other, Command::Close { stream: a.stream });
+    let stats = wait(&engine, |event| match event {
+        Event::Closed { stats, .. } => Some(stats),
+        _ => None,
+    });
+    assert_eq!(stats.received, 3, "its counts have moved with it");
+    let workers = engine.stats().workers;
+    assert_eq!((workers[0].streams, workers[1].streams), (0, 1));
 }

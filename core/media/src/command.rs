@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use koukan_base::{OpId, StreamId};
+use koukan_base::{OpId, StreamId, WorkerId};
 
 use crate::CodecParams;
 
@@ -56,6 +56,15 @@ pub enum Command {
         stream: StreamId,
         /// The operation to stop.
         op: OpId,
+    },
+    /// Hand the stream to another worker with its sockets and everything it knows of its peer; what
+    /// it plays is stopped, what it sends and who hears it is forgotten. It takes no orders until
+    /// [`crate::Event::Moved`], and from then on those of the new worker only.
+    Move {
+        /// The stream.
+        stream: StreamId,
+        /// Its next worker.
+        to: WorkerId,
     },
     /// End the stream: its ports are free again after [`crate::Event::Closed`].
     Close {

@@ -21,6 +21,12 @@ pub enum Event {
         /// Why.
         error: OpenError,
     },
+    /// The stream is at the worker that it was moved to; when that one is full it is gone
+    /// ([`Event::OpenFailed`]).
+    Moved {
+        /// The stream.
+        stream: StreamId,
+    },
     /// The first RTP packet of the peer, or the first from a new source, came from here.
     Heard {
         /// The stream.

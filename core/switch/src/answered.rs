@@ -139,22 +139,30 @@ impl Switch {
         if let Some(leg) = call.leg_mut(index) {
             leg.offered = None;
         }
+        self.learn_connected(call, index, message);
+        self.joined(now, call, index)
+    }
+
+    /// This leg has answered: it is joined with the first one, those that still ring are cancelled.
+    pub(crate) fn joined(&mut self, now: Now, call: &mut Call, index: u16) -> Fate {
         let others: Vec<u16> =
             call.rung().filter(|(other, _)| *other != index).map(|(other, _)| other).collect();
         for other in others {
             self.end_leg(now, call, other, 487, Some(ELSEWHERE));
         }
         call.stage = Stage::Bridged { leg: index };
-        self.learn_connected(call, index, message);
         let waiting = matches!(call.leg(0).map(|leg| leg.state), Some(LegState::Incoming { .. }));
-        let codec =
-            call.leg(index).and_then(|leg| leg.agreed.as_ref().map(|a| a.format.name.clone()));
+        let codec = call.leg(index).and_then(|leg| leg.codec());
         if !self.answer_caller(now, call, codec.as_deref()) {
             return Fate::End(CallCause::NotAnswered, 488);
         }
         self.wire(call);
         if !waiting {
             self.tell_connected(now, call, 0, index);
+            if call.transfer.is_none() {
+                // The first party was put through while this one rang.
+                self.tell_connected(now, call, index, 0);
+            }
         }
         self.transfer_done(now, call);
         Fate::Keep

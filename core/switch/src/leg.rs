@@ -54,6 +54,8 @@ pub(crate) enum LegStream {
     Opening(StreamId),
     /// It has its port.
     Open(StreamId, SocketAddr),
+    /// On its way to another worker, whose orders it takes when it is there.
+    Moving(StreamId, SocketAddr),
     /// Its end is ordered; its counts are to come.
     Closing(StreamId),
 }
@@ -62,14 +64,16 @@ impl LegStream {
     pub(crate) const fn id(self) -> Option<StreamId> {
         match self {
             Self::None => None,
-            Self::Opening(id) | Self::Open(id, _) | Self::Closing(id) => Some(id),
+            Self::Opening(id) | Self::Open(id, _) | Self::Moving(id, _) | Self::Closing(id) => {
+                Some(id)
+            }
         }
     }
 
-    /// The stream, unless its end is ordered: what may still be given orders.
+    /// The stream, unless its end is ordered or it moves: what may be given orders.
     pub(crate) const fn live(self) -> Option<StreamId> {
         match self {
-            Self::None | Self::Closing(_) => None,
+            Self::None | Self::Moving(..) | Self::Closing(_) => None,
             Self::Opening(id) | Self::Open(id, _) => Some(id),
         }
     }
@@ -111,6 +115,8 @@ pub(crate) struct Leg {
     pub(crate) stats: StreamStats,
     /// Early dialogs that responses to our INVITE opened.
     pub(crate) early: Vec<DialogId>,
+    /// The number of the leg whose place it wants to take.
+    pub(crate) replaces: Option<u64>,
     /// The question whether the peer is still there, under way.
     pub(crate) probe: Option<ClientTx>,
     /// The peer takes UPDATE (RFC 3311).
@@ -141,10 +147,30 @@ impl Leg {
             status: 0,
             stats: StreamStats::default(),
             early: Vec::new(),
+            replaces: None,
             probe: None,
             takes_update: false,
             called_at: None,
         }
+    }
+
+    pub(crate) const fn is_over(&self) -> bool {
+        matches!(self.state, LegState::Ended)
+    }
+
+    /// What is left of a leg that goes on in another call: its part of the record.
+    pub(crate) fn gone(&self, now: Timestamp) -> Self {
+        let party = self.party.clone();
+        let mut gone = Self::new(party, self.flow, LegState::Ended, self.number, now);
+        gone.sip_call_id.clone_from(&self.sip_call_id);
+        (gone.started, gone.answered) = (self.started, self.answered);
+        (gone.ended, gone.status) = (Some(now), self.status);
+        gone
+    }
+
+    /// The codec that was agreed.
+    pub(crate) fn codec(&self) -> Option<String> {
+        self.agreed.as_ref().map(|agreed| agreed.format.name.clone())
     }
 
     /// Whether the call began with this leg.

@@ -19,6 +19,7 @@ mod media;
 mod module;
 mod record;
 mod registration;
+mod replaces;
 mod request;
 mod ring;
 mod run;

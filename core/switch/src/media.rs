@@ -57,6 +57,7 @@ impl Switch {
                     switch.stream_is_open(now, call, index)
                 })
             }
+            Event::Moved { stream } => self.stream_moved(now, stream),
             Event::OpenFailed { stream, error } => {
                 self.with_stream(now, stream, |switch, call, index| {
                     switch.by_stream.remove(&stream);
@@ -110,6 +111,47 @@ impl Switch {
         }
     }
 
+    /// A stream is at its new worker: it gets the orders that it has missed.
+    fn stream_moved(&mut self, now: Now, stream: StreamId) {
+        self.with_stream(now, stream, |switch, call, index| {
+            let Some(leg) = call.leg_mut(index) else { return Fate::Keep };
+            if let LegStream::Moving(_, address) = leg.stream {
+                leg.stream = LegStream::Open(stream, address);
+            }
+            if leg.is_over() {
+                switch.close_stream(call, index);
+            } else {
+                switch.configure(call, index);
+                switch.wire(call);
+            }
+            Fate::Keep
+        });
+        let known = self.by_stream.get(&stream).copied();
+        let Some((id, index)) = known.filter(|(id, _)| self.closing.contains_key(id)) else {
+            return;
+        };
+        // The call ended on the way.
+        if let Some((mut call, cause)) = self.closing.remove(&id) {
+            if let Some(leg) = call.leg_mut(index)
+                && let LegStream::Moving(_, address) = leg.stream
+            {
+                leg.stream = LegStream::Open(stream, address);
+            }
+            self.close_stream(&mut call, index);
+            self.closing.insert(id, (call, cause));
+        }
+    }
+
+    /// Orders a stream to another worker; it takes no orders until it is there.
+    pub(crate) fn move_stream(
+        &mut self,
+        from: koukan_base::WorkerId,
+        stream: StreamId,
+        to: koukan_base::WorkerId,
+    ) {
+        self.media(from, Command::Move { stream, to });
+    }
+
     fn with_stream(
         &mut self,
         now: Now,
@@ -136,6 +178,7 @@ impl Switch {
         let Some(leg) = call.leg(index) else { return Fate::Keep };
         match leg.state {
             LegState::Opening => self.call_leg(now, call, index),
+            LegState::Incoming { .. } if leg.replaces.is_some() => self.take_over(now, call, index),
             LegState::Incoming { .. } if matches!(call.stage, Stage::Opening { .. }) => {
                 self.next_step(now, call)
             }
@@ -301,26 +344,45 @@ impl Switch {
 
     /// Answers the caller; true when it is answered now.
     pub(crate) fn answer_caller(&mut self, now: Now, call: &mut Call, first: Option<&str>) -> bool {
-        let Some(LegState::Incoming { tx, dialog }) = call.leg(0).map(|leg| leg.state) else {
+        let waits = matches!(call.leg(0).map(|leg| leg.state), Some(LegState::Incoming { .. }));
+        if !waits {
             return true;
+        }
+        if !self.answer_leg(now, call, 0, first) {
+            return false;
+        }
+        call.answered = Some(now.date);
+        // The user agent's answer is taken over after this, so the journal has it first.
+        self.write_record(now, call);
+        true
+    }
+
+    /// Answers a party that called us; true when it is answered now.
+    pub(crate) fn answer_leg(
+        &mut self,
+        now: Now,
+        call: &mut Call,
+        index: u16,
+        first: Option<&str>,
+    ) -> bool {
+        let Some(LegState::Incoming { tx, dialog }) = call.leg(index).map(|leg| leg.state) else {
+            return false;
         };
-        let Some(body) = self.description(call, 0, first) else { return false };
+        let Some(body) = self.description(call, index, first) else { return false };
         self.by_server.remove(&tx);
         let headers = match call.stage {
-            Stage::Bridged { leg } => self.connected(call, 0, leg),
+            Stage::Bridged { leg } if index == 0 => self.connected(call, 0, leg),
+            _ if index != 0 => self.connected(call, index, 0),
             _ => Vec::new(),
         };
         let response = Response { body: Some(body), headers, ..Response::new(200) };
         self.ua.respond(now.time, tx, response);
-        call.answered = Some(now.date);
-        if let Some(leg) = call.leg_mut(0) {
+        if let Some(leg) = call.leg_mut(index) {
             leg.state = LegState::Up { dialog };
             leg.answered = Some(now.date);
             leg.status = 200;
         }
-        self.configure(call, 0);
-        // The user agent's answer is taken over after this, so the journal has it first.
-        self.write_record(now, call);
+        self.configure(call, index);
         true
     }
 

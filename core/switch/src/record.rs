@@ -119,6 +119,8 @@ pub enum CallCause {
     MediaLost,
     /// A party's signalling was lost (no ACK, transport gone).
     SignallingLost,
+    /// Its remaining party was put through into another call.
+    Transferred,
     /// An operator ended it.
     Killed,
     /// The server stopped or was killed while the call was up; closed at the next start.

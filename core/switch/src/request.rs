@@ -70,6 +70,16 @@ impl Switch {
                 return;
             }
         };
+        if message.header(Header::Replaces).is_some() {
+            let state = LegState::Incoming { tx, dialog };
+            let mut leg = Leg::new(asking.party, flow, state, self.next_number(), now.date);
+            leg.offer = offer;
+            leg.sip_call_id = text(message.call_id());
+            leg.takes_update = takes_update(message);
+            leg.identity = Identity { number: asking.caller.number, display: asking.display };
+            self.incoming_replacement(now, (tx, dialog), leg, message);
+            return;
+        }
         let decision = self.directory.plans.decide(&Facts {
             at: now.date,
             origin: &asking.origin,

@@ -14,6 +14,7 @@ use crate::channels::Channel;
 use crate::identity::name_addr;
 use crate::leg::{LegState, Party};
 use crate::limits;
+use crate::replaces::PUT_THROUGH;
 use crate::request::dialled;
 use crate::switch::{Fate, LegKey, Switch};
 
@@ -44,6 +45,8 @@ struct Report {
 pub(crate) struct Wish {
     /// The number or extension to be called.
     pub(crate) called: Arc<str>,
+    /// The leg whose place the other party shall take (attended transfer).
+    pub(crate) place: Option<LegKey>,
     pub(crate) referred_by: Box<[u8]>,
     /// Whether NOTIFYs are wanted.
     pub(crate) reported: bool,
@@ -105,9 +108,10 @@ impl Switch {
         let mut targets = message.headers(Header::ReferTo);
         let (target, further) = (targets.next().ok_or(400u16)?, targets.next());
         let refer = ReferTo::parse(target).filter(|_| further.is_none()).ok_or(400u16)?;
-        if refer.method != Method::Invite || refer.replaces().is_some() {
+        if refer.method != Method::Invite {
             return Err(603);
         }
+        let place = refer.replaces().map(|value| self.replaced_leg(&value, true)).transpose()?;
         let uri = refer.address.uri().ok_or(416u16)?;
         let reported = message.header(Header::ReferSub).and_then(refer_sub) != Some(false);
         let given = message.header(Header::ReferredBy);
@@ -118,6 +122,7 @@ impl Switch {
         };
         Ok(Wish {
             called: dialled(uri.user_unescaped()),
+            place,
             referred_by: referred_by.into(),
             reported,
         })
@@ -139,6 +144,9 @@ impl Switch {
         let party = call.leg(index).map(|leg| leg.party.name()).unwrap_or_default();
         self.explain(call.id, format!("{party} transfers to {}", wish.called));
         let report = wish.reported.then_some(Report { dialog, id: cseq, last: 0 });
+        if let Some(place) = wish.place {
+            return self.put_through(now, call, index, place, report);
+        }
         // The party that stays is the one that the next steps are about.
         let by = if index == 0 {
             self.put_first(call, other);
@@ -170,6 +178,30 @@ impl Switch {
         self.feed(call, 0, koukan_media::Source::Silence);
         self.feed(call, by, koukan_media::Source::Silence);
         self.next_step(now, call)
+    }
+
+    /// Attended transfer: done at once, or refused; the referrer is told which.
+    fn put_through(
+        &mut self,
+        now: Now,
+        call: &mut Call,
+        index: u16,
+        place: LegKey,
+        report: Option<Report>,
+    ) -> Fate {
+        let by = Some(index);
+        let transfer = Transfer { by, report, referred_by: Box::default(), channels: Vec::new() };
+        call.transfer = Some(Box::new(transfer));
+        let outcome = self.transfer_into(now, call, index, place);
+        self.report(now, call, outcome.err().unwrap_or(200));
+        call.transfer = None;
+        match outcome {
+            Ok(()) => PUT_THROUGH,
+            Err(status) => {
+                self.explain(call.id, format!("the transfer failed: {status}; the call goes on"));
+                Fate::Keep
+            }
+        }
     }
 
     /// What the plan does with the target as a call of the referrer.
@@ -265,13 +297,7 @@ impl Switch {
     /// Makes a leg the first, the one that the steps of a call are about; the first takes its
     /// place.
     pub(crate) fn put_first(&mut self, call: &mut Call, index: u16) {
-        if index == 0 || call.leg(index).is_none() {
-            return;
-        }
-        call.legs.swap(0, usize::from(index));
-        for at in [0, index] {
-            self.index_leg(call, at);
-        }
+        self.swap_legs(call, 0, index);
     }
 
     /// Writes down where a leg stands in its call, wherever that is looked up.

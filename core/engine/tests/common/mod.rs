@@ -18,9 +18,14 @@ pub(crate) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// An engine of one worker on a range that other tests do not use at the same time.
 pub(crate) fn engine(prompts: PathBuf) -> Engine {
+    engine_of(1, prompts)
+}
+
+/// The same of so many workers.
+pub(crate) fn engine_of(workers: u16, prompts: PathBuf) -> Engine {
     let base = 30_000 + u16::try_from(std::process::id() % 100).unwrap() * 200;
     Engine::start(EngineConfig {
-        workers: 1,
+        workers,
         ports: base..=base + 1_999,
         prompts,
         pin: false,

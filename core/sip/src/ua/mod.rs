@@ -195,6 +195,17 @@ impl UserAgent {
         found(replaces.from_tag).or_else(|| found(b"").filter(|_| replaces.from_tag == b"0"))
     }
 
+    /// The dialog with these tags, also an early one that its peer began: what the Replaces of a
+    /// REFER may mean, since phones put a caller through to a colleague who still rings.
+    #[must_use]
+    pub fn find_own_dialog(&self, replaces: Replaces<'_>) -> Option<(DialogId, bool)> {
+        let key = dialog::key(replaces.to_tag, replaces.from_tag);
+        let id = *self.dialogs_by_key.get(&key)?;
+        let dialog = self.dialogs.get(&id)?;
+        let stands = dialog.call_id == replaces.call_id && dialog.ending.is_none();
+        stands.then_some((DialogId(id), dialog.confirmed))
+    }
+
     /// The Call-ID, our tag and the peer's tag of a dialog.
     #[must_use]
     pub fn identity(&self, dialog: DialogId) -> Option<(&[u8], &[u8], &[u8])> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use koukan_base::{OpId, StreamId, Time};
+use koukan_base::{OpId, StreamId, Time, WorkerId};
 use koukan_media::{Command, Event, OpenError, PlayEnd, Source, StreamConfig, StreamStats};
 
 /// How long a prompt lasts.
@@ -19,6 +19,7 @@ pub(crate) const STATS: StreamStats =
 
 #[derive(Clone, Debug)]
 pub(crate) struct Stream {
+    worker: WorkerId,
     pub(crate) config: Option<StreamConfig>,
     pub(crate) source: Source,
     play: Option<(OpId, Option<Time>)>,
@@ -36,6 +37,10 @@ pub(crate) struct Media {
     pub(crate) refuse: usize,
     /// Orders are taken and never answered.
     pub(crate) dead: bool,
+    /// The worker that the command at hand is for.
+    worker: WorkerId,
+    /// Streams that were moved to another worker.
+    pub(crate) moved: usize,
     /// Commands for streams that do not exist.
     pub(crate) crossed: usize,
     /// Every prompt that was played.
@@ -114,10 +119,11 @@ impl Media {
         None
     }
 
-    pub(crate) fn order(&mut self, now: Time, command: Command) {
+    pub(crate) fn order(&mut self, now: Time, worker: WorkerId, command: Command) {
         if self.dead {
             return;
         }
+        self.worker = worker;
         let soon = now + Duration::from_millis(1);
         match command {
             Command::Open { stream, .. } if self.refuse > 0 => {
@@ -127,8 +133,13 @@ impl Media {
             Command::Open { stream, local } => {
                 self.port += 2;
                 let rtp = SocketAddr::new(local, 20_000 + self.port);
-                let new =
-                    Stream { config: None, source: Source::Nothing, play: None, silent_at: None };
+                let new = Stream {
+                    worker,
+                    config: None,
+                    source: Source::Nothing,
+                    play: None,
+                    silent_at: None,
+                };
                 assert!(self.streams.insert(stream, new).is_none(), "a stream's number repeats");
                 self.tell(soon, Event::Opened { stream, rtp });
             }
@@ -140,7 +151,7 @@ impl Media {
             }
             Command::Feed { stream, source } => {
                 if let Source::Stream(other) = source
-                    && !self.streams.contains_key(&other)
+                    && self.streams.get(&other).is_none_or(|other| other.worker != worker)
                 {
                     self.crossed += 1;
                 }
@@ -169,11 +180,18 @@ impl Media {
                     self.tell(soon, Event::Played { stream, op, end: PlayEnd::Stopped });
                 }
             }
+            Command::Move { stream, to } => {
+                let Some(known) = self.known(stream) else { return };
+                known.source = Source::Nothing;
+                known.worker = to;
+                self.moved += 1;
+                self.tell(soon, Event::Moved { stream });
+            }
             Command::Close { stream } => {
-                let Some(gone) = self.streams.remove(&stream) else {
-                    self.crossed += 1;
+                if self.known(stream).is_none() {
                     return;
-                };
+                }
+                let Some(gone) = self.streams.remove(&stream) else { return };
                 if let Some((op, _)) = gone.play {
                     self.tell(soon, Event::Played { stream, op, end: PlayEnd::Stopped });
                 }
@@ -183,7 +201,8 @@ impl Media {
     }
 
     fn known(&mut self, stream: StreamId) -> Option<&mut Stream> {
-        let known = self.streams.get_mut(&stream);
+        let worker = self.worker;
+        let known = self.streams.get_mut(&stream).filter(|known| known.worker == worker);
         if known.is_none() {
             self.crossed += 1;
         }

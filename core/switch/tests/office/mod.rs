@@ -17,7 +17,9 @@ use koukan_base::{CallId, Rng, ShardId, Time};
 use koukan_dialplan::{Capabilities, Plans, TenantSource};
 use koukan_sip::digest::Ha1;
 use koukan_sip::registrar::RegistrarConfig;
-use koukan_sip::{Credentials, Flow, Listener, ListenerId, Message, Method, Request, Transport};
+use koukan_sip::{
+    Credentials, DialogId, Flow, Listener, ListenerId, Message, Method, Request, Transport,
+};
 use koukan_switch::{
     Action, CallCause, Cdr, Directory, Now, Record, Switch, SwitchConfig, Tables, TrunkRoute,
 };
@@ -87,6 +89,15 @@ impl Office {
 
     pub(crate) fn seeded(seed: u64) -> Self {
         Self::with("2026-07-01T10:00:00+09:00", seed, OFFICE)
+    }
+
+    /// The office with two media workers, which calls are spread over in turn.
+    pub(crate) fn on_two_workers() -> Self {
+        let mut office = Self::new();
+        let directory = office.switch.directory().clone();
+        let config = SwitchConfig { workers: 2, ..config() };
+        office.switch = Switch::new(config, directory, Rng::from_number(2));
+        office.registered()
     }
 
     fn with(date: &str, seed: u64, text: &str) -> Self {
@@ -162,6 +173,13 @@ impl Office {
         for ((at, number), packet) in waiting {
             self.wire.insert((at + Duration::from_millis(6), number), packet);
         }
+    }
+
+    /// A phone that rings is answered.
+    pub(crate) fn answer(&mut self, name: char, dialog: DialogId) {
+        let now = self.now;
+        self.phone(name).pick_up(now, dialog);
+        self.drain();
     }
 
     pub(crate) fn hang_up(&mut self, name: char) {
@@ -272,7 +290,7 @@ impl Office {
                     self.did.push(Did::Sent(summary(&bytes), flow.remote));
                     self.send(address(), flow.remote, bytes);
                 }
-                Action::Media { command, .. } => self.media.order(self.now, command),
+                Action::Media { worker, command } => self.media.order(self.now, worker, command),
                 Action::Module(order) => self.modules.order(self.now, order),
                 Action::Explain { call, text } => self.explained.push((call, text)),
             }

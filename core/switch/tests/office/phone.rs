@@ -67,6 +67,10 @@ pub(crate) struct Phone {
     /// Descriptions that came in responses to INVITEs.
     pub(crate) descriptions: Vec<Session>,
     calling: Option<ClientTx>,
+    /// Early dialogs of its own calls, and the one that rings it.
+    pub(crate) early: Vec<DialogId>,
+    pub(crate) ringing: Option<DialogId>,
+    waiting: Option<(ServerTx, DialogId)>,
     pub(crate) up: Vec<DialogId>,
     session: LocalSession,
     later: BTreeMap<(Time, u64), Later>,
@@ -116,6 +120,9 @@ impl Phone {
             requests: Vec::new(),
             descriptions: Vec::new(),
             calling: None,
+            early: Vec::new(),
+            ringing: None,
+            waiting: None,
             up: Vec::new(),
             session: LocalSession::new(u64::from(number) + 2),
             later: BTreeMap::new(),
@@ -207,6 +214,17 @@ impl Phone {
         self.ua.request_in_dialog(now, dialog, Method::Refer, headers, None)
     }
 
+    /// Its newest call as another one's Replaces header names it.
+    pub(crate) fn replaced(&self) -> String {
+        self.replaces(*self.up.last().unwrap())
+    }
+
+    pub(crate) fn replaces(&self, dialog: DialogId) -> String {
+        let (call_id, own, theirs) = self.ua.identity(dialog).unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        format!("{};to-tag={};from-tag={}", text(call_id), text(theirs), text(own))
+    }
+
     /// The statuses that NOTIFYs of a transfer told, in order.
     pub(crate) fn told(&self) -> Vec<u16> {
         let notify = |message: &&Message| message.method() == Some(Method::Notify);
@@ -281,6 +299,13 @@ impl Phone {
         self.up.push(dialog);
     }
 
+    /// Answers the INVITE that waits.
+    pub(crate) fn pick_up(&mut self, now: Time, dialog: DialogId) {
+        if let Some((tx, _)) = self.waiting.take_if(|(_, known)| *known == dialog) {
+            self.answer(now, tx, dialog);
+        }
+    }
+
     fn after(&mut self, now: Time, ms: u64, later: Later) {
         self.count += 1;
         self.later.insert((now + Duration::from_millis(ms), self.count), later);
@@ -318,7 +343,8 @@ impl Phone {
                 let reason = message.header(Header::Reason).unwrap_or_default();
                 self.log.push(format!("bye {}", String::from_utf8_lossy(reason)));
             }
-            Event::Progress { status, message, .. } => {
+            Event::Progress { status, message, dialog, .. } => {
+                self.early.extend(dialog);
                 self.log.push(format!("progress {status}"));
                 self.take_description(&message);
             }
@@ -351,6 +377,8 @@ impl Phone {
 
     fn called(&mut self, now: Time, tx: ServerTx, dialog: DialogId, message: Message) {
         self.log.push("invite".to_owned());
+        self.ringing = Some(dialog);
+        self.waiting = Some((tx, dialog));
         self.invite = Some(message.clone());
         let does = self.does.clone();
         if matches!(does, Does::Rings | Does::Answers(_) | Does::RefusesAfter(..)) {
