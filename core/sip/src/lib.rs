@@ -23,6 +23,6 @@ pub use message::{
 };
 pub use ua::{
     Body, ClientTx, Counts, Credentials, DialogId, Dropped, Event, ExtraHeaders, FailureCause,
-    Listener, Request, Response, ServerTx, UaAction, UaConfig, UserAgent,
+    Listener, Request, Response, ServerTx, SessionConfig, UaAction, UaConfig, UserAgent,
 };
 pub use write::reason_phrase;

@@ -100,6 +100,9 @@ impl Switch {
             let leg = self.calls.get(id).and_then(|call| call.leg(*index));
             leg.is_some_and(|leg| matches!(leg.state, LegState::Calling { .. }))
         });
+        if known.is_none() && self.refreshed(now, dialog, message) {
+            return;
+        }
         self.ua.ack(now.time, dialog, None);
         let Some((id, index)) = live else {
             // A CANCEL crossed this answer, or a fork answered twice: nobody is there any more.

@@ -139,7 +139,7 @@ impl Switch {
         let known = self.by_dialog.get(&dialog).copied();
         match (message.method(), known) {
             (_, None) => self.ua.respond(now.time, tx, Response::new(481)),
-            (Some(Method::Invite | Method::Update), Some(key)) => {
+            (Some(Method::Invite | Method::Update | Method::Prack), Some(key)) => {
                 self.new_description(now, tx, key, message);
             }
             (Some(Method::Info), Some((id, index))) => {

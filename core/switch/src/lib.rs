@@ -18,6 +18,7 @@ pub mod limits;
 mod media;
 mod module;
 mod record;
+mod refresh;
 mod registration;
 mod replaces;
 mod request;

@@ -22,7 +22,8 @@ use crate::module::{InstanceId, ModuleOrder, ModuleRequest};
 use crate::record::CallCause;
 
 /// What is answered in earnest.
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, REFER, NOTIFY";
+const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, PRACK, REFER, NOTIFY";
 
 /// Which leg of which call.
 pub(crate) type LegKey = (CallId, u16);
@@ -331,9 +332,15 @@ impl Switch {
             Event::AckMissing { dialog } => self.ack_missing(now, dialog),
             Event::InDialog { tx, dialog, message } => self.in_dialog(now, tx, dialog, &message),
             Event::Bye { dialog, .. } => self.hung_up(now, dialog),
-            Event::Progress { tx, dialog, status, message } => {
+            Event::Progress { tx, dialog, status, message, .. } => {
                 self.progress(now, tx, dialog, status, &message);
             }
+            Event::Pracked { tx, dialog, message, .. } => self.pracked(now, tx, dialog, &message),
+            Event::PrackMissing { invite, dialog } => self.caller_gave_up(now, invite, dialog),
+            Event::RefreshDue { dialog } => self.refresh(now, dialog),
+            Event::SessionExpired { dialog } => self.session_expired(now, dialog),
+            // What was refused is asked for again when the call next wants it.
+            Event::TryAgain { .. } => {}
             Event::Answered { tx, dialog, message } => self.answered(now, tx, dialog, &message),
             Event::Failed { tx, status, .. } => self.leg_failed(now, tx, status),
             Event::Response { tx, dialog, status, .. } => self.probed(now, tx, dialog, status),

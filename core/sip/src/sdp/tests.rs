@@ -104,6 +104,7 @@ fn the_version_counts_changes_only() {
     let mut session = LocalSession::new(2);
     let first = text(&session.offer(&local()));
     assert_eq!(text(&session.offer(&local())), first);
+    assert_eq!(session.repeat().map(|bytes| text(&bytes)), Some(first));
     let held = LocalAudio { direction: Direction::SendOnly, ..local() };
     assert!(text(&session.offer(&held)).contains("o=koukan 1 2 IN"));
 }

@@ -10,14 +10,16 @@ use super::{Agreed, AudioFormat, LocalAudio, Refusal, Session, agreed};
 pub struct LocalSession {
     id: u64,
     version: u64,
+    /// The last description, and where in it the lines behind `o=` begin.
     last: Vec<u8>,
+    content: usize,
 }
 
 impl LocalSession {
     /// A session with this id (any number that does not repeat).
     #[must_use]
     pub const fn new(id: u64) -> Self {
-        Self { id: id >> 1, version: 0, last: Vec::new() }
+        Self { id: id >> 1, version: 0, last: Vec::new(), content: 0 }
     }
 
     /// An offer of one audio stream.
@@ -26,7 +28,7 @@ impl LocalSession {
         session_lines(&mut content, local.ip());
         let events = local.telephone_event;
         audio_lines(&mut content, local, &local.formats, events, local.ptime_ms);
-        self.finish(local.ip(), content)
+        self.finish(local.ip(), &content)
     }
 
     /// The answer to an offer: the first stream that we can take, every other refused by port 0.
@@ -53,20 +55,25 @@ impl LocalSession {
                 refused_lines(&mut content, media);
             }
         }
-        Ok((self.finish(local.ip(), content), agreed))
+        Ok((self.finish(local.ip(), &content), agreed))
     }
 
-    fn finish(&mut self, address: IpAddr, content: Vec<u8>) -> Vec<u8> {
-        if self.last != content {
+    /// The last description once more, to the byte: what refreshes a session without changing it
+    /// (RFC 3264, 8; RFC 4028, 7.4). `None` before the first.
+    #[must_use]
+    pub fn repeat(&self) -> Option<Vec<u8>> {
+        Some(self.last.clone()).filter(|last| !last.is_empty())
+    }
+
+    fn finish(&mut self, address: IpAddr, content: &[u8]) -> Vec<u8> {
+        if self.last.get(self.content..) != Some(content) {
             self.version = self.version.saturating_add(1);
-            self.last.clone_from(&content);
+            let (id, version, family) = (self.id, self.version, family(address));
+            let head = format!("v=0\r\no=koukan {id} {version} IN {family} {address}\r\n");
+            self.content = head.len();
+            self.last = [head.as_bytes(), content].concat();
         }
-        let family = family(address);
-        let head =
-            format!("v=0\r\no=koukan {} {} IN {family} {address}\r\n", self.id, self.version);
-        let mut body = head.into_bytes();
-        body.extend_from_slice(&content);
-        body
+        self.last.clone()
     }
 }
 

@@ -4,8 +4,9 @@
 use koukan_base::Time;
 
 use super::dialog::Dialog;
+use super::refresh::SessionWish;
 use super::types::{Body, ClientTx, DialogId, ExtraHeaders, Request, token};
-use super::{Owner, UserAgent};
+use super::{Negotiation, Owner, UserAgent};
 use crate::Flow;
 use crate::message::Method;
 use crate::transaction::{InviteClient, NonInviteClient};
@@ -71,8 +72,10 @@ pub(super) struct Outgoing {
     pub(super) answered_challenge: bool,
     pub(super) cancel: Cancel,
     pub(super) answered: bool,
-    /// Nobody waits for the outcome (BYE, CANCEL).
+    /// The user does not wait for the outcome (BYE, PRACK, refreshes of the session).
     pub(super) silent: bool,
+    /// What it asks of the session timer.
+    pub(super) session: SessionWish,
 }
 
 impl UserAgent {
@@ -132,6 +135,7 @@ impl UserAgent {
             writer.finish(body.as_ref().map(|body| (body.content_type, body.bytes.as_slice())));
         if let Some(known) = self.dialogs.get_mut(&dialog.0) {
             known.ack = Some(bytes.clone());
+            known.negotiation = Negotiation::Settled;
             let outgoing = known.opened_by.and_then(|tx| self.outgoing.get_mut(&tx));
             let forks = outgoing.into_iter().flat_map(|outgoing| &mut outgoing.forks);
             for fork in forks.filter(|fork| fork.dialog == dialog.0) {
@@ -210,6 +214,7 @@ impl UserAgent {
             cancel: Cancel::No,
             answered: false,
             silent,
+            session: SessionWish::default(),
         };
         self.send_outgoing(now, tx, outgoing, None);
         tx
@@ -233,6 +238,11 @@ impl UserAgent {
                     known.client_invite = Some(tx);
                     known.invite_cseq = outgoing.cseq;
                     known.ack = None;
+                    known.remote_rseq = None;
+                    known.has_description = false;
+                }
+                if request.body.is_some() && matches!(method, Method::Invite | Method::Update) {
+                    known.negotiation = Negotiation::Ours;
                 }
                 known.request(name, outgoing.cseq)
             }
@@ -257,6 +267,14 @@ impl UserAgent {
             }
         }
         writer.line("User-Agent", &[self.config.server_name.as_bytes()]);
+        if matches!(method, Method::Invite | Method::Update) {
+            let reliable: &[u8] = if self.config.reliable { b"100rel, " } else { b"" };
+            writer.line("Supported", &[reliable, b"timer, replaces, norefersub"]);
+            writer.line("Allow", &[self.config.allow.as_bytes()]);
+            for (name, value) in self.session_wish(&outgoing) {
+                writer.line(name, &[&value]);
+            }
+        }
         for (name, value) in &request.headers {
             writer.line(name, &[value]);
         }
@@ -301,7 +319,7 @@ impl UserAgent {
     }
 }
 
-fn in_dialog(
+pub(super) fn in_dialog(
     dialog: &Dialog,
     method: Method,
     headers: ExtraHeaders,

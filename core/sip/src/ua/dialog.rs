@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use koukan_base::Time;
 
+use super::negotiation::Negotiation;
+use super::session::SessionTimer;
 use super::types::{ClientTx, Credentials, Request};
 use crate::Flow;
 use crate::header::NameAddr;
-use crate::message::{Header, Message};
+use crate::message::{Header, Message, Method};
 use crate::timer::{T1, T2, TIMEOUT};
 use crate::write::Writer;
 
@@ -23,10 +25,11 @@ pub(super) struct WaitingAck {
 }
 
 impl WaitingAck {
-    pub(super) fn new(now: Time, flow: Flow, cseq: u32, bytes: Vec<u8>) -> Self {
+    /// `later_hops`: proxies stand between the peer and us.
+    pub(super) fn new(now: Time, flow: Flow, cseq: u32, bytes: Vec<u8>, later_hops: bool) -> Self {
         // RFC 3261, 13.3.1.4: sent again on every transport, since a later hop may be unreliable;
-        // a phone on a stream has no later hop.
-        let retransmit = (!flow.transport.is_reliable()).then(|| now + T1);
+        // a phone on a stream of its own has no later hop.
+        let retransmit = (later_hops || !flow.transport.is_reliable()).then(|| now + T1);
         Self { bytes, flow, cseq, interval: T1, retransmit, give_up: now + TIMEOUT }
     }
 
@@ -66,14 +69,34 @@ pub(super) struct Dialog {
     pub(super) invite_cseq: u32,
     /// The ACK that we sent, for retransmitted 2xx.
     pub(super) ack: Option<Vec<u8>>,
-    pub(super) waiting_ack: Option<WaitingAck>,
+    pub(super) waiting_ack: Option<Box<WaitingAck>>,
     /// The user has hung up, with this Reason, and the BYE waits for the ACK (RFC 3261, section
     /// 15).
     pub(super) ending: Option<Option<String>>,
     /// An INVITE of the peer without a final response.
     pub(super) server_invite: Option<u64>,
+    /// An UPDATE of the peer without a final response.
+    pub(super) server_update: Option<u64>,
+    /// The request of the peer whose offer waits for our answer.
+    pub(super) offer_tx: Option<u64>,
+    /// The INVITE of the peer that had reliable provisional responses of ours.
+    pub(super) reliable_invite: Option<u64>,
     /// An INVITE of ours without a final response.
     pub(super) client_invite: Option<ClientTx>,
+    /// The RSeq of the last reliable provisional response to it (RFC 3262, section 4).
+    pub(super) remote_rseq: Option<u32>,
+    /// RSeq and CSeq of a response whose PRACK the user will send.
+    pub(super) prack_wanted: Option<(u32, u32)>,
+    /// The peer has described its media in a response to our INVITE.
+    pub(super) has_description: bool,
+    /// Whose offer is open.
+    pub(super) negotiation: Negotiation,
+    /// The peer takes UPDATE, as its Allow says.
+    pub(super) takes_update: bool,
+    /// The session timer.
+    pub(super) session: Option<SessionTimer>,
+    /// When to offer what was refused by 491 again (RFC 3261, 14.1).
+    pub(super) try_again: Option<(Time, Method)>,
     /// The INVITE of ours that opened it.
     pub(super) opened_by: Option<ClientTx>,
     pub(super) credentials: Option<Credentials>,
@@ -110,7 +133,17 @@ impl Dialog {
             waiting_ack: None,
             ending: None,
             server_invite: None,
+            server_update: None,
+            offer_tx: None,
+            reliable_invite: None,
             client_invite: None,
+            remote_rseq: None,
+            prack_wanted: None,
+            has_description: false,
+            negotiation: Negotiation::Settled,
+            takes_update: request.allows(Method::Update) == Some(true),
+            session: None,
+            try_again: None,
             opened_by: None,
             credentials: None,
         }
@@ -141,10 +174,24 @@ impl Dialog {
             waiting_ack: None,
             ending: None,
             server_invite: None,
+            server_update: None,
+            offer_tx: None,
+            reliable_invite: None,
             client_invite: None,
+            remote_rseq: None,
+            prack_wanted: None,
+            has_description: false,
+            negotiation: Negotiation::Settled,
+            takes_update: false,
+            session: None,
+            try_again: None,
             opened_by: None,
             credentials: request.credentials.clone(),
         };
+        dialog.learn(response);
+        if request.body.is_some() {
+            dialog.negotiation = Negotiation::Ours;
+        }
         dialog.take_routes(response);
         dialog
     }
@@ -168,7 +215,49 @@ impl Dialog {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Time> {
-        self.waiting_ack.as_ref().map(WaitingAck::next)
+        let ack = self.waiting_ack.as_ref().map(|waiting| waiting.next());
+        let session = self.session.as_ref().map(SessionTimer::poll_timeout);
+        let again = self.try_again.map(|(at, _)| at);
+        ack.into_iter().chain(session).chain(again).min()
+    }
+
+    /// What a message of the peer tells about it.
+    pub(super) fn learn(&mut self, message: &Message) {
+        if let Some(takes) = message.allows(Method::Update) {
+            self.takes_update = takes;
+        }
+    }
+
+    /// Why a request of the peer with this CSeq cannot be taken now: its status.
+    pub(super) fn refusal(&self, request: &Message, cseq: u32) -> Option<u16> {
+        let method = request.method()?;
+        if self.ending.is_some() && method != Method::Bye {
+            return Some(481);
+        }
+        if self.remote_cseq.is_some_and(|known| cseq <= known) {
+            return Some(500);
+        }
+        match method {
+            // RFC 3261, 14.2: a second INVITE before the first has its final response.
+            Method::Invite if self.server_invite.is_some() => Some(500),
+            Method::Invite if self.client_invite.is_some() => Some(491),
+            // RFC 3311, 5.2.
+            Method::Update if self.server_update.is_some() => Some(500),
+            _ => self.negotiation.refusal(method, request.sdp().is_some()),
+        }
+    }
+
+    /// A description of the peer came in this request.
+    pub(super) fn heard(&mut self, tx: u64) {
+        self.negotiation = self.negotiation.heard();
+        if self.negotiation == Negotiation::Theirs {
+            self.offer_tx = Some(tx);
+        }
+    }
+
+    /// Whether we generated the Call-ID.
+    pub(super) const fn owns_call_id(&self) -> bool {
+        self.opened_by.is_some()
     }
 
     /// The head of a request within the dialog (RFC 3261, 12.2.1.1): everything but Via, Contact,

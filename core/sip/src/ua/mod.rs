@@ -3,8 +3,16 @@
 
 mod client;
 mod dialog;
+mod glare;
+mod negotiation;
+mod prack;
+mod provisional;
+mod refresh;
+mod refuse;
+mod respond;
 mod response;
 mod server;
+mod session;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -15,7 +23,7 @@ use koukan_base::{Rng, Time};
 
 pub use types::{
     Body, ClientTx, Counts, Credentials, DialogId, Event, ExtraHeaders, FailureCause, Listener,
-    Request, Response, ServerTx, UaAction, UaConfig,
+    Request, Response, ServerTx, SessionConfig, UaAction, UaConfig,
 };
 
 use crate::header::Replaces;
@@ -24,7 +32,9 @@ use crate::timer::TimerQueue;
 use crate::{Flow, ListenerId};
 use client::{Client, Outgoing};
 use dialog::Dialog;
+use negotiation::Negotiation;
 use server::Server;
+use session::SessionTick;
 
 /// Whose timer it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -276,27 +286,56 @@ impl UserAgent {
         Some(dialog)
     }
 
+    /// Changes a dialog and moves its deadline; `None` when it is gone.
+    fn change_dialog<R>(&mut self, id: u64, change: impl FnOnce(&mut Dialog) -> R) -> Option<R> {
+        let dialog = self.dialogs.get_mut(&id)?;
+        let before = dialog.poll_timeout();
+        let result = change(dialog);
+        let after = dialog.poll_timeout();
+        self.timers.update(Owner::Dialog(id), before, after);
+        Some(result)
+    }
+
     fn dialog_timeout(&mut self, now: Time, id: u64) {
-        let Some(dialog) = self.dialogs.get_mut(&id) else { return };
-        let Some(waiting) = &mut dialog.waiting_ack else { return };
-        match waiting.handle_timeout(now) {
-            Some(true) => {
-                dialog.waiting_ack = None;
-                match dialog.ending.take() {
-                    Some(reason) => self.bye(now, DialogId(id), reason.as_deref()),
-                    None => self.tell(Event::AckMissing { dialog: DialogId(id) }),
+        // The queue has given its entry out; whatever is due below moves it on.
+        let next = self.dialogs.get(&id).and_then(Dialog::poll_timeout);
+        self.timers.update(Owner::Dialog(id), None, next);
+        self.ack_timeout(now, id);
+        let tick = self.change_dialog(id, |dialog| {
+            dialog.session.as_mut().map(|timer| timer.handle_timeout(now))
+        });
+        match tick.flatten() {
+            Some(SessionTick::Refresh) => self.refresh_session(now, id),
+            Some(SessionTick::Expired) => self.session_expired(now, id),
+            Some(SessionTick::Nothing) | None => {}
+        }
+        let again = self
+            .change_dialog(id, |dialog| dialog.try_again.take_if(|(at, _)| *at <= now))
+            .flatten();
+        if let Some((_, method)) = again {
+            self.tell(Event::TryAgain { dialog: DialogId(id), method });
+        }
+    }
+
+    /// A 2xx of ours waits for its ACK (RFC 3261, 13.3.1.4).
+    fn ack_timeout(&mut self, now: Time, id: u64) {
+        let tick = self
+            .change_dialog(id, |dialog| {
+                let waiting = dialog.waiting_ack.as_mut()?;
+                let over = waiting.handle_timeout(now)?;
+                if over {
+                    dialog.waiting_ack = None;
+                    dialog.negotiation = Negotiation::Settled;
+                    return Some(Err(dialog.ending.take()));
                 }
-            }
-            Some(false) => {
-                let (flow, bytes) = (waiting.flow, waiting.bytes.clone());
-                let next = dialog.poll_timeout();
-                self.timers.update(Owner::Dialog(id), None, next);
-                self.send(flow, bytes);
-            }
-            None => {
-                let next = dialog.poll_timeout();
-                self.timers.update(Owner::Dialog(id), None, next);
-            }
+                Some(Ok((waiting.flow, waiting.bytes.clone())))
+            })
+            .flatten();
+        match tick {
+            Some(Ok((flow, bytes))) => self.send(flow, bytes),
+            Some(Err(Some(reason))) => self.bye(now, DialogId(id), reason.as_deref()),
+            Some(Err(None)) => self.tell(Event::AckMissing { dialog: DialogId(id) }),
+            None => {}
         }
     }
 }

@@ -6,7 +6,7 @@ use koukan_base::Time;
 use super::client::{Cancel, Client, Fork, Machine, Outgoing, client_key};
 use super::dialog::{self, Dialog};
 use super::types::{ClientTx, DialogId, Event, FailureCause, token};
-use super::{Owner, UserAgent};
+use super::{Negotiation, Owner, UserAgent};
 use crate::digest;
 use crate::message::{Header, Message, Method};
 use crate::transaction::{Receipt, Tick};
@@ -85,7 +85,15 @@ impl UserAgent {
         }
         let dialog = self.dialog_of_response(tx, &message);
         if status < 200 {
-            self.tell(Event::Progress { tx, dialog: dialog.map(DialogId), status, message });
+            let offer = match dialog {
+                Some(id) => match self.provisional_came(now, tx, id, &message) {
+                    Some(offer) => offer,
+                    None => return,
+                },
+                None => false,
+            };
+            let dialog = dialog.map(DialogId);
+            self.tell(Event::Progress { tx, dialog, status, offer, message });
             return;
         }
         // RFC 3261, 12.1.2: a 2xx without a To tag comes from RFC 2543; its dialog has none either.
@@ -104,9 +112,13 @@ impl UserAgent {
         } else {
             known.refresh_target(&message);
         }
+        let mut offered = false;
         if let Some(outgoing) = self.outgoing.get_mut(&tx) {
             outgoing.answered = true;
+            offered = outgoing.request.body.is_some();
         }
+        self.answer_came(id, offered, &message);
+        self.session_agreed(now, id, &message);
         self.tell(Event::Answered { tx, dialog: DialogId(id), message });
     }
 
@@ -157,6 +169,7 @@ impl UserAgent {
         let Some(mut outgoing) = self.outgoing.remove(&tx) else { return };
         if let Some(known) = outgoing.dialog.and_then(|id| self.dialogs.get_mut(&id)) {
             known.client_invite = None;
+            known.negotiation = Negotiation::Settled;
         }
         for fork in std::mem::take(&mut outgoing.forks) {
             if self.dialogs.get(&fork.dialog).is_some_and(|dialog| !dialog.confirmed) {
@@ -166,8 +179,18 @@ impl UserAgent {
         if outgoing.cancel == Cancel::No
             && let Some(authorization) = self.challenged(&outgoing, status, message.as_ref())
         {
-            self.retry(now, tx, outgoing, authorization);
+            outgoing.answered_challenge = true;
+            self.retry(now, tx, outgoing, Some(authorization));
             return;
+        }
+        if outgoing.cancel == Cancel::No
+            && message.as_ref().is_some_and(|told| Self::take_min_se(&mut outgoing, status, told))
+        {
+            self.retry(now, tx, outgoing, None);
+            return;
+        }
+        if let Some(id) = outgoing.dialog {
+            self.description_failed(now, id, &outgoing, status, message.as_ref());
         }
         self.tell(Event::Failed { tx, status, cause, message });
     }
@@ -181,14 +204,62 @@ impl UserAgent {
         message: Option<Message>,
     ) {
         // A CANCEL has no entry of its own: its outcome is the INVITE's.
-        let Some(outgoing) = self.outgoing.remove(&tx) else { return };
+        let Some(mut outgoing) = self.outgoing.remove(&tx) else { return };
         if let Some(authorization) = self.challenged(&outgoing, status, message.as_ref()) {
-            self.retry(now, tx, outgoing, authorization);
+            outgoing.answered_challenge = true;
+            self.retry(now, tx, outgoing, Some(authorization));
             return;
         }
+        if message.as_ref().is_some_and(|told| Self::take_min_se(&mut outgoing, status, told)) {
+            self.retry(now, tx, outgoing, None);
+            return;
+        }
+        self.exchange_ended(now, &outgoing, status, message.as_ref());
         if !outgoing.silent {
             let dialog = outgoing.dialog.map(DialogId);
             self.tell(Event::Response { tx, dialog, status, cause, message });
+        }
+    }
+
+    /// The 2xx to our INVITE: it answers our offer, or is an offer that the ACK answers.
+    fn answer_came(&mut self, id: u64, offered: bool, message: &Message) {
+        let Some(dialog) = self.dialogs.get_mut(&id) else { return };
+        if offered || message.sdp().is_none() {
+            dialog.negotiation = Negotiation::Settled;
+        } else if !dialog.has_description {
+            dialog.negotiation = dialog.negotiation.heard();
+        }
+    }
+
+    /// The final response to an UPDATE or PRACK of ours closes the offer in it.
+    fn exchange_ended(
+        &mut self,
+        now: Time,
+        outgoing: &Outgoing,
+        status: u16,
+        message: Option<&Message>,
+    ) {
+        let Some(id) = outgoing.dialog else { return };
+        let method = outgoing.request.method;
+        if !matches!(method, Method::Update | Method::Prack) {
+            return;
+        }
+        if let Some(dialog) = self.dialogs.get_mut(&id)
+            && outgoing.request.body.is_some()
+            && dialog.negotiation == Negotiation::Ours
+        {
+            dialog.negotiation = Negotiation::Settled;
+        }
+        if method == Method::Update {
+            match message.filter(|_| (200..300).contains(&status)) {
+                Some(message) => {
+                    if let Some(dialog) = self.dialogs.get_mut(&id) {
+                        dialog.refresh_target(message);
+                    }
+                    self.session_agreed(now, id, message);
+                }
+                None => self.description_failed(now, id, outgoing, status, message),
+            }
         }
     }
 
@@ -222,14 +293,13 @@ impl UserAgent {
         now: Time,
         tx: ClientTx,
         mut outgoing: Outgoing,
-        authorization: (&'static str, Vec<u8>),
+        authorization: Option<(&'static str, Vec<u8>)>,
     ) {
-        outgoing.answered_challenge = true;
         outgoing.cseq = outgoing.cseq.saturating_add(1);
         if let Some(known) = outgoing.dialog.and_then(|id| self.dialogs.get_mut(&id)) {
             known.local_cseq = known.local_cseq.max(outgoing.cseq);
         }
-        self.send_outgoing(now, tx, outgoing, Some(authorization));
+        self.send_outgoing(now, tx, outgoing, authorization);
     }
 
     pub(super) fn client_timeout(&mut self, now: Time, id: u64) {

@@ -2,17 +2,18 @@
 
 use koukan_base::Time;
 
-use super::dialog::{self, Dialog, WaitingAck};
+use super::dialog::{self, Dialog};
+use super::provisional::Provisional;
+use super::refuse::acceptable;
 use super::types::{DialogId, Event, Response, ServerTx, token};
-use super::{Owner, UserAgent};
-use crate::header::{self, Params, Uri, Via, split_list};
+use super::{Negotiation, Owner, UserAgent};
+use crate::header::{Params, RAck};
 use crate::message::{Header, Message, Method};
 use crate::transaction::{InviteServer, NonInviteServer, Tick};
-use crate::write::Writer;
 use crate::{Flow, Transport};
 
 #[derive(Debug)]
-enum Machine {
+pub(super) enum Machine {
     Invite(InviteServer),
     Other(NonInviteServer),
 }
@@ -20,31 +21,41 @@ enum Machine {
 /// A server transaction with its request and our last response.
 #[derive(Debug)]
 pub(super) struct Server {
-    request: Message,
-    source: Flow,
+    pub(super) request: Message,
+    pub(super) source: Flow,
     /// Where responses go (18.2.2).
-    reply: Flow,
+    pub(super) reply: Flow,
     key: Vec<u8>,
     initial_key: Option<Vec<u8>>,
     machine: Machine,
-    last: Option<Vec<u8>>,
-    dialog: Option<u64>,
-    to_tag: Vec<u8>,
+    pub(super) last: Option<Vec<u8>>,
+    pub(super) dialog: Option<u64>,
+    pub(super) to_tag: Vec<u8>,
+    /// Reliable provisional responses to an INVITE (RFC 3262).
+    pub(super) provisional: Option<Box<Provisional>>,
+    /// A description of ours has gone out: what comes now in an INVITE without one is no offer.
+    pub(super) described: bool,
 }
 
 impl Server {
     fn poll_timeout(&self) -> Option<Time> {
-        match &self.machine {
+        let machine = match &self.machine {
             Machine::Invite(machine) => machine.poll_timeout(),
             Machine::Other(machine) => machine.poll_timeout(),
-        }
+        };
+        let provisional = self.provisional.as_ref().and_then(|machine| machine.poll_timeout());
+        machine.into_iter().chain(provisional).min()
     }
 
-    fn is_pending(&self) -> bool {
+    pub(super) fn is_pending(&self) -> bool {
         match &self.machine {
             Machine::Invite(machine) => machine.is_proceeding(),
             Machine::Other(machine) => machine.is_pending(),
         }
+    }
+
+    pub(super) const fn is_invite(&self) -> bool {
+        matches!(self.machine, Machine::Invite(_))
     }
 
     fn is_accepted(&self) -> bool {
@@ -54,12 +65,46 @@ impl Server {
         }
     }
 
-    fn respond(&mut self, now: Time, status: u16) {
+    /// Whether a PRACK with this header acknowledges a response of this transaction.
+    pub(super) fn awaits_prack(&self, rack: &RAck) -> bool {
+        let cseq = self.request.cseq().map(|cseq| cseq.number);
+        rack.method == Method::Invite
+            && Some(rack.cseq) == cseq
+            && self.provisional.as_ref().is_some_and(|machine| machine.awaits(rack.rseq))
+    }
+
+    pub(super) fn respond(&mut self, now: Time, status: u16) {
         match &mut self.machine {
             Machine::Invite(machine) => machine.respond(now, status),
             Machine::Other(machine) => machine.respond(now, status),
         }
     }
+
+    /// What is due: of the transaction, else of its reliable provisional response.
+    fn handle_timeout(&mut self, now: Time) -> Due {
+        let tick = match &mut self.machine {
+            Machine::Invite(machine) => machine.handle_timeout(now),
+            Machine::Other(machine) => machine.handle_timeout(now),
+        };
+        match tick {
+            Tick::Retransmit => return Due::Send(self.last.clone()),
+            Tick::TimedOut | Tick::Terminated => return Due::Over,
+            Tick::Nothing => {}
+        }
+        match self.provisional.as_mut().map(|machine| (machine.handle_timeout(now), machine)) {
+            Some((Tick::Retransmit, machine)) => Due::Send(machine.bytes().map(<[u8]>::to_vec)),
+            Some((Tick::TimedOut, _)) => Due::PrackMissing,
+            Some((Tick::Nothing | Tick::Terminated, _)) | None => Due::Nothing,
+        }
+    }
+}
+
+/// What a server transaction wants at a timer.
+enum Due {
+    Nothing,
+    Send(Option<Vec<u8>>),
+    PrackMissing,
+    Over,
 }
 
 impl UserAgent {
@@ -119,12 +164,14 @@ impl UserAgent {
     fn ack_of_success(&mut self, now: Time, request: &Message) {
         let cseq = request.cseq().map(|cseq| cseq.number);
         let found = self.dialog_of(request).and_then(|id| {
-            let dialog = self.dialogs.get_mut(&id)?;
-            let before = dialog.poll_timeout();
-            dialog.waiting_ack.take_if(|waiting| Some(waiting.cseq) == cseq)?;
-            dialog.confirmed = true;
-            self.timers.update(Owner::Dialog(id), before, None);
-            Some(id)
+            let taken = self.change_dialog(id, |dialog| {
+                dialog.waiting_ack.take_if(|waiting| Some(waiting.cseq) == cseq)?;
+                dialog.confirmed = true;
+                // Our offer in the 2xx is answered now, or never.
+                dialog.negotiation = Negotiation::Settled;
+                Some(())
+            });
+            taken.flatten().map(|()| id)
         });
         match found {
             Some(id) => {
@@ -181,47 +228,65 @@ impl UserAgent {
             return;
         }
         let number = request.cseq().map_or(0, |cseq| cseq.number);
+        let too_small = self.is_session_too_small(&request);
         let Some(dialog) = self.dialogs.get_mut(&id) else { return };
-        let refusal = if dialog.ending.is_some() && method != Some(Method::Bye) {
-            Some(481)
-        } else if dialog.remote_cseq.is_some_and(|known| number <= known) {
-            Some(500)
-        } else if method == Some(Method::Invite) && dialog.server_invite.is_some() {
-            // RFC 3261, 14.2: a second INVITE before the first has its final response.
-            Some(500)
-        } else if method == Some(Method::Invite) && dialog.client_invite.is_some() {
-            Some(491)
-        } else {
-            None
-        };
+        let refusal = dialog.refusal(&request, number).or(too_small.then_some(422));
         if refusal.is_none() {
             dialog.remote_cseq = Some(number);
             if matches!(method, Some(Method::Invite | Method::Update)) {
                 dialog.refresh_target(&request);
             }
+            if method == Some(Method::Prack) {
+                self.handle_prack(now, flow, id, request, key);
+                return;
+            }
         }
         let copy = request.clone();
         let tx = self.open(flow, request, key, Some(id));
         if let Some(status) = refusal {
-            let mut response = Response::new(status);
-            if status == 500 {
-                let seconds = self.rng.next_u32() % 10;
-                response.headers.push(("Retry-After", seconds.to_string().into_bytes()));
-            }
-            self.respond(now, tx, response);
+            self.refuse_in_dialog(now, tx, status);
             return;
         }
-        if method == Some(Method::Bye) {
-            self.handle_bye(now, tx, id, copy);
-            return;
-        }
-        if method == Some(Method::Invite) {
-            if let Some(dialog) = self.dialogs.get_mut(&id) {
-                dialog.server_invite = Some(tx.0);
+        match method {
+            Some(Method::Bye) => {
+                self.handle_bye(now, tx, id, copy);
+                return;
             }
-            self.respond(now, tx, Response::new(100));
+            Some(Method::Invite | Method::Update) => self.new_description(now, tx, id, &copy),
+            _ => {}
         }
         self.tell(Event::InDialog { tx, dialog: DialogId(id), message: copy });
+    }
+
+    fn refuse_in_dialog(&mut self, now: Time, tx: ServerTx, status: u16) {
+        let mut response = Response::new(status);
+        if status == 500 {
+            let seconds = self.rng.next_u32() % 10;
+            response.headers.push(("Retry-After", seconds.to_string().into_bytes()));
+        }
+        if status == 422 {
+            response.headers.push(self.min_se());
+        }
+        self.respond(now, tx, response);
+    }
+
+    /// A re-INVITE or UPDATE is under way.
+    fn new_description(&mut self, now: Time, tx: ServerTx, id: u64, request: &Message) {
+        let invite = request.method() == Some(Method::Invite);
+        if let Some(dialog) = self.dialogs.get_mut(&id) {
+            dialog.learn(request);
+            if invite {
+                dialog.server_invite = Some(tx.0);
+            } else {
+                dialog.server_update = Some(tx.0);
+            }
+            if request.sdp().is_some() {
+                dialog.heard(tx.0);
+            }
+        }
+        if invite {
+            self.respond(now, tx, Response::new(100));
+        }
     }
 
     /// RFC 3261, 15.1.2: an INVITE that still waits is ended with 487.
@@ -257,6 +322,10 @@ impl UserAgent {
             return;
         }
         let method = request.method();
+        if method == Some(Method::Invite) && self.is_session_too_small(&request) {
+            self.refuse_statelessly(flow, &request, 422, "the session interval is too small");
+            return;
+        }
         let copy = request.clone();
         let tx = self.open(flow, request, key, None);
         self.initial.insert(initial.clone(), tx.0);
@@ -270,6 +339,9 @@ impl UserAgent {
         let tag = self.servers.get(&tx.0).map(|server| server.to_tag.clone()).unwrap_or_default();
         let mut dialog = Dialog::as_server(&copy, flow, tag);
         dialog.server_invite = Some(tx.0);
+        if copy.sdp().is_some() {
+            dialog.heard(tx.0);
+        }
         let id = self.insert_dialog(dialog);
         if let Some(server) = self.servers.get_mut(&tx.0) {
             server.dialog = Some(id);
@@ -284,7 +356,7 @@ impl UserAgent {
         transactions >= self.config.max_transactions
     }
 
-    fn open(
+    pub(super) fn open(
         &mut self,
         flow: Flow,
         request: Message,
@@ -314,122 +386,14 @@ impl UserAgent {
             last: None,
             dialog,
             to_tag,
+            provisional: None,
+            described: false,
         };
         self.servers.insert(id, server);
         ServerTx(id)
     }
 
-    /// Sends a response of the user; one that comes after a final response is dropped.
-    pub fn respond(&mut self, now: Time, tx: ServerTx, response: Response) {
-        let Some(server) = self.servers.get(&tx.0).filter(|server| server.is_pending()) else {
-            return;
-        };
-        let status = response.status;
-        let bytes = self.write_response(server, response);
-        let (reply, dialog) = (server.reply, server.dialog);
-        let is_invite = matches!(server.machine, Machine::Invite(_));
-        let initial = server.request.to_tag().is_none();
-        let cseq = server.request.cseq().map_or(0, |cseq| cseq.number);
-        self.change_server(tx.0, |server| {
-            server.last = Some(bytes.clone());
-            server.respond(now, status);
-        });
-        if let (true, Some(id)) = (is_invite && status >= 200, dialog) {
-            let waiting = WaitingAck::new(now, reply, cseq, bytes.clone());
-            self.invite_answered(id, status, initial, waiting);
-        }
-        self.send(reply, bytes);
-        self.server_timeout(now, tx.0);
-    }
-
-    /// Our final response to an INVITE confirms, keeps or ends the dialog.
-    fn invite_answered(&mut self, id: u64, status: u16, initial: bool, waiting: WaitingAck) {
-        if status >= 300 && initial {
-            self.remove_dialog(id);
-            return;
-        }
-        let Some(dialog) = self.dialogs.get_mut(&id) else { return };
-        dialog.server_invite = None;
-        if status < 300 {
-            let before = dialog.poll_timeout();
-            dialog.waiting_ack = Some(waiting);
-            let after = dialog.poll_timeout();
-            self.timers.update(Owner::Dialog(id), before, after);
-        }
-    }
-
-    fn write_response(&self, server: &Server, response: Response) -> Vec<u8> {
-        let request = &server.request;
-        let mut writer = Writer::response(response.status, response.reason);
-        writer.vias(request, server.source);
-        let is_invite = request.method() == Some(Method::Invite);
-        if is_invite && response.status > 100 && response.status < 300 {
-            writer.copy(request, Header::RecordRoute);
-        }
-        writer.copy(request, Header::From);
-        let to = request.header(Header::To).unwrap_or_default();
-        if request.to_tag().is_some() || response.status == 100 {
-            writer.line("To", &[to]);
-        } else {
-            writer.line("To", &[to, b";tag=", &server.to_tag]);
-        }
-        writer.line("Call-ID", &[request.call_id()]);
-        writer.copy(request, Header::CSeq);
-        let has_contact = response.headers.iter().any(|(name, _)| *name == "Contact");
-        if response.status > 100
-            && response.status < 300
-            && !has_contact
-            && matches!(request.method(), Some(Method::Invite | Method::Update | Method::Subscribe))
-        {
-            writer.line("Contact", &[&self.contact(server.source)]);
-        }
-        if response.status >= 200 {
-            writer.line("Supported", &[header::SUPPORTED.as_bytes()]);
-            writer.line("Allow", &[self.config.allow.as_bytes()]);
-            writer.line("Server", &[self.config.server_name.as_bytes()]);
-        }
-        for (name, value) in &response.headers {
-            writer.line(name, &[value]);
-        }
-        writer.finish(response.body.as_ref().map(|body| (body.content_type, body.bytes.as_slice())))
-    }
-
-    /// Refuses a request that is not worth a transaction (8.2.7); nothing answers an ACK.
-    pub(super) fn refuse_statelessly(
-        &mut self,
-        flow: Flow,
-        request: &Message,
-        status: u16,
-        why: &str,
-    ) {
-        let readable = request.via().is_some() && !request.call_id().is_empty();
-        if !readable || request.method() == Some(Method::Ack) {
-            self.dropped.unreadable = self.dropped.unreadable.saturating_add(1);
-            return;
-        }
-        let mut writer = Writer::response(status, None);
-        writer.vias(request, flow);
-        writer.copy(request, Header::From);
-        let to = request.header(Header::To).unwrap_or_default();
-        let tag = token(&mut self.rng);
-        match request.to_tag() {
-            Some(_) => writer.line("To", &[to]),
-            None => writer.line("To", &[to, b";tag=", &tag]),
-        }
-        writer.line("Call-ID", &[request.call_id()]);
-        writer.copy(request, Header::CSeq);
-        match status {
-            405 | 501 => writer.line("Allow", &[self.config.allow.as_bytes()]),
-            420 => writer.line("Unsupported", &[&unsupported(request)]),
-            503 => writer.line("Retry-After", &[b"5"]),
-            400 => writer.line("Warning", &[b"399 koukan \"", why.as_bytes(), b"\""]),
-            _ => {}
-        }
-        let bytes = writer.finish(None);
-        self.send(reply_flow(request, flow), bytes);
-    }
-
-    fn change_server(&mut self, id: u64, change: impl FnOnce(&mut Server)) {
+    pub(super) fn change_server(&mut self, id: u64, change: impl FnOnce(&mut Server)) {
         let Some(server) = self.servers.get_mut(&id) else { return };
         let before = server.poll_timeout();
         change(server);
@@ -440,21 +404,22 @@ impl UserAgent {
     pub(super) fn server_timeout(&mut self, now: Time, id: u64) {
         let Some(server) = self.servers.get_mut(&id) else { return };
         let before = server.poll_timeout();
-        let tick = match &mut server.machine {
-            Machine::Invite(machine) => machine.handle_timeout(now),
-            Machine::Other(machine) => machine.handle_timeout(now),
-        };
-        let (after, reply, last) = (server.poll_timeout(), server.reply, server.last.clone());
+        let due = server.handle_timeout(now);
+        let (after, reply) = (server.poll_timeout(), server.reply);
         self.timers.update(Owner::Server(id), before, None);
-        match tick {
-            Tick::Nothing => self.timers.update(Owner::Server(id), None, after),
-            Tick::Retransmit => {
+        match due {
+            Due::Nothing => self.timers.update(Owner::Server(id), None, after),
+            Due::Send(bytes) => {
                 self.timers.update(Owner::Server(id), None, after);
-                if let Some(bytes) = last {
+                if let Some(bytes) = bytes {
                     self.send(reply, bytes);
                 }
             }
-            Tick::TimedOut | Tick::Terminated => {
+            Due::PrackMissing => {
+                self.timers.update(Owner::Server(id), None, after);
+                self.prack_missing(now, id);
+            }
+            Due::Over => {
                 if let Some(server) = self.servers.remove(&id) {
                     self.servers_by_key.remove(&server.key);
                     if let Some(initial) = server.initial_key {
@@ -464,62 +429,6 @@ impl UserAgent {
             }
         }
     }
-}
-
-/// What makes a request acceptable at all (8.1.1, 8.2); the refusal otherwise.
-fn acceptable(request: &Message) -> Result<(), (u16, &'static str)> {
-    let cseq = request.cseq().ok_or((400, "no readable CSeq"))?;
-    if cseq.name != request.method_name() {
-        return Err((400, "the CSeq names another method"));
-    }
-    request.from().ok_or((400, "no readable From"))?;
-    request.to().ok_or((400, "no readable To"))?;
-    if request.call_id().is_empty() {
-        return Err((400, "no Call-ID"));
-    }
-    let single = [Header::CallId, Header::CSeq, Header::From, Header::To, Header::MaxForwards];
-    if single.into_iter().any(|header| request.headers(header).count() > 1) {
-        return Err((400, "a header that may stand once stands twice"));
-    }
-    if request.list(Header::Via).any(|value| Via::parse(value).is_none()) {
-        return Err((400, "a Via that cannot be read"));
-    }
-    acceptable_uri(request.request_uri())?;
-    let in_dialog = request.to_tag().is_some();
-    match request.method() {
-        Some(Method::Other) => return Err((501, "unknown method")),
-        Some(Method::Invite) if !in_dialog && request.max_forwards() == Some(0) => {
-            return Err((483, "Max-Forwards is used up"));
-        }
-        _ => {}
-    }
-    let exempt = matches!(request.method(), Some(Method::Ack | Method::Cancel));
-    if !exempt && !unsupported(request).is_empty() {
-        return Err((420, "an extension is required that is not supported"));
-    }
-    Ok(())
-}
-
-fn acceptable_uri(text: &[u8]) -> Result<(), (u16, &'static str)> {
-    let Some(uri) = Uri::parse(text) else {
-        let scheme = text.split(|&byte| byte == b':').next().unwrap_or_default();
-        let ours = [b"sip".as_slice(), b"sips", b"tel"];
-        let foreign = text.contains(&b':')
-            && scheme.first().is_some_and(u8::is_ascii_alphabetic)
-            && !ours.iter().any(|known| scheme.eq_ignore_ascii_case(known));
-        let status = if foreign { 416 } else { 400 };
-        return Err((status, "the Request-URI is no SIP URI"));
-    };
-    // RFC 3261, 19.1.1, table 1: headers have no place in a Request-URI.
-    if uri.headers.is_empty() { Ok(()) } else { Err((400, "headers in the Request-URI")) }
-}
-
-/// The option tags that are required and not done here (8.2.2.3); a Proxy-Require is for proxies,
-/// of which a back-to-back user agent is none, yet whoever sends one wants it kept on the way.
-fn unsupported(request: &Message) -> Vec<u8> {
-    let lines = request.headers(Header::Require).chain(request.headers(Header::ProxyRequire));
-    let foreign = lines.flat_map(split_list).filter(|tag| !header::is_supported(tag));
-    foreign.collect::<Vec<&[u8]>>().join(b", ".as_slice())
 }
 
 /// The key under which a request's transaction is found (17.2.3); `None` without a readable Via.
@@ -546,7 +455,7 @@ fn transaction_key(request: &Message, method: Option<Method>) -> Option<Vec<u8>>
 
 /// RFC 3261, 18.2.2 and RFC 3581, 4: responses go back by the connection, to the source port when
 /// `rport` asks for it, else to the source address and the port of sent-by.
-fn reply_flow(request: &Message, source: Flow) -> Flow {
+pub(super) fn reply_flow(request: &Message, source: Flow) -> Flow {
     if source.transport != Transport::Udp {
         return source;
     }

@@ -52,6 +52,10 @@ pub struct Response {
     pub headers: ExtraHeaders,
     /// The body.
     pub body: Option<Body>,
+    /// Sent reliably when it is a 101–199 to an INVITE whose caller supports that (RFC 3262): sent
+    /// again until its PRACK comes; later ones wait for it. A caller that requires it gets every
+    /// one so.
+    pub reliable: bool,
 }
 
 impl Response {
@@ -151,7 +155,47 @@ pub enum Event {
         /// The dialog.
         dialog: DialogId,
     },
-    /// A request inside a dialog (never ACK, BYE or CANCEL); answer it with `respond`.
+    /// A reliable provisional response of ours was acknowledged (RFC 3262).
+    Pracked {
+        /// The PRACK's transaction when it carries an offer: answer it with `respond`. Otherwise it
+        /// has got its 200.
+        tx: Option<ServerTx>,
+        /// The INVITE's transaction.
+        invite: ServerTx,
+        /// The dialog.
+        dialog: DialogId,
+        /// The PRACK; its body answers the offer of our response, or is an offer.
+        message: Message,
+    },
+    /// No PRACK came in 64·T1: the INVITE got its 504; when it was the initial one its dialog is
+    /// gone.
+    PrackMissing {
+        /// The INVITE's transaction.
+        invite: ServerTx,
+        /// The dialog.
+        dialog: DialogId,
+    },
+    /// A re-INVITE or UPDATE of ours crossed one of the peer's and ended with 491, or with 500 and
+    /// a time to wait; that time is over (RFC 3261, 14.1): send it again if it is still wanted.
+    TryAgain {
+        /// The dialog.
+        dialog: DialogId,
+        /// What was refused.
+        method: Method,
+    },
+    /// The session timer wants a refresh (RFC 4028) and the peer takes no UPDATE: send a re-INVITE
+    /// with the last description unchanged.
+    RefreshDue {
+        /// The dialog.
+        dialog: DialogId,
+    },
+    /// The session was not refreshed in time, or the peer does not know it any more (RFC 4028,
+    /// section 10); the dialog still stands: end it with `bye`.
+    SessionExpired {
+        /// The dialog.
+        dialog: DialogId,
+    },
+    /// A request inside a dialog (never ACK, BYE, CANCEL or PRACK); answer it with `respond`.
     InDialog {
         /// Its transaction.
         tx: ServerTx,
@@ -167,7 +211,8 @@ pub enum Event {
         /// The BYE.
         message: Message,
     },
-    /// 101–199 to our INVITE.
+    /// 101–199 to our INVITE; a reliable one has got its PRACK (RFC 3262), unless it carries an
+    /// offer.
     Progress {
         /// Our request.
         tx: ClientTx,
@@ -175,6 +220,8 @@ pub enum Event {
         dialog: Option<DialogId>,
         /// Its status.
         status: u16,
+        /// It carries the peer's offer, since our INVITE had none: call `prack` with the answer.
+        offer: bool,
         /// The response.
         message: Message,
     },
@@ -247,6 +294,11 @@ pub struct UaConfig {
     pub server_name: String,
     /// The Allow header: the methods that the user answers in earnest.
     pub allow: &'static str,
+    /// Reliable provisional responses to our own INVITEs are wanted (RFC 3262); they are given to
+    /// peers in any case.
+    pub reliable: bool,
+    /// Session timers.
+    pub session: SessionConfig,
     /// Transactions at once, see [`crate::limits::TRANSACTIONS`].
     pub max_transactions: usize,
     /// Dialogs at once, see [`crate::limits::DIALOGS`].
@@ -260,10 +312,29 @@ impl Default for UaConfig {
         Self {
             listeners: Vec::new(),
             server_name: "koukan".to_owned(),
-            allow: "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE",
+            allow: "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, PRACK",
+            reliable: true,
+            session: SessionConfig::default(),
             max_transactions: bound(crate::limits::TRANSACTIONS),
             max_dialogs: bound(crate::limits::DIALOGS),
         }
+    }
+}
+
+/// Session timers (RFC 4028): how a call whose peer has vanished comes to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionConfig {
+    /// The interval that we ask for, in seconds; `None` asks for none and still grants the peer's.
+    pub expires_s: Option<u32>,
+    /// Shorter wishes get 422, in seconds; never below 90.
+    pub min_se_s: u32,
+    /// A peer that knows no session timers is refreshed by us alone.
+    pub alone: bool,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self { expires_s: Some(1800), min_se_s: 90, alone: false }
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use koukan_base::Time;
 use koukan_sip::{
-    Body, ClientTx, Counts, DialogId, Event, Flow, Message, Method, Request, Response, Scanner,
-    ServerTx, Transport, UaAction, UserAgent,
+    Body, ClientTx, Counts, DialogId, Event, Flow, Header, Message, Method, Request, Response,
+    Scanner, ServerTx, Transport, UaAction, UserAgent,
 };
 
 use super::peer::{agent, flow};
@@ -41,7 +41,7 @@ impl Ops {
     pub(crate) fn run(mut self, script: &[u8]) {
         for operation in script.chunks_exact(3).take(300) {
             if let [what, which, how] = *operation {
-                self.operation(what % 11, which, how);
+                self.operation(what % 12, which, how);
                 self.drain();
             }
         }
@@ -56,12 +56,16 @@ impl Ops {
             2 => self.advance(u64::from(which) * u64::from(how) * 4),
             3 => {
                 if let Some(&tx) = pick(&self.servers, which) {
-                    self.agent.respond(now, tx, Response::new(status(how)));
+                    let body = (how & 0x20 != 0).then(sdp);
+                    let reliable = how & 0x40 != 0;
+                    let response = Response { body, reliable, ..Response::new(status(how)) };
+                    self.agent.respond(now, tx, response);
                 }
             }
             4 => {
-                let tx = self.agent.invite(now, request(flow, Method::Invite));
-                self.clients.push(tx);
+                let mut request = request(flow, Method::Invite);
+                request.body = request.body.filter(|_| how & 1 == 0);
+                self.clients.push(self.agent.invite(now, request));
             }
             5 => {
                 if let Some(&tx) = pick(&self.clients, which) {
@@ -77,7 +81,8 @@ impl Ops {
                 let methods = [Method::Invite, Method::Info, Method::Update];
                 let method = pick(&methods, how).copied().unwrap_or(Method::Invite);
                 if let Some(&dialog) = pick(&self.dialogs, which) {
-                    let tx = self.agent.request_in_dialog(now, dialog, method, Vec::new(), None);
+                    let body = (how & 0x20 != 0).then(sdp);
+                    let tx = self.agent.request_in_dialog(now, dialog, method, Vec::new(), body);
                     self.clients.extend(tx);
                 }
             }
@@ -87,6 +92,12 @@ impl Ops {
                 }
             }
             9 => self.agent.handle_flow_failed(now, flow),
+            10 => {
+                if let Some(&dialog) = pick(&self.dialogs, which) {
+                    let tx = self.agent.prack(now, dialog, (how & 1 == 0).then(sdp));
+                    self.clients.extend(tx);
+                }
+            }
             _ => {
                 let tx = self.agent.request(now, request(flow, Method::Options));
                 self.clients.push(tx);
@@ -98,7 +109,7 @@ impl Ops {
     /// requests within dialogs likely.
     fn peer_request(&mut self, which: u8, how: u8) {
         const METHODS: [&str; 8] =
-            ["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "REGISTER"];
+            ["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "PRACK"];
         let method = pick(&METHODS, which).copied().unwrap_or("OPTIONS");
         let identity = which >> 3 & 3;
         let dialog = pick(&self.dialogs, how).copied().filter(|_| which & 0x80 != 0);
@@ -106,17 +117,34 @@ impl Ops {
         let (call_id, ours, theirs) = tags.unwrap_or_else(|| {
             (format!("c{identity}"), String::new(), format!("t{}", identity & 1))
         });
+        let body = match how & 0x60 {
+            0x20 => "Content-Type: application/sdp\r\n\r\nv=0\r\n",
+            0x40 => "Session-Expires: 60\r\n\r\n",
+            0x60 => "Session-Expires: 120;refresher=uas\r\n\r\n",
+            _ => "\r\n",
+        };
         let to_tag = if ours.is_empty() { String::new() } else { format!(";tag={ours}") };
         let text = format!(
             "{method} sip:b@192.0.2.1 SIP/2.0\r\n\
              Via: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bK{call_id}{};rport\r\n\
              From: <sip:a@192.0.2.2>;tag={theirs}\r\nTo: <sip:b@192.0.2.1>{to_tag}\r\n\
              Call-ID: {call_id}\r\nCSeq: {} {method}\r\nContact: <sip:a@192.0.2.2>\r\n\
-             Max-Forwards: 70\r\n\r\n",
+             Max-Forwards: 70\r\nSupported: 100rel, timer\r\n{}{body}",
             how & 3,
             how & 7,
+            self.rack(),
         );
         self.agent.handle_bytes(self.now, self.flow, text.as_bytes());
+    }
+
+    /// The RAck line that acknowledges the last reliable response that was sent.
+    fn rack(&self) -> String {
+        let line = self.sent.iter().rev().find_map(|bytes| {
+            let message = Message::from_datagram(&mut Scanner::new(), bytes).ok()?;
+            let (rseq, cseq) = (message.number(Header::RSeq)?, message.cseq()?.number);
+            Some(format!("RAck: {rseq} {cseq} INVITE\r\n"))
+        });
+        line.unwrap_or_default()
     }
 
     /// Call-ID, our tag and the peer's tag, out of what was sent in the dialog.
@@ -148,7 +176,18 @@ impl Ops {
                 answer.extend([name, b": ", value, suffix, b"\r\n"].concat());
             }
         }
-        answer.extend(b"Contact: <sip:f@192.0.2.2>\r\nContent-Length: 0\r\n\r\n");
+        answer.extend(b"Contact: <sip:f@192.0.2.2>\r\nAllow: UPDATE\r\n");
+        answer.extend(
+            match how & 0x38 {
+                0x08 => format!("Require: 100rel\r\nRSeq: {}\r\n\r\n", which >> 5),
+                0x10 => format!("Require: 100rel\r\nRSeq: {}\r\n\r\nv=0\r\n", which >> 5),
+                0x18 => "Session-Expires: 120;refresher=uac\r\n\r\n".to_owned(),
+                0x20 => "Min-SE: 4000\r\nRetry-After: 3\r\n\r\n".to_owned(),
+                0x28 => "\r\nv=0\r\n".to_owned(),
+                _ => "\r\n".to_owned(),
+            }
+            .bytes(),
+        );
         self.agent.handle_bytes(self.now, self.flow, &answer);
     }
 
@@ -179,9 +218,17 @@ impl Ops {
                 self.servers.push(*tx);
                 self.dialogs.push(*dialog);
             }
+            Event::Pracked { tx, dialog, .. } => {
+                self.servers.extend(*tx);
+                self.dialogs.push(*dialog);
+            }
             Event::Answered { dialog, .. } => self.dialogs.push(*dialog),
             Event::Progress { dialog, .. } => self.dialogs.extend(*dialog),
             Event::Cancelled { .. }
+            | Event::PrackMissing { .. }
+            | Event::TryAgain { .. }
+            | Event::RefreshDue { .. }
+            | Event::SessionExpired { .. }
             | Event::Acked { .. }
             | Event::AckMissing { .. }
             | Event::Bye { .. }
@@ -222,8 +269,12 @@ fn pick<T>(list: &[T], which: u8) -> Option<&T> {
 }
 
 fn status(how: u8) -> u16 {
-    const STATUS: [u16; 8] = [100, 180, 183, 200, 200, 401, 486, 603];
+    const STATUS: [u16; 8] = [180, 183, 183, 200, 200, 422, 491, 603];
     pick(&STATUS, how).copied().unwrap_or(500)
+}
+
+fn sdp() -> Body {
+    Body::sdp(b"v=0\r\n".to_vec())
 }
 
 fn request(flow: Flow, method: Method) -> Request {
@@ -236,7 +287,7 @@ fn request(flow: Flow, method: Method) -> Request {
         route: Vec::new(),
         max_forwards: 70,
         headers: Vec::new(),
-        body: Some(Body::sdp(b"v=0\r\n".to_vec())),
+        body: Some(sdp()),
         credentials: None,
     }
 }

@@ -130,6 +130,18 @@ impl Phone {
         }
     }
 
+    /// Its Allow no longer lists UPDATE; to be called before anything else.
+    pub(crate) fn take_no_update(&mut self) {
+        let listener =
+            Listener { id: ListenerId(0), transport: Transport::Udp, advertised: self.address };
+        let config = UaConfig {
+            listeners: vec![listener],
+            allow: "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO",
+            ..UaConfig::default()
+        };
+        self.ua = UserAgent::new(config, Rng::from_number(77));
+    }
+
     pub(crate) fn contact(&self) -> String {
         format!("<sip:{}@{}>", self.user, self.address)
     }
@@ -368,6 +380,11 @@ impl Phone {
                 self.responses.extend(message);
             }
             Event::Request { tx, .. } => self.ua.respond(now, tx, Response::new(200)),
+            Event::SessionExpired { dialog } => self.ua.bye(now, dialog, None),
+            Event::Pracked { .. }
+            | Event::PrackMissing { .. }
+            | Event::TryAgain { .. }
+            | Event::RefreshDue { .. } => {}
         }
     }
 

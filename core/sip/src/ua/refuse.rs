@@ -1,0 +1,106 @@
+//! Requests that are refused before they become transactions (RFC 3261, 8.1.1, 8.2, 8.2.7).
+
+use super::UserAgent;
+use super::server::reply_flow;
+use super::types::token;
+use crate::Flow;
+use crate::header::{self, Uri, Via, split_list};
+use crate::message::{Header, Message, Method};
+use crate::write::Writer;
+
+impl UserAgent {
+    /// Refuses a request that is not worth a transaction (8.2.7); nothing answers an ACK.
+    pub(super) fn refuse_statelessly(
+        &mut self,
+        flow: Flow,
+        request: &Message,
+        status: u16,
+        why: &str,
+    ) {
+        let readable = request.via().is_some() && !request.call_id().is_empty();
+        if !readable || request.method() == Some(Method::Ack) {
+            self.dropped.unreadable = self.dropped.unreadable.saturating_add(1);
+            return;
+        }
+        let mut writer = Writer::response(status, None);
+        writer.vias(request, flow);
+        writer.copy(request, Header::From);
+        let to = request.header(Header::To).unwrap_or_default();
+        let tag = token(&mut self.rng);
+        match request.to_tag() {
+            Some(_) => writer.line("To", &[to]),
+            None => writer.line("To", &[to, b";tag=", &tag]),
+        }
+        writer.line("Call-ID", &[request.call_id()]);
+        writer.copy(request, Header::CSeq);
+        match status {
+            405 | 501 => writer.line("Allow", &[self.config.allow.as_bytes()]),
+            420 => writer.line("Unsupported", &[&unsupported(request)]),
+            422 => {
+                let (name, value) = self.min_se();
+                writer.line(name, &[&value]);
+            }
+            503 => writer.line("Retry-After", &[b"5"]),
+            400 => writer.line("Warning", &[b"399 koukan \"", why.as_bytes(), b"\""]),
+            _ => {}
+        }
+        let bytes = writer.finish(None);
+        self.send(reply_flow(request, flow), bytes);
+    }
+}
+
+/// What makes a request acceptable at all (8.1.1, 8.2); the refusal otherwise.
+pub(super) fn acceptable(request: &Message) -> Result<(), (u16, &'static str)> {
+    let cseq = request.cseq().ok_or((400, "no readable CSeq"))?;
+    if cseq.name != request.method_name() {
+        return Err((400, "the CSeq names another method"));
+    }
+    request.from().ok_or((400, "no readable From"))?;
+    request.to().ok_or((400, "no readable To"))?;
+    if request.call_id().is_empty() {
+        return Err((400, "no Call-ID"));
+    }
+    let single = [Header::CallId, Header::CSeq, Header::From, Header::To, Header::MaxForwards];
+    if single.into_iter().any(|header| request.headers(header).count() > 1) {
+        return Err((400, "a header that may stand once stands twice"));
+    }
+    if request.list(Header::Via).any(|value| Via::parse(value).is_none()) {
+        return Err((400, "a Via that cannot be read"));
+    }
+    acceptable_uri(request.request_uri())?;
+    let in_dialog = request.to_tag().is_some();
+    match request.method() {
+        Some(Method::Other) => return Err((501, "unknown method")),
+        Some(Method::Invite) if !in_dialog && request.max_forwards() == Some(0) => {
+            return Err((483, "Max-Forwards is used up"));
+        }
+        _ => {}
+    }
+    let exempt = matches!(request.method(), Some(Method::Ack | Method::Cancel));
+    if !exempt && !unsupported(request).is_empty() {
+        return Err((420, "an extension is required that is not supported"));
+    }
+    Ok(())
+}
+
+fn acceptable_uri(text: &[u8]) -> Result<(), (u16, &'static str)> {
+    let Some(uri) = Uri::parse(text) else {
+        let scheme = text.split(|&byte| byte == b':').next().unwrap_or_default();
+        let ours = [b"sip".as_slice(), b"sips", b"tel"];
+        let foreign = text.contains(&b':')
+            && scheme.first().is_some_and(u8::is_ascii_alphabetic)
+            && !ours.iter().any(|known| scheme.eq_ignore_ascii_case(known));
+        let status = if foreign { 416 } else { 400 };
+        return Err((status, "the Request-URI is no SIP URI"));
+    };
+    // RFC 3261, 19.1.1, table 1: headers have no place in a Request-URI.
+    if uri.headers.is_empty() { Ok(()) } else { Err((400, "headers in the Request-URI")) }
+}
+
+/// The option tags that are required and not done here (8.2.2.3); a Proxy-Require is for proxies,
+/// of which a back-to-back user agent is none, yet whoever sends one wants it kept on the way.
+fn unsupported(request: &Message) -> Vec<u8> {
+    let lines = request.headers(Header::Require).chain(request.headers(Header::ProxyRequire));
+    let foreign = lines.flat_map(split_list).filter(|tag| !header::is_supported(tag));
+    foreign.collect::<Vec<&[u8]>>().join(b", ".as_slice())
+}

@@ -1,0 +1,70 @@
+//! Sessions kept alive (RFC 4028): the refresh by re-INVITE of a leg whose peer takes no UPDATE,
+//! the end of a call whose party no longer answers; offers in a PRACK (RFC 3262, section 5).
+
+use koukan_sip::{Body, DialogId, Message, Method, ServerTx};
+
+use crate::action::Now;
+use crate::record::CallCause;
+use crate::switch::{Fate, Switch};
+
+impl Switch {
+    /// Sends a leg's last description again, unchanged.
+    pub(crate) fn refresh(&mut self, now: Now, dialog: DialogId) {
+        let Some(&(id, index)) = self.by_dialog.get(&dialog) else { return };
+        self.with_call(now, id, |switch, call| {
+            let Some(leg) = call.leg(index) else { return Fate::Keep };
+            let (local, body) = (switch.local_audio(leg, None), leg.session.repeat());
+            if let Some(leg) = call.leg_mut(index) {
+                leg.offered = local;
+            }
+            let body = body.map(Body::sdp);
+            switch.ua.request_in_dialog(now.time, dialog, Method::Invite, Vec::new(), body);
+            Fate::Keep
+        });
+    }
+
+    /// The 2xx to a re-INVITE of ours; false when the dialog is no leg's that stands.
+    pub(crate) fn refreshed(&mut self, now: Now, dialog: DialogId, message: &Message) -> bool {
+        let Some(&(id, index)) = self.by_dialog.get(&dialog) else { return false };
+        let is_up = |leg: &crate::leg::Leg| leg.state == crate::leg::LegState::Up { dialog };
+        let call = self.calls.get(&id);
+        if !call.and_then(|call| call.leg(index)).is_some_and(is_up) {
+            return false;
+        }
+        self.ua.ack(now.time, dialog, None);
+        self.with_call(now, id, |switch, call| {
+            let taken = switch.take_answer(call, index, message.sdp().unwrap_or_default());
+            if let Some(leg) = call.leg_mut(index) {
+                leg.offered = None;
+            }
+            if taken { Fate::Keep } else { Fate::End(CallCause::SignallingLost, 488) }
+        });
+        true
+    }
+
+    /// Nobody refreshed in time: the party is gone.
+    pub(crate) fn session_expired(&mut self, now: Now, dialog: DialogId) {
+        let Some(&(id, index)) = self.by_dialog.get(&dialog) else {
+            self.ua.bye(now.time, dialog, None);
+            return;
+        };
+        self.with_call(now, id, |switch, call| {
+            let party = call.leg(index).map(|leg| leg.party.name()).unwrap_or_default();
+            switch.explain(call.id, format!("{party} no longer refreshes the session"));
+            Fate::End(CallCause::SignallingLost, 408)
+        });
+    }
+
+    /// A PRACK: with an offer it is answered like an UPDATE.
+    pub(crate) fn pracked(
+        &mut self,
+        now: Now,
+        tx: Option<ServerTx>,
+        dialog: DialogId,
+        message: &Message,
+    ) {
+        if let Some(tx) = tx {
+            self.in_dialog(now, tx, dialog, message);
+        }
+    }
+}
