@@ -40,11 +40,15 @@ pub enum Feature {
     BusyDevices,
     /// Plan files with limits of their own.
     PlanFiles,
+    /// Settings that are flipped while the server runs: the night key.
+    LiveSettings,
+    /// The way on from a step that failed.
+    OnError,
 }
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Voicemail,
         Self::Fax,
         Self::Forwarding,
@@ -63,6 +67,8 @@ impl Feature {
         Self::CallerNumberChoice,
         Self::BusyDevices,
         Self::PlanFiles,
+        Self::LiveSettings,
+        Self::OnError,
     ];
 
     /// Its name in a sentence.
@@ -87,6 +93,8 @@ impl Feature {
             Self::CallerNumberChoice => "another caller number for one call",
             Self::BusyDevices => "one call at a time on a device",
             Self::PlanFiles => "plan files",
+            Self::LiveSettings => "settings that are flipped while the server runs",
+            Self::OnError => "the way on from a step that failed",
         }
     }
 
@@ -148,6 +156,8 @@ pub(crate) const KEYS: &[(&str, &str, Feature)] = &[
     ("number", "fax", Feature::Fax),
     ("number", "forward_to", Feature::Forwarding),
     ("number", "forwards_max", Feature::FraudLimits),
+    ("number", "closed", Feature::LiveSettings),
+    ("action", "on_error", Feature::OnError),
     ("number", "record", Feature::Recording),
     ("trunk", "register", Feature::TrunkRegistration),
     ("trunk", "calls_per_second", Feature::TrunkRegistration),

@@ -7,6 +7,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::decide::TrunkCall;
+use crate::model::boxes::{FaxBox, VoicemailBox};
+use crate::model::caps::Cap;
+use crate::model::services::{FeatureCode, Menu, Park, Queue, Room};
+use crate::read::Action;
+use crate::state::State;
+
 /// Who asks for the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -47,38 +54,6 @@ pub struct Facts<'a> {
     pub called: &'a str,
     /// What is true in the switch at this moment.
     pub state: &'a dyn State,
-}
-
-/// What is true in the switch (or in a simulation) at the moment of a decision.
-pub trait State {
-    /// Whether a phone is registered on the device.
-    fn reachable(&self, tenant: &str, device: &str) -> bool;
-    /// Channels of the tenant in use (calls with outside, as DIALPLAN counts them).
-    fn tenant_channels(&self, tenant: &str) -> u32;
-    /// Channels in use by calls with this number.
-    fn number_channels(&self, tenant: &str, number: &str) -> u32;
-    /// Channels of the trunk in use.
-    fn trunk_channels(&self, tenant: Option<&str>, trunk: &str) -> u32;
-}
-
-/// A quiet exchange: every device reachable, no channel in use. What `check` evaluates
-/// expectations against, and what `sim` assumes unless it is told otherwise.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Idle;
-
-impl State for Idle {
-    fn reachable(&self, _tenant: &str, _device: &str) -> bool {
-        true
-    }
-    fn tenant_channels(&self, _tenant: &str) -> u32 {
-        0
-    }
-    fn number_channels(&self, _tenant: &str, _number: &str) -> u32 {
-        0
-    }
-    fn trunk_channels(&self, _tenant: Option<&str>, _trunk: &str) -> u32 {
-        0
-    }
 }
 
 /// Which way a call goes, seen from the tenant.
@@ -122,8 +97,60 @@ pub struct Decision {
     pub steps: Vec<Step>,
     /// How the caller is released when the steps are used up.
     pub release: Release,
+    /// The toll-free number that was called, whose office pays (S-97).
+    pub toll_free: Option<Arc<str>>,
+    /// Whether what is talked is recorded; never a forwarded call (S-75).
+    pub record: Option<Recording>,
+    /// What happens when the caller turns out to be a fax machine.
+    pub fax: Option<FaxRule>,
+    /// A cap of `[limits]` that refused a leg: who is told by mail.
+    pub alert: Option<Alert>,
     /// One line a rule that was applied, in order.
     pub reasons: Vec<Reason>,
+}
+
+/// A call that is recorded (S-70).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Recording {
+    /// When the parties are told (S-74).
+    pub notice: Notice,
+}
+
+/// When the notice of a recording is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Notice {
+    /// To the caller, before anything rings.
+    Arrival,
+    /// At answer.
+    Answer,
+    /// Never.
+    Off,
+}
+
+/// What happens to a fax on a number that serves voice too (S-39, S-63).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaxRule {
+    /// The box that takes it.
+    pub mailbox: Option<Arc<str>>,
+    /// The machine on an adapter that takes it live, before the box.
+    pub device: Option<Arc<str>>,
+    /// How long CNG is listened for after any answer.
+    pub listen: Duration,
+    /// Answered as a fax when nobody answered for so long.
+    pub after: Option<Duration>,
+    /// Answer first and listen under ringback; charged to the caller.
+    pub answer_early: bool,
+    /// The machine that a stored fax is sent on to (S-40).
+    pub deliver_to: Option<Arc<str>>,
+}
+
+/// A cap that was hit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alert {
+    /// Which one.
+    pub cap: Cap,
+    /// The receivers of the mail.
+    pub receivers: Arc<[Arc<str>]>,
 }
 
 /// One thing to do with a call.
@@ -151,9 +178,14 @@ pub enum Step {
     Voicemail {
         /// The box's name in the plan.
         mailbox: Arc<str>,
+        /// Its limits.
+        spec: Arc<VoicemailBox>,
     },
     /// Listen to one's messages.
-    VoicemailMenu,
+    VoicemailMenu {
+        /// The boxes of the calling device, its own number's first.
+        mailboxes: Vec<Arc<str>>,
+    },
     /// Send the call outside by the forwarding module, showing the own number.
     Forward(TrunkCall),
     /// Send the call outside.
@@ -164,31 +196,41 @@ pub enum Step {
     Fax {
         /// The fax box's name in the plan.
         mailbox: Arc<str>,
+        /// Its limits.
+        spec: Arc<FaxBox>,
     },
     /// Join a conference room.
     Conference {
         /// The room's name in the plan.
         room: Arc<str>,
+        /// What the plan says of it.
+        spec: Arc<Room>,
     },
     /// Play a menu.
     Menu {
         /// The menu's name in the plan.
         menu: Arc<str>,
+        /// What the plan says of it.
+        spec: Arc<Menu>,
     },
     /// Wait in a queue.
     Queue {
         /// The queue's name in the plan.
         queue: Arc<str>,
+        /// What the plan says of it.
+        spec: Arc<Queue>,
     },
     /// Park the caller.
     Park {
         /// The slot, or the first free one.
         slot: Option<Arc<str>>,
+        /// The slots, and how long a call waits in one.
+        spec: Arc<Park>,
     },
     /// Run a feature code (park, pickup, night key ...).
     Feature {
-        /// Its name in the plan.
-        name: Arc<str>,
+        /// Which.
+        feature: FeatureCode,
         /// What was dialled behind the code.
         argument: Arc<str>,
     },
@@ -198,11 +240,37 @@ pub enum Step {
         module: Arc<str>,
         /// Its arguments as the text of one JSON object.
         arguments: Arc<str>,
-        /// What is done when the module fails.
-        on_error: Option<Box<Step>>,
+    },
+    /// Do a step that a module drives; when the module fails, go on by another way instead of the
+    /// rest of the steps.
+    Guarded {
+        /// What to do.
+        step: Box<Step>,
+        /// The way on, for [`Plans::go_on`](crate::Plans::go_on).
+        on_error: Way,
     },
     /// Release the caller at once.
     Release(Release),
+}
+
+/// A way on that the plan names and that is taken later, if ever: the key of a menu, the overflow
+/// of a queue, the return of a parked call. It belongs to the generation of the plan that the call
+/// was decided by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    pub(crate) action: Arc<Action>,
+}
+
+impl Way {
+    pub(crate) fn new(action: Action) -> Self {
+        Self { action: Arc::new(action) }
+    }
+
+    /// The action in a few words, for logs.
+    #[must_use]
+    pub fn words(&self) -> String {
+        self.action.what.to_string()
+    }
 }
 
 /// A device to ring.
@@ -223,21 +291,6 @@ pub enum Start {
     After(Duration),
     /// When no target that began earlier can be reached (`step = "never"`).
     WhenUnreachable,
-}
-
-/// A leg to the outside, already through the outbound gate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrunkCall {
-    /// The trunks to try in order: owner tenant (`None`: of the server) and name.
-    pub trunks: Vec<(Option<Arc<str>>, Arc<str>)>,
-    /// The number to call as the trunk wants it.
-    pub number: Arc<str>,
-    /// The caller number to show (a DID), when one may be shown.
-    pub shown_caller: Option<Arc<str>>,
-    /// Ask the network to hide the caller number (184).
-    pub anonymous: bool,
-    /// The class of the number (`mobile`), for caps and rates.
-    pub class: Arc<str>,
 }
 
 /// A prompt: of the server by name, or a file of the tenant.

@@ -12,6 +12,7 @@ mod decision;
 mod diagnostic;
 mod holiday;
 pub mod limits;
+mod live;
 mod load;
 mod model;
 mod outcome;
@@ -20,18 +21,27 @@ mod rating;
 mod read;
 mod simulate;
 mod source;
+mod state;
 
 pub use capability::{Capabilities, Feature};
+pub use decide::{Ask, Asker, OutsideLeg, Resumed, TrunkCall};
 pub use decision::{
-    Caller, Decision, Direction, Facts, Idle, Origin, PromptRef, Reason, Release, RingTarget,
-    Start, State, Step, TrunkCall,
+    Alert, Caller, Decision, Direction, Facts, FaxRule, Notice, Origin, PromptRef, Reason,
+    Recording, Release, RingTarget, Start, Step, Way,
 };
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use holiday::{Holiday, japan as japanese_holiday};
+pub use live::{CellValue, Change, ChangeError, Effective, Entry, EntryError, Live, Setting};
+pub use model::boxes::{FaxBox, FaxFormat, VoicemailBox};
+pub use model::caps::Cap;
 pub use model::device::DeviceKind;
+pub use model::number::Mode;
+pub use model::schedule::DayClass;
+pub use model::services::{FeatureCode, Menu, Park, Queue, QueueStrategy, ReturnTo, Room};
 pub use model::signalling::{DeviceSignalling, DiversionHeader, IdentityHeader, TrunkSignalling};
 pub use outcome::Outcome;
 pub use plans::{DeviceInfo, Loaded, Plans, TrunkInfo};
 pub use read::Money;
 pub use simulate::{SimulateError, Simulation};
-pub use source::TenantSource;
+pub use source::{Sources, TenantSource};
+pub use state::{Idle, State, Usage};

@@ -7,14 +7,15 @@ use jiff::Timestamp;
 
 use crate::capability::Capabilities;
 use crate::check;
+use crate::country::Countries;
 use crate::diagnostic::{Diagnostic, Report};
-use crate::limits;
 use crate::model::Plan;
 use crate::model::objects::Objects;
 use crate::model::outside::Trunk;
+use crate::model::rules;
 use crate::plans::{Loaded, Plans};
-use crate::read::{Document, Kind, Names, Reader, Table, TextError};
-use crate::source::{Files, Place, TenantSource};
+use crate::read::{Document, Entry, Kind, Library, Names, Reader, Table, Texts, Value};
+use crate::source::{Files, Place, Sources, TenantSource};
 
 /// A tenant that has been read: its findings so far, and its plan.
 struct Checked<'a> {
@@ -29,19 +30,14 @@ impl Checked<'_> {
     }
 }
 
-pub(crate) fn load(
-    tenants: &[TenantSource],
-    server_trunks: &[(String, String)],
-    capabilities: &Capabilities,
-    now: Timestamp,
-) -> Loaded {
+pub(crate) fn load(sources: &Sources, capabilities: &Capabilities, now: Timestamp) -> Loaded {
     let mut report = Report::default();
-    let trunks = read_server_trunks(server_trunks, capabilities, &mut report);
+    let library = Library::read(sources, &mut report);
+    let trunks = read_server_trunks(&sources.trunks, capabilities, &mut report);
     let mut taken = Taken::default();
-    let checked: Vec<Checked<'_>> = tenants
-        .iter()
-        .map(|source| read_tenant(source, &trunks, capabilities, now, &mut taken))
-        .collect();
+    let asked = Asked { library: &library, trunks: &trunks, capabilities, now };
+    let checked: Vec<Checked<'_>> =
+        sources.tenants.iter().map(|source| asked.read_tenant(source, &mut taken)).collect();
     // Expectations are proved against all tenants together: calls between them stay on the server.
     let mut plans = join(&trunks, &checked);
     let mut failed = false;
@@ -62,6 +58,46 @@ pub(crate) fn load(
     Loaded { plans, report, refused }
 }
 
+/// One tenant read again: its plan takes the old one's place, every other stands as it is. With an
+/// error in it nothing changes.
+pub(crate) fn reload(
+    plans: &Plans,
+    sources: &Sources,
+    capabilities: &Capabilities,
+    now: Timestamp,
+) -> Loaded {
+    let mut report = Report::default();
+    let library = Library::read(sources, &mut report);
+    let trunks = read_server_trunks(&sources.trunks, capabilities, &mut report);
+    let asked = Asked { library: &library, trunks: &trunks, capabilities, now };
+    let mut next = plans.clone();
+    let mut refused = Vec::new();
+    for source in &sources.tenants {
+        let mut taken = Taken::of_others(&next, &source.name);
+        let tenant = asked.read_tenant(source, &mut taken);
+        if let Some(plan) = tenant.good() {
+            let mut with = next.clone();
+            with.replace(Arc::clone(plan));
+            check::expectations::check(&tenant.reader, plan, &with, now);
+            if tenant.good().is_some() {
+                next = with;
+            }
+        }
+        if tenant.good().is_none() {
+            refused.push(Arc::clone(&tenant.directory));
+        }
+        report.diagnostics.extend(tenant.reader.into_diagnostics(&tenant.directory));
+    }
+    Loaded { plans: next, report, refused }
+}
+
+impl Library {
+    fn read(sources: &Sources, report: &mut Report) -> Self {
+        let plans = rules::read_book(&sources.plans, report);
+        Self { plans, countries: Countries::read(&sources.countries, report) }
+    }
+}
+
 fn join(trunks: &Objects<Trunk>, checked: &[Checked<'_>]) -> Plans {
     let mut plans = Plans::default();
     for trunk in trunks.iter() {
@@ -80,6 +116,25 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
+    /// What the other tenants of a server have.
+    fn of_others(plans: &Plans, directory: &str) -> Self {
+        let mut taken = Self::default();
+        for plan in plans.plans().filter(|plan| &*plan.directory != directory) {
+            let at = |name: &str| format!("tenant {}, {name}", plan.tenant.id.value);
+            let _ = taken.take("tenant id", &plan.tenant.id.value, &at("tenant.id"));
+            for domain in &plan.tenant.domains {
+                let _ = taken.take("domain", &domain.value, &at("tenant.domains"));
+            }
+            for number in plan.numbers.iter() {
+                let _ = taken.take("DID", &plan.did(number), &at(&number.name));
+            }
+            for device in &plan.device_infos {
+                let _ = taken.take("SIP user", &device.user, &at(&device.device));
+            }
+        }
+        taken
+    }
+
     /// Takes a value; where it was taken before, when it was.
     pub(crate) fn take(&mut self, what: &'static str, value: &Arc<str>, at: &str) -> Option<&str> {
         use std::collections::hash_map::Entry;
@@ -93,78 +148,61 @@ impl Taken {
     }
 }
 
-fn read_tenant<'a>(
-    source: &'a TenantSource,
-    server_trunks: &Objects<Trunk>,
+/// What every tenant is read with.
+struct Asked<'a> {
+    library: &'a Library,
+    trunks: &'a Objects<Trunk>,
     capabilities: &'a Capabilities,
     now: Timestamp,
-    taken: &mut Taken,
-) -> Checked<'a> {
-    let mut files = Files::default();
-    let mut document = Document::default();
-    let mut texts = Texts::default();
-    for (path, text) in &source.files {
-        let file = files.add(path, text);
-        texts.add(&mut document, file, text);
-    }
-    let mut names = Names::collect(&document.root);
-    for trunk in server_trunks.iter() {
-        names.add(Kind::Trunk, Arc::clone(&trunk.name), None);
-    }
-    let mut reader = Reader::new(files, names, capabilities);
-    let broken = texts.report(&mut reader);
-    let root = Table::new(&reader, "", String::new(), Place::default(), &document.root);
-    let plan = Plan::read(&root, generation(source));
-    drop(root);
-    // After a syntax error half of the plan may be missing: what follows would be noise.
-    if let Some(plan) = plan.as_ref().filter(|_| !broken) {
-        let today = plan.tenant.timezone.to_datetime(now).date();
-        check::check(&reader, plan, taken, today);
-    }
-    Checked { directory: Arc::from(source.name.as_str()), reader, plan: plan.map(Arc::new) }
 }
 
-/// What is wrong with the texts themselves.
-#[derive(Default)]
-struct Texts {
-    wrong: Vec<TextError>,
-    broken: Vec<Place>,
-}
-
-impl Texts {
-    fn add(&mut self, document: &mut Document, file: u16, text: &str) {
-        let (wrong, broken) = if text.len() as u64 > limits::FILE_BYTES.default {
-            refuse(file, format!("the file is longer than {} bytes", limits::FILE_BYTES.default))
-        } else if u64::from(file) >= limits::FILES.default {
-            refuse(file, format!("more than {} files in one directory", limits::FILES.default))
-        } else {
-            document.add(file, text)
-        };
-        self.wrong.extend(wrong);
-        self.broken.extend(broken);
-    }
-
-    /// Reports it; whether one of the texts is no TOML.
-    fn report(self, reader: &mut Reader<'_>) -> bool {
-        let broken = !self.broken.is_empty();
-        for error in self.wrong {
-            match error {
-                TextError::Syntax { place, message, hint } => reader.syntax(place, message, hint),
-                TextError::Twice { key, first, second } => reader.error(
-                    second,
-                    format!("`{key}` is defined twice"),
-                    format!("first at {}", reader.files.brief(first)),
-                ),
+impl<'a> Asked<'a> {
+    fn read_tenant(&self, source: &'a TenantSource, taken: &mut Taken) -> Checked<'a> {
+        let mut files = Files::default();
+        let mut document = Document::default();
+        let mut texts = Texts::default();
+        for (path, text) in &source.files {
+            let file = files.add(path, text);
+            texts.add(&mut document, file, text);
+        }
+        let plan = word_of_tenant(&document.root, "plan");
+        let country = word_of_tenant(&document.root, "country").unwrap_or("jp");
+        let known = self.library.countries.find(country);
+        if let Some(country) = known {
+            files.set_country(&country.path, &country.text);
+        }
+        let mut names = Names::collect(&document.root);
+        for trunk in self.trunks.iter() {
+            names.add(Kind::Trunk, Arc::clone(&trunk.name), None);
+        }
+        if !document.root.iter().any(|entry| entry.key == Kind::Class.table()) {
+            for class in known.into_iter().flat_map(|country| country.class_names()) {
+                names.add(Kind::Class, Arc::clone(class), None);
             }
         }
-        reader.distrust(self.broken);
-        broken
+        let mut reader = Reader::new(files, names, self.capabilities);
+        reader.choose(self.library, plan, Some(country));
+        let broken = texts.report(&mut reader);
+        let root = Table::new(&reader, "", String::new(), Place::default(), &document.root);
+        let plan = Plan::read(&root, &source.name, generation(source));
+        drop(root);
+        // After a syntax error half of the plan may be missing: what follows would be noise.
+        if let Some(plan) = plan.as_ref().filter(|_| !broken) {
+            let today = plan.tenant.timezone.to_datetime(self.now).date();
+            check::check(&reader, plan, taken, today);
+        }
+        Checked { directory: Arc::from(source.name.as_str()), reader, plan: plan.map(Arc::new) }
     }
 }
 
-fn refuse(file: u16, message: String) -> (Vec<TextError>, Vec<Place>) {
-    let start = Place { file, start: 0, end: 0 };
-    (vec![TextError::Syntax { place: start, message, hint: "" }], vec![start])
+/// A word of `[tenant]` that has to be known before anything is read.
+fn word_of_tenant<'d>(root: &'d [Entry], key: &str) -> Option<&'d str> {
+    let tenant = root.iter().find(|entry| entry.key == "tenant")?;
+    let Value::Table(entries) = &tenant.node.value else { return None };
+    match &entries.iter().find(|entry| entry.key == key)?.node.value {
+        Value::Text(text) => Some(text),
+        _ => None,
+    }
 }
 
 fn read_server_trunks(

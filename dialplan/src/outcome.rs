@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::decision::{Decision, Release, RingTarget, Start, Step, TrunkCall};
+use crate::decide::TrunkCall;
+use crate::decision::{Decision, Notice, Release, RingTarget, Start, Step};
 
 /// The plain result of a decision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +30,7 @@ impl Decision {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         let mut outcome = Outcome::default();
-        let Some(first) = self.steps.first() else {
+        let Some(first) = self.steps.first().map(Step::unguarded) else {
             outcome.refused = Some(Arc::clone(&self.release.cause));
             return outcome;
         };
@@ -47,7 +48,7 @@ impl Decision {
                 outcome.shown_caller = shown(leg);
             }
             Step::Voicemail { .. }
-            | Step::VoicemailMenu
+            | Step::VoicemailMenu { .. }
             | Step::Echo
             | Step::Fax { .. }
             | Step::Conference { .. }
@@ -56,6 +57,7 @@ impl Decision {
             | Step::Park { .. }
             | Step::Feature { .. }
             | Step::Module { .. }
+            | Step::Guarded { .. }
             | Step::Release(_) => {}
         }
         // A first step that is itself a service is what the caller comes to.
@@ -77,29 +79,72 @@ impl Decision {
         let steps = self.steps.iter().map(|step| format!("-> {}", step.sentence()));
         let mut lines: Vec<String> = reasons.chain(steps).collect();
         lines.push(format!("-> {}", self.release.sentence(self.steps.is_empty())));
+        lines.extend(self.besides());
+        lines
+    }
+
+    /// What holds beside the steps: recording, fax, an alert.
+    fn besides(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(recording) = self.record {
+            let notice = match recording.notice {
+                Notice::Arrival => ", told on arrival",
+                Notice::Answer => ", told at answer",
+                Notice::Off => "",
+            };
+            lines.push(format!("recorded{notice}"));
+        }
+        if let Some(fax) = &self.fax {
+            let target = match (&fax.device, &fax.mailbox) {
+                (Some(device), Some(mailbox)) => format!("device {device}, then box {mailbox}"),
+                (Some(device), None) => format!("device {device}"),
+                (None, Some(mailbox)) => format!("box {mailbox}"),
+                (None, None) => String::from("nobody"),
+            };
+            let early = if fax.answer_early { "after an early answer" } else { "after any answer" };
+            let mut line = format!("a fax within {} s {early} goes to ", fax.listen.as_secs());
+            line.push_str(&target);
+            if let Some(device) = &fax.deliver_to {
+                let _ = write!(line, ", sent on to {device}");
+            }
+            lines.push(line);
+        }
+        if let Some(alert) = &self.alert {
+            lines.push(format!("alert {} to {}", alert.cap, alert.receivers.join(", ")));
+        }
         lines
     }
 }
 
 impl Step {
+    /// The step itself, without the way on from an error.
+    #[must_use]
+    pub fn unguarded(&self) -> &Self {
+        match self {
+            Self::Guarded { step, .. } => step,
+            other => other,
+        }
+    }
+
     /// The step in a word, as `then` of an expectation names it.
     fn word(&self) -> String {
         match self {
             Self::Ring { targets, .. } => format!("ring:{}", devices(targets, ",")),
             Self::Announce { name, .. } => format!("announce:{name}"),
-            Self::Voicemail { mailbox } => format!("voicemail:{mailbox}"),
-            Self::VoicemailMenu => String::from("voicemail_menu"),
+            Self::Voicemail { mailbox, .. } => format!("voicemail:{mailbox}"),
+            Self::VoicemailMenu { .. } => String::from("voicemail_menu"),
             Self::Forward(leg) => format!("forward:{}", leg.number),
             Self::Trunk(leg) => format!("call:{}", leg.number),
             Self::Echo => String::from("echo"),
-            Self::Fax { mailbox } => format!("fax:{mailbox}"),
-            Self::Conference { room } => format!("conference:{room}"),
-            Self::Menu { menu } => format!("menu:{menu}"),
-            Self::Queue { queue } => format!("queue:{queue}"),
-            Self::Park { slot: Some(slot) } => format!("park:{slot}"),
-            Self::Park { slot: None } => String::from("park"),
-            Self::Feature { name, argument } => format!("feature:{name}{argument}"),
+            Self::Fax { mailbox, .. } => format!("fax:{mailbox}"),
+            Self::Conference { room, .. } => format!("conference:{room}"),
+            Self::Menu { menu, .. } => format!("menu:{menu}"),
+            Self::Queue { queue, .. } => format!("queue:{queue}"),
+            Self::Park { slot: Some(slot), .. } => format!("park:{slot}"),
+            Self::Park { slot: None, .. } => String::from("park"),
+            Self::Feature { feature, argument } => format!("{}:{argument}", feature.as_str()),
             Self::Module { module, .. } => format!("module:{module}"),
+            Self::Guarded { step, .. } => step.word(),
             Self::Release(release) => format!("release:{}", release.status),
         }
     }
@@ -120,21 +165,29 @@ impl Step {
                 let from = if prompt.language.is_empty() { "file" } else { &prompt.language };
                 format!("announce {name} ({from}: {}), {how}", prompt.name)
             }
-            Self::Voicemail { mailbox } => format!("voicemail box {mailbox}"),
-            Self::VoicemailMenu => String::from("voicemail menu"),
+            Self::Voicemail { mailbox, .. } => format!("voicemail box {mailbox}"),
+            Self::VoicemailMenu { mailboxes } if mailboxes.is_empty() => {
+                String::from("voicemail menu")
+            }
+            Self::VoicemailMenu { mailboxes } => {
+                format!("voicemail menu of {}", mailboxes.join(", "))
+            }
             Self::Forward(leg) => format!("forward to {}", sentence(leg)),
             Self::Trunk(leg) => format!("call {}", sentence(leg)),
             Self::Echo => String::from("echo"),
-            Self::Fax { mailbox } => format!("fax box {mailbox}"),
-            Self::Conference { room } => format!("conference room {room}"),
-            Self::Menu { menu } => format!("menu {menu}"),
-            Self::Queue { queue } => format!("queue {queue}"),
-            Self::Park { slot: Some(slot) } => format!("park slot {slot}"),
-            Self::Park { slot: None } => String::from("park in a free slot"),
-            Self::Feature { name, argument } => {
-                format!("feature {name} {argument}").trim_end().to_owned()
+            Self::Fax { mailbox, .. } => format!("fax box {mailbox}"),
+            Self::Conference { room, .. } => format!("conference room {room}"),
+            Self::Menu { menu, .. } => format!("menu {menu}"),
+            Self::Queue { queue, .. } => format!("queue {queue}"),
+            Self::Park { slot: Some(slot), .. } => format!("park slot {slot}"),
+            Self::Park { slot: None, .. } => String::from("park in a free slot"),
+            Self::Feature { feature, argument } => {
+                format!("feature {} {argument}", feature.as_str()).trim_end().to_owned()
             }
-            Self::Module { module, arguments, .. } => format!("module {module} {arguments}"),
+            Self::Module { module, arguments } => format!("module {module} {arguments}"),
+            Self::Guarded { step, on_error } => {
+                format!("{}; on an error {}", step.sentence(), on_error.words())
+            }
             Self::Release(release) => release.sentence(true),
         }
     }

@@ -7,14 +7,17 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::capability::Capabilities;
-use crate::decide;
+use crate::country::{self, Country};
+use crate::decide::{self, Ask, Resumed};
+use crate::decision::Way;
 use crate::diagnostic::Report;
+use crate::live::{Change, ChangeError, Effective, Entry, Live};
 use crate::model::Plan;
 use crate::model::number::Number;
 use crate::model::objects::Object;
-use crate::model::outside::Profile;
+use crate::model::outside::{Profile, Trunk};
 use crate::model::signalling::{DeviceSignalling, TrunkSignalling};
-use crate::source::TenantSource;
+use crate::source::{Sources, TenantSource};
 use crate::{Decision, Facts, load};
 
 /// Every tenant and the trunks of the whole server, checked; swapped as a whole by a reload.
@@ -95,13 +98,66 @@ impl Plans {
         capabilities: &Capabilities,
         now: Timestamp,
     ) -> Loaded {
-        load::load(tenants, server_trunks, capabilities, now)
+        let tenants = tenants.to_vec();
+        let trunks = server_trunks.to_vec();
+        let sources = Sources { tenants, trunks, ..Sources::default() };
+        load::load(&sources, capabilities, now)
+    }
+
+    /// The same with plan files and numbering plans of the server.
+    #[must_use]
+    pub fn load_all(sources: &Sources, capabilities: &Capabilities, now: Timestamp) -> Loaded {
+        load::load(sources, capabilities, now)
+    }
+
+    /// Reads the tenants of `sources` again; every other tenant stands as it is. A tenant with an
+    /// error keeps the plan that it has.
+    #[must_use]
+    pub fn reload(&self, sources: &Sources, capabilities: &Capabilities, now: Timestamp) -> Loaded {
+        load::reload(self, sources, capabilities, now)
     }
 
     /// Decides a call.
     #[must_use]
     pub fn decide(&self, facts: &Facts<'_>) -> Decision {
         decide::decide(self, facts)
+    }
+
+    /// Goes on with a running call by a way that its plan named: the key of a menu, the overflow of
+    /// a queue, the return of a parked call, the way on from an error.
+    #[must_use]
+    pub fn go_on(&self, facts: &Facts<'_>, resumed: &Resumed, way: &Way) -> Decision {
+        decide::go_on(self, facts, resumed, way)
+    }
+
+    /// Decides a leg that is asked for otherwise than by dialling: a transfer, a redirection, a
+    /// member of a conference, a call back, a module, a fax. `facts.called` is the target.
+    #[must_use]
+    pub fn ask(&self, facts: &Facts<'_>, ask: &Ask) -> Decision {
+        decide::ask(self, facts, ask)
+    }
+
+    /// Takes a change of a live setting, when the plan allows it: what the store has to write (an
+    /// entry without a value: to delete).
+    ///
+    /// # Errors
+    /// Why it is not taken; nothing has changed then.
+    pub fn change(
+        &self,
+        tenant: &str,
+        live: &mut Live,
+        change: &Change,
+        by: &Arc<str>,
+        at: Timestamp,
+    ) -> Result<Vec<Entry>, ChangeError> {
+        let unknown = || ChangeError::Unknown { kind: "tenant", name: Arc::from(tenant) };
+        live.change(self.plan(tenant).ok_or_else(unknown)?, change, by, at)
+    }
+
+    /// What is in force in an office (`show --effective`).
+    #[must_use]
+    pub fn effective(&self, tenant: &str, live: &Live) -> Vec<Effective> {
+        self.plan(tenant).map(|plan| live.effective(plan)).unwrap_or_default()
     }
 
     /// The device that registers as `user`; the bare extension is enough where `domain` is one of
@@ -184,12 +240,40 @@ impl Plans {
         self.tenants.iter().map(|plan| &plan.tenant.id.value)
     }
 
+    pub(crate) fn plans(&self) -> impl Iterator<Item = &Arc<Plan>> {
+        self.tenants.iter()
+    }
+
+    /// Puts a plan in the place of the one of the same directory.
+    pub(crate) fn replace(&mut self, plan: Arc<Plan>) {
+        let mut next = Self { nobody: self.nobody.clone(), ..Self::default() };
+        let server = self.trunks.iter().filter(|trunk| trunk.tenant.is_none());
+        for trunk in server {
+            next.put_trunk(trunk.clone());
+        }
+        let mut placed = false;
+        for old in &self.tenants {
+            let same = old.directory == plan.directory;
+            placed |= same;
+            next.add(Arc::clone(if same { &plan } else { old }));
+        }
+        if !placed {
+            next.add(plan);
+        }
+        *self = next;
+    }
+
     pub(crate) fn plan(&self, tenant: &str) -> Option<&Plan> {
         self.tenants.get(*self.by_id.get(tenant)?).map(|plan| &**plan)
     }
 
-    pub(crate) fn number_by_did(&self, did: &str) -> Option<(&Plan, &Object<Number>)> {
-        let (tenant, name) = self.by_did.get(did)?;
+    /// The number of a DID, given in the national form of a country.
+    pub(crate) fn number_by_did(
+        &self,
+        country: &Country,
+        did: &str,
+    ) -> Option<(&Plan, &Object<Number>)> {
+        let (tenant, name) = self.by_did.get(&*country.e164(did))?;
         let plan = self.tenants.get(*tenant)?;
         plan.numbers.find(name).map(|number| (&**plan, number))
     }
@@ -197,6 +281,18 @@ impl Plans {
     pub(crate) fn language_of(&self, tenant: Option<&str>) -> Arc<str> {
         let plan = tenant.and_then(|tenant| self.plan(tenant));
         plan.map_or_else(|| Arc::from(DEFAULT_LANGUAGE), |plan| Arc::clone(&plan.tenant.language))
+    }
+
+    /// The number of a DID as a trunk of the server brings it.
+    pub(crate) fn called_number(&self, called: &str) -> Option<(&Plan, &Object<Number>)> {
+        let country = self.home();
+        self.number_by_did(&country, &country.canonical(called))
+    }
+
+    /// The numbering plan of trunks that are nobody's.
+    #[expect(clippy::unused_self, reason = "the day a server has a country of its own, it is here")]
+    pub(crate) fn home(&self) -> Arc<Country> {
+        country::japan()
     }
 
     pub(crate) fn nobody(&self) -> Arc<str> {
@@ -210,7 +306,9 @@ impl Plans {
         self.nobody.get_or_insert_with(|| Arc::from(""));
         self.by_id.insert(Arc::clone(id), at);
         for number in plan.numbers.iter() {
-            self.by_did.insert(Plan::did(number), (at, Arc::clone(&number.name)));
+            let did = plan.did(number);
+            let did = Arc::from(&*plan.tenant.country.e164(&did));
+            self.by_did.insert(did, (at, Arc::clone(&number.name)));
         }
         for domain in &plan.tenant.domains {
             self.by_domain.insert(Arc::clone(&domain.value), at);
@@ -225,24 +323,8 @@ impl Plans {
     }
 
     /// Adds a trunk of a tenant or of the server.
-    pub(crate) fn add_trunk(
-        &mut self,
-        tenant: Option<&Arc<str>>,
-        trunk: &Object<crate::model::outside::Trunk>,
-    ) {
-        let at = self.trunks.len();
-        let names = match tenant {
-            Some(tenant) => self.tenant_trunks.entry(Arc::clone(tenant)).or_default(),
-            None => &mut self.server_trunks,
-        };
-        names.insert(Arc::clone(&trunk.name), at);
-        let with_port = trunk.address.parse::<SocketAddr>().ok();
-        let alone = trunk.address.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, SIP_PORT));
-        if let Some(address) = with_port.or(alone) {
-            let here = self.by_source.entry(address.ip().to_canonical()).or_default();
-            here.push((address.port(), at));
-        }
-        self.trunks.push(TrunkInfo {
+    pub(crate) fn add_trunk(&mut self, tenant: Option<&Arc<str>>, trunk: &Object<Trunk>) {
+        self.put_trunk(TrunkInfo {
             tenant: tenant.cloned(),
             name: Arc::clone(&trunk.name),
             address: Arc::clone(&trunk.address),
@@ -253,6 +335,22 @@ impl Plans {
             signalling: trunk.signalling,
             profile: trunk.profile,
         });
+    }
+
+    fn put_trunk(&mut self, trunk: TrunkInfo) {
+        let at = self.trunks.len();
+        let names = match &trunk.tenant {
+            Some(tenant) => self.tenant_trunks.entry(Arc::clone(tenant)).or_default(),
+            None => &mut self.server_trunks,
+        };
+        names.insert(Arc::clone(&trunk.name), at);
+        let with_port = trunk.address.parse::<SocketAddr>().ok();
+        let alone = trunk.address.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, SIP_PORT));
+        if let Some(address) = with_port.or(alone) {
+            let here = self.by_source.entry(address.ip().to_canonical()).or_default();
+            here.push((address.port(), at));
+        }
+        self.trunks.push(trunk);
     }
 }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::country;
-use crate::decision::{Caller, Decision, Facts, Origin, State};
+use crate::decision::{Caller, Decision, Facts, Origin};
 use crate::outcome::Outcome;
 use crate::plans::Plans;
 use crate::read::local_time;
+use crate::state::State;
 
 /// Why a simulation cannot be run: the question is at fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +67,7 @@ impl Plans {
     /// brings it, else one of the server, else any at all.
     #[must_use]
     pub fn bringing_trunk(&self, to: &str) -> Option<Origin> {
-        let number = self.number_by_did(&country::JAPAN.canonical(to));
+        let number = self.called_number(to);
         let own = number.and_then(|(plan, number)| {
             let brings = |names: &[crate::source::Name]| {
                 names.is_empty() || names.iter().any(|name| name.value == number.name)
@@ -105,7 +105,7 @@ impl Plans {
     }
 
     fn owner_of(&self, to: &str) -> Option<&str> {
-        let (plan, _) = self.number_by_did(&country::JAPAN.canonical(to))?;
+        let (plan, _) = self.called_number(to)?;
         Some(&plan.tenant.id.value)
     }
 

@@ -11,6 +11,19 @@ pub struct TenantSource {
     pub files: Vec<(String, String)>,
 }
 
+/// Everything that a load reads; (path, text) each.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The tenants' directories.
+    pub tenants: Vec<TenantSource>,
+    /// The trunks of the whole server (`trunks.toml`).
+    pub trunks: Vec<(String, String)>,
+    /// Plan files; the plan's name is the file's.
+    pub plans: Vec<(String, String)>,
+    /// Numbering plans beside the one that is built in; the country's name is the file's.
+    pub countries: Vec<(String, String)>,
+}
+
 /// A piece of a source text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
@@ -45,13 +58,22 @@ pub(crate) struct Position {
 #[derive(Debug, Default)]
 pub(crate) struct Files<'a> {
     list: Vec<(&'a str, &'a str)>,
+    country: (&'a str, &'a str),
 }
+
+/// The file number of the numbering plan, whose classes a tenant may have.
+pub(crate) const COUNTRY_FILE: u16 = u16::MAX;
 
 impl<'a> Files<'a> {
     /// Adds a text; the number that its places carry.
     pub(crate) fn add(&mut self, path: &'a str, text: &'a str) -> u16 {
         self.list.push((path, text));
         u16::try_from(self.list.len().saturating_sub(1)).unwrap_or(u16::MAX)
+    }
+
+    /// The file that places of [`COUNTRY_FILE`] lie in.
+    pub(crate) fn set_country(&mut self, path: &'a str, text: &'a str) {
+        self.country = (path, text);
     }
 
     /// `path:line` of a place, for notes that name a second place.
@@ -84,6 +106,9 @@ impl<'a> Files<'a> {
     }
 
     fn file(&self, place: Place) -> (&'a str, &'a str) {
+        if place.file == COUNTRY_FILE {
+            return self.country;
+        }
         self.list.get(usize::from(place.file)).copied().unwrap_or(("", ""))
     }
 }

@@ -201,3 +201,12 @@ fn what_this_version_does_not_execute_is_refused_at_its_place() {
     assert!(report.errors().all(|error| error.message.ends_with("not supported by this version")));
     insta::assert_snapshot!(report.to_string());
 }
+
+#[test]
+fn an_office_that_says_nothing_of_the_outside_is_in_order() {
+    let text = "schema = 1\ntenant = { id = \"acme\", timezone = \"Asia/Tokyo\" }\n\
+                [device.A]\next = \"801\"\nkind = \"desk\"\nsecret = \"env:A\"\n\
+                [number.main]\ndid = \"0312340001\"\nrole = \"contract\"\n\
+                ring = { devices = [\"A\"] }\n";
+    assert_eq!(load(text, &Capabilities::this_version()).report.to_string(), "");
+}

@@ -45,7 +45,7 @@ impl Switch {
                     call.release = release;
                 }
                 Step::Voicemail { .. }
-                | Step::VoicemailMenu
+                | Step::VoicemailMenu { .. }
                 | Step::Forward(_)
                 | Step::Fax { .. }
                 | Step::Conference { .. }
@@ -53,7 +53,8 @@ impl Switch {
                 | Step::Queue { .. }
                 | Step::Park { .. }
                 | Step::Feature { .. }
-                | Step::Module { .. } => {
+                | Step::Module { .. }
+                | Step::Guarded { .. } => {
                     self.explain(call.id, "this step is not supported by this version");
                 }
             }
@@ -123,7 +124,7 @@ const fn name(step: &Step) -> &'static str {
         Step::Ring { .. } => "ring",
         Step::Announce { .. } => "announce",
         Step::Voicemail { .. } => "voicemail",
-        Step::VoicemailMenu => "voicemail menu",
+        Step::VoicemailMenu { .. } => "voicemail menu",
         Step::Forward(_) => "forward",
         Step::Trunk(_) => "trunk",
         Step::Echo => "echo",
@@ -134,6 +135,7 @@ const fn name(step: &Step) -> &'static str {
         Step::Park { .. } => "park",
         Step::Feature { .. } => "feature",
         Step::Module { .. } => "module",
+        Step::Guarded { .. } => "guarded",
         Step::Release(_) => "release",
     }
 }

@@ -1,5 +1,6 @@
 //! The rows of the service that exclude or require one another, each with its sentence.
 
+use super::contract;
 use crate::diagnostic::did_you_mean;
 use crate::model::Plan;
 use crate::model::announcement::Announcement;
@@ -7,12 +8,13 @@ use crate::model::device::{Device, DeviceKind};
 use crate::model::number::{Mode, Number, Role};
 use crate::model::objects::Object;
 use crate::model::ring::{Ring, Wait};
+use crate::model::rules::Used;
 use crate::read::{Do, Kind, Reader};
 use crate::source::Place;
 
 pub(crate) fn check(reader: &Reader<'_>, plan: &Plan) {
     if plan.numbers.len() == reader.names.of(Kind::Number).count() {
-        numbers_of_the_contract(reader, plan);
+        contract::check(reader, plan);
     }
     for number in plan.numbers.iter().filter(|number| !number.faulty) {
         exclusions(reader, plan, number);
@@ -44,49 +46,32 @@ pub(crate) fn check(reader: &Reader<'_>, plan: &Plan) {
         device_options(reader, plan, device);
     }
     let files = plan.announcements.iter().filter(|a| matches!(a.value, Announcement::File(_)));
-    for announcement in files.skip(OWN_FILES) {
+    let most = plan.rules.own_files;
+    for announcement in files.skip(usize::try_from(most).unwrap_or(usize::MAX)) {
         let message = format!("announcement.{} is one file too many", announcement.name);
-        reader.error(announcement.place, message, format!("at most {OWN_FILES} own files (S-25)"));
+        reader.error(announcement.place, message, format!("at most {most} own files (S-25)"));
     }
-}
-
-/// S-01 and S-03: one contract number, few additional ones.
-fn numbers_of_the_contract(reader: &Reader<'_>, plan: &Plan) {
-    let of = |role| plan.numbers.iter().filter(move |number| number.role == role);
-    for number in of(Role::Contract).skip(1) {
-        let message = format!("number.{} is a second contract number", number.name);
-        reader.error(number.place, message, "an office has exactly one (S-01)");
-    }
-    let direct = of(Role::Direct).count();
-    if of(Role::Contract).count() + direct == 0 && !plan.numbers.is_empty() {
-        let message = "the office has no contract number";
-        reader.error(plan.tenant.place, message, "one number needs role = \"contract\" (S-01)");
-    }
-    let additional_ids = plan.devices.len().saturating_sub(1);
-    for (index, number) in of(Role::Additional).enumerate() {
-        if index >= ADDITIONAL_NUMBERS {
-            let message = format!("number.{} is one additional number too many", number.name);
-            let hint = format!("at most {ADDITIONAL_NUMBERS} additional numbers (S-03)");
-            reader.error(number.place, message, hint);
-        } else if index >= additional_ids {
-            let message = format!("number.{} has no additional ID", number.name);
-            let hint = format!(
-                "additional numbers never outnumber additional IDs, here {additional_ids} (S-03)"
-            );
-            reader.error(number.place, message, hint);
-        }
-    }
+    must_block(reader, plan);
 }
 
 /// What cannot stand together on a number.
 fn exclusions(reader: &Reader<'_>, plan: &Plan, number: &Object<Number>) {
     let name = &number.name;
-    if let Some(voicemail) = number.voicemail.as_ref().filter(|_| number.busy_announcement) {
-        reader.error(
-            voicemail.mailbox.place,
-            format!("number.{name} has both busy_announcement and voicemail"),
-            "with all channels full the caller goes to voicemail; choose one (S-09)",
-        );
+    for exclusion in &plan.rules.exclusions {
+        let Some(place) = uses(number, exclusion.forbids) else { continue };
+        let other = |other: &&Object<Number>| {
+            (exclusion.whole_office || other.name == number.name)
+                && uses(other, exclusion.option).is_some()
+        };
+        if let Some(other) = plan.numbers.iter().find(other) {
+            let (option, forbids) = (exclusion.option.word(), exclusion.forbids.word());
+            let message = if other.name == number.name {
+                format!("number.{name} has both {option} and {forbids}")
+            } else {
+                format!("number.{name} has {forbids}, number.{} has {option}", other.name)
+            };
+            reader.error(place, message, &*exclusion.sentence);
+        }
     }
     if number.mode == Mode::Schedule && number.schedule.is_none() {
         let hint = "name one with schedule = \"...\"";
@@ -100,10 +85,35 @@ fn exclusions(reader: &Reader<'_>, plan: &Plan, number: &Object<Number>) {
         let hint = "add forward_to = \"...\"";
         reader.error(number.place, format!("number.{name} is forwarded to nowhere"), hint);
     }
+    inert(reader, number);
+    schedule(reader, plan, number);
+}
+
+/// What is allowed, but does nothing (warnings).
+fn inert(reader: &Reader<'_>, number: &Object<Number>) {
+    let name = &number.name;
     if let Some(voicemail) = number.voicemail.as_ref().filter(|_| number.mode == Mode::Forward) {
         let message = format!("the voicemail of number.{name} is inert");
         reader.warn(voicemail.mailbox.place, message, "the number is forwarded (S-50)");
     }
+    if let Some(record) = number.record.as_ref().filter(|_| number.mode == Mode::Forward) {
+        let message = format!("calls to number.{name} are not recorded");
+        reader.warn(record.place, message, "forwarded calls never are (S-75)");
+    }
+    let fax = number.fax.as_ref().and_then(|fax| fax.value.after.as_ref());
+    if let (Some(after), Some(voicemail)) = (fax, &number.voicemail)
+        && after.value >= voicemail.after.value
+    {
+        let message = format!("number.{name} never answers as a fax");
+        let voicemail = voicemail.after.value.as_secs();
+        let hint = format!("voicemail answers after {voicemail} s, before or with `fax.after`");
+        reader.warn(after.place, message, hint);
+    }
+}
+
+/// A schedule that says what the number cannot do.
+fn schedule(reader: &Reader<'_>, plan: &Plan, number: &Object<Number>) {
+    let name = &number.name;
     let schedule = number.schedule.as_ref();
     let Some((place, schedule)) =
         schedule.and_then(|name| Some((name.place, plan.schedules.find(&name.value)?)))
@@ -127,39 +137,54 @@ fn exclusions(reader: &Reader<'_>, plan: &Plan, number: &Object<Number>) {
     }
 }
 
+/// Where a number uses something, when it does.
+fn uses(number: &Object<Number>, used: Used) -> Option<Place> {
+    match used {
+        Used::BusyAnnouncement => number.busy_announcement.then_some(number.place),
+        Used::Voicemail => number.voicemail.as_ref().map(|voicemail| voicemail.mailbox.place),
+        Used::OffHours => {
+            let schedule = number.schedule.as_ref().filter(|_| number.mode == Mode::Schedule);
+            schedule.map(|schedule| schedule.place)
+        }
+        Used::Forwarding => {
+            let written = number.forward_to.as_ref().map(|to| to.place);
+            written.or_else(|| (number.mode == Mode::Forward).then_some(number.place))
+        }
+        Used::Fax => number.fax.as_ref().map(|fax| fax.place),
+        Used::Recording => number.record.as_ref().map(|record| record.place),
+    }
+}
+
 /// What is used must be subscribed (S-111), and some of it needs a verified office (S-27, S-65).
 fn entitlement(reader: &Reader<'_>, plan: &Plan, number: &Object<Number>) {
-    let forwards = number.mode == Mode::Forward || number.forward_to.is_some();
-    let scheduled = number.mode == Mode::Schedule;
-    let used: [(&str, &str, Option<Place>, bool); 5] = [
-        ("voicemail", "voicemail", number.voicemail.as_ref().map(|v| v.mailbox.place), false),
-        ("schedule", "off_hours", number.schedule.as_ref().map(|s| s.place), true),
-        ("fax", "fax", number.fax.as_ref().map(|_| number.place), false),
-        ("forwarding", "forwarding", forward_place(number), true),
-        ("recording", "recording", number.record.then_some(number.place), false),
-    ];
-    for (what, option, place, needs_verified) in used {
-        let active = match option {
-            "off_hours" => scheduled,
-            "forwarding" => forwards,
-            _ => true,
-        };
-        let Some(place) = place.filter(|_| active) else { continue };
-        if !number.subscribes(option) {
-            let message = format!("number.{} uses {what} without its option", number.name);
+    for (option, used) in Used::WORDS {
+        let Some(place) = uses(number, used) else { continue };
+        if used != Used::BusyAnnouncement && !number.subscribes(option) {
+            let message = format!("number.{} uses {option} without its option", number.name);
             reader.error(place, message, format!("add \"{option}\" to its `options`"));
         }
-        if needs_verified && !plan.tenant.verified {
-            let message = format!("{what} cannot be set before the office is verified");
+        if plan.rules.verified.contains(&used) && !plan.tenant.verified {
+            let message = format!("{option} cannot be set before the office is verified");
             let hint = "tenant.verified is not true (S-27, S-65)";
             reader.error(place, message, hint);
         }
     }
+    fax_entitlement(reader, plan, number);
 }
 
-fn forward_place(number: &Object<Number>) -> Option<Place> {
-    let written = number.forward_to.as_ref().map(|to| to.place);
-    written.or_else(|| (number.mode == Mode::Forward).then_some(number.place))
+/// S-41: with one device the fax option of the contract number is enough; with several, a device
+/// sends and reads by its own; an additional number alone entitles nobody.
+fn fax_entitlement(reader: &Reader<'_>, plan: &Plan, number: &Object<Number>) {
+    let Some(fax) = &number.fax else { return };
+    let contract = plan.numbers.iter().find(|number| number.role == Role::Contract);
+    let bought = plan.devices.len() < 2 && contract.is_some_and(|number| number.subscribes("fax"));
+    let devices = plan.devices.iter().any(|device| device.has_option("cloudfax"));
+    let machine = fax.value.device.is_some();
+    if !bought && !devices && !machine {
+        let message = format!("nobody may read the faxes of number.{}", number.name);
+        let hint = "with several devices one of them needs the option \"cloudfax\" (S-41)";
+        reader.warn(fax.place, message, hint);
+    }
 }
 
 /// S-97 and S-98.
@@ -239,10 +264,7 @@ fn device_options(reader: &Reader<'_>, plan: &Plan, device: &Object<Device>) {
     let shown = device.caller_id.iter().chain(&device.allow_caller_id);
     for name in shown {
         let number = plan.numbers.find(&name.value);
-        let hidden = number.is_some_and(|number| {
-            number.role == Role::Tollfree && !number.subscribes("number_notification")
-        });
-        if hidden {
+        if number.is_some_and(|number| !number.can_be_shown()) {
             let message = format!("toll-free number.{} cannot be shown", name.value);
             let hint = "it needs the option \"number_notification\" (S-98)";
             reader.error(name.place, message, hint);
@@ -250,7 +272,13 @@ fn device_options(reader: &Reader<'_>, plan: &Plan, device: &Object<Device>) {
     }
 }
 
-/// S-25.
-const OWN_FILES: usize = 10;
-/// S-03.
-const ADDITIONAL_NUMBERS: usize = 2;
+/// What the plan wants blocked.
+fn must_block(reader: &Reader<'_>, plan: &Plan) {
+    for class in &plan.rules.block {
+        if !plan.outbound.block.iter().any(|name| name.value == *class) {
+            let message = format!("the plan \"{}\" blocks class {class}", plan.rules.title);
+            let hint = format!("add \"{class}\" to outbound.block");
+            reader.error(plan.tenant.place, message, hint);
+        }
+    }
+}

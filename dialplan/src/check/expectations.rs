@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::country;
-use crate::decision::{Caller, Decision, Facts, Idle, Origin, Step};
+use crate::decision::{Caller, Decision, Facts, Origin, Step};
 use crate::model::Plan;
 use crate::model::expect::Expect;
 use crate::model::number::{Number, Role};
@@ -16,6 +15,7 @@ use crate::plans::Plans;
 use crate::rating::{Leg, charge};
 use crate::read::Reader;
 use crate::source::Place;
+use crate::state::Idle;
 
 /// Proves every expectation of a tenant; `plans` holds the tenant.
 pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, plans: &Plans, now: Timestamp) {
@@ -86,7 +86,8 @@ impl Claims<'_> {
         if let Some(claim) = &expect.then {
             self.claim(claim.place, "then", &claim.value, outcome.then.clone());
         }
-        let canonical = |number: &str| country::JAPAN.canonical(number).into_owned();
+        let country = &self.plan.tenant.country;
+        let canonical = |number: &str| country.canonical(number).into_owned();
         if let Some(claim) = &expect.forwards {
             let got = outcome.forwards.as_deref().map(canonical);
             self.claim(claim.place, "forwards", &canonical(&claim.value), got);
@@ -122,9 +123,9 @@ impl Claims<'_> {
         let talk = self.expect.talk.unwrap_or_default();
         let device = self.expect.from_device.as_ref();
         let device = device.and_then(|device| self.plan.devices.find(&device.value));
-        let called = country::JAPAN.canonical(&self.expect.to);
+        let called = self.plan.tenant.country.canonical(&self.expect.to);
         let toll_free = |number: &&Object<Number>| {
-            number.role == Role::Tollfree && *Plan::did(number) == *called
+            number.role == Role::Tollfree && *self.plan.did(number) == *called
         };
         if device.is_none() && self.plan.numbers.iter().any(|number| toll_free(&number)) {
             let far = self.caller_class();
@@ -150,7 +151,7 @@ impl Claims<'_> {
     fn caller_class(&self) -> &str {
         let date = self.expect.at.map(|at| at.date());
         let from = self.expect.from.as_deref().unwrap_or_default();
-        let from = country::JAPAN.canonical(from);
+        let from = self.plan.tenant.country.canonical(from);
         let entry = match date {
             Some(date) => self.plan.classes.of(&from, date),
             None => self.plan.classes.ever(&from),

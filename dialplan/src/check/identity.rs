@@ -23,7 +23,7 @@ pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, taken: &mut Taken) {
         take("domain", &domain.value, domain.place);
     }
     for number in plan.numbers.iter() {
-        take("DID", &Plan::did(number), number.did.place);
+        take("DID", &plan.did(number), number.did.place);
     }
     let mut extensions = HashSet::new();
     for (device, info) in plan.devices.iter().zip(&plan.device_infos) {

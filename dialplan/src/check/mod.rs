@@ -1,5 +1,6 @@
 //! What no single key can know: references across objects, exclusions, numbers, prices.
 
+mod contract;
 mod exclusions;
 pub(crate) mod expectations;
 mod identity;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use crate::country;
 use crate::model::Plan;
 use crate::model::device::DeviceKind;
 use crate::model::number::Role;
+use crate::model::outside::Allowed;
 use crate::model::tariff::{CALLER_CLASSES, ChargedLeg, Tariff};
 use crate::read::Reader;
 
@@ -31,7 +31,7 @@ pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, today: Date) {
     }
     for number in plan.numbers.iter() {
         let Some(to) = &number.forward_to else { continue };
-        let number = country::JAPAN.canonical(&to.value);
+        let number = plan.tenant.country.canonical(&to.value);
         let Some(entry) = plan.classes.of(&number, today) else { continue };
         let blocked = plan.outbound.block.iter().any(|name| name.value == entry.class);
         if !blocked && !has(tariff, ChargedLeg::Forward, None, &entry.class) {
@@ -60,6 +60,7 @@ fn has(tariff: &Tariff, leg: ChargedLeg, kind: Option<DeviceKind>, far: &str) ->
 /// Whether devices of a kind can call a class at all.
 fn reachable(plan: &Plan, kind: DeviceKind, class: &str) -> bool {
     let listed = |names: &[crate::source::Name]| names.iter().any(|name| &*name.value == class);
+    let kind = Allowed::Kind(kind);
     let allow = plan.outbound.allow.iter().find(|(allowed, _)| *allowed == kind);
     !listed(&plan.outbound.block) && allow.is_none_or(|(_, classes)| listed(classes))
 }

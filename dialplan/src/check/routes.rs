@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
-use crate::country;
 use crate::model::Plan;
 use crate::model::outside::Profile;
 use crate::read::{Do, Reader};
@@ -29,14 +28,16 @@ pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, today: Date) {
         for class in classes {
             if outbound.block.iter().any(|blocked| blocked.value == class.value) {
                 let message = format!("class {} is blocked and allowed", class.value);
-                let hint =
-                    format!("`block` wins: devices of kind {} cannot call it", kind.as_str());
+                let hint = format!("`block` wins: {} cannot call it", kind.as_str());
                 reader.error(class.place, message, hint);
             }
         }
     }
     let classes: BTreeSet<_> = plan.classes.iter().map(|(_, entry)| &entry.class).collect();
-    for class in classes {
+    // An office that says nothing of the outside has the classes of its country and calls nobody.
+    let silent = outbound.default_trunk.is_none() && outbound.route.is_empty();
+    let of_country = |class| reader.names.place(crate::read::Kind::Class, class).is_none();
+    for class in classes.into_iter().filter(|class| !silent || !of_country(class)) {
         let blocked = outbound.block.iter().any(|blocked| blocked.value == *class);
         let routed = outbound.route.contains_key(class) || outbound.default_trunk.is_some();
         if !blocked && !routed && !plan.devices.is_empty() {
@@ -50,8 +51,8 @@ pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, today: Date) {
 
 /// A target that nobody could reach is a mistake now, not at night.
 fn forward(reader: &Reader<'_>, plan: &Plan, to: &str, place: Place, today: Date) {
-    let number = country::JAPAN.canonical(to);
-    if plan.numbers.iter().any(|own| *Plan::did(own) == *number) {
+    let number = plan.tenant.country.canonical(to);
+    if plan.numbers.iter().any(|own| *plan.did(own) == *number) {
         return;
     }
     let Some(entry) = plan.classes.of(&number, today) else {

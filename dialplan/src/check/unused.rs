@@ -36,7 +36,7 @@ pub(crate) fn check(reader: &Reader<'_>, plan: &Plan) {
         if let Some(voicemail) = &number.voicemail {
             mark(Kind::VoicemailBox, &voicemail.mailbox.value);
         }
-        if let Some(name) = number.fax.as_ref().and_then(|fax| fax.mailbox.as_ref()) {
+        if let Some(name) = number.fax.as_ref().and_then(|fax| fax.value.mailbox.as_ref()) {
             mark(Kind::FaxBox, &name.value);
         }
     }

@@ -1,17 +1,109 @@
 //! The outbound gate: the one door for every leg to outside, whoever asks (outbound order, 5 to 9).
+//! A [`TrunkCall`] is the proof of having passed it: nothing else can make one.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::{Call, inbound, plain_release};
-use crate::country;
-use crate::decision::{Origin, Release, Step, TrunkCall};
+use crate::decision::{Alert, Origin, Release, Step};
 use crate::model::Plan;
+use crate::model::caps::Cap;
 use crate::model::device::DeviceKind;
 use crate::model::number::Number;
 use crate::model::objects::Object;
-use crate::model::outside::Profile;
+use crate::model::outside::{Allowed, Profile};
 use crate::plans::TrunkInfo;
+
+/// Who asks for a leg to outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Asker {
+    /// Somebody who dialled.
+    Phone,
+    /// A number that is forwarded, or an action `{ forward = ... }`.
+    Forward,
+    /// REFER.
+    Transfer,
+    /// A phone that answered with a redirection.
+    Redirect,
+    /// A conference that calls a member.
+    Conference,
+    /// A caller of voicemail who calls back.
+    CallBack,
+    /// A module.
+    Module,
+    /// A fax that is sent.
+    Fax,
+}
+
+impl Asker {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Phone,
+        Self::Forward,
+        Self::Transfer,
+        Self::Redirect,
+        Self::Conference,
+        Self::CallBack,
+        Self::Module,
+        Self::Fax,
+    ];
+
+    /// The word in the plan.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Phone => "phone",
+            Self::Forward => "forward",
+            Self::Transfer => "transfer",
+            Self::Redirect => "redirect",
+            Self::Conference => "conference",
+            Self::CallBack => "call_back",
+            Self::Module => "module",
+            Self::Fax => "fax",
+        }
+    }
+}
+
+/// What a leg to outside is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutsideLeg {
+    /// The trunks to try in order: owner tenant (`None`: of the server) and name.
+    pub trunks: Vec<(Option<Arc<str>>, Arc<str>)>,
+    /// The number to call as the trunk wants it.
+    pub number: Arc<str>,
+    /// The caller number to show (a DID), when one may be shown.
+    pub shown_caller: Option<Arc<str>>,
+    /// Ask the network to hide the caller number (184).
+    pub anonymous: bool,
+    /// The class of the number (`mobile`), for caps and rates.
+    pub class: Arc<str>,
+    /// Who asked.
+    pub asker: Asker,
+}
+
+/// A leg to outside that has passed the gate. It can be read, kept and executed; it cannot be made
+/// or changed anywhere but in the gate, so that every call to a trunk has been asked for.
+///
+/// ```compile_fail
+/// # fn leg() -> koukan_dialplan::OutsideLeg { unimplemented!() }
+/// let call = koukan_dialplan::TrunkCall(leg());
+/// ```
+///
+/// ```compile_fail
+/// fn redirect(call: &mut koukan_dialplan::TrunkCall) {
+///     call.number = "0990123456".into();
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrunkCall(OutsideLeg);
+
+impl Deref for TrunkCall {
+    type Target = OutsideLeg;
+
+    fn deref(&self) -> &OutsideLeg {
+        &self.0
+    }
+}
 
 /// What somebody wants from the gate.
 pub(super) struct Wish<'w> {
@@ -22,6 +114,7 @@ pub(super) struct Wish<'w> {
     pub(super) anonymous: bool,
     /// The kind of device that asks; none when no device does.
     pub(super) kind: Option<DeviceKind>,
+    pub(super) asker: Asker,
 }
 
 /// Forwards to a number: on-net as a call to it, else through the gate with the own DID shown.
@@ -32,18 +125,21 @@ pub(super) fn forward<'p>(
     to: &str,
     rule: &str,
 ) -> Release {
-    let to = country::JAPAN.canonical(to);
+    let country = &plan.tenant.country;
+    let to = country.canonical(to);
     call.because(rule, format!("forwarded to {to}"));
     let plans = call.plans;
-    if let Some((plan, number)) = plans.number_by_did(&to) {
+    if let Some((plan, number)) = plans.number_by_did(country, &to) {
         call.because("outbound.on_net", format!("{to} is a number of this server"));
         return inbound::to_number(call, plan, number, None);
     }
-    let wish = Wish { to: &to, shown, anonymous: false, kind: None };
+    let wish = Wish { to: &to, shown, anonymous: false, kind: None, asker: Asker::Forward };
     // A call from outside holds the office's channel already; one from inside takes it here.
     let own_channel = !call.uses_channel;
     match pass(call, plan, &wish, own_channel) {
         Ok(leg) => {
+            // S-75: a forwarded call is never recorded.
+            call.record = None;
             call.steps.push(Step::Forward(leg));
             plain_release(480, "forward-failed")
         }
@@ -60,6 +156,7 @@ pub(super) fn pass(
     own_channel: bool,
 ) -> Result<TrunkCall, Release> {
     let class = class(call, plan, wish)?;
+    caps(call, plan, wish)?;
     if let Some(shown) = wish.shown {
         let text = format!("shows number.{} ({})", shown.name, shown.did.value);
         call.because("outbound.caller", text);
@@ -73,36 +170,62 @@ pub(super) fn pass(
     let written = |number: &str| -> Arc<str> {
         match profile {
             Profile::JpNgn | Profile::HomeGateway => Arc::from(number),
-            Profile::E164 => match country::JAPAN.e164(number) {
+            Profile::E164 => match plan.tenant.country.e164(number) {
                 Cow::Borrowed(number) => Arc::from(number),
                 Cow::Owned(number) => Arc::from(number),
             },
         }
     };
-    Ok(TrunkCall {
+    Ok(TrunkCall(OutsideLeg {
         number: written(wish.to),
-        shown_caller: wish.shown.map(|number| written(&Plan::did(number))),
+        shown_caller: wish.shown.map(|number| written(&plan.did(number))),
         anonymous: wish.anonymous,
         class,
         trunks: trunks.into_iter().map(|(owner, name, _)| (owner, name)).collect(),
-    })
+        asker: wish.asker,
+    }))
 }
 
-/// 5 and 6: the class, and whether whoever asks may call it.
+/// 5 and 6: the class, and whether whoever asks may call it. Behind a carrier's prefix the number
+/// itself is asked for too.
 fn class(call: &mut Call<'_, '_>, plan: &Plan, wish: &Wish<'_>) -> Result<Arc<str>, Release> {
+    let mut to = wish.to;
+    let class = class_of(call, plan, wish, to)?;
+    while let Some(rest) = plan.tenant.country.behind_carrier(to) {
+        if rest.is_empty() {
+            break;
+        }
+        call.because("class", format!("{rest} lies behind a carrier's prefix"));
+        class_of(call, plan, wish, rest)?;
+        to = rest;
+    }
+    Ok(class)
+}
+
+fn class_of(
+    call: &mut Call<'_, '_>,
+    plan: &Plan,
+    wish: &Wish<'_>,
+    to: &str,
+) -> Result<Arc<str>, Release> {
     let date = call.local(plan).date();
-    let Some(entry) = plan.classes.of(wish.to, date) else {
-        call.because("class", format!("{} is of no class", wish.to));
+    let Some(entry) = plan.classes.of(to, date) else {
+        call.because("class", format!("{to} is of no class"));
         let prompt = Some(call.prompt(plan, "unallocated"));
         return Err(Release { status: 404, prompt, cause: Arc::from("no-class") });
     };
     let class = &entry.class;
-    call.because("class", format!("{} is of class {class}", wish.to));
+    call.because("class", format!("{to} is of class {class}"));
     let listed = |names: &[crate::source::Name]| names.iter().any(|name| name.value == *class);
-    let allow = plan.outbound.allow.iter().find(|(kind, _)| Some(*kind) == wish.kind);
+    let asks = |who: Allowed| match who {
+        Allowed::Kind(kind) => Some(kind) == wish.kind,
+        Allowed::Asker(asker) => asker == wish.asker,
+    };
+    let mut allow = plan.outbound.allow.iter().filter(|(who, _)| asks(*who));
+    let refused = allow.find(|(_, classes)| !listed(classes));
     let (rule, cause) = if listed(&plan.outbound.block) {
         ("outbound.block", format!("blocked:{class}"))
-    } else if allow.is_some_and(|(_, classes)| !listed(classes)) {
+    } else if refused.is_some() {
         ("outbound.allow", format!("not-allowed:{class}"))
     } else {
         return Ok(Arc::clone(class));
@@ -110,6 +233,38 @@ fn class(call: &mut Call<'_, '_>, plan: &Plan, wish: &Wish<'_>) -> Result<Arc<st
     call.because(rule, format!("{class} cannot be called"));
     let prompt = Some(call.prompt(plan, "refused"));
     Err(Release { status: 403, prompt, cause: Arc::from(cause) })
+}
+
+/// 6: the caps against fraud.
+fn caps(call: &mut Call<'_, '_>, plan: &Plan, wish: &Wish<'_>) -> Result<(), Release> {
+    let tenant = &*plan.tenant.id.value;
+    let (state, caps) = (call.facts.state, &plan.caps);
+    let usage = state.usage(tenant);
+    let forwards = wish.shown.filter(|_| wish.asker == Asker::Forward).and_then(|number| {
+        let most = number.forwards_max.or(caps.forwards)?;
+        Some((most, state.forwards(tenant, &number.name)))
+    });
+    let hit = if caps.spend.is_some_and(|most| usage.spent >= most) {
+        Some((Cap::Spend, format!("{} yen spent today", usage.spent)))
+    } else if caps.talk.is_some_and(|most| usage.talked >= most) {
+        Some((Cap::Minutes, format!("{} minutes talked today", usage.talked.as_secs() / 60)))
+    } else if caps.concurrent.is_some_and(|most| usage.outside_legs >= most) {
+        Some((Cap::Concurrent, format!("{} calls to outside", usage.outside_legs)))
+    } else if let Some(night) = caps.night
+        && night.holds(call.local(plan).time())
+        && usage.outside_legs >= night.concurrent
+    {
+        Some((Cap::Night, format!("{} calls to outside at night", usage.outside_legs)))
+    } else {
+        forwards
+            .filter(|(most, now)| now >= most)
+            .map(|(_, now)| (Cap::Forwards, format!("{now} calls are forwarded")))
+    };
+    let Some((cap, text)) = hit else { return Ok(()) };
+    call.because(format!("limits.{cap}"), format!("{text}: no more"));
+    call.alert = Some(Alert { cap, receivers: Arc::clone(&caps.alert) });
+    let prompt = Some(call.prompt(plan, "refused"));
+    Err(Release { status: 403, prompt, cause: Arc::from(format!("cap:{cap}")) })
 }
 
 /// 8: a free channel of the office and of the number.

@@ -3,29 +3,34 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Call, gate, plain_release};
-use crate::country;
-use crate::decision::{Caller, Direction, PromptRef, Release, RingTarget, Start, Step};
+use super::ringing::Ringing;
+use super::{Call, gate, plain_release, shown_number};
+use crate::decision::{Caller, Direction, FaxRule, PromptRef, Release, RingTarget, Start, Step};
+use crate::live::CellValue;
 use crate::model::Plan;
-use crate::model::number::{Fax, Mode, Number, Role};
+use crate::model::number::{Detect, Fax, Mode, Number, Role};
 use crate::model::objects::Object;
+use crate::model::schedule::Said;
 use crate::read::{Action, Do};
 
 /// What to do, before who may do it is asked.
 enum Way<'p> {
     Ring,
     Forward,
-    Announce(&'p Arc<str>),
+    Announce(Arc<str>),
+    /// The night key of a number without a schedule and without a `closed` action.
+    Closed,
     Other(&'p Action),
 }
 
 /// 1: finds the number.
 pub(super) fn from_trunk(call: &mut Call<'_, '_>, tenant: Option<&str>, trunk: &str) -> Release {
     call.direction = Direction::Inbound;
-    call.caller = caller(call.facts.caller);
-    let called = country::JAPAN.canonical(call.facts.called);
     let plans = call.plans;
-    let found = plans.number_by_did(&called).filter(|(plan, number)| match tenant {
+    let home = tenant.and_then(|tenant| plans.plan(tenant)).map(|plan| &plan.tenant.country);
+    let country = home.cloned().unwrap_or_else(|| plans.home());
+    let called = country.canonical(call.facts.called);
+    let found = plans.number_by_did(&country, &called).filter(|(plan, number)| match tenant {
         None => true,
         // A tenant's trunk brings the numbers that the plan gave it, and nobody else's.
         Some(tenant) => {
@@ -36,11 +41,13 @@ pub(super) fn from_trunk(call: &mut Call<'_, '_>, tenant: Option<&str>, trunk: &
         }
     });
     let Some((plan, number)) = found else {
+        call.caller = caller(call.facts.caller, &country);
         call.because("inbound.number", format!("{called} is no number of trunk {trunk}"));
         let language = plans.language_of(tenant);
         let prompt = Some(PromptRef { language, name: Arc::from("unallocated") });
         return Release { status: 404, prompt, cause: Arc::from("unknown-number") };
     };
+    call.caller = caller(call.facts.caller, &plan.tenant.country);
     call.because("inbound.number", format!("{called} is number.{}", number.name));
     to_number(call, plan, number, Some((tenant, trunk)))
 }
@@ -55,41 +62,48 @@ pub(super) fn to_number<'p>(
     if let Err(release) = call.hop() {
         return release;
     }
-    call.tenant = Arc::clone(&plan.tenant.id.value);
+    call.enter(plan);
     let number = toll_free_target(call, plan, number);
-    call.number = Some(Arc::clone(&number.name));
-    if let Some(release) = refused_caller(call, number) {
+    call.number = Some((plan, number));
+    if let Some(release) = refused_caller(call, plan, number) {
         return release;
     }
-    let fax = number.fax.as_ref().filter(|fax| fax.only);
+    let fax = number.fax.as_ref().map(|fax| &fax.value);
+    let fax_only = fax.filter(|fax| fax.detect == Detect::Only);
     let way = way(call, plan, number);
     let needs_channel = match &way {
         Way::Ring | Way::Forward => true,
-        Way::Announce(_) => fax.is_some(),
-        Way::Other(action) => fax.is_some() || needs_channel(action),
+        Way::Announce(_) | Way::Closed => fax_only.is_some(),
+        Way::Other(action) => fax_only.is_some() || needs_channel(action),
     };
     // Calls from inside take no channel of the office.
     if let Some((owner, trunk)) = trunk.filter(|_| needs_channel) {
         if let Some(cause) = full(call, plan, number, owner, trunk) {
-            return when_full(call, plan, number, &way, fax.is_some(), &cause);
+            return when_full(call, plan, number, &way, fax_only.is_some(), &cause);
         }
         call.uses_channel = true;
     }
-    if let Some(fax) = fax {
-        return fax_only(call, plan, number, fax);
+    call.record = number.record.as_ref().map(|record| record.value);
+    if let Some(fax) = fax_only {
+        call.record = None;
+        return takes_fax(call, plan, number, fax);
     }
+    // S-39, S-63: whatever answers, a fax machine on the other side ends in the box.
+    call.fax = fax.filter(|fax| fax.detect == Detect::Auto).map(fax_rule);
     match way {
         Way::Announce(name) => {
-            let release = call.announce(plan, name);
-            then_voicemail(call, number, release)
+            call.record = None;
+            let release = call.announce(plan, &name);
+            then_voicemail(call, plan, number, release)
         }
-        Way::Forward => match &number.forward_to {
-            Some(to) => {
-                let rule = format!("number.{}.forward_to", number.name);
-                gate::forward(call, plan, Some(number), &to.value, &rule)
-            }
-            None => plain_release(480, "no-answer"),
-        },
+        Way::Closed => {
+            call.record = None;
+            let prompt = call.prompt(plan, "closed");
+            let name = Arc::clone(&prompt.name);
+            call.steps.push(Step::Announce { name, prompt, answered: true });
+            then_voicemail(call, plan, number, plain_release(480, "announced"))
+        }
+        Way::Forward => forward(call, plan, number),
         Way::Ring => ring(call, plan, number),
         Way::Other(action) => call.perform(plan, action),
     }
@@ -107,19 +121,25 @@ fn toll_free_target<'p>(
     };
     let text = format!("toll-free: goes on as number.{}, the office pays", target.name);
     call.because(format!("number.{}.target", number.name), text);
+    call.toll_free = Some(Arc::clone(&number.name));
     target
 }
 
 /// 3: the block list and the rule on anonymous callers (accepted unless the plan says otherwise).
-fn refused_caller(call: &mut Call<'_, '_>, number: &Object<Number>) -> Option<Release> {
+fn refused_caller(
+    call: &mut Call<'_, '_>,
+    plan: &Plan,
+    number: &Object<Number>,
+) -> Option<Release> {
     let Caller { number: caller, anonymous } = call.facts.caller;
     let hidden = *anonymous || caller.is_none();
     if hidden && number.block_anonymous && call.direction == Direction::Inbound {
         call.because(format!("number.{}.block_anonymous", number.name), "the caller is anonymous");
         return Some(plain_release(433, "anonymous"));
     }
-    let from = country::JAPAN.canonical(caller.as_deref()?);
-    let blocked = |entry: &Arc<str>| country::JAPAN.canonical(entry) == from;
+    let country = &plan.tenant.country;
+    let from = country.canonical(caller.as_deref()?);
+    let blocked = |entry: &Arc<str>| country.canonical(entry) == from;
     if !number.blocked.iter().any(blocked) {
         return None;
     }
@@ -127,30 +147,55 @@ fn refused_caller(call: &mut Call<'_, '_>, number: &Object<Number>) -> Option<Re
     Some(plain_release(603, "blocked-caller"))
 }
 
-/// 4: the mode, or the schedule's cell.
+/// 4: the night key, the mode, or the schedule's cell; each as it was flipped last.
 fn way<'p>(call: &mut Call<'p, '_>, plan: &'p Plan, number: &'p Object<Number>) -> Way<'p> {
     let name = &number.name;
+    let live = call.live.and_then(|live| live.number(name));
     let schedule = number.schedule.as_ref().and_then(|name| plan.schedules.find(&name.value));
-    let action = match (number.mode, schedule) {
+    if let Some(closed) = live.and_then(|live| live.closed.as_ref()).filter(|set| set.value) {
+        let text = format!("closed by {} at {}", closed.by, closed.at);
+        call.because(format!("number.{name}.closed"), text);
+        let action = number.closed.as_ref().or_else(|| schedule.map(|found| &found.default));
+        return action.map_or(Way::Closed, way_of);
+    }
+    let set = live.and_then(|live| live.mode.as_ref());
+    let mode = set.map_or(number.mode, |set| set.value);
+    let set = set.map_or_else(String::new, |set| format!(", set by {} at {}", set.by, set.at));
+    match (mode, schedule) {
         (Mode::Ring, _) | (Mode::Schedule, None) => {
-            call.because(format!("number.{name}.mode"), "ring");
-            return Way::Ring;
+            call.because(format!("number.{name}.mode"), format!("ring{set}"));
+            Way::Ring
         }
         (Mode::Forward, _) => {
-            call.because(format!("number.{name}.mode"), "forward");
-            return Way::Forward;
+            call.because(format!("number.{name}.mode"), format!("forward{set}"));
+            Way::Forward
         }
         (Mode::Schedule, Some(schedule)) => {
-            let verdict = schedule.at(call.local(plan));
-            let text = verdict.to_string();
-            call.because(format!("number.{name}.schedule"), format!("{}: {text}", schedule.name));
-            verdict.action
+            let live = call.live.and_then(|live| live.schedule(&schedule.name));
+            let verdict = schedule.at(call.local(plan), live);
+            let text = format!("{}: {verdict}{set}", schedule.name);
+            call.because(format!("number.{name}.schedule"), text);
+            match verdict.said {
+                Said::Plan(action) => way_of(action),
+                Said::Live(setting) => match &setting.value {
+                    CellValue::Ring => Way::Ring,
+                    CellValue::Forward => Way::Forward,
+                    CellValue::Announce(name) => Way::Announce(Arc::clone(name)),
+                },
+            }
         }
-    };
+    }
+}
+
+fn way_of(action: &Action) -> Way<'_> {
+    // What may fail goes the general way, which knows where to go on then.
+    if action.on_error.is_some() {
+        return Way::Other(action);
+    }
     match &action.what {
         Do::Ring => Way::Ring,
         Do::Forward(None) => Way::Forward,
-        Do::Announce(announcement) => Way::Announce(&announcement.value),
+        Do::Announce(announcement) => Way::Announce(Arc::clone(&announcement.value)),
         Do::Forward(Some(_))
         | Do::Voicemail(_)
         | Do::VoicemailMenu
@@ -226,7 +271,7 @@ fn when_full(
         return busy;
     }
     if matches!(way, Way::Ring) && number.voicemail.is_some() {
-        return then_voicemail(call, number, busy);
+        return then_voicemail(call, plan, number, busy);
     }
     if number.busy_announcement {
         let prompt = call.prompt(plan, "lines-busy");
@@ -238,7 +283,7 @@ fn when_full(
 }
 
 /// 6: every call is a fax, for the machine on an adapter when one is named, and for the box.
-fn fax_only(call: &mut Call<'_, '_>, plan: &Plan, number: &Object<Number>, fax: &Fax) -> Release {
+fn takes_fax(call: &mut Call<'_, '_>, plan: &Plan, number: &Object<Number>, fax: &Fax) -> Release {
     let rule = format!("number.{}.fax", number.name);
     call.because(rule.as_str(), "takes every call as a fax");
     let machine = fax.device.as_ref().map(|name| &name.value);
@@ -249,43 +294,108 @@ fn fax_only(call: &mut Call<'_, '_>, plan: &Plan, number: &Object<Number>, fax: 
             user: Arc::clone(&device.user),
             start: Start::After(Duration::ZERO),
         };
-        release = call.ring_targets(plan, vec![target], FAX_MACHINE_TIMEOUT, None, &rule);
+        let ringing = Ringing { rule: &rule, at_most: None, called_name: None };
+        release = call.ring_targets(plan, vec![target], FAX_MACHINE_TIMEOUT, &ringing);
     }
-    if let Some(mailbox) = &fax.mailbox {
-        call.steps.push(Step::Fax { mailbox: Arc::clone(&mailbox.value) });
-    }
+    fax_box(call, plan, fax);
     release
+}
+
+fn fax_box(call: &mut Call<'_, '_>, plan: &Plan, fax: &Fax) {
+    let mailbox = fax.mailbox.as_ref().and_then(|name| plan.fax_boxes.find(&name.value));
+    if let Some(found) = mailbox {
+        let (mailbox, spec) = (Arc::clone(&found.name), Arc::clone(found));
+        call.steps.push(Step::Fax { mailbox, spec });
+    }
+}
+
+/// 10: how a caller that turns out to be a fax machine is treated.
+fn fax_rule(fax: &Fax) -> FaxRule {
+    let name = |name: &Option<crate::source::Name>| name.as_ref().map(|n| Arc::clone(&n.value));
+    FaxRule {
+        mailbox: name(&fax.mailbox),
+        device: name(&fax.device),
+        listen: fax.listen,
+        after: fax.after.as_ref().map(|after| after.value),
+        answer_early: fax.answer_early,
+        deliver_to: name(&fax.deliver_to),
+    }
 }
 
 /// How long a fax machine rings before the box takes over.
 const FAX_MACHINE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// 8: to the target, as it was set last; the own DID as caller, no recording, no voicemail (S-50,
+/// S-58, S-75).
+pub(super) fn forward<'p>(
+    call: &mut Call<'p, '_>,
+    plan: &'p Plan,
+    number: &'p Object<Number>,
+) -> Release {
+    let live = call.live.and_then(|live| live.number(&number.name));
+    let set = live.and_then(|live| live.forward_to.as_ref());
+    let target = set.map(|set| &set.value).or(number.forward_to.as_ref().map(|to| &to.value));
+    call.record = None;
+    match target {
+        Some(to) => {
+            let rule = format!("number.{}.forward_to", number.name);
+            gate::forward(call, plan, Some(number), to, &rule)
+        }
+        None => {
+            call.because(format!("number.{}.forward_to", number.name), "forwarded to nowhere");
+            plain_release(480, "no-answer")
+        }
+    }
+}
+
 /// 7 and 9: voicemail, when the number has it; else the release stands.
-fn then_voicemail(call: &mut Call<'_, '_>, number: &Object<Number>, release: Release) -> Release {
+fn then_voicemail(
+    call: &mut Call<'_, '_>,
+    plan: &Plan,
+    number: &Object<Number>,
+    release: Release,
+) -> Release {
     let Some(voicemail) = &number.voicemail else { return release };
-    if number.mode == Mode::Forward {
+    let live = call.live.and_then(|live| live.number(&number.name));
+    let mode = live.and_then(|live| live.mode.as_ref()).map_or(number.mode, |set| set.value);
+    if mode == Mode::Forward {
         // S-50: the box is inert while the number is forwarded.
         return release;
     }
-    let mailbox = Arc::clone(&voicemail.mailbox.value);
-    call.because(format!("number.{}.voicemail", number.name), format!("then box {mailbox}"));
-    call.steps.push(Step::Voicemail { mailbox });
-    plain_release(480, "voicemail")
+    let rule = format!("number.{}.voicemail", number.name);
+    call.voicemail(plan, &voicemail.mailbox.value, &rule)
 }
 
-/// 9: rings the number's devices.
-fn ring<'p>(call: &mut Call<'p, '_>, plan: &'p Plan, number: &'p Object<Number>) -> Release {
+/// 9: rings the number's devices, then voicemail, the fax box or `no_answer`.
+pub(super) fn ring<'p>(
+    call: &mut Call<'p, '_>,
+    plan: &'p Plan,
+    number: &'p Object<Number>,
+) -> Release {
     let rule = format!("number.{}.ring", number.name);
-    let after = number.voicemail.as_ref().map(|voicemail| voicemail.after.value);
+    let voicemail = number.voicemail.as_ref().map(|voicemail| voicemail.after.value);
+    let fax = number.fax.as_ref().map(|fax| &fax.value).filter(|fax| fax.detect != Detect::Off);
+    let answers = fax.and_then(|fax| Some((fax, fax.after.as_ref()?.value)));
+    // The earlier of the two answers.
+    let answers = answers.filter(|(_, after)| voicemail.is_none_or(|voicemail| *after < voicemail));
+    let at_most = answers.map(|(_, after)| after).or(voicemail);
     let release = match &number.ring {
-        Some(ring) => call.ring(plan, ring, &rule, number.title.clone(), after),
+        Some(ring) => {
+            let called_name = number.title.clone();
+            call.ring(plan, ring, Ringing { rule: &rule, at_most, called_name })
+        }
         None => {
             call.because(rule, "no device is assigned to the number");
             plain_release(480, "not-reachable")
         }
     };
+    if let Some((fax, _)) = answers {
+        call.because(format!("number.{}.fax.after", number.name), "then answered as a fax");
+        fax_box(call, plan, fax);
+        return plain_release(480, "finished");
+    }
     if number.voicemail.is_some() {
-        return then_voicemail(call, number, release);
+        return then_voicemail(call, plan, number, release);
     }
     match &number.no_answer {
         Some(action) => {
@@ -297,10 +407,7 @@ fn ring<'p>(call: &mut Call<'p, '_>, plan: &'p Plan, number: &'p Object<Number>)
 }
 
 /// What the phones show: the outside number, when it may be known.
-fn caller(caller: &Caller) -> Option<Arc<str>> {
+fn caller(caller: &Caller, country: &crate::country::Country) -> Option<Arc<str>> {
     let number = caller.number.as_ref().filter(|_| !caller.anonymous)?;
-    Some(match country::JAPAN.canonical(number) {
-        std::borrow::Cow::Borrowed(_) => Arc::clone(number),
-        std::borrow::Cow::Owned(number) => Arc::from(number),
-    })
+    Some(shown_number(country, number))
 }

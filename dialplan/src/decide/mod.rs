@@ -1,23 +1,30 @@
 //! The fixed order of evaluation: facts in, steps with reasons out (the whole semantics of the
 //! language). Nothing here depends on the order of files or tables.
 
+mod act;
 mod gate;
 mod inbound;
+mod later;
 mod outbound;
+mod ringing;
 
 use std::sync::Arc;
 
 use jiff::civil::DateTime;
 
+pub use gate::{Asker, OutsideLeg, TrunkCall};
+pub use later::{Ask, Resumed};
+
+use crate::country::Country;
 use crate::decision::{
-    Decision, Direction, Facts, Origin, PromptRef, Reason, Release, RingTarget, Start, Step,
+    Alert, Decision, Direction, Facts, FaxRule, Origin, PromptRef, Reason, Recording, Release, Step,
 };
 use crate::limits;
+use crate::live::Live;
 use crate::model::Plan;
-use crate::model::ring::{Ring, Wait};
-use crate::model::services::Group;
+use crate::model::number::Number;
+use crate::model::objects::Object;
 use crate::plans::Plans;
-use crate::read::{Action, Do};
 
 /// Decides a call.
 pub(crate) fn decide(plans: &Plans, facts: &Facts<'_>) -> Decision {
@@ -29,15 +36,36 @@ pub(crate) fn decide(plans: &Plans, facts: &Facts<'_>) -> Decision {
     call.finish(release)
 }
 
+/// Goes on with a call by a way that its plan named.
+pub(crate) fn go_on(
+    plans: &Plans,
+    facts: &Facts<'_>,
+    resumed: &Resumed,
+    way: &crate::decision::Way,
+) -> Decision {
+    later::go_on(plans, facts, resumed, way)
+}
+
+/// Decides a leg to outside that somebody asks for in the middle of a call, or without one.
+pub(crate) fn ask(plans: &Plans, facts: &Facts<'_>, ask: &Ask) -> Decision {
+    later::ask(plans, facts, ask)
+}
+
 /// A decision in the making.
 struct Call<'p, 'f> {
     plans: &'p Plans,
     facts: &'f Facts<'f>,
     tenant: Arc<str>,
     direction: Direction,
-    number: Option<Arc<str>>,
+    /// The number whose rules hold, with its plan.
+    number: Option<(&'p Plan, &'p Object<Number>)>,
+    live: Option<&'f Live>,
     caller: Option<Arc<str>>,
     uses_channel: bool,
+    toll_free: Option<Arc<str>>,
+    record: Option<Recording>,
+    fax: Option<FaxRule>,
+    alert: Option<Alert>,
     steps: Vec<Step>,
     reasons: Vec<Reason>,
     /// How often the call has passed from one object to the next.
@@ -52,8 +80,13 @@ impl<'p, 'f> Call<'p, 'f> {
             tenant: plans.nobody(),
             direction: Direction::Inbound,
             number: None,
+            live: None,
             caller: None,
             uses_channel: false,
+            toll_free: None,
+            record: None,
+            fax: None,
+            alert: None,
             steps: Vec::with_capacity(2),
             reasons: Vec::with_capacity(8),
             hops: 0,
@@ -62,9 +95,29 @@ impl<'p, 'f> Call<'p, 'f> {
 
     fn finish(self, release: Release) -> Decision {
         let Self { tenant, direction, number, caller, uses_channel, steps, reasons, .. } = self;
-        // Who is released at once holds nothing.
-        let uses_channel = uses_channel && !steps.is_empty();
-        Decision { tenant, direction, number, caller, uses_channel, steps, release, reasons }
+        // Who is released at once holds nothing, and is neither recorded nor taken for a fax.
+        let begun = !steps.is_empty();
+        Decision {
+            tenant,
+            direction,
+            number: number.map(|(_, number)| Arc::clone(&number.name)),
+            caller,
+            uses_channel: uses_channel && begun,
+            steps,
+            release,
+            toll_free: self.toll_free,
+            record: self.record.filter(|_| begun),
+            fax: self.fax.filter(|_| begun),
+            alert: self.alert,
+            reasons,
+        }
+    }
+
+    /// Goes into an office: its id, its live settings.
+    fn enter(&mut self, plan: &'p Plan) {
+        self.tenant = Arc::clone(&plan.tenant.id.value);
+        let state = self.facts.state;
+        self.live = state.live(&plan.tenant.id.value);
     }
 
     /// Writes down a rule that was applied.
@@ -87,131 +140,6 @@ impl<'p, 'f> Call<'p, 'f> {
         plan.tenant.timezone.to_datetime(self.facts.at)
     }
 
-    /// Plays an announcement of the plan.
-    fn announce(&mut self, plan: &Plan, name: &Arc<str>) -> Release {
-        if let Some(announcement) = plan.announcements.find(name) {
-            let prompt = announcement.prompt(&plan.tenant.language);
-            self.steps.push(Step::Announce { name: Arc::clone(name), prompt, answered: true });
-            self.because(format!("announcement.{name}"), "the caller hears it");
-        }
-        plain_release(480, "announced")
-    }
-
-    /// Does an action; how the caller is released when its steps are used up.
-    fn perform(&mut self, plan: &'p Plan, action: &'p Action) -> Release {
-        if let Err(release) = self.hop() {
-            return release;
-        }
-        let step = match &action.what {
-            // The checker refuses these two where no number stands behind them.
-            Do::Ring | Do::Forward(None) => return plain_release(480, "no-answer"),
-            Do::Reject(status) => {
-                self.because("action.reject", format!("released with {status}"));
-                return plain_release(*status, "rejected");
-            }
-            Do::Announce(name) => return self.announce(plan, &name.value),
-            Do::Forward(Some(to)) => {
-                let shown = plan.main_number();
-                return gate::forward(self, plan, shown, to, "action.forward");
-            }
-            Do::Group(name) => match plan.groups.find(&name.value) {
-                Some(group) => return self.ring_group(plan, &group.name, group),
-                None => return plain_release(480, "no-answer"),
-            },
-            Do::Voicemail(mailbox) => Step::Voicemail { mailbox: Arc::clone(&mailbox.value) },
-            Do::VoicemailMenu => Step::VoicemailMenu,
-            Do::Menu(menu) => Step::Menu { menu: Arc::clone(&menu.value) },
-            Do::Queue(queue) => Step::Queue { queue: Arc::clone(&queue.value) },
-            Do::Conference(room) => Step::Conference { room: Arc::clone(&room.value) },
-            Do::Fax(mailbox) => Step::Fax { mailbox: Arc::clone(&mailbox.value) },
-            Do::Echo => Step::Echo,
-            Do::Park => Step::Park { slot: None },
-            Do::Module { module, arguments } => Step::Module {
-                module: Arc::clone(module),
-                arguments: Arc::clone(arguments),
-                on_error: self.way_on(plan, action.on_error.as_deref()),
-            },
-        };
-        self.steps.push(step);
-        plain_release(480, "finished")
-    }
-
-    /// The step that a module's failure leads to, when the plan names one.
-    fn way_on(&mut self, plan: &'p Plan, on_error: Option<&'p Action>) -> Option<Box<Step>> {
-        let action = on_error?;
-        let before = self.steps.len();
-        let release = self.perform(plan, action);
-        let mut steps = self.steps.drain(before..);
-        Some(Box::new(steps.next().unwrap_or(Step::Release(release))))
-    }
-
-    fn ring_group(&mut self, plan: &'p Plan, name: &str, group: &'p Group) -> Release {
-        let release = self.ring(plan, &group.ring, &format!("group.{name}"), None, None);
-        match &group.no_answer {
-            Some(action) => {
-                self.because(format!("group.{name}.no_answer"), "then, when nobody answers");
-                self.perform(plan, action)
-            }
-            None => release,
-        }
-    }
-
-    /// Adds the ring step, when anybody can be reached; the release when nobody answers.
-    fn ring(
-        &mut self,
-        plan: &Plan,
-        ring: &Ring,
-        rule: &str,
-        called_name: Option<Arc<str>>,
-        at_most: Option<std::time::Duration>,
-    ) -> Release {
-        let timeout = at_most.map_or(ring.timeout.value, |most| most.min(ring.timeout.value));
-        let mut targets = Vec::with_capacity(ring.devices.len());
-        for (name, tier) in ring.order(&plan.devices) {
-            let Some(device) = self.plans.device(&plan.tenant.id.value, &name.value) else {
-                continue;
-            };
-            let fax = plan.devices.find(&name.value).is_none_or(|device| device.fax_machine);
-            let Some(tier) = tier.filter(|_| !fax) else { continue };
-            let start = match ring.step.value {
-                Wait::For(step) => Start::After(step.saturating_mul(tier)),
-                Wait::Never if tier == 0 => Start::After(std::time::Duration::ZERO),
-                Wait::Never => Start::WhenUnreachable,
-            };
-            targets.push(RingTarget {
-                device: Arc::clone(&device.device),
-                user: Arc::clone(&device.user),
-                start,
-            });
-        }
-        self.ring_targets(plan, targets, timeout, called_name, rule)
-    }
-
-    fn ring_targets(
-        &mut self,
-        plan: &Plan,
-        targets: Vec<RingTarget>,
-        timeout: std::time::Duration,
-        called_name: Option<Arc<str>>,
-        rule: &str,
-    ) -> Release {
-        let state = self.facts.state;
-        let tenant = &plan.tenant.id.value;
-        if !targets.iter().any(|target| state.reachable(tenant, &target.device)) {
-            self.because(rule, "none of its devices can be reached now");
-            let prompt = Some(self.prompt(plan, "not-reachable"));
-            return Release { status: 480, prompt, cause: Arc::from("not-reachable") };
-        }
-        let mut text = String::from("rings ");
-        for (index, target) in targets.iter().enumerate() {
-            text.push_str(if index > 0 { ", " } else { "" });
-            text.push_str(&target.device);
-        }
-        self.because(rule, text);
-        self.steps.push(Step::Ring { targets, timeout, called_name });
-        plain_release(480, "no-answer")
-    }
-
     /// A standard prompt in the tenant's language.
     fn prompt(&self, plan: &Plan, name: &str) -> PromptRef {
         PromptRef { language: Arc::clone(&plan.tenant.language), name: Arc::from(name) }
@@ -220,4 +148,12 @@ impl<'p, 'f> Call<'p, 'f> {
 
 fn plain_release(status: u16, cause: &str) -> Release {
     Release { status, prompt: None, cause: Arc::from(cause) }
+}
+
+/// What a phone or a trunk is shown as the caller: a number in the plan's own national form.
+fn shown_number(country: &Country, number: &Arc<str>) -> Arc<str> {
+    match country.canonical(number) {
+        std::borrow::Cow::Borrowed(_) => Arc::clone(number),
+        std::borrow::Cow::Owned(number) => Arc::from(number),
+    }
 }

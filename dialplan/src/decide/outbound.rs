@@ -1,15 +1,17 @@
-//! A call from a device (outbound order, 1 to 9).
+//! A call from a device (outbound order, 1 to 11).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::gate::{self, Wish};
-use super::{Call, inbound, plain_release};
-use crate::country;
+use super::ringing::Ringing;
+use super::{Asker, Call, inbound, plain_release};
 use crate::decision::{Direction, Release, RingTarget, Start, Step};
 use crate::limits;
 use crate::model::device::Device;
+use crate::model::number::Number;
 use crate::model::objects::Object;
+use crate::model::services::FeatureCode;
 use crate::model::{Plan, Target};
 
 pub(super) fn from_device(call: &mut Call<'_, '_>, tenant: &str, device: &str) -> Release {
@@ -20,28 +22,43 @@ pub(super) fn from_device(call: &mut Call<'_, '_>, tenant: &str, device: &str) -
         call.because("outbound.device", format!("{device} is no device of {tenant}"));
         return plain_release(403, "unknown-device");
     };
-    call.tenant = Arc::clone(&plan.tenant.id.value);
+    call.enter(plan);
     call.caller = Some(Arc::clone(&device.ext.value));
+    dialled(call, plan, device, Asker::Phone)
+}
+
+/// 1: what was dialled is inside, a feature code, or outside.
+pub(super) fn dialled<'p>(
+    call: &mut Call<'p, '_>,
+    plan: &'p Plan,
+    device: &'p Object<Device>,
+    asker: Asker,
+) -> Release {
     let called = call.facts.called;
     if !can_be_dialled(called) {
         call.because("outbound.dialled", "it is no number that can be dialled");
         return plain_release(484, "not-a-number");
     }
-    match plan.inside.find(called) {
-        Some(target) => to_inside(call, plan, device, target),
-        None => match feature(plan, called) {
-            Some((name, argument)) => {
-                call.because(format!("feature_codes.{name}"), "dialled");
-                let (name, argument) = (Arc::from(name), Arc::from(argument));
-                call.steps.push(Step::Feature { name, argument });
-                plain_release(480, "finished")
-            }
-            None => to_outside(call, plan, device),
-        },
+    if let Some(target) = plan.inside.find(called) {
+        return to_inside(call, plan, device, target);
     }
+    let outside = Outside { device, asker, shown: None };
+    let Some((feature, argument)) = feature(plan, called).filter(|_| asker == Asker::Phone) else {
+        return to_outside(call, plan, called, &outside);
+    };
+    call.because(format!("feature_codes.{}", feature.as_str()), "dialled");
+    if feature == FeatureCode::ShowNumber {
+        return with_number(call, plan, device, argument);
+    }
+    if feature == FeatureCode::Voicemail && argument.is_empty() {
+        return call.perform(plan, &crate::read::Action::of(crate::read::Do::VoicemailMenu));
+    }
+    let argument = Arc::from(argument);
+    call.steps.push(Step::Feature { feature, argument });
+    plain_release(480, "finished")
 }
 
-/// 1: a device, an extension, a group or a park slot of the own office.
+/// A device, an extension, a group or a park slot of the own office.
 fn to_inside<'p>(
     call: &mut Call<'p, '_>,
     plan: &'p Plan,
@@ -51,10 +68,8 @@ fn to_inside<'p>(
     let called = call.facts.called;
     match target {
         Target::Device(name) if *name == from.name => {
-            call.because(
-                format!("device.{name}"),
-                format!("{called} is the calling device itself"),
-            );
+            let text = format!("{called} is the calling device itself");
+            call.because(format!("device.{name}"), text);
             plain_release(486, "own-extension")
         }
         Target::Device(name) => {
@@ -67,7 +82,9 @@ fn to_inside<'p>(
                 user: Arc::clone(&device.user),
                 start: Start::After(Duration::ZERO),
             };
-            call.ring_targets(plan, vec![target], INTERNAL_TIMEOUT, None, &format!("device.{name}"))
+            let rule = format!("device.{name}");
+            let ringing = Ringing { rule: &rule, at_most: None, called_name: None };
+            call.ring_targets(plan, vec![target], INTERNAL_TIMEOUT, &ringing)
         }
         Target::Extension(name) => match plan.extensions.find(name) {
             Some(extension) => {
@@ -82,25 +99,128 @@ fn to_inside<'p>(
         },
         Target::Slot => {
             call.because("park.slots", format!("slot {called}"));
-            call.steps.push(Step::Park { slot: Some(Arc::from(called)) });
+            let Some(park) = &plan.park else { return plain_release(404, "unknown-extension") };
+            let (slot, spec) = (Some(Arc::from(called)), Arc::clone(park));
+            call.steps.push(Step::Park { slot, spec });
             plain_release(480, "finished")
         }
     }
 }
 
-/// 1: a feature code, what follows it is its argument; the longest code wins.
-fn feature<'p, 'c>(plan: &'p Plan, called: &'c str) -> Option<(&'p str, &'c str)> {
+/// A feature code, what follows it is its argument; the longest code wins.
+fn feature<'c>(plan: &Plan, called: &'c str) -> Option<(FeatureCode, &'c str)> {
     let codes = plan.feature_codes.codes.iter();
-    let found = codes.filter_map(|(name, code)| {
-        called.strip_prefix(&*code.value.first).map(|argument| (*name, argument))
+    let found = codes.filter_map(|(feature, code)| {
+        called.strip_prefix(&*code.value.first).map(|argument| (*feature, argument))
     });
     found.min_by_key(|(_, argument)| argument.len())
 }
 
-/// 2 to 9: everything that is not inside.
-fn to_outside<'p>(call: &mut Call<'p, '_>, plan: &'p Plan, device: &'p Object<Device>) -> Release {
-    let japan = &country::JAPAN;
-    let mut digits = call.facts.called;
+/// 7: another caller number for one call: its place among those that the device may show, then
+/// the number to call.
+fn with_number<'p>(
+    call: &mut Call<'p, '_>,
+    plan: &'p Plan,
+    device: &'p Object<Device>,
+    argument: &str,
+) -> Release {
+    let rule = format!("device.{}.allow_caller_id", device.name);
+    let mut chars = argument.chars();
+    let place = chars.next().and_then(|digit| digit.to_digit(10));
+    let place = place.and_then(|place| usize::try_from(place).ok()?.checked_sub(1));
+    let name = place.and_then(|place| device.allow_caller_id.get(place));
+    let number = name.and_then(|name| plan.numbers.find(&name.value));
+    let Some(number) = number.filter(|number| number.can_be_shown()) else {
+        call.because(rule, "there is no such choice");
+        let prompt = Some(call.prompt(plan, "refused"));
+        return Release { status: 403, prompt, cause: Arc::from("caller-number") };
+    };
+    call.because(rule, format!("number.{} for this call", number.name));
+    let outside = Outside { device, asker: Asker::Phone, shown: Some(number) };
+    to_outside(call, plan, chars.as_str(), &outside)
+}
+
+/// A call of a device that leaves the office.
+struct Outside<'p> {
+    device: &'p Object<Device>,
+    asker: Asker,
+    /// The number chosen for this call.
+    shown: Option<&'p Object<Number>>,
+}
+
+/// 2 to 10: everything that is not inside.
+fn to_outside<'p>(
+    call: &mut Call<'p, '_>,
+    plan: &'p Plan,
+    dialled: &str,
+    outside: &Outside<'p>,
+) -> Release {
+    let Outside { device, asker, shown } = outside;
+    let (digits, anonymous) = match prefixes(call, plan, device, dialled) {
+        Ok(found) => found,
+        Err(release) => return release,
+    };
+    let country = &plan.tenant.country;
+    let area_code = device.area_code.as_deref().or(plan.outbound.area_code.as_deref());
+    let with_area = country.with_area(digits, area_code);
+    if with_area.len() != digits.len() {
+        call.because("outbound.area_code", format!("{digits} is the local number {with_area}"));
+    }
+    let to = country.canonical(&with_area);
+    let shown = shown.or_else(|| shown_of(call, plan, device));
+    let plans = call.plans;
+    if let Some((other, number)) = plans.number_by_did(country, &to) {
+        call.because("outbound.on_net", format!("{to} is number.{} of this server", number.name));
+        if other.tenant.id.value != plan.tenant.id.value {
+            // A neighbour sees the office's number, as it would from outside.
+            call.caller = shown.filter(|_| !anonymous).map(|number| plan.did(number));
+        }
+        return inbound::to_number(call, other, number, None);
+    }
+    call.direction = Direction::Outbound;
+    call.number = shown.map(|number| (plan, number));
+    let own_channel = !call.uses_channel;
+    let wish = Wish { to: &to, shown, anonymous, kind: Some(device.kind), asker: *asker };
+    match gate::pass(call, plan, &wish, own_channel) {
+        Ok(leg) => {
+            call.record = shown.and_then(|number| Some(number.record.as_ref()?.value));
+            call.steps.push(Step::Trunk(leg));
+            let prompt = Some(call.prompt(plan, "trunks-busy"));
+            Release { status: 503, prompt, cause: Arc::from("trunk-failed") }
+        }
+        Err(release) => release,
+    }
+}
+
+/// The number that a device shows: as it was set last (S-11), else as the plan says, else the
+/// office's first.
+fn shown_of<'p>(
+    call: &mut Call<'p, '_>,
+    plan: &'p Plan,
+    device: &Object<Device>,
+) -> Option<&'p Object<Number>> {
+    let live = call.live.and_then(|live| live.device(&device.name));
+    if let Some(set) = live.and_then(|live| live.caller_id.as_ref())
+        && let Some(number) = plan.numbers.find(&set.value)
+    {
+        let text = format!("number.{}, set by {} at {}", number.name, set.by, set.at);
+        call.because(format!("device.{}.caller_id", device.name), text);
+        return Some(number);
+    }
+    match &device.caller_id {
+        Some(name) => plan.numbers.find(&name.value),
+        None => plan.main_number(),
+    }
+}
+
+/// 2 and 3: the outside prefix, and whether the caller number is hidden.
+fn prefixes<'d>(
+    call: &mut Call<'_, '_>,
+    plan: &Plan,
+    device: &Object<Device>,
+    dialled: &'d str,
+) -> Result<(&'d str, bool), Release> {
+    let mut digits = dialled;
     if let Some(prefix) = &plan.outbound.outside_prefix
         && !digits.starts_with('+')
     {
@@ -108,14 +228,16 @@ fn to_outside<'p>(call: &mut Call<'p, '_>, plan: &'p Plan, device: &'p Object<De
             let text = format!("{digits} is no extension and does not begin with {}", prefix.value);
             call.because("outbound.outside_prefix", text);
             let prompt = Some(call.prompt(plan, "unallocated"));
-            return Release { status: 404, prompt, cause: Arc::from("unknown-extension") };
+            return Err(Release { status: 404, prompt, cause: Arc::from("unknown-extension") });
         };
         digits = rest;
     }
     // A phone asks with its Privacy header, for this call; 184 and 186 have the last word.
     let mut anonymous = device.privacy || call.facts.caller.anonymous;
-    for (prefix, hide) in [(japan.hide, true), (japan.show, false)] {
-        if let Some(rest) = digits.strip_prefix(prefix).filter(|rest| !rest.is_empty()) {
+    let country = &plan.tenant.country;
+    for (prefix, hide) in [(&country.hide, true), (&country.show, false)] {
+        let rest = prefix.as_ref().and_then(|prefix| digits.strip_prefix(&**prefix));
+        if let (Some(rest), Some(prefix)) = (rest.filter(|rest| !rest.is_empty()), prefix) {
             let text =
                 if hide { "the caller number is hidden" } else { "the caller number is shown" };
             call.because(format!("outbound.{prefix}"), text);
@@ -123,36 +245,7 @@ fn to_outside<'p>(call: &mut Call<'p, '_>, plan: &'p Plan, device: &'p Object<De
             break;
         }
     }
-    let area_code = device.area_code.as_deref().or(plan.outbound.area_code.as_deref());
-    let with_area = japan.with_area(digits, area_code);
-    if with_area.len() != digits.len() {
-        call.because("outbound.area_code", format!("{digits} is the local number {with_area}"));
-    }
-    let to = japan.canonical(&with_area);
-    let shown = match &device.caller_id {
-        Some(name) => plan.numbers.find(&name.value),
-        None => plan.main_number(),
-    };
-    let plans = call.plans;
-    if let Some((other, number)) = plans.number_by_did(&to) {
-        call.because("outbound.on_net", format!("{to} is number.{} of this server", number.name));
-        if other.tenant.id.value != plan.tenant.id.value {
-            // A neighbour sees the office's number, as it would from outside.
-            call.caller = shown.filter(|_| !anonymous).map(|number| Plan::did(number));
-        }
-        return inbound::to_number(call, other, number, None);
-    }
-    call.direction = Direction::Outbound;
-    call.number = shown.map(|number| Arc::clone(&number.name));
-    let wish = Wish { to: &to, shown, anonymous, kind: Some(device.kind) };
-    match gate::pass(call, plan, &wish, true) {
-        Ok(leg) => {
-            call.steps.push(Step::Trunk(leg));
-            let prompt = Some(call.prompt(plan, "trunks-busy"));
-            Release { status: 503, prompt, cause: Arc::from("trunk-failed") }
-        }
-        Err(release) => release,
-    }
+    Ok((digits, anonymous))
 }
 
 fn can_be_dialled(called: &str) -> bool {

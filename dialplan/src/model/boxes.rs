@@ -1,49 +1,120 @@
 //! `[voicemail_box.X]` (S-45 to S-49) and `[fax_box.X]` (S-30 to S-37). The bounds are those of the
-//! rows; an office may only tighten them.
+//! office's plan; an office may only tighten them.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::read::{Item, Table};
 
-/// Receivers of notices (S-33).
-const NOTICES: usize = 5;
 const DAY: u64 = 86_400;
 
-/// `[voicemail_box.X]`.
-pub(crate) fn read_voicemail(table: &mut Table<'_>) -> Option<()> {
-    table.opt("max_message", |item| item.seconds(1, 30, 1));
-    table.opt("max_messages", |item| item.whole(1, 15));
-    table.opt("keep", |item| item.seconds(DAY, 7 * DAY, 1));
-    table.opt("notify", notify);
-    Some(())
+/// A voicemail box.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VoicemailBox {
+    /// The longest message.
+    pub max_message: Duration,
+    /// How many messages it holds; the caller after that hears that it is full.
+    pub max_messages: u32,
+    /// How long a message is kept.
+    pub keep: Duration,
+    /// Who is told of a new message.
+    pub notify: Arc<[Arc<str>]>,
 }
 
-/// `[fax_box.X]`.
-pub(crate) fn read_fax(table: &mut Table<'_>) -> Option<()> {
-    table.opt("notify", notify);
-    table.opt("keep", |item| item.whole(1, 200));
-    table.opt("receive_max_pages", |item| item.whole(1, 30));
-    table.opt("send", |item| {
-        item.table("fax_box.send", |table| {
-            table.opt("max_pages", |item| item.whole(1, 10));
-            table.opt("max_bytes", |item| item.size(10_000_000));
-            table.opt("retries", |item| item.whole(0, 3));
-            table.opt("formats", |item| {
-                item.list(|item| item.choice(&[("pdf", ()), ("jpg", ()), ("png", ())]))
-            });
-            Some(())
-        })
-    });
-    Some(())
+impl VoicemailBox {
+    pub(crate) fn read(table: &mut Table<'_>) -> Option<Arc<Self>> {
+        let rules = table.reader.rules();
+        let most = &rules.voicemail;
+        let seconds = |key, min, most: Duration| {
+            table.or(key, most, |item| item.seconds(min, most.as_secs(), 1))
+        };
+        Some(Arc::new(Self {
+            max_message: seconds("max_message", 1, most.max_message),
+            max_messages: table
+                .or("max_messages", most.max_messages, |item| item.whole(1, most.max_messages)),
+            keep: seconds("keep", DAY.min(most.keep.as_secs()), most.keep),
+            notify: table.or("notify", Arc::default(), notify),
+        }))
+    }
 }
 
-fn notify(item: Item<'_>) -> Option<()> {
+/// A file that a fax may be made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FaxFormat {
+    /// PDF
+    Pdf,
+    /// JPEG
+    Jpg,
+    /// PNG
+    Png,
+}
+
+impl FaxFormat {
+    const WORDS: [(&'static str, Self); 3] =
+        [("pdf", Self::Pdf), ("jpg", Self::Jpg), ("png", Self::Png)];
+}
+
+/// A fax box.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaxBox {
+    /// Who is told of a fax that was sent or received (S-33).
+    pub notify: Arc<[Arc<str>]>,
+    /// How many received faxes are kept; the oldest goes first (S-32).
+    pub keep: u32,
+    /// Pages of one received fax (S-31).
+    pub receive_max_pages: u32,
+    /// Pages of one sent fax (S-35).
+    pub send_max_pages: u32,
+    /// Bytes of one document to send (S-35).
+    pub send_max_bytes: u64,
+    /// Attempts after the first one (S-36).
+    pub retries: u32,
+    /// What may be sent (S-34).
+    pub formats: Vec<FaxFormat>,
+}
+
+impl FaxBox {
+    pub(crate) fn read(table: &mut Table<'_>) -> Option<Arc<Self>> {
+        let rules = table.reader.rules();
+        let most = &rules.fax;
+        let mut fax = Self {
+            notify: table.or("notify", Arc::default(), notify),
+            keep: table.or("keep", most.keep, |item| item.whole(1, most.keep)),
+            receive_max_pages: table.or("receive_max_pages", most.receive_max_pages, |item| {
+                item.whole(1, most.receive_max_pages)
+            }),
+            send_max_pages: most.send_max_pages,
+            send_max_bytes: most.send_max_bytes,
+            retries: most.retries,
+            formats: FaxFormat::WORDS.map(|(_, format)| format).to_vec(),
+        };
+        table.opt("send", |item| {
+            item.table("fax_box.send", |table| {
+                let whole = |key, min, most| table.or(key, most, |item| item.whole(min, most));
+                fax.send_max_pages = whole("max_pages", 1, most.send_max_pages);
+                fax.retries = whole("retries", 0, most.retries);
+                fax.send_max_bytes = table
+                    .or("max_bytes", most.send_max_bytes, |item| item.size(most.send_max_bytes));
+                let formats =
+                    table.opt("formats", |item| item.list(|item| item.choice(&FaxFormat::WORDS)));
+                fax.formats = formats.unwrap_or_else(|| fax.formats.clone());
+                Some(())
+            })
+        });
+        Some(Arc::new(fax))
+    }
+}
+
+fn notify(item: Item<'_>) -> Option<Arc<[Arc<str>]>> {
     let (place, reader) = (item.place(), item.reader);
     let receivers = item.list(Item::mail)?;
-    if receivers.len() > NOTICES {
+    let most = reader.rules().notify;
+    if receivers.len() as u64 > u64::from(most) {
         reader.error(
             place,
             format!("{} addresses are to be notified", receivers.len()),
-            format!("at most {NOTICES} (S-33)"),
+            format!("at most {most} (S-33)"),
         );
     }
-    Some(())
+    Some(receivers.into())
 }

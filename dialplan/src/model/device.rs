@@ -50,6 +50,8 @@ pub(crate) struct Device {
     pub(crate) fax_machine: bool,
     pub(crate) area_code: Option<Arc<str>>,
     pub(crate) privacy: bool,
+    /// One call at a time: not rung while it is in one.
+    pub(crate) busy_one: bool,
     /// Phones that may be registered as this device at once.
     pub(crate) contacts: u32,
     pub(crate) signalling: DeviceSignalling,
@@ -74,8 +76,9 @@ impl Device {
         });
         table.opt("keys", |item| item.list(read_key));
         let fax_machine = table.or("fax_machine", false, Item::flag);
-        table.opt("busy", |item| item.choice(&[("one", ()), ("waiting", ())]));
-        let area_code = table.opt("area_code", |item| item.plain_digits(6));
+        let busy = [("one", true), ("waiting", false)];
+        let busy_one = table.or("busy", false, |item| item.choice(&busy));
+        let area_code = table.opt("area_code", Item::area_code);
         let privacy = table.or("privacy", false, Item::flag);
         let contacts = table.or("contacts", 1, |item| item.whole(1, MAX_CONTACTS));
         Some(Self {
@@ -89,6 +92,7 @@ impl Device {
             fax_machine,
             area_code,
             privacy,
+            busy_one,
             contacts,
             signalling: DeviceSignalling::read(table),
         })

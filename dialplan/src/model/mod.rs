@@ -2,6 +2,7 @@
 
 pub(crate) mod announcement;
 pub(crate) mod boxes;
+pub(crate) mod caps;
 pub(crate) mod class;
 pub(crate) mod device;
 pub(crate) mod expect;
@@ -9,6 +10,7 @@ pub(crate) mod number;
 pub(crate) mod objects;
 pub(crate) mod outside;
 pub(crate) mod ring;
+pub(crate) mod rules;
 pub(crate) mod schedule;
 pub(crate) mod services;
 pub(crate) mod signalling;
@@ -19,18 +21,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use announcement::Announcement;
+use boxes::{FaxBox, VoicemailBox};
+use caps::Caps;
 use class::Classes;
 use device::Device;
 use expect::Expect;
 use number::{Number, Role};
 use objects::{Object, Objects};
 use outside::{Outbound, Trunk};
+use rules::Rules;
 use schedule::Schedule;
-use services::{Extension, FeatureCodes, Group, Menu, Park, Queue, ShortCode};
+use services::{Extension, FeatureCodes, Group, Menu, Park, Queue, ReturnTo, Room, ShortCode};
 use tariff::Tariff;
 use tenant::{Channels, Tenant};
 
-use crate::country;
 use crate::plans::DeviceInfo;
 use crate::read::{Action, Digits, Table};
 use crate::source::Place;
@@ -38,6 +42,8 @@ use crate::source::Place;
 /// One tenant's plan.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// The name of the directory that it was read from.
+    pub(crate) directory: Arc<str>,
     pub(crate) tenant: Tenant,
     pub(crate) devices: Objects<Device>,
     pub(crate) numbers: Objects<Number>,
@@ -45,12 +51,17 @@ pub(crate) struct Plan {
     pub(crate) announcements: Objects<Announcement>,
     pub(crate) extensions: Objects<Extension>,
     pub(crate) groups: Objects<Group>,
-    pub(crate) menus: Objects<Menu>,
-    pub(crate) queues: Objects<Queue>,
+    pub(crate) menus: Objects<Arc<Menu>>,
+    pub(crate) queues: Objects<Arc<Queue>>,
+    pub(crate) rooms: Objects<Arc<Room>>,
+    pub(crate) voicemail_boxes: Objects<Arc<VoicemailBox>>,
+    pub(crate) fax_boxes: Objects<Arc<FaxBox>>,
     pub(crate) trunks: Objects<Trunk>,
-    pub(crate) classes: Classes,
+    pub(crate) classes: Arc<Classes>,
     pub(crate) outbound: Outbound,
-    pub(crate) park: Option<Park>,
+    pub(crate) caps: Caps,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) park: Option<Arc<Park>>,
     pub(crate) feature_codes: FeatureCodes,
     pub(crate) tariff: Option<Tariff>,
     pub(crate) expects: Vec<Expect>,
@@ -98,26 +109,39 @@ impl Inside {
 impl Plan {
     /// Reads the root table; `None` when even the tenant cannot be read. What has errors is left
     /// out, and the errors stand in the reader.
-    pub(crate) fn read(root: &Table<'_>, generation: u64) -> Option<Self> {
+    pub(crate) fn read(root: &Table<'_>, directory: &str, generation: u64) -> Option<Self> {
         root.req("schema", |item| item.whole(1, 1));
         let tenant = root.req("tenant", Tenant::read);
         let before = root.reader.faults();
-        let classes = Classes::read(root);
+        let country = root.reader.country();
+        let classes = match root.has("class") {
+            true => Arc::new(Classes::read(root)),
+            false => Arc::clone(&country.classes),
+        };
         let outbound = root.opt("outbound", Outbound::read).unwrap_or_default();
+        let rules = root.reader.rules();
+        let caps = root.opt("limits", |item| Caps::read(item, &rules.caps));
+        let caps = caps.unwrap_or_else(|| rules.caps.clone());
         let tariff = root.opt("tariff", Tariff::read);
         let outside_is_faulty = root.reader.faults() > before;
         let mut plan = Self {
+            directory: Arc::from(directory),
             devices: Objects::read(root, "device", Device::read),
             numbers: Objects::read(root, "number", Number::read),
             schedules: Objects::read(root, "schedule", Schedule::read),
             announcements: Objects::read(root, "announcement", Announcement::read),
             extensions: Objects::read(root, "extension", Extension::read),
             groups: Objects::read(root, "group", Group::read),
-            menus: Objects::read(root, "menu", Menu::read),
+            menus: Objects::read(root, "menu", |table| Menu::read(table).map(Arc::new)),
             queues: Objects::read(root, "queue", Queue::read),
+            rooms: Objects::read(root, "room", Room::read),
+            voicemail_boxes: Objects::read(root, "voicemail_box", VoicemailBox::read),
+            fax_boxes: Objects::read(root, "fax_box", FaxBox::read),
             trunks: Objects::read(root, "trunk", Trunk::read),
             classes,
             outbound,
+            caps,
+            rules,
             park: root.opt("park", Park::read),
             feature_codes: root.opt("feature_codes", FeatureCodes::read).unwrap_or_default(),
             tariff,
@@ -127,11 +151,6 @@ impl Plan {
             inside: Inside::default(),
             device_infos: Vec::new(),
             tenant: {
-                // Checked here, kept by whoever executes them.
-                Objects::read(root, "voicemail_box", boxes::read_voicemail);
-                Objects::read(root, "fax_box", boxes::read_fax);
-                Objects::read(root, "room", services::read_room);
-                root.opt("limits", outside::read_caps);
                 // A module's own options; their schema is the module's.
                 root.opt("module", |item| item.entries().map(|_| ()));
                 tenant?
@@ -157,10 +176,15 @@ impl Plan {
             }
         }
         if let Some(park) = &self.park {
-            inside.add(&park.slots.value, Target::Slot);
+            inside.add(&park.slots(), Target::Slot);
         }
         self.inside = inside;
         self.device_infos = self.devices.iter().map(|device| self.device_info(device)).collect();
+        for menu in self.menus.iter_mut() {
+            if let Some(menu) = Arc::get_mut(&mut menu.value) {
+                menu.link(&self.tenant.language, &self.announcements, &self.devices);
+            }
+        }
     }
 
     fn device_info(&self, device: &Object<Device>) -> DeviceInfo {
@@ -201,24 +225,28 @@ impl Plan {
             }
         }
         if let Some(park) = &self.park {
-            add(park.slots.value.clone(), park.slots.place, String::from("park"));
+            add(park.slots(), park.place, String::from("park"));
         }
         for (name, code) in &self.feature_codes.codes {
-            add(code.value.clone(), code.place, format!("feature_codes.{name}"));
+            add(code.value.clone(), code.place, format!("feature_codes.{}", name.as_str()));
         }
         codes
     }
 
     /// Every action of the plan, those on the way on from an error too.
     pub(crate) fn actions(&self) -> impl Iterator<Item = &Action> {
-        let numbers = self.numbers.iter().filter_map(|number| number.no_answer.as_ref());
+        let numbers = self.numbers.iter().flat_map(|n| n.no_answer.iter().chain(&n.closed));
         let schedules = self.schedules.iter().flat_map(|schedule| schedule.actions());
         let extensions = self.extensions.iter().map(|extension| &extension.action);
         let groups = self.groups.iter().filter_map(|group| group.no_answer.as_ref());
-        let menus = self.menus.iter().flat_map(|menu| menu.actions.iter());
+        let menus = self.menus.iter().flat_map(|menu| menu.actions());
         let queues = self.queues.iter().filter_map(|queue| queue.overflow.as_ref());
+        let park = self.park.iter().filter_map(|park| match &park.return_to {
+            ReturnTo::Way(way) => Some(way),
+            ReturnTo::Parker | ReturnTo::Device(_) => None,
+        });
         let first = numbers.chain(schedules).chain(extensions).chain(groups).chain(menus);
-        first.chain(queues).flat_map(|action| {
+        first.chain(queues.chain(park).map(|way| &*way.action)).flat_map(|action| {
             std::iter::successors(Some(action), |action: &&Action| action.on_error.as_deref())
         })
     }
@@ -238,8 +266,8 @@ impl Plan {
     }
 
     /// A number's DID in the form that lookups use.
-    pub(crate) fn did(number: &Number) -> Arc<str> {
-        match country::JAPAN.canonical(&number.did.value) {
+    pub(crate) fn did(&self, number: &Number) -> Arc<str> {
+        match self.tenant.country.canonical(&number.did.value) {
             std::borrow::Cow::Borrowed(_) => Arc::clone(&number.did.value),
             std::borrow::Cow::Owned(did) => Arc::from(did),
         }

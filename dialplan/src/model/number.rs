@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::ring::Ring;
 use crate::capability::Feature;
+use crate::decision::{Notice, Recording};
 use crate::read::{Action, Context, Item, Kind, Table};
 use crate::source::{At, Name};
 
@@ -16,11 +17,34 @@ pub(crate) enum Role {
     Tollfree,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
+/// What a number does: the one value that S-60 and S-61 follow from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Its devices ring.
     Ring,
+    /// As its schedule says.
     Schedule,
+    /// Every call is forwarded.
     Forward,
+}
+
+impl Mode {
+    const WORDS: [(&'static str, Self); 3] =
+        [("ring", Self::Ring), ("schedule", Self::Schedule), ("forward", Self::Forward)];
+
+    /// The word in the plan.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ring => "ring",
+            Self::Schedule => "schedule",
+            Self::Forward => "forward",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(word, _)| *word == text).map(|(_, mode)| *mode)
+    }
 }
 
 #[derive(Debug)]
@@ -36,10 +60,13 @@ pub(crate) struct Number {
     pub(crate) voicemail: Option<Voicemail>,
     pub(crate) busy_announcement: bool,
     pub(crate) options: Vec<At<&'static str>>,
-    pub(crate) record: bool,
-    pub(crate) fax: Option<Fax>,
+    pub(crate) record: Option<At<Recording>>,
+    pub(crate) fax: Option<At<Fax>>,
+    /// What callers get while the night key is on; none: what the schedule says by default.
+    pub(crate) closed: Option<Action>,
     pub(crate) no_answer: Option<Action>,
     pub(crate) channels: Option<u32>,
+    pub(crate) forwards_max: Option<u32>,
     pub(crate) blocked: Vec<Arc<str>>,
     pub(crate) block_anonymous: bool,
     pub(crate) target: Option<Name>,
@@ -55,8 +82,26 @@ pub(crate) struct Voicemail {
 pub(crate) struct Fax {
     pub(crate) mailbox: Option<Name>,
     pub(crate) device: Option<Name>,
-    pub(crate) only: bool,
+    pub(crate) detect: Detect,
+    pub(crate) listen: Duration,
+    pub(crate) after: Option<At<Duration>>,
+    pub(crate) answer_early: bool,
+    pub(crate) deliver_to: Option<Name>,
 }
+
+/// When a call to a number with fax is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detect {
+    /// When the caller sends CNG.
+    Auto,
+    /// Always.
+    Only,
+    /// Never: the number sends only.
+    Off,
+}
+
+/// How long CNG is listened for after an answer, unless the plan says otherwise.
+const LISTEN: Duration = Duration::from_secs(10);
 
 /// What a number may subscribe to.
 pub(crate) const OPTIONS: [&str; 6] =
@@ -86,16 +131,17 @@ impl Number {
             voicemail: table.opt("voicemail", Voicemail::read),
             busy_announcement: table.or("busy_announcement", false, Item::flag),
             options: table.or("options", Vec::new(), |item| item.list(option)),
-            record: table.or("record", false, record),
-            fax: table.opt("fax", Fax::read),
+            record: table
+                .at("record", record)
+                .and_then(|record| record.value.map(|value| At { value, place: record.place })),
+            fax: table.at("fax", Fax::read),
+            closed: table.opt("closed", |item| item.action(Context::Number)),
             no_answer: table.opt("no_answer", |item| item.action(Context::Other)),
             channels: table.opt("channels", |item| item.whole(1, 10_000)),
             blocked: table.or("blocked", Vec::new(), |item| item.list(Item::telephone)),
             block_anonymous: table.or("block_anonymous", false, Item::flag),
-            target: {
-                table.opt("forwards_max", |item| item.whole(1, 100));
-                table.opt("target", |item| item.name(Kind::Number))
-            },
+            forwards_max: table.opt("forwards_max", |item| item.whole(1, 100)),
+            target: table.opt("target", |item| item.name(Kind::Number)),
             did: did?,
             role: role?,
         })
@@ -108,8 +154,7 @@ impl Number {
 
 fn mode(item: Item<'_>) -> Option<Mode> {
     let (place, reader) = (item.place(), item.reader);
-    let words = [("ring", Mode::Ring), ("schedule", Mode::Schedule), ("forward", Mode::Forward)];
-    let mode = item.choice(&words)?;
+    let mode = item.choice(&Mode::WORDS)?;
     if mode == Mode::Forward {
         reader.require(Feature::Forwarding, place, "`mode = \"forward\"`");
     }
@@ -121,10 +166,13 @@ fn option(item: Item<'_>) -> Option<At<&'static str>> {
     item.choice(&OPTIONS.map(|word| (word, word))).map(|value| At { value, place })
 }
 
-fn record(item: Item<'_>) -> Option<bool> {
+fn record(item: Item<'_>) -> Option<Option<Recording>> {
     item.table("number.record", |table| {
-        table.opt("notice", |item| item.choice(&[("arrival", ()), ("answer", ()), ("off", ())]));
-        table.req("enabled", Item::flag)
+        let notices =
+            [("arrival", Notice::Arrival), ("answer", Notice::Answer), ("off", Notice::Off)];
+        let notice = table.or("notice", Notice::Off, |item| item.choice(&notices));
+        let enabled = table.req("enabled", Item::flag)?;
+        Some(enabled.then_some(Recording { notice }))
     })
 }
 
@@ -132,10 +180,11 @@ impl Voicemail {
     fn read(item: Item<'_>) -> Option<Self> {
         item.table("number.voicemail", |table| {
             let mailbox = table.req("box", |item| item.name(Kind::VoicemailBox));
-            // S-45: 5, 10, 15, 20, 25 or 30 seconds.
+            // S-45: 5, 10, 15, 20, 25 or 30 seconds, unless the plan says otherwise.
+            let (min, max, step) = table.reader.rules().voicemail.after;
             let after = table.req("after", |item| {
                 let place = item.place();
-                item.seconds(5, 30, 5).map(|value| At { value, place })
+                item.seconds(min, max, step).map(|value| At { value, place })
             });
             Some(Self { mailbox: mailbox?, after: after? })
         })
@@ -147,17 +196,17 @@ impl Fax {
         item.table("number.fax", |table| {
             let mailbox = table.opt("box", |item| item.name(Kind::FaxBox));
             let device = table.opt("device", |item| item.name(Kind::Device));
-            let detect = [("auto", false), ("only", true), ("off", false)];
-            let only = table.or("detect", false, |item| item.choice(&detect));
-            table.opt("listen", |item| item.seconds(1, 60, 1));
-            table.opt("after", |item| item.seconds(1, 120, 1));
-            table.opt("answer_early", Item::flag);
-            table.opt("deliver_to", |item| item.name(Kind::Device));
+            let detect = [("auto", Detect::Auto), ("only", Detect::Only), ("off", Detect::Off)];
+            let detect = table.or("detect", Detect::Auto, |item| item.choice(&detect));
+            let listen = table.or("listen", LISTEN, |item| item.seconds(1, 60, 1));
+            let after = table.at("after", |item| item.seconds(1, 120, 1));
+            let answer_early = table.or("answer_early", false, Item::flag);
+            let deliver_to = table.opt("deliver_to", |item| item.name(Kind::Device));
             if mailbox.is_none() && device.is_none() && !table.has("box") && !table.has("device") {
                 let message = format!("{} has neither `box` nor `device`", table.path());
                 table.reader.error(table.place, message, "one of them takes the fax");
             }
-            Some(Self { mailbox, device, only })
+            Some(Self { mailbox, device, detect, listen, after, answer_early, deliver_to })
         })
     }
 }

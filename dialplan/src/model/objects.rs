@@ -79,6 +79,10 @@ impl<T> Objects<T> {
         self.list.iter()
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Object<T>> {
+        self.list.iter_mut()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.list.len()
     }

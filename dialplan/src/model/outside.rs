@@ -1,10 +1,11 @@
-//! The outside: `[trunk.X]`, `[outbound]`, `[limits]`.
+//! The outside: `[trunk.X]`, `[outbound]`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::device::DeviceKind;
 use super::signalling::TrunkSignalling;
+use crate::decide::Asker;
 use crate::read::{Item, Kind, Secret, Table};
 use crate::source::{At, Name};
 
@@ -75,11 +76,27 @@ fn address(item: Item<'_>) -> Option<Arc<str>> {
     })
 }
 
+/// Whose classes `outbound.allow` narrows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Allowed {
+    Kind(DeviceKind),
+    Asker(Asker),
+}
+
+impl Allowed {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kind(kind) => kind.as_str(),
+            Self::Asker(asker) => asker.as_str(),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
     pub(crate) block: Vec<Name>,
-    /// When a kind is named here, it reaches these classes only.
-    pub(crate) allow: Vec<(DeviceKind, Vec<Name>)>,
+    /// Who is named here reaches these classes only.
+    pub(crate) allow: Vec<(Allowed, Vec<Name>)>,
     pub(crate) route: HashMap<Arc<str>, Vec<Name>>,
     pub(crate) default_trunk: Option<Name>,
     pub(crate) outside_prefix: Option<At<Arc<str>>>,
@@ -95,24 +112,18 @@ impl Outbound {
                 route: table.or("route", HashMap::new(), route),
                 default_trunk: table.opt("default_trunk", |item| item.name(Kind::Trunk)),
                 outside_prefix: table.at("outside_prefix", |item| item.plain_digits(2)),
-                area_code: table.opt("area_code", area_code),
+                area_code: table.opt("area_code", Item::area_code),
             })
         })
     }
 }
 
-/// An area code with its leading 0.
-pub(crate) fn area_code(item: Item<'_>) -> Option<Arc<str>> {
-    item.parsed("an area code such as \"03\"", |text| {
-        let plain = text.bytes().all(|b| b.is_ascii_digit()) && (2..=6).contains(&text.len());
-        (plain && text.starts_with('0')).then(|| Arc::from(text))
-    })
-}
-
-fn allow(item: Item<'_>) -> Option<Vec<(DeviceKind, Vec<Name>)>> {
+fn allow(item: Item<'_>) -> Option<Vec<(Allowed, Vec<Name>)>> {
     item.table("outbound.allow", |table| {
-        let kind = |(word, kind)| Some((kind, table.opt(word, |item| item.names(Kind::Class))?));
-        Some(DeviceKind::WORDS.into_iter().filter_map(kind).collect())
+        let kinds = DeviceKind::WORDS.map(|(word, kind)| (word, Allowed::Kind(kind)));
+        let askers = Asker::ALL.map(|asker| (asker.as_str(), Allowed::Asker(asker)));
+        let read = |(word, who)| Some((who, table.opt(word, |item| item.names(Kind::Class))?));
+        Some(kinds.into_iter().chain(askers).filter_map(read).collect())
     })
 }
 
@@ -135,24 +146,4 @@ fn route(item: Item<'_>) -> Option<HashMap<Arc<str>, Vec<Name>>> {
         routes.extend(trunks.map(|trunks| (class, trunks)));
     }
     Some(routes)
-}
-
-/// `[limits]`: caps against fraud. Read and checked; the counters live in the switch.
-pub(crate) fn read_caps(item: Item<'_>) -> Option<()> {
-    item.table("limits", |table| {
-        table.opt("outside_yen_per_day", Item::money);
-        table.opt("outside_minutes_per_day", |item| item.whole(1, 1_000_000));
-        table.opt("outside_concurrent", |item| item.whole(1, 10_000));
-        table.opt("forwards_per_number", |item| item.whole(1, 100));
-        table.opt("night", |item| {
-            item.table("limits.night", |table| {
-                table.req("from", Item::cell);
-                table.req("to", Item::cell);
-                table.opt("outside_concurrent", |item| item.whole(0, 10_000));
-                Some(())
-            })
-        });
-        table.opt("alert", |item| item.list(Item::mail));
-        Some(())
-    })
 }

@@ -5,22 +5,34 @@ use std::fmt;
 use jiff::civil::{Date, DateTime, Weekday};
 
 use crate::holiday::{self, Holiday};
+use crate::live::{CellValue, LiveSchedule, Setting};
 use crate::read::{Action, Cell, Context, DayRule, Item, Table};
 use crate::source::Place;
 
 /// The four kinds of day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum DayClass {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DayClass {
+    /// Monday to Friday.
     Weekday,
+    /// Saturday.
     Saturday,
+    /// Sunday.
     Sunday,
+    /// A national holiday or a closing day of the office, whatever day of the week it is (S-22).
     Holiday,
 }
 
 impl DayClass {
-    pub(crate) const ALL: [Self; 4] = [Self::Weekday, Self::Saturday, Self::Sunday, Self::Holiday];
+    /// All four.
+    pub const ALL: [Self; 4] = [Self::Weekday, Self::Saturday, Self::Sunday, Self::Holiday];
 
-    pub(crate) const fn as_str(self) -> &'static str {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == text)
+    }
+
+    /// The word in the plan.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Weekday => "weekday",
             Self::Saturday => "saturday",
@@ -47,13 +59,22 @@ pub(crate) struct Schedule {
 }
 
 /// What a schedule says at a moment.
-pub(crate) struct Verdict<'s> {
+pub(crate) struct Verdict<'s, 'l> {
     pub(crate) class: DayClass,
     /// Why the day is a holiday, when it is one.
     pub(crate) holiday: Option<Holiday>,
     /// The half hours that apply; `None`: the default.
     pub(crate) span: Option<&'s Span>,
-    pub(crate) action: &'s Action,
+    pub(crate) said: Said<'s, 'l>,
+}
+
+/// Who said it.
+#[derive(Clone, Copy)]
+pub(crate) enum Said<'s, 'l> {
+    /// The files.
+    Plan(&'s Action),
+    /// A customer, over the files.
+    Live(&'l Setting<CellValue>),
 }
 
 impl Schedule {
@@ -84,8 +105,15 @@ impl Schedule {
     }
 
     /// What applies at a moment of the tenant's own time.
-    pub(crate) fn at(&self, now: DateTime) -> Verdict<'_> {
-        let holiday = self.holiday(now.date());
+    pub(crate) fn at<'s, 'l>(
+        &'s self,
+        now: DateTime,
+        live: Option<&'l LiveSchedule>,
+    ) -> Verdict<'s, 'l> {
+        let holiday = match live.and_then(|live| live.day(now.date())) {
+            Some(closed) => closed.then_some(Holiday::Own),
+            None => self.holiday(now.date()),
+        };
         let class = match (now.date().weekday(), holiday) {
             (_, Some(_)) => DayClass::Holiday,
             (Weekday::Saturday, None) => DayClass::Saturday,
@@ -95,8 +123,11 @@ impl Schedule {
         let half = u8::from(now.minute() >= 30);
         let cell = u8::try_from(now.hour()).unwrap_or_default() * 2 + half;
         let span = self.spans(class).iter().find(|span| span.from <= cell && cell < span.to);
-        let action = span.map_or(&self.default, |span| &span.action);
-        Verdict { class, holiday, span, action }
+        let said = match live.and_then(|live| live.cell(class, cell)) {
+            Some(setting) => Said::Live(setting),
+            None => Said::Plan(span.map_or(&self.default, |span| &span.action)),
+        };
+        Verdict { class, holiday, span, said }
     }
 
     pub(crate) fn spans(&self, class: DayClass) -> &[Span] {
@@ -165,11 +196,19 @@ fn overlaps(table: &Table<'_>, class: DayClass, spans: &[Span]) {
     }
 }
 
-impl fmt::Display for Verdict<'_> {
+impl fmt::Display for Verdict<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.class.as_str())?;
         if let Some(holiday) = self.holiday {
             write!(f, " ({})", holiday.title())?;
+        }
+        if let Said::Live(Setting { value, by, at }) = self.said {
+            let value = match value {
+                CellValue::Ring => "ring",
+                CellValue::Forward => "forward",
+                CellValue::Announce(name) => name,
+            };
+            return write!(f, " says {value}, set by {by} at {at}");
         }
         match self.span {
             Some(Span { from, to, .. }) => {
@@ -179,6 +218,9 @@ impl fmt::Display for Verdict<'_> {
             }
             None => f.write_str(", no cell, the default")?,
         }
-        write!(f, " says {}", self.action.what)
+        match self.said {
+            Said::Plan(action) => write!(f, " says {}", action.what),
+            Said::Live(_) => Ok(()),
+        }
     }
 }

@@ -2,9 +2,14 @@
 //! `[queue.X]`, `[feature_codes]`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::announcement::Announcement;
+use super::device::Device;
+use super::objects::Objects;
 use super::ring::Ring;
-use crate::read::{Action, Context, Digits, Item, Kind, Table};
+use crate::decision::{PromptRef, Way};
+use crate::read::{Action, Context, Digits, Item, Kind, Table, Value};
 use crate::source::{At, Name, Place};
 
 #[derive(Debug)]
@@ -21,36 +26,85 @@ impl Extension {
     }
 }
 
-/// `[room.X]`.
-pub(crate) fn read_room(table: &mut Table<'_>) -> Option<()> {
-    table.opt("pin", Item::secret);
-    table.opt("moderator_pin", Item::secret);
-    table.opt("max_members", |item| item.whole(2, 1_000));
-    table.opt("record", Item::flag);
-    table.opt("announce", Item::flag);
-    Some(())
+/// A conference room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Where the PIN is found, as written; none: no PIN.
+    pub pin: Option<Arc<str>>,
+    /// Where the moderator's PIN is found, as written.
+    pub moderator_pin: Option<Arc<str>>,
+    /// How many members it takes.
+    pub max_members: u32,
+    /// Whether it is recorded.
+    pub record: bool,
+    /// Whether coming and going is announced.
+    pub announce: bool,
 }
 
-#[derive(Debug)]
-pub(crate) struct Park {
-    /// The slots, each a code of its own.
-    pub(crate) slots: At<Digits>,
+impl Room {
+    pub(crate) fn read(table: &mut Table<'_>) -> Option<Arc<Self>> {
+        Some(Arc::new(Self {
+            pin: table.opt("pin", Item::secret).map(|secret| secret.0),
+            moderator_pin: table.opt("moderator_pin", Item::secret).map(|secret| secret.0),
+            max_members: table.or("max_members", ROOM_MEMBERS, |item| item.whole(2, 1_000)),
+            record: table.or("record", false, Item::flag),
+            announce: table.or("announce", false, Item::flag),
+        }))
+    }
+}
+
+/// Where a parked call goes when nobody takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReturnTo {
+    /// To who parked it.
+    Parker,
+    /// To a device, by its name in the plan.
+    Device(Arc<str>),
+    /// By a way of the plan.
+    Way(Way),
+}
+
+/// The park slots of an office (S-13).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Park {
+    /// The first slot's digits.
+    pub first: Arc<str>,
+    /// The last slot's digits, as many of them.
+    pub last: Arc<str>,
+    /// How long a call waits.
+    pub return_after: Duration,
+    /// Where it goes then.
+    pub return_to: ReturnTo,
+    /// A file below the tenant's directory; none: the server's own music.
+    pub hold_music: Option<Arc<str>>,
+    pub(crate) place: Place,
 }
 
 impl Park {
-    pub(crate) fn read(item: Item<'_>) -> Option<Self> {
+    pub(crate) fn read(item: Item<'_>) -> Option<Arc<Self>> {
         item.table("park", |table| {
-            table.opt("return_after", |item| item.seconds(10, 3_600, 1));
-            table.opt("return_to", |item| {
-                if matches!(item.value(), crate::read::Value::Text(text) if text == "parker") {
-                    return Some(());
-                }
-                item.name(Kind::Device).map(|_| ())
-            });
-            table.opt("hold_music", Item::path_inside);
-            let slots = table.req("slots", |item| at(item, slots));
-            Some(Self { slots: slots? })
+            let return_after =
+                table.or("return_after", PARK_RETURN, |item| item.seconds(10, 3_600, 1));
+            let return_to = table.or("return_to", ReturnTo::Parker, return_to);
+            let hold_music = table.opt("hold_music", Item::path_inside);
+            let slots = table.req("slots", |item| at(item, slots))?;
+            let Digits { first, last } = slots.value;
+            let place = slots.place;
+            Some(Arc::new(Self { first, last, return_after, return_to, hold_music, place }))
         })
+    }
+
+    pub(crate) fn slots(&self) -> Digits {
+        Digits { first: Arc::clone(&self.first), last: Arc::clone(&self.last) }
+    }
+}
+
+/// `"parker"`, a device, or an action.
+fn return_to(item: Item<'_>) -> Option<ReturnTo> {
+    match item.value() {
+        Value::Text(text) if text == "parker" => Some(ReturnTo::Parker),
+        Value::Text(_) => item.name(Kind::Device).map(|name| ReturnTo::Device(name.value)),
+        _ => item.action(Context::Other).map(|action| ReturnTo::Way(Way::new(action))),
     }
 }
 
@@ -90,90 +144,222 @@ impl Group {
     }
 }
 
-#[derive(Debug)]
-pub(crate) struct Menu {
-    pub(crate) actions: Vec<Action>,
+/// A menu.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Menu {
+    /// What is played.
+    pub prompt: PromptRef,
+    /// What is played after a key that leads nowhere.
+    pub invalid: Option<PromptRef>,
+    /// Keys and where they lead.
+    pub keys: Vec<(char, Way)>,
+    /// The extensions that may be dialled at once, with their devices: a closed list.
+    pub direct: Vec<(Arc<str>, Arc<str>)>,
+    /// How long a key is waited for.
+    pub timeout: Duration,
+    /// How often the prompt is played again.
+    pub retries: u32,
+    /// The way on when no key came; none: the call is released.
+    pub on_timeout: Option<Way>,
     pub(crate) announcements: Vec<Name>,
+    pub(crate) direct_names: Vec<Name>,
+    pub(crate) language: Option<Arc<str>>,
 }
 
 impl Menu {
+    /// What is named is put in by [`link`](Self::link), when the whole plan has been read.
     pub(crate) fn read(table: &mut Table<'_>) -> Option<Self> {
-        let action = |key| table.opt(key, |item| item.action(Context::Other));
         let prompt = table.req("prompt", |item| item.name(Kind::Announcement));
-        table.opt("language", language);
-        let mut actions = table.req("digits", digits).unwrap_or_default();
-        table.opt("direct_extensions", |item| item.names(Kind::Device));
-        table.opt("timeout", |item| item.seconds(1, 60, 1));
-        table.opt("retries", |item| item.whole(0, 10));
+        let language = table.opt("language", language);
+        let keys = table.req("digits", keys).unwrap_or_default();
+        let direct_names =
+            table.or("direct_extensions", Vec::new(), |item| item.names(Kind::Device));
+        let timeout = table.or("timeout", MENU_TIMEOUT, |item| item.seconds(1, 60, 1));
+        let retries = table.or("retries", 2, |item| item.whole(0, 10));
         let invalid = table.opt("invalid", |item| item.name(Kind::Announcement));
-        actions.extend(action("on_timeout"));
-        Some(Self { actions, announcements: prompt.into_iter().chain(invalid).collect() })
+        let on_timeout = table.opt("on_timeout", |item| item.action(Context::Other)).map(Way::new);
+        let nothing = PromptRef { language: Arc::from(""), name: Arc::from("") };
+        Some(Self {
+            prompt: nothing.clone(),
+            invalid: invalid.as_ref().map(|_| nothing),
+            keys,
+            direct: Vec::new(),
+            timeout,
+            retries,
+            on_timeout,
+            announcements: prompt.into_iter().chain(invalid).collect(),
+            direct_names,
+            language,
+        })
+    }
+
+    /// Puts in what the names stand for.
+    pub(crate) fn link(
+        &mut self,
+        language: &Arc<str>,
+        announcements: &Objects<Announcement>,
+        devices: &Objects<Device>,
+    ) {
+        let language = self.language.as_ref().unwrap_or(language);
+        let prompt = |name: &Name| announcements.find(&name.value).map(|a| a.prompt(language));
+        let mut prompts = self.announcements.iter().filter_map(prompt);
+        if let Some(first) = prompts.next() {
+            self.prompt = first;
+        }
+        self.invalid = prompts.next();
+        let direct = |name: &Name| {
+            let device = devices.find(&name.value)?;
+            Some((Arc::clone(&device.ext.value), Arc::clone(&device.name)))
+        };
+        self.direct = self.direct_names.iter().filter_map(direct).collect();
+    }
+
+    pub(crate) fn actions(&self) -> impl Iterator<Item = &Action> {
+        self.keys.iter().map(|(_, way)| way).chain(&self.on_timeout).map(|way| &*way.action)
     }
 }
 
-fn digits(item: Item<'_>) -> Option<Vec<Action>> {
+fn keys(item: Item<'_>) -> Option<Vec<(char, Way)>> {
     item.table("menu.digits", |table| {
         let reader = table.reader;
         let (path, place) = (table.path().to_owned(), table.place);
-        let keys = std::mem::replace(table, Table::new(reader, "", path, place, &[])).open();
-        let mut actions = Vec::new();
-        for (entry, item) in keys {
-            if !matches!(entry.key.as_bytes(), [b'0'..=b'9' | b'*' | b'#']) {
-                let message = format!("unknown menu key `{}`", entry.key);
-                reader.error(entry.key_place, message, "known keys: 0 to 9, \"*\" and \"#\"");
-            }
-            actions.extend(item.action(Context::Other));
+        let entries = std::mem::replace(table, Table::new(reader, "", path, place, &[])).open();
+        let mut keys = Vec::new();
+        for (entry, item) in entries {
+            let key = match entry.key.as_bytes() {
+                [key @ (b'0'..=b'9' | b'*' | b'#')] => char::from(*key),
+                _ => {
+                    let message = format!("unknown menu key `{}`", entry.key);
+                    reader.error(entry.key_place, message, "known keys: 0 to 9, \"*\" and \"#\"");
+                    continue;
+                }
+            };
+            keys.extend(item.action(Context::Other).map(|action| (key, Way::new(action))));
         }
-        Some(actions)
+        Some(keys)
     })
 }
 
-#[derive(Debug)]
-pub(crate) struct Queue {
-    pub(crate) overflow: Option<Action>,
+/// How a queue chooses among its agents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum QueueStrategy {
+    /// Who has been free for the longest time.
+    LongestIdle,
+    /// One after the other.
+    RoundRobin,
+    /// All at once.
+    All,
+}
+
+/// A queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// The agents' devices, by their names in the plan.
+    pub agents: Vec<Arc<str>>,
+    /// How one is chosen.
+    pub strategy: QueueStrategy,
+    /// How long an agent is left alone after a call.
+    pub wrap_up: Duration,
+    /// Whether callers hear their place.
+    pub announce_position: bool,
+    /// How long a caller waits at most; none: without end.
+    pub max_wait: Option<Duration>,
+    /// How many callers may wait.
+    pub max_callers: u32,
+    /// The way on for who waited too long, or finds the queue full or without an agent.
+    pub overflow: Option<Way>,
 }
 
 impl Queue {
-    pub(crate) fn read(table: &mut Table<'_>) -> Option<Self> {
-        table.req("agents", |item| item.names(Kind::Device));
-        table.opt("strategy", |item| {
-            item.choice(&[("longest_idle", ()), ("round_robin", ()), ("all", ())])
-        });
-        table.opt("wrap_up", |item| item.seconds(0, 3_600, 1));
-        table.opt("announce_position", Item::flag);
-        table.opt("max_wait", Item::duration);
-        table.opt("max_callers", |item| item.whole(1, 1_000));
-        let overflow = table.opt("overflow", |item| item.action(Context::Other));
-        Some(Self { overflow })
+    pub(crate) fn read(table: &mut Table<'_>) -> Option<Arc<Self>> {
+        let agents = table.req("agents", |item| item.names(Kind::Device));
+        let strategies = [
+            ("longest_idle", QueueStrategy::LongestIdle),
+            ("round_robin", QueueStrategy::RoundRobin),
+            ("all", QueueStrategy::All),
+        ];
+        let strategy =
+            table.or("strategy", QueueStrategy::LongestIdle, |item| item.choice(&strategies));
+        let wrap_up = table.or("wrap_up", Duration::ZERO, |item| item.seconds(0, 3_600, 1));
+        let announce_position = table.or("announce_position", false, Item::flag);
+        let max_wait = table.opt("max_wait", Item::duration);
+        let max_callers = table.or("max_callers", QUEUE_CALLERS, |item| item.whole(1, 1_000));
+        let overflow = table.opt("overflow", |item| item.action(Context::Other)).map(Way::new);
+        let agents = agents?.into_iter().map(|name| name.value).collect();
+        Some(Arc::new(Self {
+            agents,
+            strategy,
+            wrap_up,
+            announce_position,
+            max_wait,
+            max_callers,
+            overflow,
+        }))
     }
 }
 
 /// What a feature code can be bound to.
-const FEATURES: [&str; 9] = [
-    "park",
-    "pickup",
-    "night",
-    "forward_on",
-    "forward_off",
-    "dnd",
-    "record",
-    "show_number",
-    "voicemail",
-];
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FeatureCode {
+    /// Park the call one is in, in the slot that follows or in a free one.
+    Park,
+    /// Take a colleague's ringing call: the extension follows, or nothing for the group.
+    Pickup,
+    /// The night key of the device's number.
+    Night,
+    /// Forwarding ON; a target may follow.
+    ForwardOn,
+    /// Forwarding OFF.
+    ForwardOff,
+    /// Do not disturb, on or off.
+    Dnd,
+    /// Record the call one is in.
+    Record,
+    /// Another caller number for this call: the place in `allow_caller_id` and the number follow.
+    ShowNumber,
+    /// One's messages.
+    Voicemail,
+}
+
+impl FeatureCode {
+    /// All of them, with the words of the plan and the codes that `defaults = true` brings.
+    const ALL: [(Self, &'static str, &'static str); 9] = [
+        (Self::Park, "park", "*5"),
+        (Self::Pickup, "pickup", "**"),
+        (Self::Night, "night", "*28"),
+        (Self::ForwardOn, "forward_on", "*21"),
+        (Self::ForwardOff, "forward_off", "#21"),
+        (Self::Dnd, "dnd", "*78"),
+        (Self::Record, "record", "*1"),
+        (Self::ShowNumber, "show_number", "*67"),
+        (Self::Voicemail, "voicemail", "*97"),
+    ];
+
+    /// The word in the plan.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(code, ..)| *code == self).map_or("", |(_, word, _)| word)
+    }
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct FeatureCodes {
-    pub(crate) codes: Vec<(&'static str, At<Digits>)>,
+    pub(crate) codes: Vec<(FeatureCode, At<Digits>)>,
 }
 
 impl FeatureCodes {
     pub(crate) fn read(item: Item<'_>) -> Option<Self> {
+        let place = item.place();
         item.table("feature_codes", |table| {
-            let code = |name| {
-                let code = table.opt(name, |item| at(item, Item::code))?;
-                Some((name, At { value: Digits::one(code.value), place: code.place }))
+            let defaults = table.or("defaults", false, Item::flag);
+            let code = |(feature, word, usual): (FeatureCode, &'static str, &str)| {
+                let written = table.opt(word, |item| at(item, Item::code));
+                let default =
+                    (defaults && !table.has(word)).then(|| At { value: Arc::from(usual), place });
+                let code = written.or(default)?;
+                Some((feature, At { value: Digits::one(code.value), place: code.place }))
             };
-            Some(Self { codes: FEATURES.into_iter().filter_map(code).collect() })
+            Some(Self { codes: FeatureCode::ALL.into_iter().filter_map(code).collect() })
         })
     }
 }
@@ -197,3 +383,12 @@ fn at<'a, T>(item: Item<'a>, read: impl FnOnce(Item<'a>) -> Option<T>) -> Option
     let place = item.place();
     read(item).map(|value| At { value, place })
 }
+
+/// Members of a room whose plan does not say.
+const ROOM_MEMBERS: u32 = 30;
+/// How long a call waits in a slot whose plan does not say.
+const PARK_RETURN: Duration = Duration::from_secs(90);
+/// How long a menu waits for a key.
+const MENU_TIMEOUT: Duration = Duration::from_secs(5);
+/// Callers of a queue whose plan does not say.
+const QUEUE_CALLERS: u32 = 50;

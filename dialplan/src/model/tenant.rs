@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::services::language;
+use crate::country::Country;
 use crate::diagnostic::did_you_mean;
 use crate::read::{Item, Table, Value};
 use crate::source::{At, Place};
@@ -26,6 +27,10 @@ pub(crate) struct Tenant {
     pub(crate) language: Arc<str>,
     pub(crate) verified: bool,
     pub(crate) channels: Channels,
+    /// A human has allowed more numbers than the plan does, and why (S-04).
+    pub(crate) more_numbers: Option<At<Arc<str>>>,
+    /// The numbering plan of its country.
+    pub(crate) country: Arc<Country>,
 }
 
 impl Tenant {
@@ -62,9 +67,23 @@ impl Tenant {
         let language = table.or("language", Arc::from("ja"), language);
         let verified = table.or("verified", false, Item::flag);
         let channels = table.or("channels", Channels::PerId, channels);
-        table.opt("plan", Item::text);
-        let place = table.place;
-        Some(Self { place, id: id?, domains, timezone: timezone?, language, verified, channels })
+        let reader = table.reader;
+        table.opt("plan", |item| item.known("plan", reader.plan_names(), "plans in conf/plans"));
+        table.opt("country", |item| {
+            item.known("country", reader.country_names(), "countries with a numbering plan")
+        });
+        let more_numbers = table.at("more_numbers", Item::text);
+        Some(Self {
+            place: table.place,
+            id: id?,
+            domains,
+            timezone: timezone?,
+            language,
+            verified,
+            channels,
+            more_numbers,
+            country: reader.country(),
+        })
     }
 }
 

@@ -12,8 +12,15 @@ use crate::source::{Name, Place};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Action {
     pub(crate) what: Do,
-    pub(crate) on_error: Option<Box<Action>>,
+    pub(crate) on_error: Option<Arc<Action>>,
     pub(crate) place: Place,
+}
+
+impl Action {
+    /// An action that no text names.
+    pub(crate) fn of(what: Do) -> Self {
+        Self { what, on_error: None, place: Place::default() }
+    }
 }
 
 /// The actions of the language.
@@ -113,8 +120,8 @@ impl Item<'_> {
     }
 }
 
-fn action_table(table: &mut Table<'_>, context: Context) -> Option<(Do, Option<Box<Action>>)> {
-    let on_error = table.opt("on_error", |item| item.action(context)).map(Box::new);
+fn action_table(table: &mut Table<'_>, context: Context) -> Option<(Do, Option<Arc<Action>>)> {
+    let on_error = table.opt("on_error", |item| item.action(context)).map(Arc::new);
     let mut found: Vec<Option<Do>> = Vec::new();
     let mut named = |key, kind, wrap: fn(Name) -> Do| {
         if table.has(key) {

@@ -90,6 +90,19 @@ impl<'a> Item<'a> {
         found
     }
 
+    /// A word out of a list that is not the tenant's own.
+    pub(crate) fn known(self, kind: &str, known: Vec<&str>, what: &str) -> Option<Arc<str>> {
+        let Value::Text(text) = &self.node.value else {
+            return self.wrong(&format!("the name of a {kind}"));
+        };
+        if known.contains(&text.as_str()) {
+            return Some(Arc::from(text.as_str()));
+        }
+        let message = format!("unknown {kind} \"{}\"", text.escape_debug());
+        self.reader.error(self.place(), message, did_you_mean(text, known, what));
+        None
+    }
+
     /// The name of an object that must be defined.
     pub(crate) fn name(self, kind: Kind) -> Option<Name> {
         let place = self.place();

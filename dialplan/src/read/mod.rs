@@ -10,6 +10,7 @@ mod document;
 mod item;
 mod names;
 mod table;
+mod texts;
 mod units;
 
 use std::cell::RefCell;
@@ -20,12 +21,15 @@ pub(crate) use document::{Document, Entry, Node, TextError, Value};
 pub(crate) use item::Item;
 pub(crate) use names::{Kind, Names};
 pub(crate) use table::Table;
+pub(crate) use texts::Texts;
 pub use units::Money;
-pub(crate) use units::{Cell, DayRule, Digits, Secret, local_time};
+pub(crate) use units::{Cell, DayRule, Digits, Secret, cell_of, cell_time, local_time};
 
 use crate::capability::{Capabilities, Feature};
+use crate::country::{self, Countries, Country};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::limits;
+use crate::model::rules::{RuleBook, Rules};
 use crate::source::{Files, Place};
 
 /// What made a finding.
@@ -47,6 +51,13 @@ struct Finding {
     hint: String,
 }
 
+/// What the server brings beside the tenants' files: plans and numbering plans.
+#[derive(Clone, Debug)]
+pub(crate) struct Library {
+    pub(crate) plans: RuleBook,
+    pub(crate) countries: Countries,
+}
+
 /// What every reader of one tenant's documents shares.
 pub(crate) struct Reader<'a> {
     pub(crate) files: Files<'a>,
@@ -55,11 +66,54 @@ pub(crate) struct Reader<'a> {
     findings: RefCell<Vec<Finding>>,
     /// Parts of the texts that are no TOML: what seems wrong in them follows from that.
     distrusted: Vec<Place>,
+    library: Option<&'a Library>,
+    rules: Option<Arc<Rules>>,
+    country: Option<Arc<Country>>,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(files: Files<'a>, names: Names, capabilities: &'a Capabilities) -> Self {
-        Self { files, names, capabilities, findings: RefCell::default(), distrusted: Vec::new() }
+        Self {
+            files,
+            names,
+            capabilities,
+            findings: RefCell::default(),
+            distrusted: Vec::new(),
+            library: None,
+            rules: None,
+            country: None,
+        }
+    }
+
+    /// Reads as a tenant of a plan and of a country, by their names.
+    pub(crate) fn choose(
+        &mut self,
+        library: &'a Library,
+        plan: Option<&str>,
+        country: Option<&str>,
+    ) {
+        self.rules = plan.and_then(|plan| library.plans.get(plan)).cloned();
+        self.country = country.and_then(|country| library.countries.find(country)).cloned();
+        self.library = Some(library);
+    }
+
+    /// What the tenant's plan allows.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        self.rules.clone().unwrap_or_else(Rules::standard)
+    }
+
+    /// The numbering plan of the tenant's country.
+    pub(crate) fn country(&self) -> Arc<Country> {
+        self.country.clone().unwrap_or_else(country::japan)
+    }
+
+    pub(crate) fn plan_names(&self) -> Vec<&'a str> {
+        let plans = self.library.into_iter().flat_map(|library| library.plans.keys());
+        plans.map(|name| &**name).collect()
+    }
+
+    pub(crate) fn country_names(&self) -> Vec<&'a str> {
+        self.library.into_iter().flat_map(|library| library.countries.names()).collect()
     }
 
     /// Collects an error.

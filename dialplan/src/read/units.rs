@@ -163,6 +163,16 @@ fn cell(text: &str) -> Option<Cell> {
     (hour < 24 || (hour == 24 && half == 0)).then(|| hour * 2 + half)
 }
 
+/// Reads `09:30`.
+pub(crate) fn cell_of(text: &str) -> Option<Cell> {
+    cell(text)
+}
+
+/// Prints a border of half hours; none beyond 24:00.
+pub(crate) fn cell_time(cell: Cell) -> Option<String> {
+    (cell <= 48).then(|| format!("{:02}:{:02}", cell / 2, cell % 2 * 30))
+}
+
 fn date(text: &str) -> Option<Date> {
     (text.len() == 10).then(|| text.parse().ok())?
 }
@@ -269,6 +279,26 @@ impl Item<'_> {
             let plain = text.bytes().all(|b| b.is_ascii_digit());
             (plain && (1..=max).contains(&text.len())).then(|| Arc::from(text))
         })
+    }
+
+    /// An area code of the tenant's country.
+    pub(crate) fn area_code(self) -> Option<Arc<str>> {
+        let country = self.reader.country();
+        let Value::Text(text) = self.value() else { return self.wrong("an area code") };
+        let plain = (1..=8).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        if plain && country.has_area(text) {
+            return Some(Arc::from(text.as_str()));
+        }
+        let message = format!("\"{}\" is no area code", text.escape_debug());
+        let mut near: Vec<&str> =
+            country.area_codes().filter(|code| text.starts_with(*code)).collect();
+        near.sort_unstable();
+        let hint = match near.last() {
+            Some(code) => format!("did you mean \"{code}\"?"),
+            None => format!("expected one of the numbering plan \"{}\"", country.name),
+        };
+        self.reader.error(self.place(), message, hint);
+        None
     }
 
     /// A telephone number: national digits with the leading 0, or `+` and E.164.

@@ -1,6 +1,8 @@
 //! The sample office as text, and loading of one office.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod world;
+
 use jiff::Timestamp;
 use koukan_dialplan::{Capabilities, Loaded, Plans, TenantSource};
 

@@ -1,0 +1,98 @@
+//! Live settings: what the customer flips by key, code or portal (mode, night key, forward target,
+//! schedule cells, holidays, caller number of a device), laid over what the files say, each with
+//! who and when (S-11, S-21 to S-23, S-56, S-60, S-61). The store keeps them as [`Entry`]s.
+
+mod change;
+mod entry;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+pub use change::{Change, ChangeError};
+pub use entry::{Effective, Entry, EntryError};
+
+use crate::model::number::Mode;
+use crate::model::schedule::DayClass;
+use crate::read::Cell;
+
+/// A value with who set it, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// What it is now.
+    pub value: T,
+    /// Who: a device's user, an account of the portal, `ctl`.
+    pub by: Arc<str>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The live settings of one office.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Live {
+    pub(crate) numbers: BTreeMap<Arc<str>, LiveNumber>,
+    pub(crate) schedules: BTreeMap<Arc<str>, LiveSchedule>,
+    pub(crate) devices: BTreeMap<Arc<str>, LiveDevice>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LiveNumber {
+    pub(crate) mode: Option<Setting<Mode>>,
+    pub(crate) closed: Option<Setting<bool>>,
+    pub(crate) forward_to: Option<Setting<Arc<str>>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LiveSchedule {
+    pub(crate) cells: BTreeMap<(DayClass, Cell), Setting<CellValue>>,
+    /// `true`: a closing day; `false`: open although the files call it a holiday.
+    pub(crate) days: BTreeMap<Date, Setting<bool>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LiveDevice {
+    pub(crate) caller_id: Option<Setting<Arc<str>>>,
+}
+
+/// What a customer may put into a half hour (S-21).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CellValue {
+    /// Ring.
+    Ring,
+    /// Play an announcement, by its name in the plan.
+    Announce(Arc<str>),
+    /// Forward.
+    Forward,
+}
+
+impl Live {
+    /// No settings: everything is as the files say.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn number(&self, name: &str) -> Option<&LiveNumber> {
+        self.numbers.get(name)
+    }
+
+    pub(crate) fn schedule(&self, name: &str) -> Option<&LiveSchedule> {
+        self.schedules.get(name)
+    }
+
+    pub(crate) fn device(&self, name: &str) -> Option<&LiveDevice> {
+        self.devices.get(name)
+    }
+}
+
+impl LiveSchedule {
+    pub(crate) fn cell(&self, class: DayClass, cell: Cell) -> Option<&Setting<CellValue>> {
+        self.cells.get(&(class, cell))
+    }
+
+    pub(crate) fn day(&self, date: Date) -> Option<bool> {
+        self.days.get(&date).map(|setting| setting.value)
+    }
+}

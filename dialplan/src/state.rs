@@ -1,0 +1,70 @@
+//! What is true in the switch at the moment of a decision: registrations, channels in use, what
+//! has been spent today, and what the customer has flipped.
+
+use std::time::Duration;
+
+use crate::live::Live;
+use crate::read::Money;
+
+/// What an office has used of the outside today, in its own time zone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Charged to it since midnight.
+    pub spent: Money,
+    /// Talked to outside since midnight.
+    pub talked: Duration,
+    /// Legs to outside at this moment, whoever asked for them.
+    pub outside_legs: u32,
+}
+
+/// What is true in the switch (or in a simulation) at the moment of a decision.
+pub trait State {
+    /// Whether a phone is registered on the device.
+    fn reachable(&self, tenant: &str, device: &str) -> bool;
+    /// Channels of the tenant in use (calls with outside, as DIALPLAN counts them).
+    fn tenant_channels(&self, tenant: &str) -> u32;
+    /// Channels in use by calls with this number.
+    fn number_channels(&self, tenant: &str, number: &str) -> u32;
+    /// Channels of the trunk in use.
+    fn trunk_channels(&self, tenant: Option<&str>, trunk: &str) -> u32;
+    /// Whether the device is in a call; asked of devices with `busy = "one"` only.
+    fn in_call(&self, _tenant: &str, _device: &str) -> bool {
+        false
+    }
+    /// Whether the pool that announcements and voicemail run in is used up.
+    fn pool_is_full(&self, _tenant: &str) -> bool {
+        false
+    }
+    /// What the office has used of the outside today.
+    fn usage(&self, _tenant: &str) -> Usage {
+        Usage::default()
+    }
+    /// Calls that are forwarded by this number at this moment.
+    fn forwards(&self, _tenant: &str, _number: &str) -> u32 {
+        0
+    }
+    /// The live settings of the office, laid over what its files say.
+    fn live(&self, _tenant: &str) -> Option<&Live> {
+        None
+    }
+}
+
+/// A quiet exchange: every device reachable, no channel in use. What `check` evaluates
+/// expectations against, and what `sim` assumes unless it is told otherwise.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Idle;
+
+impl State for Idle {
+    fn reachable(&self, _tenant: &str, _device: &str) -> bool {
+        true
+    }
+    fn tenant_channels(&self, _tenant: &str) -> u32 {
+        0
+    }
+    fn number_channels(&self, _tenant: &str, _number: &str) -> u32 {
+        0
+    }
+    fn trunk_channels(&self, _tenant: Option<&str>, _trunk: &str) -> u32 {
+        0
+    }
+}
