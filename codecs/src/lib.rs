@@ -1,5 +1,12 @@
-//! Codecs: G.711 both laws by table, the maps between them, and the WAV files that prompts are.
-#![forbid(unsafe_code)]
+//! Codecs: G.711 both laws by table and by wide arithmetic, G.722, Opus over libopus, L16; the
+//! converter between sample rates; and the WAV files that prompts are.
+#![deny(unsafe_code)]
 
 pub mod g711;
+pub mod g722;
+pub mod l16;
+pub mod opus;
+mod resample;
 pub mod wav;
+
+pub use resample::Resampler;

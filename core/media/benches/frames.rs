@@ -4,7 +4,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use koukan_base::Time;
@@ -50,11 +50,18 @@ fn allocations(work: impl FnOnce()) -> u64 {
     ALLOCATIONS.with(Cell::get) - before
 }
 
-/// Prints what 1000 turns of `work` allocate, then measures one.
+/// Prints what 1000 turns of `work` allocate and how long the fastest of many runs of twenty took,
+/// which says more than a mean on a machine that does other things too; then measures.
 fn measure(criterion: &mut Criterion, name: &str, mut work: impl FnMut()) {
     work();
     let count = allocations(|| (0..1_000).for_each(|_| work()));
-    println!("{name}: {count} allocations in 1000 frames");
+    let run = |work: &mut dyn FnMut()| {
+        let begin = Instant::now();
+        (0..20).for_each(|_| work());
+        begin.elapsed().as_nanos() / 20
+    };
+    let fastest = (0..2_000).map(|_| run(&mut work)).min().unwrap_or(0);
+    println!("{name}: fastest {fastest} ns, {count} allocations in 1000 frames");
     criterion.bench_function(name, |bench| bench.iter(&mut work));
 }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-/// A package and what shows that it is installed.
+/// A package and what shows that it is installed: a command, or a file by its whole path.
 pub(crate) struct Package {
     name: &'static str,
     shown_by: &'static str,
@@ -12,15 +12,23 @@ pub(crate) struct Package {
 
 const COMPILER: Package = Package { name: "build-essential", shown_by: "cc" };
 
+/// How the build finds libopus.
+const PKG_CONFIG: Package = Package { name: "pkg-config", shown_by: "pkg-config" };
+
+/// Opus: the library and its headers.
+const OPUS: Package = Package { name: "libopus-dev", shown_by: "/usr/include/opus/opus.h" };
+
 /// libFuzzer is C++.
 const FUZZER: Package = Package { name: "build-essential", shown_by: "c++" };
 
 /// What a build and a start need: SQLite is compiled from its source.
-pub(crate) const RUN: &[Package] = &[COMPILER];
+pub(crate) const RUN: &[Package] = &[COMPILER, PKG_CONFIG, OPUS];
 
 /// What the tests need: phones and a carrier that others wrote.
 pub(crate) const TEST: &[Package] = &[
     COMPILER,
+    PKG_CONFIG,
+    OPUS,
     FUZZER,
     Package { name: "baresip-core", shown_by: "baresip" },
     Package { name: "sip-tester", shown_by: "sipp" },
@@ -30,7 +38,7 @@ pub(crate) const TEST: &[Package] = &[
 pub(crate) fn install(packages: &[Package]) -> Result<(), String> {
     let mut missing: Vec<&str> = packages
         .iter()
-        .filter(|package| !in_path(package.shown_by))
+        .filter(|package| !in_path(package.shown_by) && !Path::new(package.shown_by).is_file())
         .map(|package| package.name)
         .collect();
     missing.dedup();

@@ -2,7 +2,10 @@
 //!
 //! Decoding is a table of 256 values, encoding one of 65,536, built at compile time from the
 //! recommendation's arithmetic; sample slices are cast by `bytemuck`, so a buffer of the socket is
-//! read where it is.
+//! read where it is. Processors with AVX2 or AVX-512 compute instead of looking up ([`wide`]).
+
+#[expect(unsafe_code, reason = "calls of functions for processors that have the instructions")]
+mod wide;
 
 /// Samples of a byte, A-law.
 static ALAW_TO_LINEAR: [i16; 256] = decode_table(true);
@@ -22,6 +25,9 @@ pub const ULAW_SILENCE: u8 = 0xFF;
 
 /// A-law bytes to samples; as many as the shorter slice holds.
 pub fn decode_alaw(bytes: &[u8], samples: &mut [i16]) {
+    if wide::decode_alaw(bytes, samples) {
+        return;
+    }
     for (sample, byte) in samples.iter_mut().zip(bytes) {
         *sample = lookup(&ALAW_TO_LINEAR, *byte);
     }
@@ -29,6 +35,9 @@ pub fn decode_alaw(bytes: &[u8], samples: &mut [i16]) {
 
 /// µ-law bytes to samples; as many as the shorter slice holds.
 pub fn decode_ulaw(bytes: &[u8], samples: &mut [i16]) {
+    if wide::decode_ulaw(bytes, samples) {
+        return;
+    }
     for (sample, byte) in samples.iter_mut().zip(bytes) {
         *sample = lookup(&ULAW_TO_LINEAR, *byte);
     }
@@ -36,6 +45,9 @@ pub fn decode_ulaw(bytes: &[u8], samples: &mut [i16]) {
 
 /// Samples to A-law bytes; as many as the shorter slice holds.
 pub fn encode_alaw(samples: &[i16], bytes: &mut [u8]) {
+    if wide::encode_alaw(samples, bytes) {
+        return;
+    }
     for (byte, index) in bytes.iter_mut().zip(bytemuck::cast_slice::<i16, u16>(samples)) {
         *byte = LINEAR_TO_ALAW.get(usize::from(*index)).copied().unwrap_or(ALAW_SILENCE);
     }
@@ -43,6 +55,9 @@ pub fn encode_alaw(samples: &[i16], bytes: &mut [u8]) {
 
 /// Samples to µ-law bytes; as many as the shorter slice holds.
 pub fn encode_ulaw(samples: &[i16], bytes: &mut [u8]) {
+    if wide::encode_ulaw(samples, bytes) {
+        return;
+    }
     for (byte, index) in bytes.iter_mut().zip(bytemuck::cast_slice::<i16, u16>(samples)) {
         *byte = LINEAR_TO_ULAW.get(usize::from(*index)).copied().unwrap_or(ULAW_SILENCE);
     }
