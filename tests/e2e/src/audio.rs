@@ -102,6 +102,16 @@ impl Sound {
         20.0 * amplitude.max(1e-9).log10()
     }
 
+    /// Level of a steady tone at `hertz` in dBFS: the mean power over tenths of a second, so that a
+    /// jitter buffer's slip does not lower it.
+    #[must_use]
+    pub fn steady_dbfs(&self, hertz: f64) -> f64 {
+        let windows = self.0.chunks_exact(RATE as usize / 10);
+        let count = windows.len().max(1) as f64;
+        let power = |window: &[f64]| 10f64.powf(Self(window.to_vec()).tone_dbfs(hertz) / 10.0);
+        10.0 * (windows.map(power).sum::<f64>() / count).max(1e-18).log10()
+    }
+
     /// Root-mean-square level in dBFS (a full-scale sine is −3).
     #[must_use]
     pub fn rms_dbfs(&self) -> f64 {

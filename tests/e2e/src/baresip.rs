@@ -12,35 +12,14 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::audio::Sound;
-use crate::ports::free_port;
+use crate::client::Client;
+use crate::ports::{PHONE_MEDIA_BLOCK, free_port, phone_media_block};
 use crate::wait::wait_for;
 
 /// Where Debian puts baresip's modules.
 const MODULES: &str = "/usr/lib/baresip/modules";
 
-/// Level of the tone that a phone speaks, in dBFS.
-pub const TONE_DBFS: f64 = -15.0;
-
-/// How a phone is set up.
-#[derive(Clone, Debug)]
-pub struct PhoneSpec {
-    /// SIP user (`acme-801`).
-    pub user: String,
-    /// Its password.
-    pub password: String,
-    /// The server.
-    pub server: SocketAddr,
-    /// `udp` or `tcp`.
-    pub transport: &'static str,
-    /// The frequency that it speaks, in Hz.
-    pub tone: f64,
-    /// Codec preference (`PCMU`, `PCMA`).
-    pub codecs: &'static [&'static str],
-    /// Whether it registers; one that does not only calls, or plays a carrier.
-    pub registers: bool,
-    /// Its SIP port; any free one when `None`.
-    pub sip_port: Option<u16>,
-}
+pub use crate::client::{PhoneSpec, TONE_DBFS};
 
 /// A running baresip. Dropping it ends the process without un-registering, as a power cut does.
 #[derive(Debug)]
@@ -174,7 +153,10 @@ impl Baresip {
         files.sort();
         let mut whole = Sound::default();
         for file in files {
-            whole.0.extend(Sound::read_wav(&file)?.0);
+            // A file that has just been opened has no header yet.
+            if fs::metadata(&file)?.len() >= 44 {
+                whole.0.extend(Sound::read_wav(&file)?.0);
+            }
         }
         Ok(whole)
     }
@@ -216,6 +198,72 @@ impl Baresip {
     }
 }
 
+impl Client for Baresip {
+    fn registered(&mut self, limit: Duration) -> bool {
+        Self::registered(self, limit)
+    }
+
+    fn registrations(&mut self) -> usize {
+        let log = self.log();
+        let accepted = |message: &&str| {
+            message.starts_with("SIP/2.0 200")
+                && message
+                    .lines()
+                    .any(|line| line.starts_with("CSeq:") && line.contains("REGISTER"))
+        };
+        log.split("\u{1b}[36;1m#\n")
+            .filter_map(|record| record.split_once('\n').map(|(_, message)| message))
+            .filter(accepted)
+            .count()
+    }
+
+    fn dial(&mut self, number: &str) -> io::Result<()> {
+        Self::dial(self, number)
+    }
+
+    fn rings(&mut self, limit: Duration) -> bool {
+        self.wait("CALL_INCOMING", limit).is_some()
+    }
+
+    fn answer(&mut self) -> io::Result<()> {
+        Self::answer(self)
+    }
+
+    fn connects(&mut self, limit: Duration) -> bool {
+        self.wait("CALL_ESTABLISHED", limit).is_some()
+    }
+
+    fn hold(&mut self, on: bool) -> io::Result<()> {
+        Self::hold(self, on)
+    }
+
+    fn hang_up(&mut self) -> io::Result<()> {
+        Self::hang_up(self)
+    }
+
+    fn clears(&mut self, limit: Duration) -> bool {
+        self.wait("CALL_CLOSED", limit).is_some()
+    }
+
+    fn listen(&mut self, length: Duration) -> io::Result<Sound> {
+        let before = self.heard()?.seconds();
+        std::thread::sleep(length);
+        Ok(self.heard()?.part(before, f64::MAX))
+    }
+
+    fn send_back(&mut self, on: bool) -> io::Result<bool> {
+        let tone = self.directory.join("tone.wav");
+        let source =
+            if on { "aubridge,ear".to_owned() } else { format!("aufile,{}", tone.display()) };
+        self.command("ausrc", &source)?;
+        Ok(true)
+    }
+
+    fn trace(&mut self) -> String {
+        self.log()
+    }
+}
+
 impl Drop for Baresip {
     fn drop(&mut self) {
         // Nothing is left to do for a process that has ended by itself.
@@ -237,26 +285,33 @@ fn take_netstring(unread: &mut Vec<u8>) -> Option<Vec<u8>> {
 }
 
 fn write_files(dir: &Path, spec: &PhoneSpec, tone: &Path, control: u16) -> io::Result<()> {
-    let rtp = 42_000 + (free_port() % 300) * 20;
+    let rtp = phone_media_block();
+    let address = spec.address();
+    let listen = SocketAddr::from((address, spec.sip_port.unwrap_or_else(free_port)));
     let config = format!(
-        "poll_method epoll\nsip_listen 127.0.0.1:{sip}\nnet_interface 127.0.0.1\ncall_max_calls 4\n\
-         audio_player nil,nil\naudio_alert nil,nil\naudio_source aufile,{tone}\n\
+        "poll_method epoll\nsip_listen {listen}\nnet_interface {address}\n\
+         call_max_calls 4\n\
+         {trusted}\
+         audio_player aubridge,ear\naudio_alert nil,nil\naudio_source aufile,{tone}\n\
          ausrc_format s16\nauplay_format s16\nauenc_format s16\naudec_format s16\n\
          rtp_ports {rtp}-{rtp_end}\njitter_buffer_delay 1-5\nmodule_path {MODULES}\n\
          snd_path {dir}\nstatmode_default off\nringback_disabled yes\n\
-         module g711.so\nmodule sndfile.so\nmodule aufile.so\nmodule_tmp account.so\n\
-         module_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\n",
-        sip = spec.sip_port.unwrap_or_else(free_port),
+         module g711.so\nmodule sndfile.so\nmodule aufile.so\nmodule aubridge.so\n\
+         module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\n",
+        trusted = if spec.transport == "tls" {
+            format!("sip_cafile {}\n", spec.trusted.display())
+        } else {
+            String::new()
+        },
         tone = tone.display(),
-        rtp_end = rtp + 18,
+        rtp_end = rtp + PHONE_MEDIA_BLOCK - 2,
         dir = dir.display(),
     );
-    let (transport, outbound) = match spec.transport {
-        "udp" => (String::new(), String::new()),
-        other => (
-            format!(";transport={other}"),
-            format!(";outbound=\"sip:{};transport={other}\"", spec.server),
-        ),
+    let transport = spec.transport_parameter();
+    let outbound = if transport.is_empty() {
+        String::new()
+    } else {
+        format!(";outbound=\"sip:{}{transport}\"", spec.server)
     };
     let codecs: Vec<String> = spec.codecs.iter().map(|name| format!("{name}/8000/1")).collect();
     let account = format!(
@@ -265,7 +320,7 @@ fn write_files(dir: &Path, spec: &PhoneSpec, tone: &Path, control: u16) -> io::R
         user = spec.user,
         server = spec.server,
         password = spec.password,
-        regint = if spec.registers { 300 } else { 0 },
+        regint = if spec.registers { spec.expires } else { 0 },
         codecs = codecs.join(","),
     );
     fs::write(dir.join("config"), config)?;

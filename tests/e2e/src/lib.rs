@@ -15,7 +15,12 @@
 
 pub mod audio;
 pub mod baresip;
+pub mod certificate;
+pub mod client;
+pub mod linphone;
+pub mod matrix;
 pub mod office;
+pub mod pjsua;
 pub mod ports;
 pub mod server;
 pub mod sipp;

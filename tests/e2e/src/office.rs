@@ -24,6 +24,9 @@ pub fn phone_spec(server: &Server, device: char) -> PhoneSpec {
         tone: 440.0,
         codecs: &["PCMU", "PCMA"],
         registers: true,
+        expires: 300,
+        session: None,
+        trusted: server.authority(),
         sip_port: None,
     }
 }

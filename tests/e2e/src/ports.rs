@@ -1,7 +1,7 @@
 //! Ports for the processes of one test, below the range that the system hands out by itself, so
 //! that neither other tests nor connections that have just ended stand on them.
 
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Where single ports are looked for.
@@ -11,6 +11,11 @@ const COUNT: u16 = 6_000;
 /// Where blocks of media ports are looked for, and how long one is.
 const FIRST_MEDIA: u16 = 20_000;
 const MEDIA_BLOCKS: u16 = 30;
+/// Where the phones' media ports are looked for.
+const FIRST_PHONE_MEDIA: u16 = 16_300;
+const PHONE_MEDIA_BLOCKS: u16 = 180;
+/// Ports of one phone's media range.
+pub const PHONE_MEDIA_BLOCK: u16 = 20;
 /// Ports of one server's media range.
 pub const MEDIA_BLOCK: u16 = 400;
 
@@ -39,6 +44,23 @@ pub fn free_port() -> u16 {
             Some(port)
         })
         .expect("a free port in a thousand tries")
+}
+
+/// The first of [`PHONE_MEDIA_BLOCK`] media ports for one phone, free at this moment.
+///
+/// # Panics
+/// When every block has a port in use.
+#[must_use]
+pub fn phone_media_block() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let free = |port: &u16| {
+        UdpSocket::bind((Ipv6Addr::UNSPECIFIED, *port)).is_ok()
+            || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok()
+    };
+    (0..PHONE_MEDIA_BLOCKS)
+        .map(|_| FIRST_PHONE_MEDIA + turn(&NEXT, PHONE_MEDIA_BLOCKS) * PHONE_MEDIA_BLOCK)
+        .find(|first| (*first..*first + PHONE_MEDIA_BLOCK).all(|port| free(&port)))
+        .expect("a free block of media ports")
 }
 
 /// The first port of a block of [`MEDIA_BLOCK`] ports for one server.

@@ -3,13 +3,14 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::certificate;
 use crate::ports::{MEDIA_BLOCK, free_port, media_block};
 use crate::wait::wait_for;
 
@@ -21,6 +22,10 @@ pub struct Server {
     pub directory: PathBuf,
     /// Where it listens for SIP, UDP and TCP.
     pub sip: SocketAddr,
+    /// The same on the IPv6 loopback; `None` when the machine has none.
+    pub sip6: Option<SocketAddr>,
+    /// Where it listens for SIP over TLS, signed by [`Server::authority`].
+    pub tls: SocketAddr,
     /// The port that the sample's carrier trunk has in this copy.
     pub trunk_port: u16,
 }
@@ -36,11 +41,69 @@ impl Server {
     pub fn start(name: &str) -> io::Result<Self> {
         let directory = fresh_directory(name)?;
         let sip = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let sip6 = SocketAddr::from((Ipv6Addr::LOCALHOST, sip.port()));
+        let sip6 = UdpSocket::bind(sip6).is_ok().then_some(sip6);
+        let tls = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let trunk_port = free_port();
-        write_configuration(&directory, sip, trunk_port)?;
-        let mut server = Self { process: None, directory, sip, trunk_port };
+        let mut server = Self { process: None, directory, sip, sip6, tls, trunk_port };
+        server.write_configuration()?;
         server.run()?;
         Ok(server)
+    }
+
+    /// The certificate of the authority that signed the server's (PEM).
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.directory.join("authority.pem")
+    }
+
+    fn write_configuration(&self) -> io::Result<()> {
+        let conf = self.directory.join("conf");
+        copy_tree(&source_root().join("conf/tenants"), &conf.join("tenants"))?;
+        let tenant = conf.join("tenants/acme");
+        for entry in fs::read_dir(&tenant)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "toml") {
+                let text = fs::read_to_string(&path)?;
+                let carrier = format!("127.0.0.1:{}", self.trunk_port);
+                fs::write(&path, text.replace("127.0.0.1:5070", &carrier))?;
+            }
+        }
+        let secrets = tenant.join("secrets");
+        fs::create_dir_all(&secrets)?;
+        for device in ["A", "B", "C", "D", "E", "F"] {
+            write_secret(&secrets.join(device), PASSWORD)?;
+        }
+        let modules = binary("libannouncements.so")?;
+        let media = media_block();
+        let mut listen: Vec<String> = [Some(self.sip), self.sip6]
+            .into_iter()
+            .flatten()
+            .map(|address| format!("\"udp:{address}\", \"tcp:{address}\""))
+            .collect();
+        listen.push(format!("\"tls:{}\"", self.tls));
+        certificate::write(&self.directory, self.tls.ip())?;
+        fs::write(
+            conf.join("koukan.toml"),
+            format!(
+                "[server]\ndata = \"{data}\"\n\
+                 [sip]\nlisten = [{listen}]\nmin_expires = \"5s\"\n\
+                 [sip.tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n\
+                 [media]\nworkers = 1\nports = \"{media}-{media_end}\"\nprompts = \"{prompts}\"\n\
+                 rtp_timeout = \"3s\"\n\
+                 [control]\nsocket = \"{data}/koukan.sock\"\n\
+                 [module.announcements]\npath = \"{modules}\"\nrole = \"announcements\"\n\
+                 grants = [\"call\"]\n\
+                 [test]\nclock = true\n",
+                data = self.directory.join("data").display(),
+                listen = listen.join(", "),
+                certificate = self.directory.join("certificate.pem").display(),
+                key = self.directory.join("key.pem").display(),
+                media_end = media + MEDIA_BLOCK - 1,
+                prompts = source_root().join("conf/prompts").display(),
+                modules = modules.display(),
+            ),
+        )
     }
 
     /// Starts the process (again) on the same directory and waits until it answers OPTIONS.
@@ -175,6 +238,17 @@ pub fn answers_options(server: SocketAddr) -> io::Result<()> {
     if answered { Ok(()) } else { Err(io::Error::other("not a SIP response")) }
 }
 
+/// Where cargo builds.
+///
+/// # Errors
+/// This program does not stand where cargo puts tests.
+pub fn target() -> io::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let built = |path: &&Path| path.join("debug").is_dir() || path.join("release").is_dir();
+    let found = own.ancestors().skip(1).find(built).map(Path::to_path_buf);
+    found.ok_or_else(|| io::Error::other("not started from where cargo builds"))
+}
+
 /// A binary that the workspace built: beside this test's own executable's directory.
 ///
 /// # Errors
@@ -204,44 +278,7 @@ fn fresh_directory(name: &str) -> io::Result<PathBuf> {
     Ok(directory)
 }
 
-fn write_configuration(directory: &Path, sip: SocketAddr, trunk_port: u16) -> io::Result<()> {
-    let conf = directory.join("conf");
-    copy_tree(&source_root().join("conf/tenants"), &conf.join("tenants"))?;
-    let tenant = conf.join("tenants/acme");
-    for entry in fs::read_dir(&tenant)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            let text = fs::read_to_string(&path)?;
-            fs::write(&path, text.replace("127.0.0.1:5070", &format!("127.0.0.1:{trunk_port}")))?;
-        }
-    }
-    let secrets = tenant.join("secrets");
-    fs::create_dir_all(&secrets)?;
-    for device in ["A", "B", "C", "D", "E", "F"] {
-        write_secret(&secrets.join(device), PASSWORD)?;
-    }
-    let modules = binary("libannouncements.so")?;
-    let media = media_block();
-    fs::write(
-        conf.join("koukan.toml"),
-        format!(
-            "[server]\ndata = \"{data}\"\n\
-             [sip]\nlisten = [\"udp:{sip}\", \"tcp:{sip}\"]\nmin_expires = \"5s\"\n\
-             [media]\nworkers = 1\nports = \"{media}-{media_end}\"\nprompts = \"{prompts}\"\n\
-             rtp_timeout = \"3s\"\n\
-             [control]\nsocket = \"{data}/koukan.sock\"\n\
-             [module.announcements]\npath = \"{modules}\"\nrole = \"announcements\"\n\
-             grants = [\"call\"]\n\
-             [test]\nclock = true\n",
-            data = directory.join("data").display(),
-            media_end = media + MEDIA_BLOCK - 1,
-            prompts = source_root().join("conf/prompts").display(),
-            modules = modules.display(),
-        ),
-    )
-}
-
-fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
+pub(crate) fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut file =
         fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;

@@ -1,8 +1,10 @@
-//! Debian packages and Rust components that the commands need. Nothing is asked of the network when
-//! nothing is missing.
+//! Debian packages, a Python module and Rust components that the commands need. Nothing is asked of
+//! the network when nothing is missing.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+use crate::steps::target;
 
 /// A package and what shows that it is installed: a command, or a file by its whole path.
 pub(crate) struct Package {
@@ -25,14 +27,50 @@ const FUZZER: Package = Package { name: "build-essential", shown_by: "c++" };
 pub(crate) const RUN: &[Package] = &[COMPILER, PKG_CONFIG, OPUS];
 
 /// What the tests need: phones and a carrier that others wrote.
-pub(crate) const TEST: &[Package] = &[
+const TEST: &[Package] = &[
     COMPILER,
     PKG_CONFIG,
     OPUS,
     FUZZER,
     Package { name: "baresip-core", shown_by: "baresip" },
     Package { name: "sip-tester", shown_by: "sipp" },
+    Package { name: "linphone-cli", shown_by: "linphonec" },
 ];
+
+/// The Python phone of the end-to-end tests, at the version that they were written against.
+const PJSUA2: &str = "pjsua2-python==2.15.1.post1";
+
+/// The system's own Python: the one that Debian's python3-venv belongs to.
+const PYTHON: &str = "/usr/bin/python3";
+
+/// What `test` needs: the packages, and the phone that comes from PyPI in an environment of its
+/// own below the target directory.
+pub(crate) fn install_for_tests() -> Result<(), String> {
+    install(TEST)?;
+    let home = target().join("pjsua2");
+    let python = home.join("bin/python");
+    if imports(&python, "pjsua2") {
+        return Ok(());
+    }
+    println!("==> installing {PJSUA2} into {}", home.display());
+    if !imports(Path::new(PYTHON), "ensurepip") {
+        install_named(&["python3-venv"])?;
+    }
+    let run = |program: &Path, arguments: &[&str]| {
+        let status = Command::new(program).args(arguments).status();
+        let worked = status.is_ok_and(|status| status.success());
+        if worked { Ok(()) } else { Err(format!("{} {arguments:?} failed", program.display())) }
+    };
+    run(Path::new(PYTHON), &["-m", "venv", "--clear", &home.to_string_lossy()])?;
+    run(&python, &["-m", "pip", "install", "--quiet", "--no-input", PJSUA2])?;
+    if imports(&python, "pjsua2") { Ok(()) } else { Err(format!("{PJSUA2} does not load")) }
+}
+
+fn imports(python: &Path, module: &str) -> bool {
+    let mut command = Command::new(python);
+    command.args(["-c", &format!("import {module}")]).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
 
 /// Installs those of `packages` that are missing, through apt-get.
 pub(crate) fn install(packages: &[Package]) -> Result<(), String> {
@@ -42,9 +80,10 @@ pub(crate) fn install(packages: &[Package]) -> Result<(), String> {
         .map(|package| package.name)
         .collect();
     missing.dedup();
-    if missing.is_empty() {
-        return Ok(());
-    }
+    if missing.is_empty() { Ok(()) } else { install_named(&missing) }
+}
+
+fn install_named(missing: &[&str]) -> Result<(), String> {
     println!("==> installing {}", missing.join(", "));
     let by_hand = format!("install by hand: apt-get install {}", missing.join(" "));
     if !in_path("apt-get") {
@@ -52,7 +91,7 @@ pub(crate) fn install(packages: &[Package]) -> Result<(), String> {
     }
     apt_get(&["update"], &by_hand)?;
     let install = ["install", "--yes", "--no-install-recommends"];
-    apt_get(&[install.as_slice(), missing.as_slice()].concat(), &by_hand)
+    apt_get(&[install.as_slice(), missing].concat(), &by_hand)
 }
 
 /// Adds rustfmt and clippy where rustup manages the toolchain and they are not there.

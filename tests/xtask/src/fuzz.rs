@@ -19,7 +19,7 @@ const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
 pub(crate) fn command(arguments: &[String]) -> Result<(), String> {
     let seconds = arguments.iter().find_map(|word| word.parse().ok()).unwrap_or(60);
     let time = Duration::from_secs(seconds);
-    deps::install(deps::TEST)?;
+    deps::install_for_tests()?;
     let Some(name) = arguments.iter().find(|word| word.parse::<u64>().is_err()) else {
         return all(time);
     };

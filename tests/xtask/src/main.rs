@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         "tidy" => steps::tidy(),
         "fuzz" => fuzz::command(rest),
         "bench" => steps::bench(rest),
-        "deps" => deps::install(deps::TEST),
+        "deps" => deps::install_for_tests(),
         _ => Err(USAGE.to_owned()),
     };
     match outcome {

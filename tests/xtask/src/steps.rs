@@ -37,7 +37,7 @@ pub(crate) fn test() -> Result<(), String> {
 
 /// All but what needs other people's phones and a build of its own.
 pub(crate) fn unit() -> Result<(), String> {
-    deps::install(deps::TEST)?;
+    deps::install_for_tests()?;
     deps::components()?;
     cargo("formatting", &["fmt", "--all", "--check"])?;
     tidy()?;
@@ -50,11 +50,12 @@ pub(crate) fn unit() -> Result<(), String> {
 }
 
 pub(crate) fn e2e(filter: &[String]) -> Result<(), String> {
-    deps::install(deps::TEST)?;
+    deps::install_for_tests()?;
     cargo("building", &["build", "--workspace", "--locked"])?;
     let tests = ["test", "--locked", "--package", "koukan-e2e", "--no-fail-fast", "--"];
     let filter: Vec<&str> = filter.iter().map(String::as_str).collect();
-    let threads = ["--test-threads", E2E_THREADS];
+    // What was measured is worth reading when all is well too: the table of clients above all.
+    let threads = ["--test-threads", E2E_THREADS, "--show-output"];
     let all = [tests.as_slice(), filter.as_slice(), threads.as_slice()].concat();
     cargo("end-to-end tests", &all)
 }
@@ -67,7 +68,7 @@ pub(crate) fn tidy() -> Result<(), String> {
 }
 
 pub(crate) fn bench(names: &[String]) -> Result<(), String> {
-    deps::install(deps::TEST)?;
+    deps::install_for_tests()?;
     cargo("building", &["build", "--release", "--workspace", "--locked"])?;
     let bench = target().join("release/koukan-bench");
     execute("bench", Command::new(bench).args(names).current_dir(root()))

@@ -1,0 +1,284 @@
+//! Clients that no one here wrote, over every transport: they register, talk, hold, resume and
+//! refresh, and one table says what became of each.
+
+use std::time::{Duration, Instant};
+
+use koukan_e2e::audio::Sound;
+use koukan_e2e::baresip::Baresip;
+use koukan_e2e::client::{Client, PhoneSpec, TONE_DBFS};
+use koukan_e2e::linphone::Linphone;
+use koukan_e2e::matrix::{Line, Matrix, Outcome};
+use koukan_e2e::office::phone_spec;
+use koukan_e2e::pjsua::Pjsua;
+use koukan_e2e::server::Server;
+use koukan_e2e::wait::wait_for;
+
+const LIMIT: Duration = Duration::from_secs(10);
+/// How long each side listens at a time.
+const LISTEN: Duration = Duration::from_millis(1500);
+/// What the client under test speaks, and its peer: no harmonics of one another.
+const OWN_HZ: f64 = 440.0;
+const PEER_HZ: f64 = 1040.0;
+/// Louder than this a tone is heard, when it should not be.
+const SILENT_DBFS: f64 = -45.0;
+/// How long the clients want to be registered, so that the refresh falls into the test.
+const EXPIRES_S: u32 = 10;
+
+/// How a client reaches the server.
+const OVER: [&str; 4] = ["TLS", "UDP", "TCP", "IPv6"];
+
+type Seen<T> = Result<T, String>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Baresip,
+    Linphone,
+    Pjsua,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Baresip => "baresip",
+            Self::Linphone => "linphone",
+            Self::Pjsua => "pjsua2",
+        }
+    }
+
+    fn start(self, server: &Server, name: &str, spec: &PhoneSpec) -> Seen<Box<dyn Client>> {
+        let directory = server.directory.join(name);
+        let started: std::io::Result<Box<dyn Client>> = match self {
+            Self::Baresip => Baresip::start(&directory, spec).map(|phone| Box::new(phone) as _),
+            Self::Linphone => Linphone::start(&directory, spec).map(|phone| Box::new(phone) as _),
+            Self::Pjsua => Pjsua::start(&directory, spec).map(|phone| Box::new(phone) as _),
+        };
+        started.map_err(|error| format!("{} does not start: {error}", self.name()))
+    }
+}
+
+/// The deeds of a cell, in their order.
+const DEEDS: [&str; 5] =
+    ["register", "call", "hold and resume", "is called", "registration refresh"];
+
+struct Cell {
+    client: Box<dyn Client>,
+    peer: Box<dyn Client>,
+    born: Instant,
+}
+
+/// `Err` with the words when the condition does not hold.
+fn must(condition: bool, words: impl FnOnce() -> String) -> Seen<()> {
+    if condition { Ok(()) } else { Err(words()) }
+}
+
+fn link<T>(outcome: std::io::Result<T>) -> Seen<T> {
+    outcome.map_err(|error| format!("the client cannot be driven: {error}"))
+}
+
+/// Both listen at once.
+fn listen(cell: &mut Cell) -> Seen<(Sound, Sound)> {
+    let (client, peer) = (&mut cell.client, &mut cell.peer);
+    std::thread::scope(|scope| {
+        let peer = scope.spawn(move || peer.listen(LISTEN));
+        let own = link(client.listen(LISTEN))?;
+        let peer = peer.join().map_err(|_| "the peer's ear panicked".to_owned())?;
+        Ok((own, link(peer)?))
+    })
+}
+
+/// The tone is there at its level, and the own one is not.
+fn hears(who: &str, heard: &Sound, tone: f64, own: f64) -> Seen<String> {
+    let (level, echo) = (heard.steady_dbfs(tone), heard.steady_dbfs(own));
+    must(heard.seconds() > 0.8, || format!("{who} heard only {:.2} s", heard.seconds()))?;
+    must((level - TONE_DBFS).abs() <= 1.5, || {
+        format!("{who} hears {tone} Hz at {level:.1} dBFS, sent at {TONE_DBFS}")
+    })?;
+    must(echo < SILENT_DBFS, || format!("{who} hears its own {own} Hz at {echo:.1} dBFS"))?;
+    Ok(format!("{tone} Hz at {level:.1}"))
+}
+
+/// Both hear each other, if need be after a second try: jitter buffers and recorders take a moment.
+fn talk(cell: &mut Cell) -> Seen<String> {
+    let mut outcome = Err(String::new());
+    for _ in 0..3 {
+        std::thread::sleep(Duration::from_millis(300));
+        let (own, peer) = listen(cell)?;
+        outcome = hears("the client", &own, PEER_HZ, OWN_HZ)
+            .and_then(|own| Ok((own, hears("the peer", &peer, OWN_HZ, PEER_HZ)?)));
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    let (own, peer) = outcome?;
+    Ok(format!("client hears {own} dBFS, peer {peer} dBFS"))
+}
+
+fn register(cell: &mut Cell) -> Seen<String> {
+    must(cell.client.registered(LIMIT), || {
+        format!("no 200 to REGISTER: {}", tail(&cell.client.trace()))
+    })?;
+    must(cell.peer.registered(LIMIT), || "the peer does not register".to_owned())?;
+    Ok("200 to REGISTER after a challenge".to_owned())
+}
+
+fn call(cell: &mut Cell) -> Seen<String> {
+    link(cell.client.dial("802"))?;
+    must(cell.peer.rings(LIMIT), || format!("no ring: {}", tail(&cell.client.trace())))?;
+    link(cell.peer.answer())?;
+    must(cell.client.connects(LIMIT), || "the client is not connected".to_owned())?;
+    must(cell.peer.connects(LIMIT), || "the peer is not connected".to_owned())?;
+    talk(cell)
+}
+
+fn hold(cell: &mut Cell) -> Seen<String> {
+    link(cell.client.hold(true))?;
+    let gone = wait_for(LIMIT, || {
+        let heard = cell.peer.listen(LISTEN).ok()?;
+        (heard.steady_dbfs(OWN_HZ) < SILENT_DBFS).then_some(heard)
+    });
+    let heard = gone.ok_or_else(|| "on hold the peer still hears the client".to_owned())?;
+    let held = match heard.rms_dbfs() {
+        level if level < -50.0 => "silence".to_owned(),
+        level => format!("music at {level:.0} dBFS"),
+    };
+    link(cell.client.hold(false))?;
+    let again = talk_again(cell)?;
+    link(cell.client.hang_up())?;
+    must(cell.peer.clears(LIMIT), || "the peer is not cleared".to_owned())?;
+    must(cell.client.clears(LIMIT), || "the client is not cleared".to_owned())?;
+    Ok(format!("{held} on hold; after it {again}"))
+}
+
+/// After a hold: like [`talk`], or through the peer's ear for a client that sends back.
+fn talk_again(cell: &mut Cell) -> Seen<String> {
+    let peer_hears = |cell: &mut Cell, tone, other| {
+        let heard = wait_for(LIMIT, || {
+            let heard = cell.peer.listen(LISTEN).ok()?;
+            hears("the peer", &heard, tone, other).ok()
+        });
+        heard.ok_or_else(|| format!("after the hold the peer does not hear {tone} Hz"))
+    };
+    let voice = peer_hears(cell, OWN_HZ, PEER_HZ);
+    if !link(cell.client.send_back(true))? {
+        return talk(cell);
+    }
+    let ear = peer_hears(cell, PEER_HZ, OWN_HZ);
+    link(cell.client.send_back(false))?;
+    Ok(format!("peer hears {} dBFS, and its own {} dBFS sent back by the client", voice?, ear?))
+}
+
+fn is_called(cell: &mut Cell) -> Seen<String> {
+    link(cell.peer.dial("801"))?;
+    must(cell.client.rings(LIMIT), || "the client does not ring".to_owned())?;
+    link(cell.client.answer())?;
+    must(cell.peer.connects(LIMIT), || "the peer is not connected".to_owned())?;
+    must(cell.client.connects(LIMIT), || "the client is not connected".to_owned())?;
+    let heard = talk(cell)?;
+    link(cell.peer.hang_up())?;
+    must(cell.client.clears(LIMIT), || "the client is not cleared".to_owned())?;
+    Ok(heard)
+}
+
+fn refresh(cell: &mut Cell) -> Seen<String> {
+    let wait = Duration::from_secs(u64::from(EXPIRES_S) + 5);
+    let count = wait_for(wait, || Some(cell.client.registrations()).filter(|&count| count >= 2));
+    let age = cell.born.elapsed().as_secs();
+    let count = count.ok_or_else(|| format!("no second 200 to REGISTER in {age} s"))?;
+    Ok(format!("{count} times 200 to REGISTER in {age} s, expires={EXPIRES_S}"))
+}
+
+/// What the client does on this transport, and the server for a last look at its tables.
+fn cell(kind: Kind, over: &'static str) -> (Vec<Line>, Option<Server>) {
+    let mut lines = Vec::new();
+    let mut outcome = open(kind, over);
+    for deed in DEEDS {
+        let seen =
+            outcome.as_mut().map_err(|words| words.clone()).and_then(|(_, cell)| match deed {
+                "register" => register(cell),
+                "call" => call(cell),
+                "hold and resume" => hold(cell),
+                "is called" => is_called(cell),
+                _ => refresh(cell),
+            });
+        let outcome = match seen {
+            Ok(proof) => Outcome::Pass(proof),
+            Err(words) => outcome.as_mut().map_or(Outcome::Fail(words.clone()), |(_, cell)| {
+                cannot(cell).map_or(Outcome::Fail(words), Outcome::Cannot)
+            }),
+        };
+        lines.push(Line { client: kind.name(), transport: over, deed, outcome });
+    }
+    (lines, outcome.ok().map(|(server, _)| server))
+}
+
+/// The servers' tables after the longest timer of a transaction: the cells share the wait.
+fn leaves_nothing(rows: Vec<(Kind, &'static str, Server)>) -> Vec<Line> {
+    let check = |(kind, over, server): (Kind, &'static str, Server)| {
+        let outcome = match server.wait_empty(Duration::from_secs(45)) {
+            Ok(()) => Outcome::Pass("every table is empty".to_owned()),
+            Err(error) => Outcome::Fail(error.to_string()),
+        };
+        Line { client: kind.name(), transport: over, deed: "leaves nothing", outcome }
+    };
+    rows.into_iter().map(check).collect()
+}
+
+fn open(kind: Kind, over: &'static str) -> Seen<(Server, Cell)> {
+    let name = format!("matrix-{}-{over}", kind.name());
+    let server = Server::start(&name).map_err(|error| error.to_string())?;
+    let (transport, address) = match over {
+        "IPv6" => ("udp", server.sip6.ok_or("this machine has no ::1")?),
+        "TCP" => ("tcp", server.sip),
+        "TLS" => ("tls", server.tls),
+        _ => ("udp", server.sip),
+    };
+    let spec = PhoneSpec {
+        tone: OWN_HZ,
+        transport,
+        server: address,
+        expires: EXPIRES_S,
+        ..phone_spec(&server, 'A')
+    };
+    let peer_spec = PhoneSpec { tone: PEER_HZ, ..phone_spec(&server, 'B') };
+    // baresip's recorder stops when a stream changes its direction; a peer is never held itself.
+    let peer_kind = if kind == Kind::Baresip { Kind::Pjsua } else { Kind::Baresip };
+    let peer = peer_kind.start(&server, "peer", &peer_spec)?;
+    let client = kind.start(&server, "client", &spec)?;
+    Ok((server, Cell { client, peer, born: Instant::now() }))
+}
+
+/// The client's own words for what it was not built for.
+fn cannot(cell: &mut Cell) -> Option<String> {
+    let trace = cell.client.trace();
+    let line = trace.lines().find(|line| line.contains("PJ_EAFNOTSUP"))?;
+    // The call that it could not answer ends before the next one.
+    let _ = cell.peer.hang_up();
+    Some(format!("built without IPv6 for media: {}", line.trim()))
+}
+
+/// The last lines of a trace, for a failure's words.
+fn tail(trace: &str) -> String {
+    let lines: Vec<&str> = trace.lines().rev().take(12).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+}
+
+#[test]
+fn foreign_clients_do_all_they_can_over_every_transport() {
+    let begin = Instant::now();
+    let clients = [Kind::Baresip, Kind::Linphone, Kind::Pjsua];
+    let rows = std::thread::scope(|scope| {
+        let rows = clients
+            .map(|kind| scope.spawn(move || OVER.map(|over| (kind, over, cell(kind, over)))));
+        rows.map(|row| row.join().expect("a row ends"))
+    });
+    let (mut lines, mut servers) = (Vec::new(), Vec::new());
+    for (kind, over, (cell, server)) in rows.into_iter().flatten() {
+        lines.extend(cell);
+        servers.extend(server.map(|server| (kind, over, server)));
+    }
+    lines.extend(leaves_nothing(servers));
+    lines.sort_by_key(|line| (line.client, OVER.iter().position(|over| *over == line.transport)));
+    let matrix = Matrix(lines);
+    println!("{matrix}{:.0} s", begin.elapsed().as_secs_f64());
+    assert_eq!(matrix.failures(), 0, "cells failed:\n{matrix}");
+}
