@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -17,6 +18,7 @@ use crate::model::number::Number;
 use crate::model::objects::Object;
 use crate::model::outside::{Profile, Trunk};
 use crate::model::signalling::{DeviceSignalling, TrunkSignalling};
+use crate::rating::{self, Account, Charge, FinishedLeg, RateError};
 use crate::source::{Sources, TenantSource};
 use crate::{Decision, Facts, load};
 
@@ -152,6 +154,45 @@ impl Plans {
     ) -> Result<Vec<Entry>, ChangeError> {
         let unknown = || ChangeError::Unknown { kind: "tenant", name: Arc::from(tenant) };
         live.change(self.plan(tenant).ok_or_else(unknown)?, change, by, at)
+    }
+
+    /// What a finished leg costs.
+    ///
+    /// # Errors
+    /// The tariff has no price for it, which `check` refuses.
+    pub fn rate(
+        &self,
+        tenant: &str,
+        leg: &FinishedLeg,
+        account: &Account,
+    ) -> Result<Charge, RateError> {
+        let no_tariff = || RateError::NoTariff { tenant: Arc::from(tenant) };
+        rating::rate(self.plan(tenant).ok_or_else(no_tariff)?, leg, account)
+    }
+
+    /// The legs of a decision that would be charged after so much talk, for simulations.
+    #[must_use]
+    pub fn charged_legs(
+        &self,
+        decision: &Decision,
+        facts: &Facts<'_>,
+        talk: Duration,
+    ) -> Vec<FinishedLeg> {
+        rating::legs_of(decision, facts.origin, facts.caller, facts.at, talk)
+    }
+
+    /// How many calls of a device in one day look like telemarketing to an option that it has
+    /// (S-95): the option's name and the count.
+    #[must_use]
+    pub fn suspect_calls(&self, tenant: &str, device: &str) -> Vec<(Arc<str>, u32)> {
+        let Some(plan) = self.plan(tenant) else { return Vec::new() };
+        let (device, tariff) = (plan.devices.find(device), plan.tariff.as_ref());
+        let options = tariff.into_iter().flat_map(|tariff| tariff.options.iter());
+        let has = |name: &str| device.is_some_and(|device| device.has_option(name));
+        let suspect = options.filter(|option| has(&option.name));
+        suspect
+            .filter_map(|option| Some((Arc::clone(&option.name), option.suspect_calls_per_day?)))
+            .collect()
     }
 
     /// What is in force in an office (`show --effective`).

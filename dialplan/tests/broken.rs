@@ -58,7 +58,7 @@ const ONE_ERROR: &[Break] = &[
     },
     Break {
         from: "{ leg = \"out\", class = [\"tollfree\"], price = \"0\", per = \"call\" },",
-        to: "{ leg = \"out\", class = [\"navi\"], price = \"265\", per = \"call\" },",
+        to: "{ leg = \"out\", class = [\"tollfree\"], device = [], price = \"0\", per = \"call\", valid_until = \"2020-01-01\" },",
         at: "[tariff]",
     },
     Break {

@@ -4,16 +4,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::decision::{Caller, Decision, Facts, Origin, Step};
+use crate::decision::{Caller, Decision, Facts, Origin};
 use crate::model::Plan;
 use crate::model::expect::Expect;
-use crate::model::number::{Number, Role};
-use crate::model::objects::Object;
-use crate::model::tariff::ChargedLeg;
 use crate::outcome::Outcome;
 use crate::plans::Plans;
-use crate::rating::{Leg, charge};
-use crate::read::Reader;
+use crate::rating::{Account, legs_of, rate};
+use crate::read::{Money, Reader};
 use crate::source::Place;
 use crate::state::Idle;
 
@@ -55,7 +52,9 @@ fn prove(reader: &Reader<'_>, plan: &Plan, plans: &Plans, expect: &Expect, now: 
     };
     let facts = Facts { at, origin: &origin, caller: &caller, called: &expect.to, state: &Idle };
     let decision = plans.decide(&facts);
-    let claims = Claims { reader, plan, expect, outcome: decision.outcome(), decision: &decision };
+    let asked = Asked { origin: &origin, caller: &caller, at: &at };
+    let (outcome, decision) = (decision.outcome(), &decision);
+    let claims = Claims { reader, plan, expect, outcome, decision, asked };
     claims.prove();
 }
 
@@ -65,6 +64,14 @@ struct Claims<'c> {
     expect: &'c Expect,
     outcome: Outcome,
     decision: &'c Decision,
+    asked: Asked<'c>,
+}
+
+/// The question that was decided.
+struct Asked<'c> {
+    origin: &'c Origin,
+    caller: &'c Caller,
+    at: &'c Timestamp,
 }
 
 impl Claims<'_> {
@@ -118,44 +125,13 @@ impl Claims<'_> {
         );
     }
 
-    /// What the call costs after `talk`: the outside leg's price, nothing for a call inside.
-    fn charge(&self) -> Option<crate::read::Money> {
+    /// What the call costs after `talk`: its legs to outside and the toll-free one.
+    fn charge(&self) -> Option<Money> {
         let talk = self.expect.talk.unwrap_or_default();
-        let device = self.expect.from_device.as_ref();
-        let device = device.and_then(|device| self.plan.devices.find(&device.value));
-        let called = self.plan.tenant.country.canonical(&self.expect.to);
-        let toll_free = |number: &&Object<Number>| {
-            number.role == Role::Tollfree && *self.plan.did(number) == *called
-        };
-        if device.is_none() && self.plan.numbers.iter().any(|number| toll_free(&number)) {
-            let far = self.caller_class();
-            let leg = Leg { leg: ChargedLeg::TollfreeIn, device: None, far, talk };
-            return charge(self.plan, &leg).map(|charge| charge.amount);
-        }
-        let leg = match self.decision.steps.first() {
-            Some(Step::Trunk(call)) => Leg {
-                leg: ChargedLeg::Out,
-                device: device.map(|d| &d.value),
-                far: &call.class,
-                talk,
-            },
-            Some(Step::Forward(call)) => {
-                Leg { leg: ChargedLeg::Forward, device: None, far: &call.class, talk }
-            }
-            _ => return crate::read::Money::parse("0"),
-        };
-        charge(self.plan, &leg).map(|charge| charge.amount)
-    }
-
-    /// The class of a toll-free caller, as rates name it.
-    fn caller_class(&self) -> &str {
-        let date = self.expect.at.map(|at| at.date());
-        let from = self.expect.from.as_deref().unwrap_or_default();
-        let from = self.plan.tenant.country.canonical(from);
-        let entry = match date {
-            Some(date) => self.plan.classes.of(&from, date),
-            None => self.plan.classes.ever(&from),
-        };
-        entry.map_or("unknown", |entry| &entry.class)
+        let Asked { origin, caller, at } = self.asked;
+        let legs = legs_of(self.decision, origin, caller, *at, talk);
+        let account = Account::default();
+        let mut charges = legs.iter().map(|leg| rate(self.plan, leg, &account).ok());
+        charges.try_fold(Money::default(), |sum, charge| Some(sum.plus(charge?.amount)))
     }
 }

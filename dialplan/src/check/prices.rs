@@ -20,7 +20,8 @@ pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, today: Date) {
     let kinds: Vec<DeviceKind> = kinds.collect();
     for class in classes.iter().filter(|class| plan.classes.is_alive(class, today)) {
         let missing = kinds.iter().filter(|kind| {
-            reachable(plan, **kind, class) && !has(tariff, ChargedLeg::Out, Some(**kind), class)
+            reachable(plan, **kind, class)
+                && !has(tariff, today, ChargedLeg::Out, Some(**kind), class)
         });
         let missing: Vec<&str> = missing.map(|kind| kind.as_str()).collect();
         if !missing.is_empty() {
@@ -29,12 +30,13 @@ pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, today: Date) {
             reader.error(tariff.place, message, hint);
         }
     }
+    overlaps(reader, tariff);
     for number in plan.numbers.iter() {
         let Some(to) = &number.forward_to else { continue };
         let number = plan.tenant.country.canonical(&to.value);
         let Some(entry) = plan.classes.of(&number, today) else { continue };
         let blocked = plan.outbound.block.iter().any(|name| name.value == entry.class);
-        if !blocked && !has(tariff, ChargedLeg::Forward, None, &entry.class) {
+        if !blocked && !has(tariff, today, ChargedLeg::Forward, None, &entry.class) {
             let message = format!("no rate for forwarding to class {}", entry.class);
             reader.error(to.place, message, "add a rate with leg = \"forward\"");
         }
@@ -44,7 +46,7 @@ pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, today: Date) {
         let defined =
             named.into_iter().filter(|name| classes.iter().any(|class| &***class == *name));
         for caller in defined.chain(CALLER_CLASSES) {
-            if !has(tariff, ChargedLeg::TollfreeIn, None, caller) {
+            if !has(tariff, today, ChargedLeg::TollfreeIn, None, caller) {
                 let message = format!("no rate for toll-free calls from {caller}");
                 let hint = "add a rate with leg = \"tollfree-in\"";
                 reader.error(tariff.place, message, hint);
@@ -53,8 +55,20 @@ pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, today: Date) {
     }
 }
 
-fn has(tariff: &Tariff, leg: ChargedLeg, kind: Option<DeviceKind>, far: &str) -> bool {
-    tariff.rates.iter().any(|rate| rate.covers(leg, kind, far))
+/// Two rates for one leg: the second would never be asked.
+fn overlaps(reader: &Reader<'_>, tariff: &Tariff) {
+    for (index, rate) in tariff.rates.iter().enumerate() {
+        let mut earlier = tariff.rates.iter().take(index);
+        if let Some((other, what)) = earlier.find_map(|o| Some((o, rate.overlap(o)?))) {
+            let message = format!("two rates for {what}");
+            let hint = format!("the first stands at {}", reader.files.brief(other.place));
+            reader.error(rate.place, message, hint);
+        }
+    }
+}
+
+fn has(tariff: &Tariff, today: Date, leg: ChargedLeg, kind: Option<DeviceKind>, far: &str) -> bool {
+    tariff.rates.iter().any(|rate| rate.is_valid(today) && rate.covers(leg, kind, far))
 }
 
 /// Whether devices of a kind can call a class at all.

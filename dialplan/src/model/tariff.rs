@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::civil::Date;
+
 use super::device::DeviceKind;
 use super::objects::Objects;
 use crate::diagnostic::did_you_mean;
@@ -11,7 +13,7 @@ use crate::source::{At, Place};
 
 /// Which leg is charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum ChargedLeg {
+pub enum ChargedLeg {
     /// A call from a device to outside.
     Out,
     /// The leg to outside of a forwarded call.
@@ -29,6 +31,17 @@ impl ChargedLeg {
         ("fax-out", Self::FaxOut),
         ("tollfree-in", Self::TollfreeIn),
     ];
+
+    /// The word in the plan.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Out => "out",
+            Self::Forward => "forward",
+            Self::FaxOut => "fax-out",
+            Self::TollfreeIn => "tollfree-in",
+        }
+    }
 }
 
 /// What one price buys.
@@ -47,6 +60,11 @@ pub(crate) struct Rate {
     pub(crate) callers: Vec<Arc<str>>,
     pub(crate) price: Money,
     pub(crate) per: Per,
+    pub(crate) valid_from: Option<Date>,
+    pub(crate) valid_until: Option<Date>,
+    /// How many months after its own a leg is billed (S-98).
+    pub(crate) billed_after: u32,
+    pub(crate) place: Place,
 }
 
 /// An option that makes calls or pages free.
@@ -54,6 +72,10 @@ pub(crate) struct Rate {
 pub(crate) struct TariffOption {
     /// Talk time free in every call.
     pub(crate) free_per_call: Option<Duration>,
+    /// Pages free in every billing month.
+    pub(crate) free_pages_per_month: Option<u32>,
+    /// So many calls a day and it looks like telemarketing (S-95).
+    pub(crate) suspect_calls_per_day: Option<u32>,
     pub(crate) legs: Vec<ChargedLeg>,
     pub(crate) devices: Vec<DeviceKind>,
     pub(crate) except: Vec<Arc<str>>,
@@ -62,21 +84,26 @@ pub(crate) struct TariffOption {
 #[derive(Debug)]
 pub(crate) struct Tariff {
     pub(crate) place: Place,
+    /// 31: the last day of each month.
+    pub(crate) close_day: i8,
     pub(crate) rates: Vec<Rate>,
     pub(crate) options: Objects<TariffOption>,
 }
 
 /// What a toll-free caller may be, besides a class: not known, or a payphone (S-97).
-pub(crate) const CALLER_CLASSES: [&str; 2] = ["unknown", "payphone"];
+pub(crate) const CALLER_CLASSES: [&str; 2] = [UNKNOWN, PAYPHONE];
+pub(crate) const UNKNOWN: &str = "unknown";
+pub(crate) const PAYPHONE: &str = "payphone";
 
 impl Tariff {
     pub(crate) fn read(item: Item<'_>) -> Option<Self> {
         item.table("tariff", |table| {
             table.req("currency", |item| item.choice(&[("JPY", ())]));
-            table.opt("close_day", |item| item.whole(1, 28));
+            let close_day = table.opt("close_day", |item| item.whole(1, 28));
             let rates = table.or("rate", Vec::new(), |item| item.list(Rate::read));
             let options = Objects::read(table, "option", TariffOption::read);
-            Some(Self { place: table.place, rates, options })
+            let close_day = close_day.and_then(|day| i8::try_from(day).ok()).unwrap_or(31);
+            Some(Self { place: table.place, close_day, rates, options })
         })
     }
 }
@@ -90,8 +117,49 @@ impl Rate {
             let callers = table.or("caller", Vec::new(), |item| item.list(caller));
             let price = table.req("price", Item::money);
             let per = table.req("per", per);
-            Some(Self { leg: leg?, devices, classes, callers, price: price?, per: per? })
+            let valid_from = table.opt("valid_from", Item::date);
+            let valid_until = table.opt("valid_until", Item::date);
+            let billed_after = table.or("billed_after", 0, |item| item.whole(0, 12));
+            Some(Self {
+                leg: leg?,
+                devices,
+                classes,
+                callers,
+                price: price?,
+                per: per?,
+                valid_from,
+                valid_until,
+                billed_after,
+                place: table.place,
+            })
         })
+    }
+
+    pub(crate) fn is_valid(&self, day: Date) -> bool {
+        self.valid_from.is_none_or(|from| from <= day)
+            && self.valid_until.is_none_or(|until| day <= until)
+    }
+
+    /// What both rates would price on some day: a device kind and a class; empty: any.
+    pub(crate) fn overlap(&self, other: &Self) -> Option<String> {
+        let before = |until: Option<Date>, from: Option<Date>| match (until, from) {
+            (Some(until), Some(from)) => until < from,
+            _ => false,
+        };
+        if self.leg != other.leg
+            || before(self.valid_until, other.valid_from)
+            || before(other.valid_until, self.valid_from)
+        {
+            return None;
+        }
+        let kind = common(&self.devices, &other.devices)?;
+        let class = if self.leg == ChargedLeg::TollfreeIn {
+            common(&self.callers, &other.callers)?
+        } else {
+            common(&self.classes, &other.classes)?
+        };
+        let kind = kind.map_or("any device", |kind| kind.as_str());
+        Some(format!("{} by {kind}, class {}", self.leg.as_str(), class.map_or("any", |c| c)))
     }
 
     /// Whether the rate speaks of such a leg; `far` is the class of the called or the caller.
@@ -108,14 +176,39 @@ impl Rate {
 impl TariffOption {
     fn read(table: &mut Table<'_>) -> Option<Self> {
         let free = table.opt("free", Item::duration);
-        table.opt("free_pages", |item| item.whole(1, 1_000_000));
+        let pages = table.opt("free_pages", |item| item.whole(1, 1_000_000));
+        let suspect = table.opt("suspect_calls_per_day", |item| item.whole(1, 10_000));
         let per_call = table.req("per", |item| item.choice(&[("call", true), ("month", false)]))?;
         let legs = table.or("leg", Vec::new(), |i| i.list(|i| i.choice(&ChargedLeg::WORDS)));
         let devices = table.or("device", Vec::new(), kinds);
-        table.opt("from", kinds);
+        let from = table.or("from", Vec::new(), kinds);
         let except = table.or("except", Vec::new(), classes);
         table.opt("monthly", Item::money);
-        Some(Self { free_per_call: free.filter(|_| per_call), legs, devices, except })
+        for (key, wrong) in [("free", free.is_some() && !per_call), ("free_pages", per_call)] {
+            if wrong && table.has(key) {
+                let per = if per_call { "call" } else { "month" };
+                let message = format!("`{key}` with per = \"{per}\"");
+                let hint = "free time is a call's, free pages are a month's";
+                table.reader.error(table.key_place(key), message, hint);
+            }
+        }
+        Some(Self {
+            free_per_call: free.filter(|_| per_call),
+            free_pages_per_month: pages.filter(|_| !per_call),
+            suspect_calls_per_day: suspect,
+            legs,
+            devices: if devices.is_empty() { from } else { devices },
+            except,
+        })
+    }
+}
+
+/// A member of both lists, an empty one meaning any; none when they are apart.
+fn common<'l, T: PartialEq>(one: &'l [T], two: &'l [T]) -> Option<Option<&'l T>> {
+    match (one, two) {
+        ([], []) => Some(None),
+        ([], [first, ..]) | ([first, ..], []) => Some(Some(first)),
+        _ => one.iter().find(|entry| two.contains(entry)).map(Some),
     }
 }
 

@@ -29,6 +29,12 @@ impl Money {
         whole.parse::<i64>().ok()?.checked_mul(Self::SCALE)?.checked_add(part).map(Self)
     }
 
+    /// Both together; saturating.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
     /// So many times this; saturating.
     #[must_use]
     pub const fn times(self, count: u64) -> Self {
