@@ -12,6 +12,7 @@ mod message;
 pub mod registrar;
 pub mod sdp;
 pub mod stun;
+pub mod subscription;
 mod timer;
 mod transaction;
 mod ua;
@@ -23,6 +24,6 @@ pub use message::{
 };
 pub use ua::{
     Body, ClientTx, Counts, Credentials, DialogId, Dropped, Event, ExtraHeaders, FailureCause,
-    Listener, Request, Response, ServerTx, SessionConfig, UaAction, UaConfig, UserAgent,
+    Identity, Listener, Request, Response, ServerTx, SessionConfig, UaAction, UaConfig, UserAgent,
 };
 pub use write::reason_phrase;

@@ -47,3 +47,30 @@ pub const DIALOGS: Limit = Limit {
     max: 10_000_000,
     why: "memory; beyond it new calls get 503 with Retry-After",
 };
+
+/// Subscriptions that one notifier keeps at once.
+pub const SUBSCRIPTIONS: Limit = Limit {
+    name: "sip_subscriptions",
+    default: 20_000,
+    min: 10,
+    max: 1_000_000,
+    why: "memory, and a NOTIFY each at a change; beyond it SUBSCRIBE gets 503 with Retry-After",
+};
+
+/// Subscriptions of one user.
+pub const SUBSCRIPTIONS_PER_USER: Limit = Limit {
+    name: "sip_subscriptions_per_user",
+    default: 200,
+    min: 4,
+    max: 10_000,
+    why: "a phone has some hundred lamps at most; more is a phone that subscribes in a loop",
+};
+
+/// Members of one list of resources.
+pub const LIST_MEMBERS: Limit = Limit {
+    name: "sip_list_members",
+    default: 256,
+    min: 8,
+    max: 4_096,
+    why: "the first NOTIFY names them all in one message",
+};

@@ -37,7 +37,7 @@ pub use uri::Uri;
 pub use via::Via;
 
 /// Digits and nothing else, as a number of 32 bits.
-fn number(text: &[u8]) -> Option<u32> {
+pub(crate) fn number(text: &[u8]) -> Option<u32> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;
     }

@@ -4,8 +4,9 @@
 use super::split_list;
 
 /// What a peer may require of us: `100rel` (RFC 3262), `timer` (RFC 4028), `replaces` (RFC 3891),
-/// `norefersub` (RFC 4488) and, of the registrar, `path` (RFC 3327).
-pub(crate) const SUPPORTED: &str = "100rel, timer, replaces, norefersub, path";
+/// `norefersub` (RFC 4488), of the notifier `eventlist` (RFC 4662) and of the registrar `path`
+/// (RFC 3327).
+pub(crate) const SUPPORTED: &str = "100rel, timer, replaces, norefersub, eventlist, path";
 
 /// Whether a list of option tags holds `tag`; tags are compared without case.
 #[must_use]

@@ -5,7 +5,7 @@ use koukan_base::Time;
 
 use super::dialog::Dialog;
 use super::refresh::SessionWish;
-use super::types::{Body, ClientTx, DialogId, ExtraHeaders, Request, token};
+use super::types::{Body, ClientTx, DialogId, ExtraHeaders, Identity, Request, token};
 use super::{Negotiation, Owner, UserAgent};
 use crate::Flow;
 use crate::message::Method;
@@ -87,6 +87,11 @@ impl UserAgent {
     /// Sends another request outside any dialog.
     pub fn request(&mut self, now: Time, request: Request) -> ClientTx {
         self.start(now, request, None, false)
+    }
+
+    /// Sends a request within a dialog that the user keeps; its `to` carries the peer's tag.
+    pub fn request_as(&mut self, now: Time, request: Request, identity: Identity) -> ClientTx {
+        self.begin(now, request, identity, None, false)
     }
 
     /// Sends a request within a dialog; a re-INVITE ends with `Answered` or `Failed`. `None` when
@@ -194,14 +199,32 @@ impl UserAgent {
         dialog: Option<u64>,
         silent: bool,
     ) -> ClientTx {
-        let tx = ClientTx(self.id());
-        let (call_id, local_tag, cseq) = match dialog.and_then(|id| self.dialogs.get_mut(&id)) {
+        let identity = match dialog.and_then(|id| self.dialogs.get_mut(&id)) {
             Some(known) => {
                 known.local_cseq = known.local_cseq.saturating_add(1);
-                (known.call_id.clone(), known.local_tag.clone(), known.local_cseq)
+                Identity {
+                    call_id: known.call_id.clone(),
+                    local_tag: known.local_tag.clone(),
+                    cseq: known.local_cseq,
+                }
             }
-            None => (token(&mut self.rng), token(&mut self.rng), 1),
+            None => {
+                Identity { call_id: token(&mut self.rng), local_tag: token(&mut self.rng), cseq: 1 }
+            }
         };
+        self.begin(now, request, identity, dialog, silent)
+    }
+
+    fn begin(
+        &mut self,
+        now: Time,
+        request: Request,
+        identity: Identity,
+        dialog: Option<u64>,
+        silent: bool,
+    ) -> ClientTx {
+        let tx = ClientTx(self.id());
+        let Identity { call_id, local_tag, cseq } = identity;
         let outgoing = Outgoing {
             request,
             call_id,
@@ -260,7 +283,12 @@ impl UserAgent {
         };
         self.via(&mut writer, flow, &branch);
         writer.number("Max-Forwards", u32::from(request.max_forwards), b"");
-        if matches!(method, Method::Invite | Method::Update | Method::Subscribe) {
+        // Each of these tells the peer where we are reached (RFC 3261, 12.2; RFC 6665, 4.1.3 and
+        // 4.2.2; RFC 3515, 2.2).
+        if matches!(
+            method,
+            Method::Invite | Method::Update | Method::Subscribe | Method::Notify | Method::Refer
+        ) {
             let given = request.headers.iter().any(|(name, _)| *name == "Contact");
             if !given {
                 writer.line("Contact", &[&self.contact(flow)]);

@@ -22,8 +22,8 @@ use std::collections::{HashMap, VecDeque};
 use koukan_base::{Rng, Time};
 
 pub use types::{
-    Body, ClientTx, Counts, Credentials, DialogId, Event, ExtraHeaders, FailureCause, Listener,
-    Request, Response, ServerTx, SessionConfig, UaAction, UaConfig,
+    Body, ClientTx, Counts, Credentials, DialogId, Event, ExtraHeaders, FailureCause, Identity,
+    Listener, Request, Response, ServerTx, SessionConfig, UaAction, UaConfig,
 };
 
 use crate::header::Replaces;
@@ -227,6 +227,12 @@ impl UserAgent {
     #[must_use]
     pub fn remote_target(&self, dialog: DialogId) -> Option<&[u8]> {
         self.dialogs.get(&dialog.0).map(|dialog| dialog.remote_target.as_slice())
+    }
+
+    /// Our To tag in the response to a request that had none.
+    #[must_use]
+    pub fn response_tag(&self, tx: ServerTx) -> Option<&[u8]> {
+        self.servers.get(&tx.0).map(|server| server.to_tag.as_slice())
     }
 
     /// Where the peer of a dialog is.

@@ -75,6 +75,9 @@ impl UserAgent {
 
     /// After a 422: whether the request is to be repeated with the longer interval that it names.
     pub(super) fn take_min_se(outgoing: &mut Outgoing, status: u16, message: &Message) -> bool {
+        if !matches!(outgoing.request.method, Method::Invite | Method::Update) {
+            return false;
+        }
         let wanted = message.header(Header::MinSe).and_then(SessionExpires::parse);
         let Some(wanted) = wanted.filter(|_| status == 422) else { return false };
         let known = outgoing.session.min_se.unwrap_or(0);

@@ -219,7 +219,15 @@ impl UserAgent {
 
     fn handle_in_dialog(&mut self, now: Time, flow: Flow, request: Message, key: Vec<u8>) {
         let Some(id) = self.dialog_of(&request) else {
-            self.refuse_statelessly(flow, &request, 481, "no such dialog");
+            match request.method() {
+                // Subscriptions are kept by others.
+                Some(Method::Subscribe | Method::Notify) if !self.is_full() => {
+                    let message = request.clone();
+                    let tx = self.open(flow, request, key, None);
+                    self.tell(Event::Request { tx, flow, message });
+                }
+                _ => self.refuse_statelessly(flow, &request, 481, "no such dialog"),
+            }
             return;
         };
         let method = request.method();

@@ -100,6 +100,17 @@ pub struct Request {
     pub credentials: Option<Credentials>,
 }
 
+/// The dialog of a request that is kept outside the user agent: a subscription's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The Call-ID.
+    pub call_id: Vec<u8>,
+    /// Our tag. The peer's stands in the request's `to`.
+    pub local_tag: Vec<u8>,
+    /// The CSeq number.
+    pub cseq: u32,
+}
+
 /// Why a request of ours ended without success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureCause {
@@ -114,7 +125,8 @@ pub enum FailureCause {
 /// What the user hears.
 #[derive(Debug)]
 pub enum Event {
-    /// A request outside any dialog that is no INVITE; answer it with `respond`.
+    /// A request outside any dialog that is no INVITE, or a SUBSCRIBE or NOTIFY in a dialog that is
+    /// no call's; answer it with `respond`, the latter with 481 when it is nobody's.
     Request {
         /// Its transaction.
         tx: ServerTx,
