@@ -9,7 +9,6 @@ use crate::leg::LegState;
 use crate::limits;
 use crate::record::CallCause;
 use crate::registration::text;
-use crate::request::takes_update;
 use crate::switch::{Fate, Switch};
 
 /// What the phones that lost are told (RFC 3326).
@@ -117,7 +116,7 @@ impl Switch {
                 }
                 switch.by_dialog.insert(dialog, (id, index));
                 leg.state = LegState::Up { dialog };
-                leg.takes_update = takes_update(message);
+                leg.learn_methods(message);
                 leg.answered = Some(now.date);
                 leg.status = 200;
                 leg.sip_call_id = text(message.call_id());

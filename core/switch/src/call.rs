@@ -8,6 +8,7 @@ use koukan_base::{CallId, OpId, Time, WorkerId};
 use koukan_dialplan::{Direction, Release, RingTarget, Step, TrunkCall};
 
 use crate::channels::Channel;
+use crate::diverted::{Diverted, Why};
 use crate::leg::{Leg, LegState};
 use crate::module::InstanceId;
 use crate::transfer::Transfer;
@@ -103,6 +104,10 @@ pub(crate) struct Call {
     pub(crate) next_interim: Time,
     /// Statuses of phones or trunks that failed in this step.
     pub(crate) failures: Vec<u16>,
+    /// The leg that ends now was a redirection that is followed.
+    pub(crate) followed: bool,
+    /// Who passed it on, when somebody did.
+    pub(crate) diverted: Option<Box<Diverted>>,
     /// A transfer under way.
     pub(crate) transfer: Option<Box<Transfer>>,
     /// The switch's timer entry for this call.
@@ -116,6 +121,11 @@ impl Call {
 
     pub(crate) fn leg_mut(&mut self, index: u16) -> Option<&mut Leg> {
         self.legs.get_mut(usize::from(index))
+    }
+
+    /// A party of ours passes the call on; false when that was too often.
+    pub(crate) fn divert(&mut self, number: &str, why: Why) -> bool {
+        self.diverted.get_or_insert_default().push(number, why)
     }
 
     /// Legs that we call and that have not answered yet, with their numbers.

@@ -6,6 +6,7 @@ use koukan_sip::{Method, Request};
 
 use crate::action::Now;
 use crate::call::{Call, Stage};
+use crate::diverted::for_phone;
 use crate::identity::{address, name_addr, shown_name};
 use crate::leg::{Leg, LegState, Party};
 use crate::switch::{Fate, Switch};
@@ -63,7 +64,7 @@ impl Switch {
             Stage::Ringing(ringing) => ringing.called_name.clone(),
             _ => None,
         };
-        let mut headers = Vec::new();
+        let mut headers = for_phone(call, &host);
         if let Some(transfer) = &call.transfer
             && !transfer.referred_by.is_empty()
         {

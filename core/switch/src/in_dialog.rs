@@ -5,6 +5,7 @@ use koukan_sip::{Body, ClientTx, DialogId, Message, Method, Response, ServerTx};
 
 use crate::action::Now;
 use crate::call::{Call, Stage};
+use crate::dtmf::Digit;
 use crate::leg::LegState;
 use crate::record::CallCause;
 use crate::switch::{Fate, LegKey, Switch};
@@ -79,15 +80,18 @@ impl Switch {
     pub(crate) fn acked(&mut self, now: Now, dialog: DialogId, message: &Message) {
         let Some(&(id, index)) = self.by_dialog.get(&dialog) else { return };
         self.with_call(now, id, |switch, call| {
-            let waits = call.leg(index).is_some_and(|leg| leg.offered.is_some());
-            if !waits {
+            let Some(leg) = call.leg(index).filter(|leg| leg.offered.is_some()) else {
                 return Fate::Keep;
-            }
-            if !switch.take_answer(call, index, message.sdp().unwrap_or_default()) {
-                return Fate::End(CallCause::SignallingLost, 488);
-            }
+            };
+            let agreed = leg.agreed.is_some();
+            let taken = switch.take_answer(call, index, message.sdp().unwrap_or_default());
             if let Some(leg) = call.leg_mut(index) {
                 leg.offered = None;
+            }
+            // Later on what was agreed before goes on (RFC 3261, 14.1); at first there is nothing.
+            if !taken && !agreed {
+                switch.end_leg(now, call, index, 488, None);
+                return switch.party_gone(call, index, CallCause::SignallingLost, 488);
             }
             switch.wire(call);
             Fate::Keep
@@ -144,9 +148,9 @@ impl Switch {
             }
             (Some(Method::Info), Some((id, index))) => {
                 self.ua.respond(now.time, tx, Response::new(200));
-                if let Some(digit) = info_digit(message).filter(|_| index == 0) {
+                if let Some(digit) = Digit::of(message) {
                     self.with_call(now, id, |switch, call| {
-                        switch.digit(now, call, digit);
+                        switch.pressed(now, call, index, digit, false);
                         Fate::Keep
                     });
                 }
@@ -216,18 +220,4 @@ fn other_codec(call: &Call, index: u16) -> Option<String> {
     let Stage::Bridged { leg } = call.stage else { return None };
     let other = if index == 0 { leg } else { 0 };
     call.leg(other)?.agreed.as_ref().map(|agreed| agreed.format.name.clone())
-}
-
-/// A digit in INFO: `application/dtmf-relay` (`Signal=5`) or `application/dtmf` (`5`).
-fn info_digit(message: &Message) -> Option<u8> {
-    let body = message.body();
-    let signal = body.split(|byte| matches!(byte, b'\r' | b'\n')).find_map(|line| {
-        let line = line.trim_ascii();
-        let value = line.strip_prefix(b"Signal=").or_else(|| line.strip_prefix(b"Signal= "));
-        value.map(<[u8]>::trim_ascii)
-    });
-    match signal.unwrap_or_else(|| body.trim_ascii()) {
-        [digit @ (b'0'..=b'9' | b'*' | b'#' | b'A'..=b'D')] => Some(*digit),
-        _ => None,
-    }
 }

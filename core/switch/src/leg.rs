@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use koukan_base::{StreamId, Time};
 use koukan_media::StreamStats;
 use koukan_sip::sdp::{Agreed, LocalAudio, LocalSession, Session};
-use koukan_sip::{ClientTx, DialogId, Flow, ServerTx};
+use koukan_sip::{ClientTx, DialogId, Flow, Header, Message, ServerTx};
 
 use crate::call::Call;
 use crate::config::TrunkKey;
@@ -121,6 +121,8 @@ pub(crate) struct Leg {
     pub(crate) probe: Option<ClientTx>,
     /// The peer takes UPDATE (RFC 3311).
     pub(crate) takes_update: bool,
+    /// The peer takes INFO (RFC 6086), or does not say what it takes.
+    pub(crate) takes_info: bool,
     /// When the INVITE was sent, for the time within which a phone must show life.
     pub(crate) called_at: Option<Time>,
 }
@@ -150,6 +152,7 @@ impl Leg {
             replaces: None,
             probe: None,
             takes_update: false,
+            takes_info: true,
             called_at: None,
         }
     }
@@ -171,6 +174,19 @@ impl Leg {
     /// The codec that was agreed.
     pub(crate) fn codec(&self) -> Option<String> {
         self.agreed.as_ref().map(|agreed| agreed.format.name.clone())
+    }
+
+    /// Notes which methods the peer says that it takes.
+    pub(crate) fn learn_methods(&mut self, message: &Message) {
+        let mut methods = message.list(Header::Allow).peekable();
+        if methods.peek().is_none() {
+            return;
+        }
+        (self.takes_update, self.takes_info) = (false, false);
+        for method in methods {
+            self.takes_update |= method == b"UPDATE";
+            self.takes_info |= method == b"INFO";
+        }
     }
 
     /// Whether the call began with this leg.

@@ -9,6 +9,10 @@ pub(crate) const fn seconds(limit: Limit) -> Duration {
     Duration::from_secs(limit.default)
 }
 
+/// How often a call may be passed on, here and before it came here, before it counts as one that
+/// goes in a circle.
+pub(crate) const DIVERSIONS: usize = 10;
+
 /// Early dialogs of one INVITE that are followed; more forks than these answer all the same.
 pub(crate) const FORKS: usize = 8;
 

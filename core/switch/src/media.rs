@@ -10,6 +10,7 @@ use koukan_sip::{Body, Response};
 
 use crate::action::{Action, Now};
 use crate::call::{Call, Stage};
+use crate::dtmf::Digit;
 use crate::leg::{Leg, LegState, LegStream};
 use crate::record::CallCause;
 use crate::switch::{Fate, Switch};
@@ -82,11 +83,10 @@ impl Switch {
                     Fate::Keep
                 })
             }
-            Event::Digit { stream, digit, .. } => {
+            Event::Digit { stream, digit, duration_ms } => {
                 self.with_stream(now, stream, |switch, call, index| {
-                    if index == 0 {
-                        switch.digit(now, call, digit);
-                    }
+                    let digit = Digit { digit, duration_ms };
+                    switch.pressed(now, call, index, digit, true);
                     Fate::Keep
                 })
             }

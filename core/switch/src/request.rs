@@ -1,16 +1,19 @@
 //! Requests that open something: a call, a registration, a question.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use koukan_base::{CallId, WorkerId};
 use koukan_dialplan::{Caller, Decision, Direction, Facts, Origin, TrunkInfo};
 use koukan_media::Codec;
+use koukan_sip::header::Via;
 use koukan_sip::sdp::Session;
 use koukan_sip::{DialogId, Flow, Header, Message, Method, Response, ServerTx};
 
 use crate::action::Now;
 use crate::call::{Call, Stage};
 use crate::channels::Channel;
+use crate::diverted::Diverted;
 use crate::identity::{Identity, caller_of, kept, wants_privacy};
 use crate::leg::{Leg, LegState, Party};
 use crate::limits;
@@ -51,7 +54,10 @@ impl Switch {
     ) {
         let trunk = self.directory.plans.trunk_by_source(flow.remote).cloned();
         let asking = match trunk {
-            Some(trunk) => Some(self.asked_by_trunk(&trunk, message)),
+            Some(trunk) => match self.asked_by_trunk(&trunk, message) {
+                Some(asking) => Some(asking),
+                None => return self.ua.respond(now.time, tx, Response::new(482)),
+            },
             None => self.authenticate(now, tx, message, Challenge::Proxy).map(|device| {
                 self.asked_by_device(&device.tenant, &device.device, &device.extension, message)
             }),
@@ -70,12 +76,13 @@ impl Switch {
                 return;
             }
         };
+        let state = LegState::Incoming { tx, dialog };
+        let party = asking.party.clone();
+        let mut leg = Leg::new(party, flow, state, self.next_number(), now.date);
+        leg.offer = offer;
+        leg.sip_call_id = text(message.call_id());
+        leg.learn_methods(message);
         if message.header(Header::Replaces).is_some() {
-            let state = LegState::Incoming { tx, dialog };
-            let mut leg = Leg::new(asking.party, flow, state, self.next_number(), now.date);
-            leg.offer = offer;
-            leg.sip_call_id = text(message.call_id());
-            leg.takes_update = takes_update(message);
             leg.identity = Identity { number: asking.caller.number, display: asking.display };
             self.incoming_replacement(now, (tx, dialog), leg, message);
             return;
@@ -88,15 +95,8 @@ impl Switch {
             state: self,
         });
         let lines = decision.lines();
-        let shown = asking.identity(&decision);
+        leg.identity = asking.identity(&decision);
         let mut call = self.new_call(now, &asking, decision, message);
-        let state = LegState::Incoming { tx, dialog };
-        let number = self.next_number();
-        let mut leg = Leg::new(asking.party, flow, state, number, now.date);
-        leg.offer = offer;
-        leg.sip_call_id = text(message.call_id());
-        leg.takes_update = takes_update(message);
-        leg.identity = shown;
         call.legs.push(leg);
         self.by_server.insert(tx, (call.id, 0));
         self.by_dialog.insert(dialog, (call.id, 0));
@@ -172,23 +172,44 @@ impl Switch {
             answered: None,
             next_interim: now.time + self.config.interim_cdr,
             failures: Vec::new(),
+            followed: false,
+            diverted: asking.diverted.clone(),
             transfer: None,
             deadline: None,
         }
     }
 
-    fn asked_by_trunk(&self, trunk: &TrunkInfo, message: &Message) -> Asking {
+    /// `None` for a call that goes in a circle.
+    fn asked_by_trunk(&self, trunk: &TrunkInfo, message: &Message) -> Option<Asking> {
+        if self.came_from_us(message) {
+            return None;
+        }
+        let diverted = match trunk.signalling.trusted {
+            true => Diverted::of(message)?,
+            false => Diverted::default(),
+        };
         let identity = caller_of(message, trunk.signalling.trusted);
         let number = identity.number.clone();
         let called = if trunk.did_in_to { message.to_user() } else { message.request_user() };
-        Asking {
+        Some(Asking {
             origin: Origin::Trunk { tenant: trunk.tenant.clone(), trunk: trunk.name.clone() },
             party: Party::Trunk((trunk.tenant.clone(), trunk.name.clone())),
             shown: number.as_deref().unwrap_or("anonymous").to_owned(),
             display: identity.display,
+            diverted: (!diverted.is_empty()).then(|| diverted.into()),
             caller: Caller { anonymous: number.is_none(), number },
             called: dialled(called),
-        }
+        })
+    }
+
+    /// Whether one of the hops that a request took is one of our own addresses (RFC 3261, 16.3,
+    /// step 4, as far as a back-to-back user agent has Vias): a trunk gave us back our own call.
+    fn came_from_us(&self, message: &Message) -> bool {
+        message.list(Header::Via).filter_map(Via::parse).any(|via| {
+            let host = std::str::from_utf8(via.host).ok().and_then(|host| host.parse().ok());
+            let hop = host.map(|host| SocketAddr::new(host, via.port.unwrap_or(5060)));
+            self.config.listeners.iter().any(|listener| Some(listener.advertised) == hop)
+        })
     }
 
     fn asked_by_device(
@@ -206,6 +227,7 @@ impl Switch {
             origin: Origin::Device { tenant: tenant.clone(), device: device.clone() },
             party: Party::Device { tenant: tenant.clone(), device: device.clone() },
             shown: extension.to_string(),
+            diverted: None,
             display: kept(message.from().map(|from| from.display).unwrap_or_default()),
             caller: Caller { number: Some(extension.clone()), anonymous: wants_privacy(message) },
             called: named.map_or(called, |known| known.extension.clone()),
@@ -223,6 +245,8 @@ struct Asking {
     shown: String,
     /// Its display name as it came.
     display: Box<[u8]>,
+    /// Who passed the call on before it came here.
+    diverted: Option<Box<Diverted>>,
     called: Arc<str>,
 }
 
@@ -238,11 +262,6 @@ impl Asking {
         let display = if own { self.display.clone() } else { Box::default() };
         Identity { number, display }
     }
-}
-
-/// Whether the peer that sent this takes UPDATE.
-pub(crate) fn takes_update(message: &Message) -> bool {
-    message.list(Header::Allow).any(|method| method == b"UPDATE")
 }
 
 /// Whether an offer has audio that we can take: without it nobody need be rung.

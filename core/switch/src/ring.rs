@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use koukan_base::Time;
 use koukan_dialplan::{RingTarget, Start};
-use koukan_sip::ClientTx;
 use koukan_sip::registrar::Binding;
+use koukan_sip::{ClientTx, Message};
 
 use crate::action::Now;
 use crate::call::{Call, Ringing, Stage};
@@ -107,9 +107,19 @@ impl Switch {
     }
 
     /// A leg that we called has refused, or nobody answered its INVITE.
-    pub(crate) fn leg_failed(&mut self, now: Now, tx: ClientTx, status: u16) {
+    pub(crate) fn leg_failed(
+        &mut self,
+        now: Now,
+        tx: ClientTx,
+        status: u16,
+        message: Option<&Message>,
+    ) {
         let Some((id, index)) = self.by_client.remove(&tx) else { return };
-        self.with_call(now, id, |switch, call| switch.callee_over(now, call, index, status));
+        self.with_call(now, id, |switch, call| {
+            let redirection = message.filter(|_| (300..400).contains(&status));
+            call.followed = redirection.is_some_and(|m| switch.redirected(now, call, index, m));
+            switch.callee_over(now, call, index, status)
+        });
     }
 
     /// A callee's leg is over before it was answered; what follows depends on what is left.
@@ -131,7 +141,9 @@ impl Switch {
         let party = leg.party.name();
         self.close_stream(call, index);
         self.explain(call.id, format!("{party}: {status}"));
-        call.failures.push(status);
+        if !std::mem::take(&mut call.followed) {
+            call.failures.push(status);
+        }
         match call.stage {
             Stage::Ringing(_) => self.ring_on(now, call),
             Stage::Trunk(_) => self.next_trunk(now, call, status),

@@ -342,7 +342,9 @@ impl Switch {
             // What was refused is asked for again when the call next wants it.
             Event::TryAgain { .. } => {}
             Event::Answered { tx, dialog, message } => self.answered(now, tx, dialog, &message),
-            Event::Failed { tx, status, .. } => self.leg_failed(now, tx, status),
+            Event::Failed { tx, status, message, .. } => {
+                self.leg_failed(now, tx, status, message.as_ref());
+            }
             Event::Response { tx, dialog, status, .. } => self.probed(now, tx, dialog, status),
         }
     }

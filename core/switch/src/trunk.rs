@@ -1,12 +1,13 @@
 //! Calls to outside: the trunks of a step one after the other, as long as the fault is the trunk's.
 
-use koukan_dialplan::TrunkCall;
+use koukan_dialplan::{IdentityHeader, TrunkCall};
 use koukan_sip::{Method, Request};
 
 use crate::action::Now;
 use crate::call::{Call, Stage, TrunkAttempt};
 use crate::channels::Channel;
 use crate::config::TrunkKey;
+use crate::diverted::for_trunk;
 use crate::identity::{escape, name_addr};
 use crate::leg::{Leg, LegState, Party};
 use crate::limits;
@@ -75,12 +76,13 @@ impl Switch {
         let host = self.own_host(leg);
         let number = &attempt.call.number;
         let shown = attempt.call.shown_caller.as_deref();
-        let mut headers = Vec::new();
-        if let Some(shown) = shown {
-            headers.push(("P-Asserted-Identity", name_addr("", shown, &host)));
-        }
+        let trunk = self.directory.plans.trunk(key.0.as_deref(), &key.1);
+        let signalling = trunk.map(|trunk| trunk.signalling).unwrap_or_default();
+        let mut headers = for_trunk(call, signalling.diversion, number, shown, &host);
+        let hidden = attempt.call.anonymous;
+        headers.extend(shown.and_then(|own| identity(signalling.identity, own, hidden, &host)));
         let from = match shown {
-            Some(shown) if !attempt.call.anonymous => name_addr("", shown, &host),
+            Some(shown) if !hidden => name_addr("", shown, &host),
             _ => {
                 headers.push(("Privacy", b"id".to_vec()));
                 b"\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_vec()
@@ -128,5 +130,25 @@ impl Switch {
             call.release.status = 503;
         }
         self.next_step(now, call)
+    }
+}
+
+/// The header that tells a trunk which of our numbers calls, also when it shall hide it.
+fn identity(
+    kind: IdentityHeader,
+    number: &str,
+    hidden: bool,
+    host: &str,
+) -> Option<(&'static str, Vec<u8>)> {
+    let address = name_addr("", number, host);
+    match kind {
+        IdentityHeader::Asserted => Some(("P-Asserted-Identity", address)),
+        IdentityHeader::Preferred => Some(("P-Preferred-Identity", address)),
+        IdentityHeader::RemoteParty => {
+            let privacy: &[u8] = if hidden { b"full" } else { b"off" };
+            let tail = b";party=calling;screen=yes;privacy=";
+            Some(("Remote-Party-ID", [address.as_slice(), tail, privacy].concat()))
+        }
+        IdentityHeader::From => None,
     }
 }

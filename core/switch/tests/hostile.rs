@@ -232,3 +232,17 @@ fn a_call_that_has_used_up_its_hops_is_483() {
     office.give_up(TRUNK);
     office.finish();
 }
+
+#[test]
+fn our_own_call_that_a_trunk_gives_back_is_a_loop() {
+    let mut office = Office::open();
+    let text = message("INVITE", "", "").replace(STRANGER, "127.0.0.1:5070").replace(
+        "Max-Forwards",
+        &format!("Via: SIP/2.0/UDP {SERVER};branch=z9hG4bKours\nMax-Forwards"),
+    );
+    office.raw("127.0.0.1:5070", &text);
+    office.run(secs(1));
+    assert!(office.sent("SIP/2.0 482") > 0, "{:?}", office.did.last());
+    assert!(office.phones.values().all(|phone| phone.name == TRUNK || !phone.heard("invite")));
+    assert!(office.finish().is_empty());
+}

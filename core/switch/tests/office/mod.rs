@@ -26,7 +26,8 @@ use koukan_switch::{
 
 pub(crate) use media::Media;
 pub(crate) use modules::Modules;
-pub(crate) use phone::{Does, Phone};
+#[allow(unused_imports, reason = "each test file uses its part")]
+pub(crate) use phone::{Does, Phone, early};
 
 pub(crate) const PASSWORD: &str = "secret";
 pub(crate) const REALM: &str = "koukan";
@@ -85,6 +86,11 @@ impl Office {
     pub(crate) fn changed(from: &str, to: &str) -> Self {
         assert!(OFFICE.contains(from), "the sample has no {from}");
         Self::with("2026-07-01T10:00:00+09:00", 1, &OFFICE.replace(from, to)).registered()
+    }
+
+    /// The office with its plan rewritten.
+    pub(crate) fn planned(rewrite: impl Fn(&str) -> String) -> Self {
+        Self::with("2026-07-01T10:00:00+09:00", 1, &rewrite(OFFICE)).registered()
     }
 
     pub(crate) fn seeded(seed: u64) -> Self {

@@ -28,6 +28,8 @@ pub(crate) enum Does {
     RefusesAfter(u64, u16),
     /// Sends early media (183 with SDP) and answers with other media later.
     EarlyThenAnswers(u64),
+    /// Sends such a redirection to this user.
+    Redirects(&'static str),
     /// Answers with a description that cannot be used.
     AnswersRubbish,
     /// Shows no life but a 100.
@@ -47,6 +49,10 @@ pub(crate) struct Phone {
     pub(crate) media: SocketAddr,
     pub(crate) user: String,
     pub(crate) does: Does,
+    /// Its payload type of telephone-event, when it has it.
+    pub(crate) telephone_event: Option<u8>,
+    /// What its responses to INVITEs say beside their description.
+    pub(crate) answer_headers: Vec<(&'static str, Vec<u8>)>,
     /// Offers are left out of INVITEs.
     pub(crate) late_offer: bool,
     /// 2xx responses to INVITEs are not acknowledged.
@@ -64,6 +70,8 @@ pub(crate) struct Phone {
     pub(crate) responses: Vec<Message>,
     /// Requests within calls.
     pub(crate) requests: Vec<Message>,
+    /// Who is at the other end, as responses to INVITEs told.
+    pub(crate) connected: Vec<String>,
     /// Descriptions that came in responses to INVITEs.
     pub(crate) descriptions: Vec<Session>,
     calling: Option<ClientTx>,
@@ -109,6 +117,8 @@ impl Phone {
             media,
             user,
             does: Does::Rings,
+            telephone_event: Some(101),
+            answer_headers: Vec::new(),
             late_offer: false,
             never_acks: false,
             gone: false,
@@ -118,6 +128,7 @@ impl Phone {
             invite: None,
             responses: Vec::new(),
             requests: Vec::new(),
+            connected: Vec::new(),
             descriptions: Vec::new(),
             calling: None,
             early: Vec::new(),
@@ -207,6 +218,23 @@ impl Phone {
         self.ua.request_in_dialog(now, dialog, Method::Invite, Vec::new(), Some(body)).unwrap();
     }
 
+    /// A new offer in these words, from its usual one by replacing.
+    pub(crate) fn offer_changed(&mut self, now: Time, direction: Direction, from: &str, to: &str) {
+        let body = self.offer(direction);
+        let text = String::from_utf8(body.bytes).unwrap();
+        assert!(text.contains(from), "{text}");
+        let body = Body::sdp(text.replace(from, to).into_bytes());
+        let dialog = self.up[0];
+        self.ua.request_in_dialog(now, dialog, Method::Invite, Vec::new(), Some(body)).unwrap();
+    }
+
+    /// A re-INVITE without an offer; the ACK answers what comes, or says nothing.
+    pub(crate) fn ask_for_offer(&mut self, now: Time, answers: bool) {
+        self.late_offer = answers;
+        let dialog = self.up[0];
+        self.ua.request_in_dialog(now, dialog, Method::Invite, Vec::new(), None).unwrap();
+    }
+
     pub(crate) fn in_dialog(&mut self, now: Time, method: Method, body: Option<Body>) {
         let dialog = self.up[0];
         self.ua.request_in_dialog(now, dialog, method, Vec::new(), body).unwrap();
@@ -257,7 +285,7 @@ impl Phone {
         LocalAudio {
             address: self.media,
             formats: vec![format(0, "PCMU"), format(8, "PCMA")],
-            telephone_event: Some(101),
+            telephone_event: self.telephone_event,
             ptime_ms: 20,
             direction,
         }
@@ -307,7 +335,8 @@ impl Phone {
         if self.ua.flow(dialog).is_none() {
             return;
         }
-        self.ua.respond(now, tx, Response { body: Some(body), ..Response::new(200) });
+        let headers = self.answer_headers.clone();
+        self.ua.respond(now, tx, Response { body: Some(body), headers, ..Response::new(200) });
         self.up.push(dialog);
     }
 
@@ -389,6 +418,8 @@ impl Phone {
     }
 
     fn take_description(&mut self, message: &Message) {
+        let who = message.header(Header::PAssertedIdentity);
+        self.connected.extend(who.map(|who| String::from_utf8(who.to_vec()).unwrap()));
         self.descriptions.extend(message.sdp().map(|body| Session::parse(body).unwrap()));
     }
 
@@ -405,6 +436,11 @@ impl Phone {
             Does::Rings | Does::Nothing => {}
             Does::Answers(ms) => self.after(now, ms, Later::Answer(tx, dialog)),
             Does::AnswersAtOnce | Does::AnswersRubbish => self.answer(now, tx, dialog),
+            Does::Redirects(user) => {
+                let contact = format!("<sip:{user}@{SERVER}>").into_bytes();
+                let headers = vec![("Contact", contact)];
+                self.ua.respond(now, tx, Response { headers, ..Response::new(302) });
+            }
             Does::Refuses(status) => self.ua.respond(now, tx, Response::new(status)),
             Does::RefusesAfter(ms, status) => self.after(now, ms, Later::Refuse(tx, status)),
             Does::EarlyThenAnswers(ms) => {

@@ -1,0 +1,93 @@
+//! A phone's 3xx (RFC 3261, section 21.3): followed when the plan lets this device redirect, as a
+//! call of that device's own, so that the outbound gate holds; else it counts as a refusal. A
+//! trunk's is never followed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use koukan_dialplan::{Caller, Facts, Origin, Start, Step};
+use koukan_sip::header::{NameAddr, Uri};
+use koukan_sip::{Header, Message};
+
+use crate::action::Now;
+use crate::call::{Call, Stage};
+use crate::channels::Channel;
+use crate::diverted::Why;
+use crate::leg::Party;
+use crate::request::dialled;
+use crate::switch::Switch;
+
+impl Switch {
+    /// Follows a redirection; false when it is to count as a refusal.
+    pub(crate) fn redirected(
+        &mut self,
+        now: Now,
+        call: &mut Call,
+        index: u16,
+        message: &Message,
+    ) -> bool {
+        let Some(Party::Device { tenant, device }) = call.leg(index).map(|leg| &leg.party) else {
+            return false;
+        };
+        let Some(info) = self.directory.plans.device(tenant, device).cloned() else { return false };
+        let Some(target) = target_of(message).filter(|_| info.signalling.redirect) else {
+            return false;
+        };
+        let named = self.directory.plans.device_by_user(&target, "");
+        let named = named.filter(|known| known.tenant == call.tenant);
+        let called = named.map_or(target, |known| known.extension.clone());
+        self.explain(call.id, format!("device {} redirects to {called}", info.device));
+        if !call.divert(&info.extension, Why::of(message)) {
+            self.explain(call.id, "the call has been passed on too often");
+            return false;
+        }
+        let decision = self.directory.plans.decide(&Facts {
+            at: now.date,
+            origin: &Origin::Device { tenant: info.tenant, device: info.device },
+            caller: &Caller { number: Some(info.extension), anonymous: false },
+            called: &called,
+            state: self,
+        });
+        for line in decision.lines() {
+            self.explain(call.id, line);
+        }
+        if decision.steps.is_empty() {
+            return false;
+        }
+        if decision.uses_channel {
+            let tenant = decision.tenant.clone();
+            let number = decision.number.map(|name| Channel::Number(tenant.clone(), name));
+            for channel in std::iter::once(Channel::Tenant(tenant)).chain(number) {
+                self.channels.take(&channel);
+                call.channels.push(channel);
+            }
+        }
+        self.add_steps(call, decision.steps);
+        true
+    }
+
+    /// Phones ring beside those that ring already; anything else has its turn when nobody answers.
+    fn add_steps(&mut self, call: &mut Call, mut steps: Vec<Step>) {
+        if let (Stage::Ringing(ringing), Some(Step::Ring { .. })) = (&mut call.stage, steps.first())
+            && let Step::Ring { targets, .. } = steps.remove(0)
+        {
+            ringing.waiting.extend(targets.into_iter().map(|mut target| {
+                target.start = match target.start {
+                    Start::After(_) => Start::After(Duration::ZERO),
+                    Start::WhenUnreachable => Start::WhenUnreachable,
+                };
+                target
+            }));
+        }
+        for step in steps.into_iter().rev() {
+            call.steps.push_front(step);
+        }
+    }
+}
+
+/// The user of the first contact.
+fn target_of(message: &Message) -> Option<Arc<str>> {
+    let contact = NameAddr::parse(message.list(Header::Contact).next()?)?;
+    let target = dialled(Uri::parse(contact.uri_text)?.user_unescaped());
+    (!target.is_empty()).then_some(target)
+}
