@@ -10,6 +10,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use koukan_base::Time;
 use koukan_media::Concealer;
 use koukan_media::jitter::{Decode, JitterBuffer, JitterConfig, JitterMode, Payload};
+use koukan_media::srtp::{MasterKey, SrtpReceiver, SrtpSender, Suite};
 
 struct Counting;
 
@@ -128,5 +129,35 @@ fn jitter(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(all, jitter);
+fn srtp(criterion: &mut Criterion) {
+    for suite in Suite::ALL {
+        let bytes = [0x5A; 46];
+        let key = bytes.get(..suite.key_bytes() + suite.salt_bytes()).unwrap_or_default();
+        let Some(master) = MasterKey::new(suite, key) else { continue };
+        let mut sender = SrtpSender::new(&master);
+        let mut packet = [0u8; 200];
+        let mut sequence = 0u16;
+        let mut fill = move |packet: &mut [u8; 200]| {
+            sequence = sequence.wrapping_add(1);
+            if let Some(head) = packet.first_chunk_mut() {
+                let [high, low] = sequence.to_be_bytes();
+                *head = [0x80, 0, high, low, 0, 0, 0, 0, 0, 0, 0, 1];
+            }
+        };
+        measure(criterion, &format!("{} protect 172 bytes", suite.name()), || {
+            fill(&mut packet);
+            let _ = black_box(sender.protect_rtp(&mut packet, 172));
+        });
+        let mut sender = SrtpSender::new(&master);
+        let mut receiver = SrtpReceiver::new(&master);
+        measure(criterion, &format!("{} protect and unprotect", suite.name()), || {
+            fill(&mut packet);
+            let length = sender.protect_rtp(&mut packet, 172).unwrap_or(0);
+            let sealed = packet.get_mut(..length).unwrap_or_default();
+            let _ = black_box(receiver.unprotect_rtp(sealed));
+        });
+    }
+}
+
+criterion_group!(all, jitter, srtp);
 criterion_main!(all);

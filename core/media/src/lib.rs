@@ -16,6 +16,7 @@ mod pitch;
 mod receive;
 mod rtp;
 mod send;
+pub mod srtp;
 
 pub use codec::{Codec, CodecParams};
 pub use command::{Command, Direction, Prompt, Source, StreamConfig};

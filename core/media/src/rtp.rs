@@ -31,13 +31,7 @@ impl RtpHeader {
         if b0 >> 6 != 2 || matches!(b1 & 0x7F, 72..=76) {
             return None;
         }
-        let csrc_bytes = usize::from(b0 & 15).checked_mul(4)?;
-        let mut start = HEADER_BYTES.checked_add(csrc_bytes)?;
-        if b0 & 0x10 != 0 {
-            let &[_, _, high, low] = datagram.get(start..)?.first_chunk()?;
-            let words = u16::from_be_bytes([high, low]);
-            start = start.checked_add(4)?.checked_add(usize::from(words).checked_mul(4)?)?;
-        }
+        let start = Self::head_bytes(datagram)?;
         let mut end = datagram.len();
         if b0 & 0x20 != 0 {
             let padding = usize::from(*datagram.last()?);
@@ -52,6 +46,21 @@ impl RtpHeader {
             payload_start: start,
             payload_end: end,
         })
+    }
+
+    /// Where the payload begins, behind CSRC list and header extension; `None` when the datagram is
+    /// shorter than they say.
+    #[must_use]
+    pub fn head_bytes(datagram: &[u8]) -> Option<usize> {
+        let &[b0, ..] = datagram.first_chunk::<HEADER_BYTES>()?;
+        let csrc_bytes = usize::from(b0 & 15).checked_mul(4)?;
+        let mut start = HEADER_BYTES.checked_add(csrc_bytes)?;
+        if b0 & 0x10 != 0 {
+            let &[_, _, high, low] = datagram.get(start..)?.first_chunk()?;
+            let words = u16::from_be_bytes([high, low]);
+            start = start.checked_add(4)?.checked_add(usize::from(words).checked_mul(4)?)?;
+        }
+        (start <= datagram.len()).then_some(start)
     }
 
     /// The twelve bytes of a header without CSRC, extension and padding.
