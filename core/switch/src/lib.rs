@@ -18,6 +18,7 @@ mod in_dialog;
 mod leg;
 pub mod limits;
 mod media;
+mod memory;
 mod module;
 mod record;
 mod redirect;

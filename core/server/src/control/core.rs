@@ -174,6 +174,11 @@ impl Core {
         self.parts.journal.handle_housekeeping();
     }
 
+    /// Tables that were large and are not any more become small.
+    pub(crate) fn shrink(&mut self) {
+        self.parts.switch.shrink();
+    }
+
     /// Everything that calls and requests hold in memory, counted.
     pub(crate) fn load(&self) -> usize {
         let tables = self.parts.switch.tables();

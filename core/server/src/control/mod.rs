@@ -109,6 +109,7 @@ impl Control {
             self.housekeeping = now.time + HOUSEKEEPING;
             self.core.handle_housekeeping();
             if self.memory.note(now.time, self.core.load()) {
+                self.core.shrink();
                 os::trim_memory();
             }
         }

@@ -4,6 +4,7 @@
 mod client;
 mod dialog;
 mod glare;
+mod memory;
 mod negotiation;
 mod prack;
 mod provisional;
