@@ -1,7 +1,7 @@
 //! What the HTTP API answers, as plain data; the command line reads the same JSON.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// `GET /v1/status`.
 #[derive(Clone, Debug, Serialize)]
@@ -31,7 +31,7 @@ pub struct Status {
 }
 
 /// `GET /v1/why/{call}`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Why {
     /// The call.
     pub call: String,
@@ -40,7 +40,7 @@ pub struct Why {
 }
 
 /// One explain line.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WhyLine {
     /// When.
     pub at: Timestamp,

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod explain;
 pub mod http;
 pub mod journal;
 pub mod limits;

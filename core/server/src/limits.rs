@@ -74,13 +74,13 @@ pub const TLS_HANDSHAKES: Limit = Limit {
     why: "strangers open connections and say nothing; beyond it the oldest unfinished is closed",
 };
 
-/// Bytes of explain lines that are kept, those of the latest calls.
+/// Bytes of explain lines on disk, those of the latest calls.
 pub const EXPLAIN_BYTES: Limit = Limit {
     name: "explain_bytes",
-    default: 2_097_152,
-    min: 65_536,
-    max: 1_073_741_824,
-    why: "memory; about 1,500 calls fit into the default, the log keeps every line",
+    default: 268_435_456,
+    min: 1_048_576,
+    max: 1_099_511_627_776,
+    why: "disk; about 200,000 calls fit into the default, `koukan why` finds them",
 };
 
 /// Explain lines kept of one call.
@@ -91,6 +91,12 @@ pub const EXPLAIN_LINES: Limit = Limit {
     max: 10_000,
     why: "a call that loops through menus must not fill the memory",
 };
+
+/// Bytes of one explain line; what is longer is cut.
+pub const EXPLAIN_LINE: usize = 2_048;
+
+/// Ended calls whose explain lines wait for a slow disk.
+pub const EXPLAIN_QUEUE: usize = 4_096;
 
 /// Bytes of one configuration file.
 pub const FILE_BYTES: u64 = 1_048_576;

@@ -57,6 +57,8 @@ pub struct Snapshot {
     pub slowest_turn_s: f64,
     /// Log lines dropped.
     pub log_dropped: u64,
+    /// Ended calls whose explain lines did not reach the disk.
+    pub explain_lost: u64,
 }
 
 /// What the media workers have counted.
@@ -97,6 +99,11 @@ impl Snapshot {
             "koukan_log_lines_dropped_total",
             "Log lines dropped because nobody read them.",
             self.log_dropped,
+        );
+        page.counter(
+            "koukan_explained_calls_lost_total",
+            "Ended calls whose explain lines did not reach the disk.",
+            self.explain_lost,
         );
         page.gauge(
             "koukan_control_slowest_turn_seconds",

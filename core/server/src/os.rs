@@ -42,6 +42,15 @@ pub fn resident_bytes() -> u64 {
         .map_or(0, |pages| pages.saturating_mul(PAGE))
 }
 
+/// Keeps large blocks out of the heap: tables that grow with a burst of calls are mapped one by
+/// one and go back to the system when they shrink. The C library raises that border by itself as
+/// soon as one of them is freed. To be called before threads start.
+pub fn map_large_blocks() {
+    const BORDER: libc::c_int = 256 * 1024;
+    // SAFETY: mallopt takes two numbers and changes a setting of the allocator.
+    let _taken = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, BORDER) };
+}
+
 /// Gives memory back to the system that a start or a reload has used and freed.
 pub fn trim_memory() {
     // SAFETY: malloc_trim takes no pointer and may be called by any thread at any time.

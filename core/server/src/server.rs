@@ -24,9 +24,8 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
-use crate::control::{
-    Control, ControlHandle, Core, ExplainLog, MemoryWatch, Parts, Request, WAKER,
-};
+use crate::control::{Control, ControlHandle, Core, MemoryWatch, Parts, Request, WAKER};
+use crate::explain::{Archive, ArchiveReader, ExplainLog};
 use crate::http::{self, Listeners, ServeError, Service};
 use crate::journal::Journal;
 use crate::media::{Media, MediaError};
@@ -105,6 +104,7 @@ impl Server {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
+        os::map_large_blocks();
         os::raise_open_files().map_err(system("more open files"))?;
         let clock = Clock::new();
         let poll = Poll::new().map_err(system("a poll"))?;
@@ -119,7 +119,8 @@ impl Server {
         let listeners: Vec<ListenAddress> =
             transports.listeners().map(|(_, bound)| bound).collect();
 
-        let Built { core, cdrs, plans, report } = build(&config, &clock, &transports, &waker)?;
+        let Built { core, cdrs, archive, plans, report } =
+            build(&config, &clock, &transports, &waker)?;
         let (queue, requests) = bounded(limits::CONTROL_QUEUE);
         let handle = ControlHandle::new(queue, waker);
         let control = Control {
@@ -144,6 +145,7 @@ impl Server {
             realm: config.sip.realm.clone(),
             clock,
             test_clock: config.test_clock,
+            archive,
             cdrs,
             reloading: tokio::sync::Mutex::new(()),
         };
@@ -170,6 +172,7 @@ impl Server {
 struct Built {
     core: Core,
     cdrs: Arc<CdrReader>,
+    archive: ArchiveReader,
     plans: Arc<Plans>,
     report: api::CheckReport,
 }
@@ -202,12 +205,12 @@ fn build(
     for contact in &restored.contacts {
         switch.restore_contact(now, contact);
     }
-    let explain = ExplainLog::new(
-        config.limits.count(limits::EXPLAIN_BYTES),
-        config.limits.count(limits::EXPLAIN_LINES),
-    );
+    let room = config.limits.value(limits::EXPLAIN_BYTES);
+    let (explained, archive) = Archive::open(&config.data.join("explain"), room)
+        .map_err(system("the archive of explain lines"))?;
+    let explain = ExplainLog::new(explained, config.limits.count(limits::EXPLAIN_LINES));
     let core = Core::new(Parts { switch, media, modules, journal, explain });
-    Ok(Built { core, cdrs, plans, report })
+    Ok(Built { core, cdrs, archive, plans, report })
 }
 
 impl RunningServer {

@@ -293,9 +293,9 @@ impl Switch {
         }
     }
 
-    /// Whether this call exists, for the driver's messages.
+    /// Whether this call runs, or waits for its last counts.
     #[must_use]
     pub fn knows(&self, call: CallId) -> bool {
-        self.calls.contains_key(&call)
+        self.calls.contains_key(&call) || self.closing.contains_key(&call)
     }
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use koukan_base::{CallId, Time};
 use koukan_sip::Flow;
-use koukan_switch::{Directory, Now, Switch};
+use koukan_switch::{Action, Directory, Now, Record, Switch};
 
 use super::EVENTS_A_TURN;
-use super::explain::ExplainLog;
 use super::outbox::{Deed, Outbox};
 use crate::api;
+use crate::explain::ExplainLog;
 use crate::journal::Journal;
 use crate::log::Throttle;
 use crate::media::Media;
@@ -113,13 +113,24 @@ impl Core {
         // The switch takes a call out of its table while it works on it, so that a panic loses the
         // call and leaves the tables whole; the panic hook has logged the place.
         let outcome = catch_unwind(AssertUnwindSafe(|| input(switch)));
+        let mut ended = Vec::new();
         while let Some(action) = self.parts.switch.poll_action() {
+            if let Action::Record(Record::Call(cdr)) = &action
+                && cdr.ended.is_some()
+            {
+                ended.extend(CallId::parse(&cdr.call));
+            }
             if let Some((call, text)) = self.outbox.take(action) {
                 tracing::info!(%call, "{text}");
                 self.parts.explain.add(now.date, call, &text);
             }
         }
+        for call in ended {
+            self.parts.explain.end(call);
+        }
         if outcome.is_err() {
+            let switch = &self.parts.switch;
+            self.parts.explain.end_lost(|call| switch.knows(call));
             self.panics = self.panics.saturating_add(1);
             if let Some(before) = self.faults.pass(now.time) {
                 tracing::error!(what, before, "a fault of ours ended the handling of an input");
@@ -177,6 +188,7 @@ impl Core {
     /// Tables that were large and are not any more become small.
     pub(crate) fn shrink(&mut self) {
         self.parts.switch.shrink();
+        self.parts.explain.shrink();
     }
 
     /// Everything that calls and requests hold in memory, counted.
@@ -224,6 +236,7 @@ impl Core {
         ];
         snapshot.media = self.parts.media.measure();
         snapshot.panics = self.panics;
+        snapshot.explain_lost = self.parts.explain.lost();
         self.parts.journal.measure(snapshot);
     }
 }

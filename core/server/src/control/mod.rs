@@ -3,7 +3,6 @@
 //! journal's write.
 
 mod core;
-mod explain;
 mod memory;
 mod outbox;
 mod request;
@@ -17,7 +16,6 @@ use koukan_switch::Now;
 use mio::{Events, Poll, Token};
 
 pub(crate) use self::core::{Core, Parts};
-pub(crate) use self::explain::ExplainLog;
 pub(crate) use self::memory::MemoryWatch;
 pub use request::{ControlHandle, Reply, Request, Unavailable};
 

@@ -18,6 +18,7 @@ use crate::api::{self, ClockState, Failure};
 use crate::clock::Clock;
 use crate::config;
 use crate::control::{ControlHandle, Request, Unavailable};
+use crate::explain::ArchiveReader;
 use crate::limits;
 use crate::plans;
 use crate::transport::Tls;
@@ -35,6 +36,8 @@ pub struct Service {
     pub clock: Clock,
     /// Whether the date may be moved.
     pub test_clock: bool,
+    /// Where the explain lines of finished calls are.
+    pub archive: ArchiveReader,
     /// Where finished calls are read from.
     pub cdrs: Arc<CdrReader>,
     /// One reload at a time: two must not overtake each other.
@@ -101,8 +104,18 @@ async fn registrations(State(service): Shared) -> Answer<Vec<koukan_switch::Regi
 
 async fn why(State(service): Shared, Path(call): Path<String>) -> Answer<api::Why> {
     let id = call_id(&call)?;
-    let kept = service.control.ask(|reply| Request::Why(id, reply)).await?;
-    kept.map(Json).ok_or_else(|| {
+    let running = service.control.ask(|reply| Request::Why(id, reply)).await?;
+    let known = match running {
+        Some(why) => Some(why),
+        None => {
+            let archive = service.archive.clone();
+            let search = tokio::task::spawn_blocking(move || archive.find(id));
+            search
+                .await
+                .map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
+        }
+    };
+    known.map(Json).ok_or_else(|| {
         let words =
             format!("nothing is kept of call {call}; the log may have its lines (call={call})");
         Refused(StatusCode::NOT_FOUND, words)
