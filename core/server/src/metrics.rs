@@ -29,6 +29,10 @@ pub struct Snapshot {
     pub server_transactions: usize,
     /// Contacts bound.
     pub registrations: usize,
+    /// Those of them that do not answer.
+    pub unreachable: usize,
+    /// Those of them whose connection has ended.
+    pub lost: usize,
     /// TCP connections.
     pub connections: usize,
     /// Transports.
@@ -117,6 +121,14 @@ impl Snapshot {
         page.counter("koukan_calls_total", "Calls since the start.", self.calls_total);
         page.gauge("koukan_legs", "Legs of calls under way.", size(self.legs));
         page.gauge("koukan_registrations", "Contacts bound.", size(self.registrations));
+        let name = "koukan_registrations_away";
+        page.head(
+            name,
+            "Contacts bound whose phone does not answer or has no connection.",
+            "gauge",
+        );
+        page.labelled(name, "health", "unreachable", self.unreachable as u64);
+        page.labelled(name, "health", "lost", self.lost as u64);
         page.gauge(
             "koukan_module_instances",
             "Applications of modules under way.",

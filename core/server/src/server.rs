@@ -342,6 +342,8 @@ fn switch_config(
             min_expires: seconds(config.sip.min_expires),
             max_expires: seconds(config.sip.max_expires),
             default_expires: seconds(config.sip.default_expires),
+            flow_timer: seconds(config.sip.flow_timer),
+            keepalive: config.sip.keepalive,
         },
         max_calls: config.limits.count(koukan_switch::limits::CALLS),
         rtp_timeout: config.media.rtp_timeout,

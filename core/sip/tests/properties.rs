@@ -5,6 +5,8 @@
 mod ops;
 #[path = "support/peer.rs"]
 mod peer;
+#[path = "support/registrar_ops.rs"]
+mod registrar_ops;
 #[path = "support/walk.rs"]
 mod walk;
 
@@ -128,6 +130,14 @@ proptest! {
     ) {
         let transport = if stream { Transport::Tcp } else { Transport::Udp };
         ops::Ops::new(transport).run(&script);
+    }
+
+    #[test]
+    fn no_order_of_registrations_outlives_its_time(
+        script in proptest::collection::vec(any::<u8>(), 0..300),
+        seed in any::<u8>(),
+    ) {
+        registrar_ops::RegistrarOps::new(seed).run(&script);
     }
 }
 

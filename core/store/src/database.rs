@@ -17,8 +17,11 @@ use crate::segment::Position;
 use crate::{limits, rows};
 
 /// The version of [`SCHEMA`], kept in SQLite's `user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 const SCHEMA: &str = include_str!("schema.sql");
+
+/// What brings version 1, then 2 and so on, to the next.
+const UPGRADES: [&str; 1] = [include_str!("upgrade_2.sql")];
 
 /// How long a statement waits for another process that looks into the file.
 const BUSY: Duration = Duration::from_secs(5);
@@ -95,7 +98,12 @@ impl Database {
         let found: i64 = row.try_get(0).map_err(failed)?;
         match found {
             VERSION => {}
-            0 => create(&mut connection).await.map_err(failed)?,
+            0 => migrate(&mut connection, &[SCHEMA]).await.map_err(failed)?,
+            1..VERSION => {
+                let done = usize::try_from(found).unwrap_or(1).saturating_sub(1);
+                let steps = UPGRADES.get(done..).unwrap_or_default();
+                migrate(&mut connection, steps).await.map_err(failed)?;
+            }
             _ => return Err(DatabaseError::Newer { path: path.to_owned(), found }),
         }
         Ok(Self { connection })
@@ -157,10 +165,13 @@ impl Database {
     }
 }
 
-async fn create(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+/// Brings the database to this version, by all of the steps or none.
+async fn migrate(connection: &mut SqliteConnection, steps: &[&'static str]) -> sqlx::Result<()> {
     let mut transaction = connection.begin().await?;
-    sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
-    sqlx::raw_sql("PRAGMA user_version = 1").execute(&mut *transaction).await?;
+    for step in steps {
+        sqlx::raw_sql(*step).execute(&mut *transaction).await?;
+    }
+    sqlx::raw_sql("PRAGMA user_version = 2").execute(&mut *transaction).await?;
     transaction.commit().await
 }
 
@@ -168,7 +179,7 @@ async fn create(connection: &mut SqliteConnection) -> sqlx::Result<()> {
 #[derive(Debug, Default)]
 struct Batch<'a> {
     /// `None`: removed.
-    contacts: BTreeMap<(&'a str, &'a str), Option<&'a Contact>>,
+    contacts: BTreeMap<(&'a str, &'a str, u32), Option<&'a Contact>>,
     calls: BTreeMap<&'a str, &'a Cdr>,
 }
 
@@ -178,10 +189,11 @@ impl<'a> Batch<'a> {
         for record in records {
             match record {
                 Record::Registered(contact) => {
-                    batch.contacts.insert((&contact.user, &contact.uri), Some(contact));
+                    let flow = contact.reg_id.unwrap_or(0);
+                    batch.contacts.insert((&contact.user, &contact.uri, flow), Some(contact));
                 }
-                Record::Unregistered { user, uri } => {
-                    batch.contacts.insert((user, uri), None);
+                Record::Unregistered { user, uri, reg_id } => {
+                    batch.contacts.insert((user, uri, reg_id.unwrap_or(0)), None);
                 }
                 Record::Call(cdr) => {
                     batch.calls.insert(&cdr.call, cdr);
@@ -194,7 +206,7 @@ impl<'a> Batch<'a> {
     /// What makes the tables say the same, in order, each with its rows as a JSON array.
     fn statements(&self) -> [(&'static str, String); 5] {
         let gone = self.contacts.iter().filter(|(_, contact)| contact.is_none());
-        let gone: Value = gone.map(|((user, uri), _)| json!([user, uri])).collect();
+        let gone: Value = gone.map(|((user, uri, flow), _)| json!([user, uri, flow])).collect();
         let bound: Value =
             self.contacts.values().flatten().map(|c| rows::contact_json(c)).collect();
         let calls: Value = self.calls.values().map(|cdr| rows::call_json(cdr)).collect();

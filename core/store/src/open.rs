@@ -115,6 +115,13 @@ pub fn open(config: &StoreConfig, now: Timestamp) -> Result<Opened, OpenError> {
     })
 }
 
+/// User, URI and flow of a contact: what tells it from others.
+type ContactKey = (String, String, Option<u32>);
+
+fn key(contact: &Contact) -> ContactKey {
+    (contact.user.clone(), contact.uri.clone(), contact.reg_id)
+}
+
 /// The journal behind the database, in memory.
 #[derive(Debug)]
 struct Replay {
@@ -122,7 +129,7 @@ struct Replay {
     /// Where the follower begins.
     first: Position,
     next_segment: u64,
-    contacts: BTreeMap<(String, String), Contact>,
+    contacts: BTreeMap<ContactKey, Contact>,
     calls: BTreeMap<String, Cdr>,
     bytes: u64,
     damage: Vec<Damage>,
@@ -130,7 +137,6 @@ struct Replay {
 
 impl Replay {
     fn new(stored: Stored) -> Self {
-        let key = |contact: &Contact| (contact.user.clone(), contact.uri.clone());
         Self {
             applied: stored.applied,
             first: stored.applied,
@@ -176,10 +182,10 @@ impl Replay {
     fn take(&mut self, record: Record) {
         match record {
             Record::Registered(contact) => {
-                self.contacts.insert((contact.user.clone(), contact.uri.clone()), contact);
+                self.contacts.insert(key(&contact), contact);
             }
-            Record::Unregistered { user, uri } => {
-                self.contacts.remove(&(user, uri));
+            Record::Unregistered { user, uri, reg_id } => {
+                self.contacts.remove(&(user, uri, reg_id));
             }
             Record::Call(cdr) if cdr.ended.is_some() => {
                 self.calls.remove(&cdr.call);

@@ -11,14 +11,14 @@ use sqlx::sqlite::SqliteRow;
 
 /// The statements take a whole batch as one JSON array: a statement is a message to SQLite's thread
 /// and back, which costs more than the rows.
-pub(crate) const DELETE_CONTACTS: &str = "DELETE FROM contacts WHERE (user, uri) IN \
-     (SELECT value->>0, value->>1 FROM json_each(?))";
+pub(crate) const DELETE_CONTACTS: &str = "DELETE FROM contacts WHERE (user, uri, reg_id) IN \
+     (SELECT value->>0, value->>1, value->>2 FROM json_each(?))";
 
 pub(crate) const INSERT_CONTACTS: &str = "INSERT OR REPLACE INTO contacts (user, uri, transport, \
-     listener, source, q, call_id, cseq, expires, user_agent, path) \
+     listener, source, q, call_id, cseq, expires, user_agent, path, instance, reg_id) \
      SELECT value->>'user', value->>'uri', value->>'transport', value->>'listener', \
      value->>'source', value->>'q', value->>'call_id', value->>'cseq', value->>'expires', \
-     value->>'user_agent', value->'path' FROM json_each(?)";
+     value->>'user_agent', value->'path', value->>'instance', value->>'reg_id' FROM json_each(?)";
 
 /// Their legs go with them.
 pub(crate) const DELETE_CALLS: &str =
@@ -59,6 +59,8 @@ pub(crate) fn contact_json(contact: &Contact) -> Value {
         "expires": ms(contact.expires),
         "user_agent": contact.user_agent,
         "path": contact.path,
+        "instance": contact.instance,
+        "reg_id": contact.reg_id.unwrap_or(0),
     })
 }
 
@@ -116,6 +118,7 @@ fn number<T: TryFrom<i64>>(row: &SqliteRow, column: &str) -> sqlx::Result<T> {
 pub(crate) fn contact(row: &SqliteRow) -> sqlx::Result<Contact> {
     let source: String = row.try_get("source")?;
     let path: String = row.try_get("path")?;
+    let reg_id: u32 = number(row, "reg_id")?;
     Ok(Contact {
         user: row.try_get("user")?,
         uri: row.try_get("uri")?,
@@ -128,6 +131,8 @@ pub(crate) fn contact(row: &SqliteRow) -> sqlx::Result<Contact> {
         expires: time(row, "expires")?,
         user_agent: row.try_get("user_agent")?,
         path: serde_json::from_str(&path).map_err(|_| odd("path"))?,
+        instance: row.try_get("instance")?,
+        reg_id: (reg_id != 0).then_some(reg_id),
     })
 }
 

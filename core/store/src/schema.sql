@@ -1,4 +1,4 @@
--- Version 1 of the database. Times are milliseconds since 1970, UTC.
+-- Version 2 of the database. Times are milliseconds since 1970, UTC.
 
 -- How far the journal has been taken over; moves in the same transaction as the records.
 CREATE TABLE applied (
@@ -21,7 +21,10 @@ CREATE TABLE contacts (
     expires INTEGER NOT NULL,
     user_agent TEXT NOT NULL,
     path TEXT NOT NULL,
-    PRIMARY KEY (user, uri)
+    -- RFC 5626: the phone (NULL: not said) and the number of its flow (0: none).
+    instance TEXT,
+    reg_id INTEGER NOT NULL,
+    PRIMARY KEY (user, uri, reg_id)
 ) WITHOUT ROWID;
 
 -- One row a call; while it lasts, as it stood last.

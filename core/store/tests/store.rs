@@ -52,6 +52,8 @@ fn contact(index: u32, lasts: i64) -> Contact {
         expires: after(lasts),
         user_agent: "a phone".to_owned(),
         path: vec!["<sip:edge.example;lr>".to_owned()],
+        instance: Some("<urn:uuid:0-1>".to_owned()),
+        reg_id: None,
     }
 }
 
@@ -96,7 +98,8 @@ fn what_was_appended_is_there_after_an_orderly_end() {
     let mut first = opened(&directory);
     assert!(first.contacts.is_empty() && first.closed_calls.is_empty());
     let gone = contact(3, 3600);
-    let removed = Record::Unregistered { user: gone.user.clone(), uri: gone.uri.clone() };
+    let removed =
+        Record::Unregistered { user: gone.user.clone(), uri: gone.uri.clone(), reg_id: None };
     assert!(first.journal.append([
         Record::Registered(contact(1, 3600)),
         Record::Registered(contact(2, -1)),
@@ -114,6 +117,40 @@ fn what_was_appended_is_there_after_an_orderly_end() {
     assert_eq!(second.contacts, [contact(1, 3600)], "expired and removed ones do not come back");
     assert!(second.closed_calls.is_empty(), "a finished call is not closed again");
     assert_eq!(second.damage, []);
+}
+
+#[test]
+fn the_flows_of_one_contact_are_kept_apart() {
+    let directory = directory("flows");
+    let mut first = opened(&directory);
+    let flow = |number| Contact { reg_id: Some(number), ..contact(2, 3600) };
+    let bound = [1, 2, 3].map(|number| Record::Registered(flow(number)));
+    assert!(first.journal.append(bound));
+    let (user, uri) = (flow(2).user, flow(2).uri);
+    assert!(first.journal.append([Record::Unregistered { user, uri, reg_id: Some(2) }]));
+    first.journal.close();
+    drop(first);
+    assert_eq!(opened(&directory).contacts, [flow(1), flow(3)]);
+}
+
+#[test]
+fn a_database_of_the_first_version_is_brought_to_this_one() {
+    let directory = directory("version-1");
+    fs::create_dir_all(&directory).expect("a directory");
+    let text = include_str!("data/version_1.sql");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    runtime.expect("a runtime").block_on(async {
+        use sqlx::Connection;
+        let path = directory.join("koukan.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+        let options = options.create_if_missing(true);
+        let mut database = sqlx::SqliteConnection::connect_with(&options).await.expect("a file");
+        sqlx::raw_sql(text).execute(&mut database).await.expect("the first schema");
+        database.close().await.expect("it is written");
+    });
+    let opened = opened(&directory);
+    let old = Contact { instance: None, expires: opened.contacts[0].expires, ..contact(1, 0) };
+    assert_eq!(opened.contacts, [old]);
 }
 
 #[test]
@@ -199,7 +236,11 @@ fn a_segment_whose_deletion_was_lost_is_not_applied_twice() {
     let old = fs::read(&segment).expect("the first segment is kept until the next one is begun");
     let mut second = opened(&directory);
     let gone = contact(1, 3600);
-    assert!(second.journal.append([Record::Unregistered { user: gone.user, uri: gone.uri }]));
+    assert!(second.journal.append([Record::Unregistered {
+        user: gone.user,
+        uri: gone.uri,
+        reg_id: None
+    }]));
     second.journal.close();
     drop(second);
     assert!(!segment.exists(), "it is applied and of no use any more");

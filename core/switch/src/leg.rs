@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use koukan_base::{StreamId, Time};
 use koukan_media::StreamStats;
+use koukan_sip::registrar::Way;
 use koukan_sip::sdp::{Agreed, LocalAudio, LocalSession, Session};
 use koukan_sip::{ClientTx, DialogId, Flow, Header, Message, ServerTx};
 
@@ -79,13 +80,6 @@ impl LegStream {
     }
 }
 
-/// A registered contact as it was when its ringing began.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Contact {
-    pub(crate) uri: Vec<u8>,
-    pub(crate) path: Vec<Vec<u8>>,
-}
-
 /// One leg.
 #[derive(Debug)]
 pub(crate) struct Leg {
@@ -99,7 +93,9 @@ pub(crate) struct Leg {
     pub(crate) stream: LegStream,
     pub(crate) session: LocalSession,
     /// The contact that is called, with the Path to it; none for a trunk.
-    pub(crate) contact: Option<Contact>,
+    pub(crate) contact: Option<Way>,
+    /// Further flows of the same phone.
+    pub(crate) other_ways: Vec<Way>,
     /// The peer's offer that is not answered yet.
     pub(crate) offer: Option<Session>,
     /// Our description that waits for the peer's answer (a late offer).
@@ -138,6 +134,7 @@ impl Leg {
             stream: LegStream::None,
             session: LocalSession::new(id),
             contact: None,
+            other_ways: Vec::new(),
             offer: None,
             offered: None,
             answer: None,

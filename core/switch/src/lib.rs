@@ -15,6 +15,7 @@ mod dtmf;
 mod habits;
 mod identity;
 mod in_dialog;
+mod keepalive;
 mod leg;
 pub mod limits;
 mod media;

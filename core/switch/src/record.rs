@@ -13,8 +13,11 @@ pub enum Record {
     Unregistered {
         /// SIP user (`acme-801`).
         user: String,
-        /// The contact's key, as in [`Contact::uri`].
+        /// The contact's URI, as in [`Contact::uri`].
         uri: String,
+        /// The flow's number, as in [`Contact::reg_id`].
+        #[serde(default)]
+        reg_id: Option<u32>,
     },
     /// A call's record as it stands now; the last one for a call wins.
     Call(Cdr),
@@ -45,6 +48,12 @@ pub struct Contact {
     pub user_agent: String,
     /// Path values (RFC 3327), topmost first.
     pub path: Vec<String>,
+    /// Which phone it is (`+sip.instance`, RFC 5626).
+    #[serde(default)]
+    pub instance: Option<String>,
+    /// Which of that phone's flows it is. User, URI and this tell contacts apart.
+    #[serde(default)]
+    pub reg_id: Option<u32>,
 }
 
 /// The record of one call with its legs.

@@ -1,5 +1,6 @@
 //! REGISTER (RFC 3261, section 10) with digest (section 22), and what it leaves in the journal.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -7,8 +8,8 @@ use koukan_base::Time;
 use koukan_dialplan::DeviceInfo;
 use koukan_sip::digest::Verdict;
 use koukan_sip::header::Uri;
-use koukan_sip::registrar::{Binding, Change, RegisterError, RegisterRequest};
-use koukan_sip::{Flow, Header, ListenerId, Message, Response, ServerTx, Transport};
+use koukan_sip::registrar::{Binding, Change, Health, Liveness, RegisterError, RegisterRequest};
+use koukan_sip::{Flow, Header, Listener, ListenerId, Message, Response, ServerTx, Transport};
 
 use crate::action::{Action, Now};
 use crate::habits::takes_md5_alone;
@@ -28,28 +29,43 @@ impl Switch {
         }
         let most = usize::try_from(device.max_contacts).unwrap_or(1);
         let outcome = RegisterRequest::from_message(message).and_then(|request| {
-            self.registrar.register(now.time, &device.user, &request, flow, most)
+            let changes = self.registrar.register(now.time, &device.user, &request, flow, most)?;
+            Ok((changes, request.is_outbound()))
         });
         match outcome {
-            Ok(changes) => {
+            Ok((changes, outbound)) => {
                 for change in changes {
                     let record = record(now, &device.user, change);
                     self.actions.push_back(Action::Record(record));
                 }
-                let response = self.registered(now, &device.user);
+                let response = self.registered(now, &device.user, outbound);
                 self.ua.respond(now.time, tx, response);
             }
             Err(error) => self.ua.respond(now.time, tx, refusal(error)),
         }
     }
 
-    /// The 200 with the list of contacts.
-    fn registered(&self, now: Now, user: &str) -> Response {
+    /// The 200 with the list of contacts; a phone that binds flows of its own (RFC 5626, section 6)
+    /// hears that this is done here, and how often to show that they live.
+    fn registered(&self, now: Now, user: &str, outbound: bool) -> Response {
         let mut response = Response::new(200);
         for binding in self.registrar.bindings(user) {
             let left = binding.expires.since(now.time).as_secs();
-            let tail = format!(">;expires={left}").into_bytes();
+            let mut tail = format!(">;expires={left}").into_bytes();
+            if let Some(instance) = &binding.instance {
+                tail.extend_from_slice(b";+sip.instance=\"");
+                tail.extend_from_slice(instance);
+                tail.push(b'"');
+            }
+            if let Some(reg_id) = binding.reg_id {
+                tail.extend_from_slice(format!(";reg-id={reg_id}").as_bytes());
+            }
             response.headers.push(("Contact", [b"<", binding.uri.as_slice(), &tail].concat()));
+        }
+        if outbound {
+            let timer = self.registrar.config().flow_timer.to_string();
+            response.headers.push(("Require", b"outbound".to_vec()));
+            response.headers.push(("Flow-Timer", timer.into_bytes()));
         }
         response.headers.push(("Date", http_date(now.date)));
         response
@@ -118,6 +134,9 @@ impl Switch {
             let record = record(now, &user, change);
             self.actions.push_back(Action::Record(record));
         }
+        while let Some(keepalive) = self.registrar.poll_keepalive() {
+            self.keep_alive(now, keepalive);
+        }
     }
 
     /// Brings back a contact from before a restart; one that has expired meanwhile is passed over.
@@ -129,12 +148,13 @@ impl Switch {
             "tls" => Transport::Tls,
             _ => Transport::Udp,
         };
-        // A connection does not survive the process; the phone's own address is tried anew.
-        let flow = Flow {
-            transport,
-            listener: ListenerId(contact.listener),
-            remote: contact.source,
-            connection: 0,
+        let remote = contact.source;
+        let listener = self.listener_again(transport, ListenerId(contact.listener), remote);
+        let flow = Flow { transport, listener, remote, connection: 0 };
+        // A connection does not survive the process.
+        let liveness = match transport {
+            Transport::Udp => Liveness::default(),
+            Transport::Tcp | Transport::Tls => Liveness::lost(now.time),
         };
         let binding = Binding {
             uri: contact.uri.clone().into_bytes(),
@@ -145,8 +165,28 @@ impl Switch {
             expires: now.time + left,
             user_agent: contact.user_agent.clone().into_bytes(),
             path: contact.path.iter().map(|path| path.clone().into_bytes()).collect(),
+            instance: contact.instance.clone().map(String::into_bytes),
+            reg_id: contact.reg_id,
+            liveness,
         };
-        self.registrar.restore(&contact.user, binding);
+        self.registrar.restore(now.time, &contact.user, binding);
+    }
+
+    /// The listener that a phone is spoken to from after a restart: the one of before, unless the
+    /// configuration has another in its place.
+    fn listener_again(
+        &self,
+        transport: Transport,
+        before: ListenerId,
+        remote: SocketAddr,
+    ) -> ListenerId {
+        let fits = |known: &&Listener| {
+            known.transport == transport && known.advertised.is_ipv4() == remote.is_ipv4()
+        };
+        let mut fitting = self.config.listeners.iter().filter(fits);
+        let same = fitting.clone().any(|known| known.id == before);
+        let other = fitting.next().map(|known| known.id);
+        if same { before } else { other.unwrap_or(before) }
     }
 
     /// Every registered contact.
@@ -162,6 +202,11 @@ impl Switch {
                 flow: binding.flow.to_string(),
                 expires_s: binding.expires.since(now.time).as_secs(),
                 user_agent: text(&binding.user_agent),
+                instance: binding.instance.as_deref().map(text),
+                reg_id: binding.reg_id,
+                behind_nat: binding.is_behind_nat(),
+                health: health(&binding.liveness.health),
+                round_trip_ms: round_trip_ms(&binding.liveness.health),
             }
         };
         let mut views: Vec<RegistrationView> = self
@@ -195,7 +240,9 @@ fn refusal(error: RegisterError) -> Response {
 
 fn record(now: Now, user: &str, change: Change) -> Record {
     match change {
-        Change::Removed { uri } => Record::Unregistered { user: user.to_owned(), uri: text(&uri) },
+        Change::Removed { key } => {
+            Record::Unregistered { user: user.to_owned(), uri: text(&key.uri), reg_id: key.reg_id }
+        }
         Change::Bound(binding) => Record::Registered(Contact {
             user: user.to_owned(),
             uri: text(&binding.uri),
@@ -208,7 +255,29 @@ fn record(now: Now, user: &str, change: Change) -> Record {
             expires: date_of(now, binding.expires),
             user_agent: text(&binding.user_agent),
             path: binding.path.iter().map(|path| text(path)).collect(),
+            instance: binding.instance.as_deref().map(text),
+            reg_id: binding.reg_id,
         }),
+    }
+}
+
+/// A phone's health as the control calls show it.
+fn health(health: &Health) -> String {
+    match health {
+        Health::Untested => "untested",
+        Health::Reachable { .. } => "reachable",
+        Health::Unreachable { .. } => "unreachable",
+        Health::Lost { .. } => "lost",
+    }
+    .to_owned()
+}
+
+fn round_trip_ms(health: &Health) -> Option<u64> {
+    match health {
+        Health::Reachable { round_trip } => {
+            Some(u64::try_from(round_trip.as_millis()).unwrap_or(u64::MAX))
+        }
+        Health::Untested | Health::Unreachable { .. } | Health::Lost { .. } => None,
     }
 }
 

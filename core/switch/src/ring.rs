@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use koukan_base::Time;
 use koukan_dialplan::{RingTarget, Start};
-use koukan_sip::registrar::Binding;
-use koukan_sip::{ClientTx, Message};
+use koukan_sip::{ClientTx, FailureCause, Message};
 
 use crate::action::Now;
 use crate::call::{Call, Ringing, Stage};
-use crate::leg::{Contact, Leg, LegState, Party};
+use crate::leg::{Leg, LegState, Party};
 use crate::limits;
 use crate::switch::{Fate, Switch};
+
+/// Flow Failed (RFC 5626, 11.5).
+const FLOW_FAILED: u16 = 430;
 
 /// A phone that gives no 18x for so long counts as not reachable (DIALPLAN, section 3).
 const SHOWS_LIFE: Duration = Duration::from_secs(3);
@@ -68,16 +70,16 @@ impl Switch {
     }
 
     fn ring_target(&mut self, now: Now, call: &mut Call, target: &RingTarget) {
-        let contact = |binding: &&Binding| {
-            let (uri, path) = (binding.uri.clone(), binding.path.clone());
-            (binding.flow, Contact { uri, path })
-        };
-        let contacts: Vec<_> = self.registrar.bindings(&target.user).iter().map(contact).collect();
-        if contacts.is_empty() {
-            self.explain(call.id, format!("device {} is not registered", target.device));
+        let phones = self.registrar.targets(&target.user);
+        if phones.is_empty() {
+            let bound = self.registrar.is_bound(&target.user);
+            let why = if bound { "has lost its connection" } else { "is not registered" };
+            self.explain(call.id, format!("device {} {why}", target.device));
         }
         let most = usize::try_from(limits::RING_LEGS.default).unwrap_or(usize::MAX);
-        for (flow, contact) in contacts {
+        for ways in phones {
+            let mut ways = ways.into_iter();
+            let Some(way) = ways.next() else { continue };
             if call.legs.len() > most {
                 self.explain(call.id, "no more phones can ring at once");
                 return;
@@ -85,8 +87,9 @@ impl Switch {
             let party =
                 Party::Device { tenant: call.tenant.clone(), device: target.device.clone() };
             let number = self.next_number();
-            let mut leg = Leg::new(party, flow, LegState::Opening, number, now.date);
-            leg.contact = Some(contact);
+            let mut leg = Leg::new(party, way.flow, LegState::Opening, number, now.date);
+            leg.contact = Some(way);
+            leg.other_ways = ways.collect();
             leg.identity = self.called_identity(&leg.party, &target.user);
             self.add_leg(now, call, leg);
         }
@@ -112,14 +115,41 @@ impl Switch {
         now: Now,
         tx: ClientTx,
         status: u16,
+        cause: FailureCause,
         message: Option<&Message>,
     ) {
         let Some((id, index)) = self.by_client.remove(&tx) else { return };
         self.with_call(now, id, |switch, call| {
+            if switch.try_other_way(call, index, status, cause) {
+                return switch.call_leg(now, call, index);
+            }
             let redirection = message.filter(|_| (300..400).contains(&status));
             call.followed = redirection.is_some_and(|m| switch.redirected(now, call, index, m));
             switch.callee_over(now, call, index, status)
         });
+    }
+
+    /// RFC 5626, 7: a phone whose flow is broken is called over its next one.
+    fn try_other_way(
+        &mut self,
+        call: &mut Call,
+        index: u16,
+        status: u16,
+        cause: FailureCause,
+    ) -> bool {
+        let broken = status == FLOW_FAILED || cause == FailureCause::Transport;
+        let Some(leg) = call.leg_mut(index).filter(|leg| broken && !leg.is_over()) else {
+            return false;
+        };
+        let family = leg.flow.remote.is_ipv4();
+        let next = leg.other_ways.iter().position(|way| way.flow.remote.is_ipv4() == family);
+        let Some(next) = next else { return false };
+        let way = leg.other_ways.remove(next);
+        leg.flow = way.flow;
+        leg.contact = Some(way);
+        let party = leg.party.name();
+        self.explain(call.id, format!("{party}: {status}, its other flow is tried"));
+        true
     }
 
     /// A callee's leg is over before it was answered; what follows depends on what is left.

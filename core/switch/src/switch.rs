@@ -16,6 +16,7 @@ use crate::action::{Action, Now};
 use crate::call::Call;
 use crate::channels::Channels;
 use crate::config::{Directory, SwitchConfig};
+use crate::keepalive::Asked;
 use crate::leg::{LegState, LegStream};
 use crate::limits;
 use crate::module::{InstanceId, ModuleOrder, ModuleRequest};
@@ -36,6 +37,8 @@ pub struct Switch {
     pub(crate) ua: UserAgent,
     pub(crate) digest: DigestServer,
     pub(crate) registrar: Registrar,
+    /// Phones that are asked whether they are there.
+    pub(crate) asked: HashMap<ClientTx, Asked>,
     pub(crate) rng: Rng,
     pub(crate) channels: Channels,
     pub(crate) calls: HashMap<CallId, Call>,
@@ -67,6 +70,7 @@ impl Switch {
             ua: UserAgent::new(ua, rng.split()),
             digest: DigestServer::new(&config.realm, &mut rng),
             registrar: Registrar::new(config.registrar),
+            asked: HashMap::new(),
             counter: config.first_number,
             config,
             directory,
@@ -110,6 +114,7 @@ impl Switch {
 
     /// The driver could not send on, or has lost, this flow.
     pub fn handle_flow_failed(&mut self, now: Now, flow: Flow) {
+        self.registrar.flow_failed(now.time, flow);
         self.ua.handle_flow_failed(now.time, flow);
         self.drain(now);
     }
@@ -131,6 +136,7 @@ impl Switch {
         self.ua.handle_timeout(now.time);
         self.drain(now);
         self.expire_registrations(now);
+        self.drain(now);
         while let Some(&(time, id)) = self.deadlines.first() {
             if time > now.time {
                 break;
@@ -342,10 +348,14 @@ impl Switch {
             // What was refused is asked for again when the call next wants it.
             Event::TryAgain { .. } => {}
             Event::Answered { tx, dialog, message } => self.answered(now, tx, dialog, &message),
-            Event::Failed { tx, status, message, .. } => {
-                self.leg_failed(now, tx, status, message.as_ref());
+            Event::Failed { tx, status, cause, message } => {
+                self.leg_failed(now, tx, status, cause, message.as_ref());
             }
-            Event::Response { tx, dialog, status, .. } => self.probed(now, tx, dialog, status),
+            Event::Response { tx, dialog, status, cause, .. } => {
+                if !self.question_ended(now, tx, cause) {
+                    self.probed(now, tx, dialog, status);
+                }
+            }
         }
     }
 
@@ -372,7 +382,7 @@ pub(crate) enum Fate {
 impl State for Switch {
     fn reachable(&self, tenant: &str, device: &str) -> bool {
         let device = self.directory.plans.device(tenant, device);
-        device.is_some_and(|device| self.registrar.is_bound(&device.user))
+        device.is_some_and(|device| self.registrar.is_reachable(&device.user))
     }
 
     fn tenant_channels(&self, tenant: &str) -> u32 {

@@ -60,6 +60,16 @@ pub struct RegistrationView {
     pub expires_s: u64,
     /// The phone.
     pub user_agent: String,
+    /// Which phone it is (`+sip.instance`).
+    pub instance: Option<String>,
+    /// Which of its flows (RFC 5626).
+    pub reg_id: Option<u32>,
+    /// The contact is another address than the phone speaks from.
+    pub behind_nat: bool,
+    /// `untested`, `reachable`, `unreachable` (it does not answer), `lost` (its connection ended).
+    pub health: String,
+    /// How long its last answer took.
+    pub round_trip_ms: Option<u64>,
 }
 
 /// Sizes of every table that must be empty when nothing is under way.

@@ -157,6 +157,7 @@ const REGISTRATIONS: &[Column] = &[
     ("USER", "/user"),
     ("DEVICE", "/device"),
     ("FROM", "/flow"),
+    ("HEALTH", "/health"),
     ("EXPIRES", "/expires_s"),
     ("PHONE", "/user_agent"),
     ("CONTACT", "/contact"),

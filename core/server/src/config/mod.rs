@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use koukan_sip::registrar::KeepaliveConfig;
 use tracing_subscriber::filter::Targets;
 
 pub use file::{ConfigError, load};
@@ -69,6 +70,10 @@ pub struct SipConfig {
     pub max_expires: Duration,
     /// The registration of a phone that asks for nothing.
     pub default_expires: Duration,
+    /// How often a phone should show that its flow lives (RFC 5626).
+    pub flow_timer: Duration,
+    /// Keep-alives to phones.
+    pub keepalive: KeepaliveConfig,
 }
 
 /// `[media]`.

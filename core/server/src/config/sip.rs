@@ -1,9 +1,10 @@
-//! `[sip]`: listeners, registrations.
+//! `[sip]`: listeners, registrations, keep-alives.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use koukan_sip::Transport;
+use koukan_sip::registrar::{KeepaliveBy, KeepaliveConfig, KeepaliveTo};
 
 use super::SipConfig;
 use super::file::Base;
@@ -47,6 +48,36 @@ pub(super) fn sip(table: &Table<'_>, base: &Base) -> SipConfig {
         min_expires,
         max_expires,
         default_expires,
+        flow_timer: seconds("flow_timer", 120),
+        keepalive: keepalive(&table.table("keepalive")),
+    }
+}
+
+/// `[sip.keepalive]`.
+fn keepalive(table: &Table<'_>) -> KeepaliveConfig {
+    let default = KeepaliveConfig::default();
+    let to = table.item("to").and_then(|item| {
+        item.parsed("\"nat\", \"all\" or \"none\"", |text| match text {
+            "nat" => Some(KeepaliveTo::Nat),
+            "all" => Some(KeepaliveTo::All),
+            "none" => Some(KeepaliveTo::None),
+            _ => None,
+        })
+    });
+    let by = table.item("by").and_then(|item| {
+        item.parsed("\"options\" or \"crlf\"", |text| match text {
+            "options" => Some(KeepaliveBy::Options),
+            "crlf" => Some(KeepaliveBy::LineEnds),
+            _ => None,
+        })
+    });
+    let interval = table.item("interval").and_then(|item| item.duration(5..=3_600));
+    let misses = table.item("misses").and_then(|item| item.integer(1..=100));
+    KeepaliveConfig {
+        to: to.unwrap_or(default.to),
+        by: by.unwrap_or(default.by),
+        interval: interval.unwrap_or(default.interval),
+        misses: misses.and_then(|misses| u32::try_from(misses).ok()).unwrap_or(default.misses),
     }
 }
 

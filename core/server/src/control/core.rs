@@ -227,7 +227,11 @@ impl Core {
         snapshot.client_transactions = tables.client_transactions;
         snapshot.server_transactions = tables.server_transactions;
         snapshot.legs = self.parts.switch.calls().iter().map(|call| call.legs.len()).sum();
-        snapshot.registrations = self.parts.switch.registrations(now).len();
+        let registrations = self.parts.switch.registrations(now);
+        let away =
+            |health: &str| registrations.iter().filter(|known| known.health == health).count();
+        (snapshot.unreachable, snapshot.lost) = (away("unreachable"), away("lost"));
+        snapshot.registrations = registrations.len();
         let dropped = self.parts.switch.dropped();
         snapshot.sip_drops = vec![
             ("unreadable", dropped.unreadable),

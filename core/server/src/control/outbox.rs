@@ -104,7 +104,8 @@ mod tests {
         outbox.begin();
         outbox.take(send("SIP/2.0 200 OK\r\nX: other\r\n\r\n"));
         outbox.begin();
-        let gone = Record::Unregistered { user: "u".to_owned(), uri: "sip:u@h".to_owned() };
+        let (user, uri) = ("u".to_owned(), "sip:u@h".to_owned());
+        let gone = Record::Unregistered { user, uri, reg_id: None };
         outbox.take(Action::Record(gone));
         outbox.take(send("SIP/2.0 200 OK\r\nX: own\r\n\r\n"));
         outbox.begin();

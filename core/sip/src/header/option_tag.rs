@@ -5,8 +5,8 @@ use super::split_list;
 
 /// What a peer may require of us: `100rel` (RFC 3262), `timer` (RFC 4028), `replaces` (RFC 3891),
 /// `norefersub` (RFC 4488), of the notifier `eventlist` (RFC 4662) and of the registrar `path`
-/// (RFC 3327).
-pub(crate) const SUPPORTED: &str = "100rel, timer, replaces, norefersub, eventlist, path";
+/// (RFC 3327) and `outbound` (RFC 5626).
+pub(crate) const SUPPORTED: &str = "100rel, timer, replaces, norefersub, eventlist, path, outbound";
 
 /// Whether a list of option tags holds `tag`; tags are compared without case.
 #[must_use]

@@ -1,65 +1,62 @@
-//! The registrar's rules (RFC 3261, section 10.3): what a REGISTER does to a user's bindings.
+//! The registrar's rules (RFC 3261, section 10.3; RFC 5626, section 6): what a REGISTER does to a
+//! user's bindings, and the ways that lead to the phones.
 
+mod binding;
+mod keepalive;
 mod request;
+mod target;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use koukan_base::Time;
 use thiserror::Error;
 
+pub use binding::{Binding, BindingKey, Health, Liveness};
+pub use keepalive::{Keepalive, KeepaliveBy, KeepaliveConfig, KeepaliveTo};
 pub use request::{ContactEntry, RegisterRequest};
+pub use target::{LongWay, Way};
 
 use crate::Flow;
 use crate::timer::TimerQueue;
+use binding::{same_uri, standing_connection};
 
-/// Bounds of a registration's life, in seconds.
+/// How the registrar is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegistrarConfig {
-    /// Shorter wishes get 423 with Min-Expires.
+    /// Shorter wishes get 423 with Min-Expires, in seconds.
     pub min_expires: u32,
-    /// Longer wishes are cut.
+    /// Longer wishes are cut, in seconds.
     pub max_expires: u32,
-    /// What a request that says nothing gets.
+    /// What a request that says nothing gets, in seconds.
     pub default_expires: u32,
+    /// How often a phone should show that its flow lives (RFC 5626, Flow-Timer), in seconds.
+    pub flow_timer: u32,
+    /// Keep-alives to phones.
+    pub keepalive: KeepaliveConfig,
 }
 
 impl Default for RegistrarConfig {
     fn default() -> Self {
-        Self { min_expires: 60, max_expires: 3600, default_expires: 3600 }
+        Self {
+            min_expires: 60,
+            max_expires: 3600,
+            default_expires: 3600,
+            flow_timer: 120,
+            keepalive: KeepaliveConfig::default(),
+        }
     }
-}
-
-/// One bound contact.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Binding {
-    /// The contact URI as the phone wrote it.
-    pub uri: Vec<u8>,
-    /// The way back to the phone: where the REGISTER really came from.
-    pub flow: Flow,
-    /// Preference, 0–1000.
-    pub q: u16,
-    /// The registration's Call-ID.
-    pub call_id: Vec<u8>,
-    /// Its sequence number.
-    pub cseq: u32,
-    /// When it ends.
-    pub expires: Time,
-    /// The phone's User-Agent.
-    pub user_agent: Vec<u8>,
-    /// Path values (RFC 3327), topmost first.
-    pub path: Vec<Vec<u8>>,
 }
 
 /// A change to the bindings that must be remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Bound or refreshed.
-    Bound(Binding),
+    Bound(Box<Binding>),
     /// Gone: removed, replaced or expired.
     Removed {
-        /// The contact URI.
-        uri: Vec<u8>,
+        /// Which.
+        key: BindingKey,
     },
 }
 
@@ -101,6 +98,9 @@ pub struct Registrar {
     numbers: HashMap<u64, Box<str>>,
     next_number: u64,
     timers: TimerQueue<u64>,
+    /// Which users are bound over a connection.
+    connections: BTreeSet<(u64, u64)>,
+    keepalives: VecDeque<Keepalive>,
 }
 
 #[derive(Debug, Default)]
@@ -111,7 +111,10 @@ struct User {
 
 impl User {
     fn next(&self) -> Option<Time> {
-        self.bindings.iter().map(|binding| binding.expires).min()
+        let due = |binding: &Binding| {
+            binding.liveness.next.map_or(binding.expires, |next| next.min(binding.expires))
+        };
+        self.bindings.iter().map(due).min()
     }
 }
 
@@ -125,7 +128,15 @@ impl Registrar {
             numbers: HashMap::new(),
             next_number: 0,
             timers: TimerQueue::new(),
+            connections: BTreeSet::new(),
+            keepalives: VecDeque::new(),
         }
+    }
+
+    /// How it is set up.
+    #[must_use]
+    pub const fn config(&self) -> &RegistrarConfig {
+        &self.config
     }
 
     /// Applies a REGISTER of `user`, all of it or nothing. A contact beyond `max_contacts` takes
@@ -148,37 +159,30 @@ impl Registrar {
         }
         let mut bindings = known.to_vec();
         let mut changes = Vec::new();
+        let removed = |gone: Binding| Change::Removed { key: gone.key() };
         if request.star {
-            changes.extend(bindings.drain(..).map(|gone| Change::Removed { uri: gone.uri }));
+            changes.extend(bindings.drain(..).map(removed));
         }
         for contact in &request.contacts {
-            let found = bindings.iter().position(|known| same_uri(&known.uri, &contact.uri));
+            let found = bindings.iter().position(|known| same_binding(known, contact));
             let old = found.map(|at| bindings.remove(at));
             let seconds = self.granted(contact.expires.or(request.expires));
             if seconds == 0 {
-                changes.extend(old.map(|gone| Change::Removed { uri: gone.uri }));
+                changes.extend(old.map(removed));
                 continue;
             }
-            if let Some(gone) = old.filter(|old| old.uri != contact.uri) {
-                changes.push(Change::Removed { uri: gone.uri });
-            }
-            let binding = Binding {
-                uri: contact.uri.clone(),
-                flow,
-                q: contact.q,
-                call_id: request.call_id.clone(),
-                cseq: request.cseq,
-                expires: now + Duration::from_secs(u64::from(seconds)),
-                user_agent: request.user_agent.clone(),
-                path: request.path.clone(),
-            };
+            let expires = now + Duration::from_secs(u64::from(seconds));
+            let binding = bind(contact, request, flow, expires, old.as_ref());
+            changes.extend(old.filter(|old| old.key() != binding.key()).map(removed));
+            // Another phone that claims the same contact by the same number takes its place.
+            bindings.retain(|known| known.key() != binding.key());
             bindings.push(binding.clone());
-            changes.push(Change::Bound(binding));
+            changes.push(Change::Bound(Box::new(binding)));
         }
-        while bindings.len() > max_contacts.max(1) {
-            changes.push(Change::Removed { uri: bindings.remove(0).uri });
+        while beyond(&bindings, max_contacts.max(1)) {
+            changes.push(removed(bindings.remove(0)));
         }
-        self.store(user, bindings);
+        self.store(now, user, bindings);
         Ok(changes)
     }
 
@@ -198,7 +202,7 @@ impl Registrar {
             if wish.is_some_and(|wish| wish > 0 && wish < self.config.min_expires) {
                 return Err(RegisterError::TooBrief { min: self.config.min_expires });
             }
-            let bound = known.iter().find(|known| same_uri(&known.uri, &contact.uri));
+            let bound = known.iter().find(|known| same_binding(known, contact));
             if bound.is_some_and(older) {
                 return Err(RegisterError::OutOfOrder);
             }
@@ -211,15 +215,15 @@ impl Registrar {
     }
 
     /// Brings back a binding from before a restart.
-    pub fn restore(&mut self, user: &str, binding: Binding) {
+    pub fn restore(&mut self, now: Time, user: &str, binding: Binding) {
         let mut bindings =
             self.users.get(user).map(|user| user.bindings.clone()).unwrap_or_default();
-        bindings.retain(|known| !same_uri(&known.uri, &binding.uri));
+        bindings.retain(|known| known.key() != binding.key());
         bindings.push(binding);
-        self.store(user, bindings);
+        self.store(now, user, bindings);
     }
 
-    fn store(&mut self, user: &str, bindings: Vec<Binding>) {
+    fn store(&mut self, now: Time, user: &str, mut bindings: Vec<Binding>) {
         let entry = match self.users.get_mut(user) {
             Some(entry) => entry,
             None => {
@@ -230,13 +234,43 @@ impl Registrar {
                     .or_insert(User { number: self.next_number, bindings: Vec::new() })
             }
         };
-        let before = entry.next();
-        entry.bindings = bindings;
-        let (number, after) = (entry.number, entry.next());
+        let (number, before) = (entry.number, entry.next());
+        for binding in &mut bindings {
+            if binding.liveness.asked.is_none() && binding.liveness.next.is_none() {
+                binding.liveness.next = self.config.keepalive.first(now, number, binding);
+            }
+        }
+        for binding in std::mem::replace(&mut entry.bindings, bindings) {
+            self.connections.remove(&(binding.flow.connection, number));
+        }
+        let bound = entry.bindings.iter().filter_map(standing_connection);
+        self.connections.extend(bound.map(|id| (id, number)));
+        let after = entry.next();
         self.timers.update(number, before, after);
         if after.is_none() {
             self.users.remove(user);
             self.numbers.remove(&number);
+        }
+    }
+
+    /// A connection has ended: the bindings over it are kept, and called over it no more.
+    pub fn flow_failed(&mut self, now: Time, flow: Flow) {
+        let id = flow.connection;
+        if id == 0 {
+            return;
+        }
+        let bound = self.connections.range((id, 0)..=(id, u64::MAX));
+        let numbers: Vec<u64> = bound.map(|(_, number)| *number).collect();
+        for number in numbers {
+            self.connections.remove(&(id, number));
+            let name = self.numbers.get(&number);
+            let Some(user) = name.and_then(|name| self.users.get_mut(name)) else { continue };
+            let before = user.next();
+            for binding in user.bindings.iter_mut().filter(|known| known.flow.connection == id) {
+                binding.liveness = Liveness::lost(now);
+            }
+            let after = user.next();
+            self.timers.update(number, before, after);
         }
     }
 
@@ -260,16 +294,23 @@ impl Registrar {
         self.users.iter().map(|(name, user)| (&**name, user.bindings.as_slice()))
     }
 
-    /// Ends what has expired at `now`: each user with the contact that is gone.
+    /// Ends what has expired at `now`: each user with the contact that is gone. Then drain
+    /// [`Self::poll_keepalive`].
     pub fn handle_timeout(&mut self, now: Time) -> Vec<(Box<str>, Change)> {
         let mut gone = Vec::new();
         while let Some(number) = self.timers.pop_due(now) {
             let Some(name) = self.numbers.get(&number).cloned() else { continue };
             let Some(user) = self.users.get_mut(&name) else { continue };
             let expired = user.bindings.extract_if(.., |binding| binding.expires <= now);
-            gone.extend(
-                expired.map(|binding| (name.clone(), Change::Removed { uri: binding.uri })),
-            );
+            for binding in expired {
+                self.connections.remove(&(binding.flow.connection, number));
+                gone.push((name.clone(), Change::Removed { key: binding.key() }));
+            }
+            let bound = user.bindings.iter().filter_map(standing_connection);
+            self.connections.extend(bound.map(|id| (id, number)));
+            let due = keepalive::take_due(now, &self.config.keepalive, user);
+            let named = due.into_iter().map(|due| Keepalive { user: name.clone(), ..due });
+            self.keepalives.extend(named);
             let next = user.next();
             self.timers.update(number, None, next);
             if next.is_none() {
@@ -280,28 +321,57 @@ impl Registrar {
         gone
     }
 
-    /// When the next binding expires.
+    /// When the next binding expires, or wants a keep-alive.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         self.timers.next()
     }
 }
 
-/// Whether two contacts are one (RFC 3261, 19.1.4, as far as phones differ): same user, host, port
-/// and transport; a phone that adds or drops another parameter on refresh is the same phone.
-fn same_uri(left: &[u8], right: &[u8]) -> bool {
-    use crate::header::Uri;
-    if left == right {
-        return true;
+/// Whether a contact refreshes this binding: by its phone's flow (RFC 5626, section 6), else by the
+/// URI.
+fn same_binding(known: &Binding, contact: &ContactEntry) -> bool {
+    match (known.flow_of(), contact.flow_of()) {
+        (Some(old), Some(new)) => old == new,
+        (None, None) | (None, Some(_)) | (Some(_), None) => same_uri(&known.uri, &contact.uri),
     }
-    let (Some(a), Some(b)) = (Uri::parse(left), Uri::parse(right)) else { return false };
-    let transport =
-        |uri: &Uri<'_>| uri.params.value(b"transport").unwrap_or(b"udp").to_ascii_lowercase();
-    a.scheme.eq_ignore_ascii_case(b.scheme)
-        && a.user_unescaped() == b.user_unescaped()
-        && a.host.eq_ignore_ascii_case(b.host)
-        && a.port.unwrap_or(5060) == b.port.unwrap_or(5060)
-        && transport(&a) == transport(&b)
+}
+
+/// The binding that a contact of a request becomes.
+fn bind(
+    contact: &ContactEntry,
+    request: &RegisterRequest,
+    flow: Flow,
+    expires: Time,
+    old: Option<&Binding>,
+) -> Binding {
+    // A phone that was found there is still there, and is asked in its turn; one that was away has
+    // come back.
+    let known = old.filter(|old| old.flow == flow && !old.is_away());
+    Binding {
+        uri: contact.uri.clone(),
+        flow,
+        q: contact.q,
+        call_id: request.call_id.clone(),
+        cseq: request.cseq,
+        expires,
+        user_agent: request.user_agent.clone(),
+        path: request.path.clone(),
+        instance: contact.instance.clone(),
+        reg_id: contact.reg_id,
+        liveness: known.map(|old| old.liveness.clone()).unwrap_or_default(),
+    }
+}
+
+/// Flows of one phone; RFC 5626, 4.2, wants two.
+const MAX_FLOWS: usize = 4;
+
+/// Whether there are more phones, or more flows of phones, than may be.
+fn beyond(bindings: &[Binding], phones: usize) -> bool {
+    let mut known: Vec<&[u8]> = bindings.iter().map(Binding::phone).collect();
+    known.sort_unstable();
+    known.dedup();
+    known.len() > phones || bindings.len() > phones.saturating_mul(MAX_FLOWS)
 }
 
 #[cfg(test)]

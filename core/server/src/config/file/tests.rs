@@ -33,6 +33,8 @@ fn every_key_is_taken() {
         min_expires = "5s"
         max_expires = "2h"
         default_expires = "1h"
+        flow_timer = "90s"
+        keepalive = { to = "all", by = "crlf", interval = "15s", misses = 5 }
         [media]
         workers = "auto"
         ports = "20000-20999"
