@@ -114,11 +114,12 @@ impl Capabilities {
         Self(Feature::ALL.iter().fold(0, |bits, feature| bits | feature.bit()))
     }
 
-    /// What this version of the server executes: registration, ringing, schedules, announcements,
-    /// extensions, internal calls and outside calls through trunks. None of [`Feature::ALL`] yet.
+    /// What this version of the server executes besides registration, ringing, schedules,
+    /// announcements, extensions, internal calls and outside calls through trunks: plan files,
+    /// which the checker alone executes.
     #[must_use]
     pub const fn this_version() -> Self {
-        Self(0)
+        Self(0).with(Feature::PlanFiles)
     }
 
     /// The same with one feature more.
@@ -148,6 +149,7 @@ pub(crate) const KEYS: &[(&str, &str, Feature)] = &[
     ("", "limits", Feature::FraudLimits),
     ("", "tariff", Feature::Rating),
     ("", "module", Feature::ModuleActions),
+    ("plan", "limits", Feature::FraudLimits),
     ("tenant", "plan", Feature::PlanFiles),
     ("device", "keys", Feature::Provisioning),
     ("device", "allow_caller_id", Feature::CallerNumberChoice),

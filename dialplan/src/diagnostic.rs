@@ -34,6 +34,8 @@ pub struct Diagnostic {
     /// The offending line and, under it, the carets.
     excerpt: String,
     underline: String,
+    /// More than a line can say: the week of a schedule; may be empty.
+    pub picture: String,
 }
 
 impl Diagnostic {
@@ -45,7 +47,18 @@ impl Diagnostic {
         hint: String,
     ) -> Self {
         let Position { path, line, column, excerpt, underline } = position;
-        Self { severity, tenant, path, line, column, message, hint, excerpt, underline }
+        let picture = String::new();
+        Self { severity, tenant, path, line, column, message, hint, excerpt, underline, picture }
+    }
+
+    pub(crate) fn with_picture(self, picture: String) -> Self {
+        Self { picture, ..self }
+    }
+
+    /// The offending line.
+    #[must_use]
+    pub fn excerpt(&self) -> &str {
+        &self.excerpt
     }
 }
 
@@ -61,6 +74,9 @@ impl fmt::Display for Diagnostic {
         write!(f, "    {}", self.underline)?;
         if !self.hint.is_empty() {
             write!(f, " {}", self.hint)?;
+        }
+        for line in self.picture.lines() {
+            write!(f, "\n        {line}")?;
         }
         Ok(())
     }

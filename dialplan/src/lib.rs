@@ -10,6 +10,7 @@ mod country;
 mod decide;
 mod decision;
 mod diagnostic;
+mod diff;
 mod holiday;
 pub mod limits;
 mod live;
@@ -30,7 +31,8 @@ pub use decision::{
     Recording, Release, RingTarget, Start, Step, Way,
 };
 pub use diagnostic::{Diagnostic, Report, Severity};
-pub use holiday::{Holiday, japan as japanese_holiday};
+pub use diff::Difference;
+pub use holiday::{Holiday, is_provisional, japan as japanese_holiday};
 pub use live::{CellValue, Change, ChangeError, Effective, Entry, EntryError, Live, Setting};
 pub use model::boxes::{FaxBox, FaxFormat, VoicemailBox};
 pub use model::caps::Cap;

@@ -12,6 +12,7 @@ use crate::country::{self, Country};
 use crate::decide::{self, Ask, Resumed};
 use crate::decision::Way;
 use crate::diagnostic::Report;
+use crate::diff::{self, Difference};
 use crate::live::{Change, ChangeError, Effective, Entry, Live};
 use crate::model::Plan;
 use crate::model::number::Number;
@@ -103,13 +104,19 @@ impl Plans {
         let tenants = tenants.to_vec();
         let trunks = server_trunks.to_vec();
         let sources = Sources { tenants, trunks, ..Sources::default() };
-        load::load(&sources, capabilities, now)
+        load::load(&sources, capabilities, now, true)
     }
 
     /// The same with plan files and numbering plans of the server.
     #[must_use]
     pub fn load_all(sources: &Sources, capabilities: &Capabilities, now: Timestamp) -> Loaded {
-        load::load(sources, capabilities, now)
+        load::load(sources, capabilities, now, true)
+    }
+
+    /// The same without the expectations, for tools that show what fails them.
+    #[must_use]
+    pub fn load_unproven(sources: &Sources, capabilities: &Capabilities, now: Timestamp) -> Loaded {
+        load::load(sources, capabilities, now, false)
     }
 
     /// Reads the tenants of `sources` again; every other tenant stands as it is. A tenant with an
@@ -123,6 +130,13 @@ impl Plans {
     #[must_use]
     pub fn decide(&self, facts: &Facts<'_>) -> Decision {
         decide::decide(self, facts)
+    }
+
+    /// What calls come to otherwise under `new`: every DID x half hour x kind of caller of the next
+    /// year, every device x what it can dial.
+    #[must_use]
+    pub fn diff(&self, new: &Self, now: Timestamp) -> Vec<Difference> {
+        diff::diff(self, new, now)
     }
 
     /// Goes on with a running call by a way that its plan named: the key of a menu, the overflow of

@@ -7,7 +7,7 @@ use std::sync::Arc;
 pub struct TenantSource {
     /// The directory's name (`acme`).
     pub name: String,
-    /// Path as the admin knows it, and text, of every `*.toml` in it.
+    /// Path as the admin knows it, and text, of every `*.toml` and `*.ics` in it.
     pub files: Vec<(String, String)>,
 }
 
@@ -71,6 +71,22 @@ impl<'a> Files<'a> {
         u16::try_from(self.list.len().saturating_sub(1)).unwrap_or(u16::MAX)
     }
 
+    /// A calendar file by its path below the tenant's directory.
+    pub(crate) fn calendar(&self, name: &str) -> Option<(u16, &'a str)> {
+        let named = |path: &str| {
+            path.strip_suffix(name).is_some_and(|front| front.is_empty() || front.ends_with('/'))
+        };
+        let found = self.list.iter().position(|(path, _)| is_calendar(path) && named(path))?;
+        let (_, text) = self.list.get(found)?;
+        Some((u16::try_from(found).ok()?, text))
+    }
+
+    /// The calendar files by their names.
+    pub(crate) fn calendars(&self) -> impl Iterator<Item = &'a str> {
+        let files = self.list.iter().filter(|(path, _)| is_calendar(path));
+        files.map(|(path, _)| path.rsplit('/').next().unwrap_or(path))
+    }
+
     /// The file that places of [`COUNTRY_FILE`] lie in.
     pub(crate) fn set_country(&mut self, path: &'a str, text: &'a str) {
         self.country = (path, text);
@@ -111,6 +127,11 @@ impl<'a> Files<'a> {
         }
         self.list.get(usize::from(place.file)).copied().unwrap_or(("", ""))
     }
+}
+
+/// Whether a file of a tenant is a calendar rather than a part of the plan.
+pub(crate) fn is_calendar(path: &str) -> bool {
+    path.ends_with(".ics")
 }
 
 fn floor_boundary(text: &str, at: usize) -> usize {

@@ -102,7 +102,7 @@ pub const EXPLAIN_QUEUE: usize = 4_096;
 pub const FILE_BYTES: u64 = 1_048_576;
 
 /// Files of one configuration.
-pub const FILES: usize = 20_000;
+pub const FILES: usize = 100_000;
 
 /// Bytes of one secret file.
 pub const SECRET_BYTES: u64 = 4_096;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use koukan_dialplan::{Capabilities, Loaded, Plans, TenantSource, TrunkInfo};
+use koukan_dialplan::{Capabilities, Loaded, Plans, Report, TenantSource, TrunkInfo};
 use koukan_sip::Credentials;
 use koukan_sip::digest::Ha1;
 use koukan_switch::{Directory, TrunkRoute};
@@ -23,6 +23,8 @@ pub struct Outcome {
     pub directory: Directory,
     /// What was found; with errors a reload takes nothing, and a start takes what is good.
     pub report: CheckReport,
+    /// What was found in the dialplan's texts, with its places.
+    pub found: Report,
 }
 
 /// Reads and checks a configuration directory's dialplan; `now` is the date of expectations that
@@ -44,19 +46,34 @@ pub fn load(conf: &Path, realm: &str, now: Timestamp) -> Outcome {
         tenants: plans.tenants().count(),
         devices: plans.devices().count(),
     };
-    Outcome { directory: Directory { plans: Arc::new(plans), secrets, trunks }, report }
+    let directory = Directory { plans: Arc::new(plans), secrets, trunks };
+    Outcome { directory, report, found }
 }
 
 /// The plans of texts that were read, held against what this version executes.
 #[must_use]
 pub fn check(sources: &Sources, now: Timestamp) -> Loaded {
+    Plans::load_all(&texts(sources), &Capabilities::this_version(), now)
+}
+
+/// The same without the expectations, for tools that show what fails them.
+#[must_use]
+pub fn unproven(sources: &Sources, now: Timestamp) -> Loaded {
+    Plans::load_unproven(&texts(sources), &Capabilities::this_version(), now)
+}
+
+fn texts(sources: &Sources) -> koukan_dialplan::Sources {
     let tenants: Vec<TenantSource> = sources
         .tenants
         .iter()
         .map(|tenant| TenantSource { name: tenant.name.clone(), files: tenant.files.clone() })
         .collect();
-    let trunks: Vec<(String, String)> = sources.trunks.iter().cloned().collect();
-    Plans::load(&tenants, &trunks, &Capabilities::this_version(), now)
+    koukan_dialplan::Sources {
+        tenants,
+        trunks: sources.trunks.iter().cloned().collect(),
+        plans: sources.plans.clone(),
+        countries: sources.countries.clone(),
+    }
 }
 
 /// Where the secret of a device stands, for the start's list of accounts.

@@ -230,6 +230,11 @@ fn tiers(reader: &Reader<'_>, plan: &Plan, ring: &Ring, owner: &str) {
             reader.error(name.place, message, hint);
         }
     }
+    // Of a device with an error in it nothing is known.
+    let known = |name: &crate::source::Name| plan.devices.find(&name.value);
+    if ring.devices.iter().any(|name| known(name).is_none_or(|device| device.faulty)) {
+        return;
+    }
     for (index, tier) in ring.tiers.iter().enumerate() {
         let here = |found: Option<u32>| found == u32::try_from(index).ok();
         if let (Some(first), false) =

@@ -6,6 +6,7 @@ pub(crate) mod expectations;
 mod identity;
 mod prices;
 mod routes;
+mod schedules;
 mod unused;
 
 use jiff::civil::Date;
@@ -22,5 +23,6 @@ pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, taken: &mut Taken, today: 
         routes::check(reader, plan, today);
         prices::check(reader, plan, today);
     }
+    schedules::check(reader, plan, today);
     unused::check(reader, plan);
 }

@@ -131,12 +131,40 @@ impl Classes {
         self.by_start.iter().flat_map(|(start, entries)| entries.iter().map(move |e| (start, e)))
     }
 
+    /// A number of each class that can be called on a date, in the order of the names.
+    pub(crate) fn samples(&self, date: Date) -> Vec<(Arc<str>, Arc<str>)> {
+        let mut entries: Vec<(&Arc<str>, &Entry)> = self.iter().collect();
+        entries.sort_by_key(|(start, entry)| (&entry.class, *start));
+        let mut samples: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+        for (start, entry) in entries {
+            if samples.last().is_some_and(|(class, _)| *class == entry.class) {
+                continue;
+            }
+            let digits = match entry.pattern {
+                Pattern::Exact => start.len(),
+                Pattern::Prefix { digits } => {
+                    digits.and_then(|d| usize::try_from(d).ok()).unwrap_or(start.len() + UNBOUNDED)
+                }
+            };
+            let number: String =
+                start.chars().chain(std::iter::repeat('5')).take(digits.max(start.len())).collect();
+            // A longer prefix may claim it, or its day may be over.
+            if self.of(&number, date).is_some_and(|found| found.class == entry.class) {
+                samples.push((Arc::clone(&entry.class), Arc::from(number)));
+            }
+        }
+        samples
+    }
+
     /// Whether a class has a number at some date from `date` on.
     pub(crate) fn is_alive(&self, class: &str, date: Date) -> bool {
         let mut entries = self.iter().filter(|(_, entry)| &*entry.class == class);
         entries.any(|(_, entry)| entry.valid_until.is_none_or(|until| date <= until))
     }
 }
+
+/// Digits behind a prefix without a count, in a sample.
+const UNBOUNDED: usize = 8;
 
 fn read(item: Item<'_>, class: &Arc<str>) -> Option<Vec<(At<Arc<str>>, Entry)>> {
     item.table("class", |table| {

@@ -16,6 +16,7 @@ pub(crate) mod services;
 pub(crate) mod signalling;
 pub(crate) mod tariff;
 pub(crate) mod tenant;
+pub(crate) mod week;
 
 use std::collections::HashMap;
 use std::sync::Arc;

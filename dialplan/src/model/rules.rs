@@ -124,7 +124,7 @@ impl Rules {
             let text = String::from(include_str!("../../plans/standard.toml"));
             let source = [(String::from("standard.toml"), text)];
             let mut report = Report::default();
-            let book = read_book(&source, &mut report);
+            let book = read_book(&source, &Capabilities::all(), &mut report);
             // The text is compiled in; the test below reads it too.
             Arc::clone(book.get("standard").expect("the standard plan is in the text above"))
         };
@@ -244,7 +244,11 @@ fn exclusion(table: &mut Table<'_>) -> Option<Exclusion> {
 }
 
 /// Reads plan files: path and text. The plan's name is the file's.
-pub(crate) fn read_book(sources: &[(String, String)], report: &mut Report) -> RuleBook {
+pub(crate) fn read_book(
+    sources: &[(String, String)],
+    capabilities: &Capabilities,
+    report: &mut Report,
+) -> RuleBook {
     let mut book = RuleBook::new();
     for (path, text) in sources.iter().take(limit_of_files()) {
         let mut files = Files::default();
@@ -252,8 +256,7 @@ pub(crate) fn read_book(sources: &[(String, String)], report: &mut Report) -> Ru
         let mut texts = Texts::default();
         let file = files.add(path, text);
         texts.add(&mut document, file, text);
-        let all = Capabilities::all();
-        let mut reader = Reader::new(files, Names::default(), &all);
+        let mut reader = Reader::new(files, Names::default(), capabilities);
         texts.report(&mut reader);
         let root = Table::new(&reader, "plan", String::new(), Place::default(), &document.root);
         let rules = Rules::read(&root);
@@ -281,7 +284,7 @@ mod tests {
         let source =
             [(String::from("standard.toml"), include_str!("../../plans/standard.toml").to_owned())];
         let mut report = Report::default();
-        let book = read_book(&source, &mut report);
+        let book = read_book(&source, &Capabilities::all(), &mut report);
         assert_eq!(report.to_string(), "");
         assert_eq!(book.get("standard").map(|rules| rules.fax.keep), Some(200));
     }

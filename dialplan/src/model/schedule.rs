@@ -56,6 +56,7 @@ pub(crate) struct Schedule {
     pub(crate) default: Action,
     days: [Vec<Span>; 4],
     holidays: Vec<DayRule>,
+    holidays_place: Place,
 }
 
 /// What a schedule says at a moment.
@@ -63,6 +64,8 @@ pub(crate) struct Verdict<'s, 'l> {
     pub(crate) class: DayClass,
     /// Why the day is a holiday, when it is one.
     pub(crate) holiday: Option<Holiday>,
+    /// The day is of a year whose national holidays are not gazetted yet, and they matter here.
+    pub(crate) provisional: bool,
     /// The half hours that apply; `None`: the default.
     pub(crate) span: Option<&'s Span>,
     pub(crate) said: Said<'s, 'l>,
@@ -85,7 +88,9 @@ impl Schedule {
             overlaps(table, class, &spans);
             spans
         });
-        let holidays = table.or("holidays", Vec::new(), |item| item.list(Item::day_rule));
+        let holidays = table.or("holidays", Vec::new(), |item| item.list(Item::day_rules));
+        let holidays: Vec<DayRule> = holidays.into_iter().flatten().collect();
+        let holidays_place = table.key_place("holidays");
         if let ([_, _, _, spans], true) = (&days, holidays.is_empty())
             && let Some(span) = spans.first()
         {
@@ -95,7 +100,7 @@ impl Schedule {
                 "no day is a holiday: `holidays` is empty, add for example \"calendar:jp\"",
             );
         }
-        Some(Self { default: default?, days, holidays })
+        Some(Self { default: default?, days, holidays, holidays_place })
     }
 
     /// Every action that the schedule names.
@@ -114,12 +119,7 @@ impl Schedule {
             Some(closed) => closed.then_some(Holiday::Own),
             None => self.holiday(now.date()),
         };
-        let class = match (now.date().weekday(), holiday) {
-            (_, Some(_)) => DayClass::Holiday,
-            (Weekday::Saturday, None) => DayClass::Saturday,
-            (Weekday::Sunday, None) => DayClass::Sunday,
-            (_, None) => DayClass::Weekday,
-        };
+        let class = class(now.date(), holiday);
         let half = u8::from(now.minute() >= 30);
         let cell = u8::try_from(now.hour()).unwrap_or_default() * 2 + half;
         let span = self.spans(class).iter().find(|span| span.from <= cell && cell < span.to);
@@ -127,7 +127,31 @@ impl Schedule {
             Some(setting) => Said::Live(setting),
             None => Said::Plan(span.map_or(&self.default, |span| &span.action)),
         };
-        Verdict { class, holiday, span, said }
+        let calendar = self.holidays.contains(&DayRule::CalendarJapan);
+        let provisional = calendar
+            && holiday::is_provisional(now.year())
+            && !matches!(holiday, Some(Holiday::Own));
+        Verdict { class, holiday, provisional, span, said }
+    }
+
+    /// The kind of a day as the files say.
+    pub(crate) fn class_of(&self, date: Date) -> DayClass {
+        class(date, self.holiday(date))
+    }
+
+    /// The last day that the dated closing days reach, when there are any, and where they stand.
+    pub(crate) fn dated_until(&self) -> Option<(Date, Place)> {
+        let last = |rule: &DayRule| match rule {
+            DayRule::Range(_, last) => Some(*last),
+            DayRule::CalendarJapan | DayRule::Yearly(..) => None,
+        };
+        let last = self.holidays.iter().filter_map(last).max()?;
+        Some((last, self.holidays_place))
+    }
+
+    /// Where the national holidays are asked for, when they are.
+    pub(crate) fn asks_calendar(&self) -> Option<Place> {
+        self.holidays.contains(&DayRule::CalendarJapan).then_some(self.holidays_place)
     }
 
     pub(crate) fn spans(&self, class: DayClass) -> &[Span] {
@@ -156,6 +180,16 @@ impl Schedule {
                 inside.then_some(Holiday::Own)
             }
         })
+    }
+}
+
+/// A holiday beats the day of the week (S-22).
+fn class(date: Date, holiday: Option<Holiday>) -> DayClass {
+    match (date.weekday(), holiday) {
+        (_, Some(_)) => DayClass::Holiday,
+        (Weekday::Saturday, None) => DayClass::Saturday,
+        (Weekday::Sunday, None) => DayClass::Sunday,
+        (_, None) => DayClass::Weekday,
     }
 }
 
@@ -199,8 +233,13 @@ fn overlaps(table: &Table<'_>, class: DayClass, spans: &[Span]) {
 impl fmt::Display for Verdict<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.class.as_str())?;
-        if let Some(holiday) = self.holiday {
-            write!(f, " ({})", holiday.title())?;
+        match self.holiday {
+            Some(holiday) if self.provisional => {
+                write!(f, " ({}, provisional until gazetted)", holiday.title())?;
+            }
+            Some(holiday) => write!(f, " ({})", holiday.title())?,
+            None if self.provisional => f.write_str(" (provisional until gazetted)")?,
+            None => {}
         }
         if let Said::Live(Setting { value, by, at }) = self.said {
             let value = match value {

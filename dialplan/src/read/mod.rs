@@ -7,6 +7,7 @@
 
 mod action;
 mod document;
+mod ics;
 mod item;
 mod names;
 mod table;
@@ -49,6 +50,7 @@ struct Finding {
     place: Place,
     message: String,
     hint: String,
+    picture: String,
 }
 
 /// What the server brings beside the tenants' files: plans and numbering plans.
@@ -119,14 +121,14 @@ impl<'a> Reader<'a> {
     /// Collects an error.
     pub(crate) fn error(&self, place: Place, message: impl Into<String>, hint: impl Into<String>) {
         let (message, hint) = (message.into(), hint.into());
-        let (severity, origin) = (Severity::Error, Origin::Value);
-        self.add(Finding { severity, origin, place, message, hint });
+        let (severity, origin, picture) = (Severity::Error, Origin::Value, String::new());
+        self.add(Finding { severity, origin, place, message, hint, picture });
     }
 
     /// Collects an error of the text itself.
     pub(crate) fn syntax(&self, place: Place, message: String, hint: &str) {
         let (severity, origin, hint) = (Severity::Error, Origin::Syntax, hint.to_owned());
-        self.add(Finding { severity, origin, place, message, hint });
+        self.add(Finding { severity, origin, place, message, hint, picture: String::new() });
     }
 
     /// Says in which parts of the texts only errors of the text itself count.
@@ -137,8 +139,14 @@ impl<'a> Reader<'a> {
     /// Collects a warning.
     pub(crate) fn warn(&self, place: Place, message: impl Into<String>, hint: impl Into<String>) {
         let (message, hint) = (message.into(), hint.into());
+        let (severity, origin, picture) = (Severity::Warning, Origin::Value, String::new());
+        self.add(Finding { severity, origin, place, message, hint, picture });
+    }
+
+    /// Collects a warning with a picture in text under it.
+    pub(crate) fn picture(&self, place: Place, message: String, hint: String, picture: String) {
         let (severity, origin) = (Severity::Warning, Origin::Value);
-        self.add(Finding { severity, origin, place, message, hint });
+        self.add(Finding { severity, origin, place, message, hint, picture });
     }
 
     /// Refuses what is understood but not executed by this server.
@@ -150,6 +158,7 @@ impl<'a> Reader<'a> {
                 place,
                 message: format!("{what} is not supported by this version"),
                 hint: format!("understood, but not executed yet: {}", feature.title()),
+                picture: String::new(),
             });
         }
     }
@@ -174,8 +183,9 @@ impl<'a> Reader<'a> {
         findings.dedup_by(|a, b| a.place == b.place && a.message == b.message);
         let finish = |found: Finding| {
             let position = self.files.position(found.place);
-            let Finding { severity, message, hint, .. } = found;
-            Diagnostic::new(severity, Arc::clone(tenant), position, message, hint)
+            let Finding { severity, message, hint, picture, .. } = found;
+            let found = Diagnostic::new(severity, Arc::clone(tenant), position, message, hint);
+            found.with_picture(picture)
         };
         findings.into_iter().map(finish).collect()
     }

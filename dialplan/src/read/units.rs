@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use jiff::civil::{Date, DateTime};
 
-use super::{Item, Value};
+use super::{Item, Value, ics};
+use crate::diagnostic::did_you_mean;
+use crate::source::Place;
 
 /// Money as an exact decimal with four places.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -242,12 +244,51 @@ impl Item<'_> {
         }
     }
 
-    pub(crate) fn day_rule(self) -> Option<DayRule> {
-        self.parsed(
-            "\"calendar:jp\", a date or range \"2026-12-29..2027-01-03\", or \
-             \"yearly:08-13..08-15\"",
+    /// Holidays: one rule, or those of a calendar file.
+    pub(crate) fn day_rules(self) -> Option<Vec<DayRule>> {
+        let named = match self.value() {
+            Value::Text(text) => text.strip_prefix("ics:"),
+            _ => None,
+        };
+        if let Some(name) = named {
+            return self.calendar(name);
+        }
+        let rule = self.parsed(
+            "\"calendar:jp\", a date or range \"2026-12-29..2027-01-03\", \
+             \"yearly:08-13..08-15\", or \"ics:FILE\"",
             day_rule,
-        )
+        );
+        rule.map(|rule| vec![rule])
+    }
+
+    /// The closing days of a calendar file of the tenant.
+    fn calendar(&self, name: &str) -> Option<Vec<DayRule>> {
+        let reader = self.reader;
+        let Some((file, text)) = reader.files.calendar(name) else {
+            let message = format!("there is no calendar file \"{}\"", name.escape_debug());
+            let known: Vec<&str> = reader.files.calendars().collect();
+            reader.error(self.place(), message, did_you_mean(name, known, "calendar files"));
+            return None;
+        };
+        let place = |start: usize, end: usize| {
+            let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+            Place { file, start: offset(start), end: offset(end) }
+        };
+        match ics::read(text) {
+            Ok(calendar) => {
+                if let Some(first) = calendar.timed.first() {
+                    let count = calendar.timed.len();
+                    let message = format!("{count} events of the calendar are not whole days");
+                    reader.warn(place(*first, *first), message, "they close nothing");
+                }
+                Some(calendar.days)
+            }
+            Err(error) => {
+                let hint = "a calendar file: whole-day events, once or yearly";
+                reader.error(place(error.start, error.end), error.message, hint);
+                None
+            }
+        }
     }
 
     pub(crate) fn secret(self) -> Option<Secret> {

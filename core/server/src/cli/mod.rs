@@ -1,10 +1,11 @@
-//! The command line: `koukan run|check|sim|ctl|why|reload|version`.
+//! The command line: `koukan run|check|diff|sim|ctl|why|reload|version`.
 //!
 //! Exit codes: 0 done, 1 refused or found wrong, 2 wrong usage of the command line.
 
 mod check;
 mod client;
 mod ctl;
+mod diff;
 mod run;
 mod sim;
 mod table;
@@ -30,11 +31,9 @@ enum Command {
         conf: PathBuf,
     },
     /// Check a configuration and name everything that is wrong with it; no server is needed
-    Check {
-        /// The configuration directory
-        #[arg(default_value = "conf")]
-        conf: PathBuf,
-    },
+    Check(check::CheckArguments),
+    /// Say which calls come to something else between two configurations; no server is needed
+    Diff(diff::DiffArguments),
     /// Say what would happen to a call, step by step with the reasons; no server is needed
     Sim(sim::SimArguments),
     /// Ask or order something of the running server
@@ -80,7 +79,8 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
         Command::Run { conf } => run::run(&conf),
-        Command::Check { conf } => check::check(&conf),
+        Command::Check(arguments) => check::check(&arguments),
+        Command::Diff(arguments) => diff::diff(&arguments),
         Command::Sim(arguments) => sim::sim(&arguments),
         Command::Ctl(arguments) => ctl::ctl(&arguments),
         Command::Why { reach, call } => ctl::order(&reach, &ctl::Order::Why { call }),

@@ -24,6 +24,22 @@ pub(super) fn complain(words: &str) {
     drop(written);
 }
 
+/// A finding with its carets in red on a terminal.
+pub(super) fn carets(finding: &str) -> String {
+    if !io::stdout().is_terminal() {
+        return finding.to_owned();
+    }
+    let paint = |line: &str| match (line.find('^'), line.rfind('^')) {
+        (Some(from), Some(to)) if line.get(..from).is_some_and(|lead| lead.trim().is_empty()) => {
+            let (lead, rest) = line.split_at(from);
+            let (under, hint) = rest.split_at(to.saturating_sub(from).saturating_add(1));
+            format!("{lead}\x1b[31m{under}\x1b[0m{hint}")
+        }
+        _ => line.to_owned(),
+    };
+    finding.lines().map(paint).collect::<Vec<_>>().join("\n")
+}
+
 /// Emphasised on a terminal.
 pub(super) fn strong(text: &str) -> String {
     if io::stdout().is_terminal() { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }

@@ -1,4 +1,5 @@
-//! The texts of the dialplan: `tenants/NAME/**.toml` and `trunks.toml`, read with bounds. Links
+//! The texts of the dialplan: `tenants/NAME/**` (`*.toml`, and `*.ics` calendars), `trunks.toml`,
+//! `plans/*.toml` and `countries/*.toml`, read with bounds. Links
 //! that lead out of a tenant's directory are refused: an office must not read another's files.
 
 use std::fs::{self, File};
@@ -15,6 +16,10 @@ pub struct Sources {
     pub tenants: Vec<TenantFiles>,
     /// `trunks.toml`: path and text.
     pub trunks: Option<(String, String)>,
+    /// `plans/*.toml`: what the offices have subscribed to.
+    pub plans: Vec<(String, String)>,
+    /// `countries/*.toml`: numbering plans beside the one that is built in.
+    pub countries: Vec<(String, String)>,
     /// Files that cannot be read.
     pub findings: Vec<Finding>,
 }
@@ -41,6 +46,8 @@ pub fn read_sources(conf: &Path) -> Sources {
             Err(error) => sources.findings.push(unreadable(&trunks, &error)),
         }
     }
+    sources.plans = read_beside(conf, "plans", &mut sources.findings);
+    sources.countries = read_beside(conf, "countries", &mut sources.findings);
     let root = conf.join("tenants");
     let entries = match fs::read_dir(&root) {
         Ok(entries) => entries,
@@ -70,6 +77,23 @@ pub fn read_sources(conf: &Path) -> Sources {
     sources
 }
 
+/// The files of a directory beside `tenants`, when there is one.
+fn read_beside(conf: &Path, name: &str, findings: &mut Vec<Finding>) -> Vec<(String, String)> {
+    let Ok(entries) = fs::read_dir(conf.join(name)) else { return Vec::new() };
+    let toml = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "toml");
+    let mut paths: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(toml).collect();
+    paths.sort();
+    let mut texts = Vec::new();
+    for path in paths.into_iter().take(limits::FILES) {
+        match read_text(&path) {
+            Ok(text) => texts.push((shown(&path), text)),
+            Err(error) => findings.push(unreadable(&path, &error)),
+        }
+    }
+    texts
+}
+
 fn walk(
     directory: &Path,
     home: &Path,
@@ -88,7 +112,8 @@ fn walk(
             walk(&path, home, tenant, findings, budget);
             continue;
         }
-        if path.extension().is_none_or(|extension| extension != "toml") {
+        // Calendar files bring closing days.
+        if path.extension().is_none_or(|extension| extension != "toml" && extension != "ics") {
             continue;
         }
         if kind.is_symlink() && !path.canonicalize().is_ok_and(|real| real.starts_with(home)) {
