@@ -30,6 +30,15 @@ pub const HEADERS: Limit = Limit {
     why: "thousands of headers in one datagram would buy a stranger our time",
 };
 
+/// Via values of one request.
+pub const VIAS: Limit = Limit {
+    name: "sip_vias",
+    default: 71,
+    min: 10,
+    max: 256,
+    why: "Max-Forwards of 70 permits no more hops, and an answer says all of them back",
+};
+
 /// Transactions that one shard keeps at once.
 pub const TRANSACTIONS: Limit = Limit {
     name: "sip_transactions",

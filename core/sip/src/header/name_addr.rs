@@ -19,7 +19,7 @@ impl<'a> NameAddr<'a> {
     #[must_use]
     pub fn parse(value: &'a [u8]) -> Option<Self> {
         let value = value.trim_ascii();
-        let Some(open) = open_bracket(value) else {
+        let Some(open) = open_bracket(value).or_else(|| open_after_quote(value)) else {
             // RFC 3261, 20: without brackets the parameters are the header's, not the URI's.
             let end = value.iter().position(|&byte| byte == b';').unwrap_or(value.len());
             let (uri_text, params) = value.split_at_checked(end)?;
@@ -71,6 +71,21 @@ fn open_bracket(value: &[u8]) -> Option<usize> {
     })
 }
 
+/// Where `<` stands right behind a quote, in a value whose quotes do not end by the rules: the
+/// second byte of some characters of Shift_JIS is a backslash, which then seems to escape the
+/// closing quote (`"\x95\x5c" <sip:...>`). Phones in Japan send such names.
+fn open_after_quote(value: &[u8]) -> Option<usize> {
+    if value.first() != Some(&b'"') {
+        return None;
+    }
+    value.iter().enumerate().skip(1).find_map(|(at, &byte)| {
+        let behind = value.get(at.checked_add(1)?..)?;
+        let spaces = behind.len().checked_sub(behind.trim_ascii_start().len())?;
+        let bracket = at.checked_add(1)?.checked_add(spaces)?;
+        (byte == b'"' && value.get(bracket) == Some(&b'<')).then_some(bracket)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +100,14 @@ mod tests {
         assert_eq!((bare.uri_text, bare.tag()), (b"sip:a@b".as_slice(), Some(b"5".as_slice())));
         let raw = NameAddr::parse(b"\x93\x8c\x8b\x9e <sip:a@b>").unwrap();
         assert_eq!(raw.display, b"\x93\x8c\x8b\x9e");
+    }
+
+    #[test]
+    fn a_name_whose_last_byte_looks_like_an_escape_ends_at_its_quote() {
+        let value = b"\"\x95\x5c\" <sip:a@b>;tag=1";
+        let address = NameAddr::parse(value).unwrap();
+        assert_eq!(address.display, b"\"\x95\x5c\"");
+        assert_eq!((address.uri_text, address.tag()), (&b"sip:a@b"[..], Some(&b"1"[..])));
     }
 
     #[test]

@@ -36,6 +36,10 @@ impl Message {
         scanner.forget();
         let limit = limits_message();
         if bytes.len() > limit {
+            let begun = scanner.scan(bytes.get(..limit).unwrap_or_default());
+            if let Ok((start, body_start)) = begun.map(|scan| (scan.start, scan.body_start)) {
+                scanner.remember(start, body_start);
+            }
             return Err(ScanError::TooLong { limit: limit as u64 });
         }
         let scan = scanner.scan(bytes)?;

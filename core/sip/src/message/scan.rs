@@ -129,7 +129,8 @@ pub struct Scan<'s> {
 #[derive(Debug, Default)]
 pub struct Scanner {
     headers: Vec<HeaderLine>,
-    /// A request whose headers were all read although something in it is wrong.
+    /// A message that was read far enough to be refused although something in it is wrong, and
+    /// where its body would begin.
     damaged: Option<(StartLine, usize)>,
 }
 
@@ -148,15 +149,16 @@ impl Scanner {
         let header_limit = usize::try_from(limits::HEADER_BYTES.default).unwrap_or(usize::MAX);
         let window = bytes.get(..bytes.len().min(header_limit)).unwrap_or(bytes);
         let cut = window.len() < bytes.len();
-        let ended = |error| {
-            if cut { ScanError::TooLong { limit: limits::HEADER_BYTES.default } } else { error }
-        };
+        let too_long = ScanError::TooLong { limit: limits::HEADER_BYTES.default };
         self.forget();
-        let (first, mut at) = line(window, 0).ok_or(ended(ScanError::Incomplete))?;
+        let (first, mut at) =
+            line(window, 0).ok_or(if cut { too_long } else { ScanError::Incomplete })?;
         let (start, mut problem) = start_line(window, first)?;
         let mut content_length = None;
         loop {
-            let (text, next) = line(window, at).ok_or(ended(ScanError::Incomplete))?;
+            let Some((text, next)) = line(window, at) else {
+                return Err(self.unended(start, at, cut));
+            };
             if text.is_empty() {
                 if let Some(problem) = problem {
                     self.damaged = Some((start, next));
@@ -169,11 +171,14 @@ impl Scanner {
                     content_length,
                 });
             }
-            let (text, next) = unfold(window, text, next).ok_or(ended(ScanError::Incomplete))?;
-            at = next;
+            let Some((text, next)) = unfold(window, text, next) else {
+                return Err(self.unended(start, at, cut));
+            };
             if self.headers.len() as u64 >= limits::HEADERS.default {
+                self.damaged = Some((start, at));
                 return Err(ScanError::TooManyHeaders { limit: limits::HEADERS.default });
             }
+            at = next;
             let header = match header_line(window, text) {
                 Ok(header) => header,
                 Err(error) => {
@@ -195,6 +200,16 @@ impl Scanner {
 }
 
 impl Scanner {
+    /// The headers do not end within the bytes; where those are cut at the bound, what was read can
+    /// still be refused.
+    fn unended(&mut self, start: StartLine, at: usize, cut: bool) -> ScanError {
+        if !cut {
+            return ScanError::Incomplete;
+        }
+        self.damaged = Some((start, at));
+        ScanError::TooLong { limit: limits::HEADER_BYTES.default }
+    }
+
     /// Forgets the message before: its ranges mean nothing in other bytes.
     pub(super) fn forget(&mut self) {
         self.headers.clear();

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use thiserror::Error;
 
-use super::{AudioFormat, Direction, LocalAudio, Media, Session};
+use super::{AudioFormat, Direction, LocalAudio, Media, Session, events};
 
 /// Why there is no agreement: answered 488 as offer, the end of the call as answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -35,8 +35,13 @@ pub struct Agreed {
     pub format: AudioFormat,
     /// Every common format with the peer's payload types, the chosen one first.
     pub common: Vec<AudioFormat>,
-    /// The peer's payload type of `telephone-event`, when both have it.
+    /// The peer's payload type of `telephone-event`, when both have it: what we send.
     pub telephone_event: Option<u8>,
+    /// The payload type that the peer sends them with: what we offered, or its own number again in
+    /// our answer.
+    pub telephone_event_receive: Option<u8>,
+    /// Their clock rate, in Hz.
+    pub telephone_event_rate: u32,
     /// The packet time that the peer wants, else ours, in ms.
     pub ptime_ms: u8,
     /// Which way media may flow, seen from us.
@@ -54,23 +59,31 @@ pub fn agreed(local: &LocalAudio, peer: &Session, prefer_ours: bool) -> Result<A
     if address.is_ipv4() != local.ip().is_ipv4() {
         return Err(Refusal::AddressFamily);
     }
-    let mut common: Vec<AudioFormat> = media
-        .audio_formats()
-        .filter(|format| local.formats.iter().any(|ours| ours.is_same(format)))
-        .collect();
+    let mut common: Vec<AudioFormat> = Vec::new();
+    for format in media.audio_formats() {
+        let known = local.formats.iter().any(|ours| ours.is_same(&format));
+        if known && !common.contains(&format) {
+            common.push(format);
+        }
+    }
     if prefer_ours {
         let rank = |format: &AudioFormat| local.formats.iter().position(|our| our.is_same(format));
         common.sort_by_key(rank);
     }
     let format = common.first().cloned().ok_or(Refusal::NoCodec)?;
     let rtcp = media.rtcp_port.unwrap_or(media.port.saturating_add(1));
+    let event = local.telephone_event.and_then(|_| events::of_codec(media, &format));
+    let rate = event.map_or(8000, |(_, rate)| rate);
+    let ours = events::offered(local, &local.formats);
+    let receive = ours.iter().find(|(_, known)| *known == rate).map(|(number, _)| *number);
+    let longest = media.maxptime_ms.unwrap_or(60).min(60);
     Ok(Agreed {
         remote: SocketAddr::new(address, media.port),
         remote_rtcp: SocketAddr::new(address, rtcp),
-        telephone_event: local
-            .telephone_event
-            .and_then(|_| media.telephone_event(format.clock_rate)),
-        ptime_ms: media.ptime_ms.map_or(local.ptime_ms, |ms| ms.clamp(10, 60)),
+        telephone_event: event.map(|(number, _)| number),
+        telephone_event_receive: event.and(receive),
+        telephone_event_rate: rate,
+        ptime_ms: media.ptime_ms.unwrap_or(local.ptime_ms).min(longest).max(10),
         direction: local.direction.and(peer_direction(media).reversed()),
         format,
         common,

@@ -1,12 +1,15 @@
 //! Session descriptions (RFC 8866) and offer/answer for one audio stream (RFC 3264).
 
 mod answer;
+mod crypto;
+mod events;
 mod parse;
 mod write;
 
 use std::net::{IpAddr, SocketAddr};
 
 pub use answer::{Agreed, Refusal, agreed};
+pub use crypto::{Crypto, Security};
 pub use parse::{Media, SdpError, Session};
 pub use write::LocalSession;
 

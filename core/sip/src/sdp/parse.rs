@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 
-use super::{AudioFormat, Direction};
+use super::{AudioFormat, Crypto, Direction, Security};
 
 /// Why a body is no usable session description: the peer's fault, answered 488 or 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -46,6 +46,8 @@ pub enum SdpError {
 /// A session description as far as it matters for media.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Session {
+    /// The value of `o=`: as long as it stays the same nothing has changed (RFC 3264, 8).
+    pub origin: Vec<u8>,
     /// Every media line, in order.
     pub media: Vec<Media>,
 }
@@ -69,12 +71,18 @@ pub struct Media {
     pub rtpmaps: Vec<AudioFormat>,
     /// `a=ptime`, in ms.
     pub ptime_ms: Option<u8>,
+    /// `a=maxptime`, in ms.
+    pub maxptime_ms: Option<u8>,
+    /// `a=crypto` (RFC 4568), in the peer's order.
+    pub crypto: Vec<Crypto>,
     /// The direction attribute of the section, else of the session.
     pub direction: Direction,
 }
 
 const MAX_MEDIA: usize = 16;
 const MAX_FORMATS: usize = 64;
+const MAX_WORD: usize = 64;
+const MAX_CRYPTO: usize = 8;
 
 impl Session {
     /// Reads a body; lines may end with CR LF or LF.
@@ -104,6 +112,7 @@ impl Session {
                     (media.connection, media.direction) = (connection, direction);
                     session.media.push(media);
                 }
+                (b'o', None) => session.origin = value.to_vec(),
                 (b'c', None) => connection = Some(address(value, line)?),
                 (b'c', Some(media)) => media.connection = Some(address(value, line)?),
                 (b'a', None) => direction = direction_of(value).unwrap_or(direction),
@@ -129,6 +138,20 @@ impl Media {
         self.kind.eq_ignore_ascii_case(b"audio")
             && (self.protocol.eq_ignore_ascii_case(b"RTP/AVP")
                 || self.protocol.eq_ignore_ascii_case(b"RTP/AVPF"))
+    }
+
+    /// Whether the stream is encrypted: not at all, if we like, or without a choice.
+    #[must_use]
+    pub fn security(&self) -> Security {
+        let words = self.protocol.split(|&byte| byte == b'/');
+        let secure = words
+            .into_iter()
+            .any(|word| word.eq_ignore_ascii_case(b"SAVP") || word.eq_ignore_ascii_case(b"SAVPF"));
+        match (secure, self.crypto.is_empty()) {
+            (true, _) => Security::Required,
+            (false, false) => Security::Offered,
+            (false, true) => Security::None,
+        }
     }
 
     /// The audio formats in the peer's order; payload types out of range, or dynamic ones without
@@ -161,7 +184,10 @@ fn media_line(value: &[u8]) -> Option<Media> {
     let port = std::str::from_utf8(port).ok()?.parse().ok()?;
     let protocol = words.next()?.to_vec();
     let formats: Vec<Vec<u8>> = words.take(MAX_FORMATS).map(<[u8]>::to_vec).collect();
-    (!formats.is_empty()).then_some(Media {
+    // A refused line is kept for the dialog's life, so its words have a bound.
+    let named = [&kind, &protocol].into_iter().chain(formats.first());
+    let short = named.into_iter().all(|word| word.len() <= MAX_WORD);
+    (short && !formats.is_empty()).then_some(Media {
         kind,
         port,
         protocol,
@@ -170,6 +196,8 @@ fn media_line(value: &[u8]) -> Option<Media> {
         rtcp_port: None,
         rtpmaps: Vec::new(),
         ptime_ms: None,
+        maxptime_ms: None,
+        crypto: Vec::new(),
         direction: Direction::default(),
     })
 }
@@ -197,6 +225,8 @@ fn attribute(media: &mut Media, value: &[u8]) {
     match name {
         "rtpmap" if media.rtpmaps.len() < MAX_FORMATS => media.rtpmaps.extend(rtpmap(rest)),
         "ptime" => media.ptime_ms = rest.trim().parse().ok().filter(|ms| (10..=120).contains(ms)),
+        "maxptime" => media.maxptime_ms = rest.trim().parse().ok().filter(|ms| *ms >= 10),
+        "crypto" if media.crypto.len() < MAX_CRYPTO => media.crypto.extend(Crypto::parse(rest)),
         "rtcp" => {
             let port = rest.split_ascii_whitespace().next().and_then(|word| word.parse().ok());
             media.rtcp_port = port.filter(|port| *port != 0);

@@ -149,3 +149,163 @@ fn a_phones_nonsense_in_attributes_is_passed_over() {
     let agreed = agreed(&local(), &offer, false).unwrap();
     assert_eq!((agreed.ptime_ms, agreed.common.len()), (20, 2));
 }
+
+#[test]
+fn streams_keep_their_places_in_our_later_offers() {
+    let text_of = |body: &[u8]| {
+        let body = text(body);
+        body.lines().filter(|line| line.starts_with("m=")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut session = LocalSession::new(4);
+    let image = format!(
+        "{}m=video 6 RTP/AVP 96\r\n",
+        GRANDSTREAM.replace("m=audio", "m=image 9 udptl t38\r\nm=audio")
+    );
+    let offer = Session::parse(image.as_bytes()).unwrap();
+    let (first, _) = session.answer(&offer, &local(), false).unwrap();
+    let second = session.offer(&local());
+    let places = ["m=image 0 udptl t38", "m=audio 20000 RTP/AVP 0 8 101", "m=video 0 RTP/AVP 96"];
+    assert_eq!(text_of(&second), places);
+    assert!(text(&first).contains("o=koukan 2 1 ") && text(&second).contains("o=koukan 2 2 "));
+    assert_eq!(session.offer(&local()), second, "the same content has the same version");
+}
+
+#[test]
+fn an_answer_that_refuses_the_stream_is_no_agreement() {
+    let refused = GRANDSTREAM.replace("m=audio 5004", "m=audio 0");
+    let answer = Session::parse(refused.as_bytes()).unwrap();
+    assert_eq!(agreed(&local(), &answer, false).unwrap_err(), Refusal::NoAudio);
+}
+
+#[test]
+fn a_codec_changes_within_a_dialog_and_the_version_counts() {
+    let mut session = LocalSession::new(4);
+    let first = Session::parse(GRANDSTREAM.as_bytes()).unwrap();
+    let (body, before) = session.answer(&first, &local(), false).unwrap();
+    let changed = GRANDSTREAM.replace("o=801 8000 8000", "o=801 8000 8001").replace("8 0 18", "0");
+    let second = Session::parse(changed.as_bytes()).unwrap();
+    assert_ne!(first.origin, second.origin);
+    let (again, after) = session.answer(&second, &local(), false).unwrap();
+    assert_eq!((before.format.name.as_str(), after.format.name.as_str()), ("PCMA", "PCMU"));
+    assert!(text(&body).contains("o=koukan 2 1 ") && text(&again).contains("o=koukan 2 2 "));
+}
+
+#[test]
+fn keys_beside_plain_rtp_are_a_wish_and_savp_is_a_demand() {
+    let keys = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:abc\r\n";
+    let wish = Session::parse(format!("{GRANDSTREAM}{keys}").as_bytes()).unwrap();
+    assert_eq!(wish.media[0].security(), Security::Offered);
+    assert_eq!(wish.media[0].crypto[0].key_params, "inline:abc");
+    let (answer, _) = LocalSession::new(1).answer(&wish, &local(), false).unwrap();
+    assert!(!text(&answer).contains("crypto"));
+    let demand = format!("{GRANDSTREAM}{keys}").replace("RTP/AVP", "RTP/SAVP");
+    let demand = Session::parse(demand.as_bytes()).unwrap();
+    assert_eq!(demand.media[0].security(), Security::Required);
+    assert_eq!(demand.media[0].crypto.len(), 1);
+    assert_eq!(Session::parse(GRANDSTREAM.as_bytes()).unwrap().media[0].security(), Security::None);
+    let many = format!("{GRANDSTREAM}{}", keys.repeat(100));
+    assert_eq!(Session::parse(many.as_bytes()).unwrap().media[0].crypto.len(), 8);
+}
+
+fn opus() -> LocalAudio {
+    let mut local = local();
+    let opus =
+        AudioFormat { payload_type: 96, name: "OPUS".to_owned(), clock_rate: 48_000, channels: 2 };
+    local.formats.insert(0, opus);
+    local
+}
+
+#[test]
+fn events_have_a_type_for_each_clock_rate_and_each_direction_its_own() {
+    let offer = text(&LocalSession::new(1).offer(&opus()));
+    assert!(offer.contains("m=audio 20000 RTP/AVP 96 0 8 101 97\r\n"));
+    assert!(offer.contains("a=rtpmap:101 telephone-event/8000\r\n"));
+    assert!(offer.contains("a=rtpmap:97 telephone-event/48000\r\n"));
+    let answer = GRANDSTREAM
+        .replace("8 0 18 101", "111 8 110 109")
+        .replace("a=fmtp:101 0-15\r\n", "")
+        .replace("rtpmap:101", "rtpmap:109")
+        + "a=rtpmap:111 opus/48000/2\r\na=rtpmap:110 telephone-event/48000\r\n";
+    let answer = Session::parse(answer.as_bytes()).unwrap();
+    let wide = agreed(&opus(), &answer, false).unwrap();
+    assert_eq!(wide.format.name, "OPUS");
+    assert_eq!(
+        (wide.telephone_event, wide.telephone_event_receive, wide.telephone_event_rate),
+        (Some(110), Some(97), 48_000)
+    );
+    let narrow = agreed(&local(), &answer, false).unwrap();
+    assert_eq!(
+        (narrow.telephone_event, narrow.telephone_event_receive, narrow.telephone_event_rate),
+        (Some(109), Some(101), 8_000)
+    );
+    // A phone with Opus and events at 8000 Hz alone is taken at its word.
+    let old = "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4 RTP/AVP 111 101\r\n\
+        a=rtpmap:111 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n";
+    let offer = Session::parse(old.as_bytes()).unwrap();
+    let (body, agreed) = LocalSession::new(1).answer(&offer, &opus(), false).unwrap();
+    assert_eq!((agreed.telephone_event, agreed.telephone_event_rate), (Some(101), 8_000));
+    assert_eq!(agreed.telephone_event_receive, Some(101));
+    assert!(text(&body).contains("m=audio 20000 RTP/AVP 111 101\r\n"));
+    // Without events nobody gets any.
+    let silent = GRANDSTREAM.replace("18 101", "18");
+    let silent = Session::parse(silent.as_bytes()).unwrap();
+    let (body, agreed) = LocalSession::new(1).answer(&silent, &local(), false).unwrap();
+    assert_eq!((agreed.telephone_event, agreed.telephone_event_receive), (None, None));
+    assert!(!text(&body).contains("telephone-event"));
+}
+
+#[test]
+fn packet_times_from_10_to_60_ms_are_kept_and_others_bounded() {
+    let ptime = |lines: &str| {
+        let offer = GRANDSTREAM.replace("a=ptime:20\r\n", lines);
+        agreed(&local(), &Session::parse(offer.as_bytes()).unwrap(), false).unwrap().ptime_ms
+    };
+    for (lines, expected) in [
+        ("a=ptime:10\r\n", 10),
+        ("a=ptime:30\r\n", 30),
+        ("a=ptime:60\r\n", 60),
+        ("a=ptime:120\r\n", 60),
+        ("a=ptime:1\r\n", 20),
+        ("a=ptime:0\r\n", 20),
+        ("a=ptime:-20\r\n", 20),
+        ("a=ptime:99999999999999999999\r\n", 20),
+        ("a=ptime:40\r\na=maxptime:30\r\n", 30),
+        ("a=maxptime:5\r\n", 20),
+        ("", 20),
+    ] {
+        assert_eq!(ptime(lines), expected, "{lines}");
+    }
+}
+
+#[test]
+fn hold_on_one_line_or_in_the_session_is_hold() {
+    let session = GRANDSTREAM.replace("a=sendrecv\r\n", "").replace("t=0 0", "a=inactive\r\nt=0 0");
+    let media = GRANDSTREAM.replace("a=sendrecv", "c=IN IP4 0.0.0.0\r\na=sendrecv");
+    let v6 = GRANDSTREAM.replace("c=IN IP4 192.168.1.20", "c=IN IP6 ::");
+    let direction = |offer: &str, local: &LocalAudio| {
+        let offer = Session::parse(offer.as_bytes()).unwrap();
+        agreed(local, &offer, false).unwrap().direction
+    };
+    assert_eq!(direction(&session, &local()), Direction::Inactive);
+    assert_eq!(direction(&media, &local()), Direction::RecvOnly);
+    let own_v6 = LocalAudio { address: "[2001:db8::1]:20000".parse().unwrap(), ..local() };
+    assert_eq!(direction(&v6, &own_v6), Direction::RecvOnly);
+}
+
+#[test]
+fn payload_types_that_make_no_sense_are_passed_over_and_long_words_refused() {
+    let odd = "v=0\r\nc=IN IP4 192.0.2.1\r\n\
+        m=audio 4 RTP/AVP 128 255 256 -0 0 0 0x8 99 8 8 8\r\na=rtpmap:128 PCMU/8000\r\n\
+        a=rtpmap:99 /8000\r\na=rtpmap:8 PCMA/0\r\na=rtpmap:8 PCMA\r\na=fmtp\r\na=fmtp:\r\n";
+    let offer = Session::parse(odd.as_bytes()).unwrap();
+    let agreed = agreed(&local(), &offer, false).unwrap();
+    let types: Vec<u8> = agreed.common.iter().map(|format| format.payload_type).collect();
+    assert_eq!(types, [0, 8]);
+    let many = (0..500).map(|number| format!(" {number}")).collect::<String>();
+    let many = format!("v=0\r\nm=audio 4 RTP/AVP{many}\r\n");
+    assert_eq!(Session::parse(many.as_bytes()).unwrap().media[0].formats.len(), 64);
+    let long = format!("v=0\r\nm=audio 4 {} 0\r\n", "x".repeat(65));
+    assert_eq!(Session::parse(long.as_bytes()), Err(SdpError::Media { line: 2 }));
+    let lines = format!("v=0\r\n{}", "m=audio 4 RTP/AVP 0\r\n".repeat(17));
+    assert_eq!(Session::parse(lines.as_bytes()), Err(SdpError::TooManyMedia { limit: 16 }));
+}

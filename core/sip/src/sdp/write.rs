@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::{Agreed, AudioFormat, LocalAudio, Refusal, Session, agreed};
+use super::{Agreed, AudioFormat, LocalAudio, Refusal, Session, agreed, events};
 
 /// Our description of one dialog over its life.
 #[derive(Clone, Debug)]
@@ -13,21 +13,42 @@ pub struct LocalSession {
     /// The last description, and where in it the lines behind `o=` begin.
     last: Vec<u8>,
     content: usize,
+    /// The media lines of the dialog when there are others than our one stream: they keep their
+    /// places for ever (RFC 3264, section 8).
+    lines: Option<Box<[Line]>>,
+}
+
+/// A media line's place.
+#[derive(Clone, Debug)]
+enum Line {
+    /// Our stream.
+    Ours,
+    /// A stream that stays refused: its `m=` line.
+    Refused(Box<[u8]>),
 }
 
 impl LocalSession {
     /// A session with this id (any number that does not repeat).
     #[must_use]
     pub const fn new(id: u64) -> Self {
-        Self { id: id >> 1, version: 0, last: Vec::new(), content: 0 }
+        Self { id: id >> 1, version: 0, last: Vec::new(), content: 0, lines: None }
     }
 
-    /// An offer of one audio stream.
+    /// An offer of one audio stream, in its place among the lines that earlier descriptions had.
     pub fn offer(&mut self, local: &LocalAudio) -> Vec<u8> {
         let mut content = Vec::new();
         session_lines(&mut content, local.ip());
-        let events = local.telephone_event;
-        audio_lines(&mut content, local, &local.formats, events, local.ptime_ms);
+        let events = events::offered(local, &local.formats);
+        let lines = self.lines.take();
+        for line in lines.as_deref().unwrap_or(&[Line::Ours]) {
+            match line {
+                Line::Ours => {
+                    audio_lines(&mut content, local, &local.formats, &events, local.ptime_ms);
+                }
+                Line::Refused(line) => content.extend_from_slice(line),
+            }
+        }
+        self.lines = lines;
         self.finish(local.ip(), &content)
     }
 
@@ -42,19 +63,25 @@ impl LocalSession {
         local: &LocalAudio,
         prefer_ours: bool,
     ) -> Result<(Vec<u8>, Agreed), Refusal> {
-        let agreed = agreed(local, offer, prefer_ours)?;
+        let mut agreed = agreed(local, offer, prefer_ours)?;
+        agreed.telephone_event_receive = agreed.telephone_event;
         let (taken, _) = offer.audio().ok_or(Refusal::NoAudio)?;
         let mut content = Vec::new();
         session_lines(&mut content, local.ip());
+        let mut lines = Vec::new();
         for (index, media) in offer.media.iter().enumerate() {
             if index == taken {
                 let answer = LocalAudio { direction: agreed.direction, ..local.clone() };
-                let (events, ptime) = (agreed.telephone_event, agreed.ptime_ms);
-                audio_lines(&mut content, &answer, &agreed.common, events, ptime);
+                let events = events::answered(local, media, &agreed.common);
+                audio_lines(&mut content, &answer, &agreed.common, &events, agreed.ptime_ms);
+                lines.push(Line::Ours);
             } else {
-                refused_lines(&mut content, media);
+                let line = refused_line(media);
+                content.extend_from_slice(&line);
+                lines.push(Line::Refused(line.into()));
             }
         }
+        self.lines = (lines.len() > 1).then(|| lines.into());
         Ok((self.finish(local.ip(), &content), agreed))
     }
 
@@ -94,11 +121,12 @@ fn audio_lines(
     content: &mut Vec<u8>,
     local: &LocalAudio,
     formats: &[AudioFormat],
-    events: Option<u8>,
+    events: &[(u8, u32)],
     ptime_ms: u8,
 ) {
     let mut text = format!("m=audio {} RTP/AVP", local.address.port());
-    let types = formats.iter().map(|format| format.payload_type).chain(events);
+    let types = formats.iter().map(|format| format.payload_type);
+    let types = types.chain(events.iter().map(|(number, _)| *number));
     types.for_each(|number| text.push_str(&format!(" {number}")));
     text.push_str("\r\n");
     for format in formats {
@@ -106,8 +134,8 @@ fn audio_lines(
         let channels = if *channels > 1 { format!("/{channels}") } else { String::new() };
         text.push_str(&format!("a=rtpmap:{payload_type} {name}/{clock_rate}{channels}\r\n"));
     }
-    if let Some(number) = events {
-        text.push_str(&format!("a=rtpmap:{number} telephone-event/8000\r\n"));
+    for (number, rate) in events {
+        text.push_str(&format!("a=rtpmap:{number} telephone-event/{rate}\r\n"));
         text.push_str(&format!("a=fmtp:{number} 0-15\r\n"));
     }
     text.push_str(&format!("a=ptime:{ptime_ms}\r\n"));
@@ -116,12 +144,7 @@ fn audio_lines(
 }
 
 /// RFC 3264, section 6: a refused stream keeps its place with port 0 and one of its formats.
-fn refused_lines(content: &mut Vec<u8>, media: &super::Media) {
-    content.extend_from_slice(b"m=");
-    content.extend_from_slice(&media.kind);
-    content.extend_from_slice(b" 0 ");
-    content.extend_from_slice(&media.protocol);
-    content.push(b' ');
-    content.extend_from_slice(media.formats.first().map_or(b"0", Vec::as_slice));
-    content.extend_from_slice(b"\r\n");
+fn refused_line(media: &super::Media) -> Vec<u8> {
+    let format = media.formats.first().map_or(b"0".as_slice(), Vec::as_slice);
+    [b"m=", media.kind.as_slice(), b" 0 ", &media.protocol, b" ", format, b"\r\n"].concat()
 }

@@ -1,6 +1,7 @@
 //! Requests that are refused before they become transactions (RFC 3261, 8.1.1, 8.2, 8.2.7).
 
 use super::UserAgent;
+use super::client::client_key;
 use super::server::reply_flow;
 use super::types::token;
 use crate::Flow;
@@ -9,6 +10,25 @@ use crate::message::{Header, Message, Method};
 use crate::write::Writer;
 
 impl UserAgent {
+    /// Whether a request is one of ours that has come back unchanged (RFC 5393, 4; RFC 3261, 16.3):
+    /// one of its Vias is ours, of a transaction that stands, and it is for the same target. With
+    /// another target it is a spiral, which is permitted and ends by Max-Forwards.
+    pub(super) fn is_looped(&self, request: &Message) -> bool {
+        request.list(Header::Via).filter_map(Via::parse).any(|via| {
+            let own = self.config.listeners.iter().any(|listener| {
+                let address = listener.advertised;
+                let host = std::str::from_utf8(via.host).ok().and_then(|host| host.parse().ok());
+                host == Some(address.ip()) && via.port.unwrap_or(5060) == address.port()
+            });
+            own && request.method().zip(via.branch()).is_some_and(|(method, branch)| {
+                let client = self.clients_by_branch.get(&client_key(branch, method));
+                client
+                    .and_then(|id| self.outgoing.get(&self.clients.get(id)?.tx))
+                    .is_some_and(|out| out.request.request_uri == request.request_uri())
+            })
+        })
+    }
+
     /// Refuses a request that is not worth a transaction (8.2.7); nothing answers an ACK.
     pub(super) fn refuse_statelessly(
         &mut self,

@@ -10,7 +10,7 @@ use super::{Negotiation, Owner, UserAgent};
 use crate::header::{Params, RAck};
 use crate::message::{Header, Message, Method};
 use crate::transaction::{InviteServer, NonInviteServer, Tick};
-use crate::{Flow, Transport};
+use crate::{Flow, Transport, limits};
 
 #[derive(Debug)]
 pub(super) enum Machine {
@@ -125,6 +125,12 @@ impl UserAgent {
             } else {
                 self.retransmission(id);
             }
+            return;
+        }
+        // What came over so many hops gets no answer as long as itself.
+        let hops = usize::try_from(limits::VIAS.default).unwrap_or(usize::MAX);
+        if request.list(Header::Via).nth(hops).is_some() {
+            self.dropped.unreadable = self.dropped.unreadable.saturating_add(1);
             return;
         }
         if let Err((status, why)) = acceptable(&request) {
@@ -319,8 +325,8 @@ impl UserAgent {
             request.header(Header::CSeq).unwrap_or_default(),
         ]
         .concat();
-        if self.initial.contains_key(&initial) {
-            self.refuse_statelessly(flow, &request, 482, "merged");
+        if self.initial.contains_key(&initial) || self.is_looped(&request) {
+            self.refuse_statelessly(flow, &request, 482, "merged or looped");
             return;
         }
         let no_dialog = request.method() == Some(Method::Invite)
@@ -473,6 +479,12 @@ pub(super) fn reply_flow(request: &Message, source: Flow) -> Flow {
         return source;
     }
     let mut reply = source;
-    reply.remote.set_port(via.port.unwrap_or(5060));
+    // Nobody listens at port 0.
+    let port = via.port.filter(|port| *port != 0);
+    reply.remote.set_port(port.unwrap_or(if via.port.is_some() {
+        source.remote.port()
+    } else {
+        5060
+    }));
     reply
 }
