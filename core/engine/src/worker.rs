@@ -374,7 +374,7 @@ impl Worker {
         if matches!(packet.kind, PacketKind::Event)
             && let Some(payload) =
                 datagram.get(packet.header.payload_start..packet.header.payload_end)
-            && let Some(digit) = stream.digits.receive(packet.header.timestamp, payload, 8000)
+            && let Some(digit) = stream.digits.receive(now, packet.header.timestamp, payload, 8000)
         {
             let (id, digit, duration_ms) = (stream.id, digit.digit, digit.duration_ms);
             self.events.push(Event::Digit { stream: id, digit, duration_ms });
@@ -495,6 +495,10 @@ impl Worker {
     /// Reports the streams that hear nothing, and the thread's CPU time.
     fn sweep(&mut self, now: Time) {
         for stream in self.slots.iter_mut().filter_map(Option::as_deref_mut) {
+            if let Some(digit) = stream.digits.overdue(now, 8000) {
+                let (stream, digit, duration_ms) = (stream.id, digit.digit, digit.duration_ms);
+                self.events.push(Event::Digit { stream, digit, duration_ms });
+            }
             let limit = stream.config.as_ref().and_then(|config| config.silent_after);
             let over = limit.is_some_and(|limit| now.since(stream.heard) >= limit);
             if over && !stream.silent {

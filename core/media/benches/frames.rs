@@ -10,7 +10,9 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use koukan_base::Time;
 use koukan_media::Concealer;
 use koukan_media::jitter::{Decode, JitterBuffer, JitterConfig, JitterMode, Payload};
+use koukan_media::mixer::{Mixer, MixerConfig};
 use koukan_media::srtp::{MasterKey, SrtpReceiver, SrtpSender, Suite};
+use koukan_media::tone::{DtmfDetector, FaxDetector, JAPAN, ProgressDetector};
 
 struct Counting;
 
@@ -159,5 +161,54 @@ fn srtp(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(all, jitter, srtp);
+fn tones(criterion: &mut Criterion) {
+    let sound = voice(160);
+    let mut dtmf = DtmfDetector::new();
+    measure(criterion, "DTMF detector", || {
+        dtmf.listen(black_box(&sound), |event| {
+            black_box(event);
+        });
+    });
+    let mut fax = FaxDetector::new();
+    measure(criterion, "CNG and CED detector", || {
+        fax.listen(black_box(&sound), |tone| {
+            black_box(tone);
+        });
+    });
+    let mut progress = ProgressDetector::new(&JAPAN);
+    measure(criterion, "call-progress detector", || {
+        progress.listen(black_box(&sound), |tone| {
+            black_box(tone);
+        });
+    });
+}
+
+fn rooms(criterion: &mut Criterion) {
+    for (members, talkers) in [(8, 8), (32, 32), (100, 100), (100, 8), (2_000, 8)] {
+        let config = MixerConfig { rate: 8_000, frame: 160, members, talkers };
+        let mut mixer = Mixer::new(config);
+        while mixer.join().is_some() {}
+        let (sound, mut out) = (voice(160), [0i16; 160]);
+        // Everybody speaks in a small room, a tenth of a big one.
+        let speaks = |place: usize| members == talkers || place.is_multiple_of(10);
+        measure(criterion, &format!("room of {members}, {talkers} summed"), || {
+            for place in (0..members).filter(|place| speaks(*place)) {
+                if let Some(input) = mixer.input(place) {
+                    input.copy_from_slice(&sound);
+                }
+            }
+            mixer.mix(|event| {
+                black_box(event);
+            });
+            for place in (0..members).filter(|place| mixer.hears_own(*place)) {
+                mixer.output(place, &mut out);
+                black_box(&out);
+            }
+            black_box(mixer.common());
+            mixer.finish();
+        });
+    }
+}
+
+criterion_group!(all, jitter, srtp, tones, rooms);
 criterion_main!(all);

@@ -29,7 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
         }
         accepted += 1;
         stats.note(now, header.ssrc, header.sequence, header.timestamp, CLOCK_RATE);
-        let _ = digits.receive(header.timestamp, payload, CLOCK_RATE);
+        let _ = digits.receive(now, header.timestamp, payload, CLOCK_RATE);
         let sent = sender.pass_on(now, u64::from(turn & 1), &header, 0, CLOCK_RATE);
         assert_eq!(sent.ssrc, 1);
         assert_eq!(stats.received(), accepted, "every accepted packet counts once");
