@@ -26,6 +26,8 @@ pub struct Server {
     pub sip6: Option<SocketAddr>,
     /// Where it listens for SIP over TLS, signed by [`Server::authority`].
     pub tls: SocketAddr,
+    /// The first of its media ports.
+    media: u16,
     /// The port that the sample's carrier trunk has in this copy.
     pub trunk_port: u16,
 }
@@ -45,7 +47,8 @@ impl Server {
         let sip6 = UdpSocket::bind(sip6).is_ok().then_some(sip6);
         let tls = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let trunk_port = free_port();
-        let mut server = Self { process: None, directory, sip, sip6, tls, trunk_port };
+        let mut server =
+            Self { process: None, directory, sip, sip6, tls, media: media_block(), trunk_port };
         server.write_configuration()?;
         server.run()?;
         Ok(server)
@@ -75,7 +78,7 @@ impl Server {
             write_secret(&secrets.join(device), PASSWORD)?;
         }
         let modules = binary("libannouncements.so")?;
-        let media = media_block();
+        let (media, media_end) = self.media_ports();
         let mut listen: Vec<String> = [Some(self.sip), self.sip6]
             .into_iter()
             .flatten()
@@ -99,11 +102,16 @@ impl Server {
                 listen = listen.join(", "),
                 certificate = self.directory.join("certificate.pem").display(),
                 key = self.directory.join("key.pem").display(),
-                media_end = media + MEDIA_BLOCK - 1,
                 prompts = source_root().join("conf/prompts").display(),
                 modules = modules.display(),
             ),
         )
+    }
+
+    /// The first and the last of its media ports.
+    #[must_use]
+    pub const fn media_ports(&self) -> (u16, u16) {
+        (self.media, self.media + MEDIA_BLOCK - 1)
     }
 
     /// Starts the process (again) on the same directory and waits until it answers OPTIONS.

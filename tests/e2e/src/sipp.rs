@@ -38,6 +38,15 @@ impl Sipp {
     /// # Errors
     /// sipp is not installed.
     pub fn start(directory: &Path, spec: &SippSpec<'_>) -> io::Result<Self> {
+        let more = ["-r", "50", "-timeout", "40s", "-timeout_error", "-trace_msg"];
+        Self::start_with(directory, spec, &more)
+    }
+
+    /// The same with other arguments than a single call's.
+    ///
+    /// # Errors
+    /// sipp is not installed.
+    pub fn start_with(directory: &Path, spec: &SippSpec<'_>, more: &[&str]) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
         let scenario = directory.join("scenario.xml");
         fs::write(&scenario, spec.scenario)?;
@@ -47,11 +56,12 @@ impl Sipp {
             .arg(spec.server.to_string())
             .arg("-sf")
             .arg(&scenario)
-            .args(["-i", "127.0.0.1", "-p", &spec.port.to_string()])
-            .args(["-s", spec.service, "-m", &spec.calls.to_string()])
-            .args(["-r", "50", "-timeout", "40s", "-timeout_error", "-nostdin"])
-            .args(["-trace_msg", "-message_file"])
+            .args(["-i", &spec.server.ip().to_string(), "-p", &spec.port.to_string()])
+            .args(["-s", spec.service, "-m", &spec.calls.to_string(), "-nostdin"])
+            .args(more)
+            .arg("-message_file")
             .arg(&messages)
+            .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -60,6 +60,15 @@ pub(crate) fn e2e(filter: &[String]) -> Result<(), String> {
     cargo("end-to-end tests", &all)
 }
 
+pub(crate) fn soak(minutes: &[String]) -> Result<(), String> {
+    deps::install_for_tests()?;
+    let packages = ["--package", "koukan", "--package", "koukan-announcements"];
+    let build = ["build", "--release", "--locked", "--package", "koukan-e2e"];
+    cargo("building", &[build.as_slice(), &packages].concat())?;
+    let soak = target().join("release/soak");
+    execute("soak", Command::new(soak).args(minutes).current_dir(root()))
+}
+
 pub(crate) fn tidy() -> Result<(), String> {
     step("tidy", || {
         let findings = tidy::check(&root())?;
