@@ -5,7 +5,7 @@
 //! phones send meanwhile waits in the kernel instead of being refused.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -15,10 +15,10 @@ use crossbeam_channel::{Receiver, bounded};
 use jiff::Timestamp;
 use koukan_base::{Rng, ShardId};
 use koukan_dialplan::Plans;
-use koukan_sip::Listener;
 use koukan_sip::registrar::RegistrarConfig;
+use koukan_sip::{Listener, ListenerId};
 use koukan_store::CdrReader;
-use koukan_switch::{Switch, SwitchConfig};
+use koukan_switch::{ListenerMedia, Switch, SwitchConfig};
 use mio::{Poll, Waker};
 use tokio::sync::watch;
 
@@ -32,7 +32,8 @@ use crate::media::{Media, MediaError};
 use crate::modules::{Modules, ModulesError};
 use crate::os::{self, DataLock, LockError};
 use crate::transport::{
-    BindError, ConnectionLimits, ListenAddress, Transports, advertised_address, advertised_socket,
+    Advertise, BindError, ConnectionLimits, ListenAddress, Transports, advertised_address,
+    advertised_socket,
 };
 use crate::{api, limits, plans};
 
@@ -333,6 +334,7 @@ fn switch_config(
         shard: ShardId(0),
         first_number,
         workers,
+        media: listener_media(config, transports),
         media_v4: media(true),
         media_v6: media(false),
         listeners,
@@ -351,11 +353,33 @@ fn switch_config(
     }
 }
 
-/// The media address of a family: the set one, else that of the family's first SIP listener.
+/// The media address of a family: that of the family's first SIP listener.
 fn media_address(config: &Config, transports: &Transports, v4: bool) -> Option<IpAddr> {
     let mut listeners = transports.listeners().map(|(_, bound)| bound);
     let bound = listeners.find(|bound| bound.address.is_ipv4() == v4)?;
-    Some(advertised_address(config.media.address, bound.address.ip()))
+    Some(media_bound(config, bound.address.ip()))
+}
+
+/// Where media is bound for the peers of each listener, and what they are shown: the set address,
+/// else what the listener shows of itself.
+fn listener_media(config: &Config, transports: &Transports) -> Vec<ListenerMedia> {
+    let media = |(listener, address): (ListenerId, ListenAddress)| {
+        let bound = media_bound(config, address.address.ip());
+        let set = match config.media.address {
+            Advertise::Auto => address.advertise.unwrap_or(config.sip.advertise),
+            set @ (Advertise::Address(_) | Advertise::Socket(_)) => set,
+        };
+        ListenerMedia { listener, bound, shown: advertised_address(set, bound) }
+    };
+    transports.listeners().map(media).collect()
+}
+
+/// Where the media of a listener is bound: to the set address when this machine has it, else where
+/// the listener is. A NAT's outside is no address of this machine.
+fn media_bound(config: &Config, listener: IpAddr) -> IpAddr {
+    let set = advertised_address(config.media.address, listener);
+    let is_own = UdpSocket::bind(SocketAddr::new(set, 0)).is_ok();
+    if is_own { set } else { advertised_address(Advertise::Auto, listener) }
 }
 
 /// The role that the switch has announcements played by.

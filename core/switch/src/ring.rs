@@ -87,6 +87,7 @@ impl Switch {
             let party =
                 Party::Device { tenant: call.tenant.clone(), device: target.device.clone() };
             let number = self.next_number();
+            self.ua.know_long_way(now.time, way.flow, way.long);
             let mut leg = Leg::new(party, way.flow, LegState::Opening, number, now.date);
             leg.contact = Some(way);
             leg.other_ways = ways.collect();

@@ -169,3 +169,15 @@ fn a_phone_with_flows_of_its_own_hears_that_they_are_kept() {
     assert_eq!((header(&answer, "Require"), header(&answer, "Flow-Timer")), Default::default());
     finish(office);
 }
+
+#[test]
+fn a_description_shows_the_address_of_its_listener_and_media_is_bound_where_the_machine_is() {
+    let mut office = Office::showing("203.0.113.7".parse().unwrap());
+    office.phone('A').does = Does::Answers(100);
+    office.call('B', "801");
+    office.run(secs(2));
+    let shown = office.phone('B').descriptions.last().unwrap().audio().unwrap().1.connection;
+    assert_eq!(shown, Some("203.0.113.7".parse().unwrap()));
+    office.hang_up('B');
+    office.finish();
+}

@@ -17,6 +17,19 @@ use crate::header::{
     CSeq, EventType, NameAddr, Privacy, Replaces, Uri, Via, has_option_tag, split_list,
 };
 
+/// An address that an ALG puts in place of another makes a description so much longer or shorter at
+/// most: two lines of IPv6 for IPv4.
+const REWRITTEN_BYTES: usize = 64;
+
+/// Whether a body is a session description that is nearly as long as promised and ends where a line
+/// ends, while the promised length does not: a NAT with an ALG changed addresses and forgot
+/// Content-Length. Anything else is cut or refused as it says (RFC 3261, 18.3).
+fn is_rewritten(body: &[u8], promised: usize) -> bool {
+    let whole = body.starts_with(b"v=0") && body.ends_with(b"\n");
+    let near = body.len() != promised && body.len().abs_diff(promised) <= REWRITTEN_BYTES;
+    whole && near && body.get(..promised).is_none_or(|cut| !cut.ends_with(b"\n"))
+}
+
 /// A whole message with its bytes; a clone shares them. Accessors borrow and do not allocate,
 /// except where they say so.
 #[derive(Clone, Debug)]
@@ -29,6 +42,7 @@ pub struct Message {
 
 impl Message {
     /// The message of one datagram (RFC 3261, 18.3): bytes behind Content-Length are discarded.
+    /// A session description whose addresses an ALG rewrote, without its length, is taken whole.
     ///
     /// # Errors
     /// What is wrong with it; `BodyCutShort` when the datagram ends before the body does.
@@ -44,7 +58,9 @@ impl Message {
         }
         let scan = scanner.scan(bytes)?;
         let present = bytes.len().saturating_sub(scan.body_start);
-        let length = scan.content_length.unwrap_or(present);
+        let body = bytes.get(scan.body_start..).unwrap_or_default();
+        let promised = scan.content_length.unwrap_or(present);
+        let length = if is_rewritten(body, promised) { present } else { promised };
         if length > present {
             let (start, body_start) = (scan.start, scan.body_start);
             scanner.remember(start, body_start);

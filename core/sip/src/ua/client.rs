@@ -251,10 +251,34 @@ impl UserAgent {
         mut outgoing: Outgoing,
         authorization: Option<(&'static str, Vec<u8>)>,
     ) {
-        let request = &outgoing.request;
-        let (method, flow) = (request.method, request.flow);
-        let name = method.name().as_bytes();
+        let (method, flow) = (outgoing.request.method, outgoing.request.flow);
         let branch = branch(&mut self.rng);
+        let authorization = authorization.as_ref();
+        let bytes = self.write_outgoing(tx, &outgoing, flow, &branch, authorization);
+        let stream = self.long_requests.stream(bytes.len(), flow, &self.config.listeners);
+        let (flow, bytes) = match stream {
+            None => (flow, bytes),
+            // Via and Contact name the transport, so that it is written again.
+            Some(stream) => {
+                (stream, self.write_outgoing(tx, &outgoing, stream, &branch, authorization))
+            }
+        };
+        outgoing.current = self.transmit(now, tx, method, branch, flow, bytes);
+        self.outgoing.insert(tx, outgoing);
+    }
+
+    /// The request of `outgoing` as it goes out on `flow`.
+    fn write_outgoing(
+        &mut self,
+        tx: ClientTx,
+        outgoing: &Outgoing,
+        flow: Flow,
+        branch: &[u8],
+        authorization: Option<&(&'static str, Vec<u8>)>,
+    ) -> Vec<u8> {
+        let request = &outgoing.request;
+        let method = request.method;
+        let name = method.name().as_bytes();
         let mut writer = match outgoing.dialog.and_then(|id| self.dialogs.get_mut(&id)) {
             Some(known) => {
                 if method == Method::Invite {
@@ -281,7 +305,7 @@ impl UserAgent {
                 writer
             }
         };
-        self.via(&mut writer, flow, &branch);
+        self.via(&mut writer, flow, branch);
         writer.number("Max-Forwards", u32::from(request.max_forwards), b"");
         // Each of these tells the peer where we are reached (RFC 3261, 12.2; RFC 6665, 4.1.3 and
         // 4.2.2; RFC 3515, 2.2).
@@ -299,7 +323,7 @@ impl UserAgent {
             let reliable: &[u8] = if self.config.reliable { b"100rel, " } else { b"" };
             writer.line("Supported", &[reliable, b"timer, replaces, norefersub"]);
             writer.line("Allow", &[self.config.allow.as_bytes()]);
-            for (name, value) in self.session_wish(&outgoing) {
+            for (name, value) in self.session_wish(outgoing) {
                 writer.line(name, &[&value]);
             }
         }
@@ -307,12 +331,10 @@ impl UserAgent {
             writer.line(name, &[value]);
         }
         if let Some((name, value)) = authorization {
-            writer.line(name, &[&value]);
+            writer.line(name, &[value]);
         }
         let body = request.body.as_ref();
-        let bytes = writer.finish(body.map(|body| (body.content_type, body.bytes.as_slice())));
-        outgoing.current = self.transmit(now, tx, method, branch, flow, bytes);
-        self.outgoing.insert(tx, outgoing);
+        writer.finish(body.map(|body| (body.content_type, body.bytes.as_slice())))
     }
 
     pub(super) fn transmit(

@@ -4,6 +4,7 @@
 mod client;
 mod dialog;
 mod glare;
+mod long_request;
 mod memory;
 mod negotiation;
 mod prack;
@@ -29,10 +30,12 @@ pub use types::{
 
 use crate::header::Replaces;
 use crate::message::{Message, ScanError, Scanner};
+use crate::registrar::LongWay;
 use crate::timer::TimerQueue;
 use crate::{Flow, ListenerId};
 use client::{Client, Outgoing};
 use dialog::Dialog;
+use long_request::LongRequests;
 use negotiation::Negotiation;
 use server::Server;
 use session::SessionTick;
@@ -72,6 +75,7 @@ pub struct UserAgent {
     initial: HashMap<Vec<u8>, u64>,
     dialogs: HashMap<u64, Dialog>,
     dialogs_by_key: HashMap<Vec<u8>, u64>,
+    long_requests: LongRequests,
     timers: TimerQueue<Owner>,
     actions: VecDeque<UaAction>,
     dropped: Dropped,
@@ -94,6 +98,7 @@ impl UserAgent {
             initial: HashMap::new(),
             dialogs: HashMap::new(),
             dialogs_by_key: HashMap::new(),
+            long_requests: LongRequests::default(),
             timers: TimerQueue::new(),
             actions: VecDeque::new(),
             dropped: Dropped::default(),
@@ -144,6 +149,11 @@ impl UserAgent {
         for id in failed {
             self.client_gone(now, id, FailureCause::Transport);
         }
+    }
+
+    /// What leads to a peer that is spoken to by datagrams when a request is too long for one.
+    pub fn know_long_way(&mut self, now: Time, flow: Flow, way: LongWay) {
+        self.long_requests.know(now, flow, way);
     }
 
     /// Everything that is due at `now`.

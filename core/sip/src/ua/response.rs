@@ -7,6 +7,7 @@ use super::client::{Cancel, Client, Fork, Machine, Outgoing, client_key};
 use super::dialog::{self, Dialog};
 use super::types::{ClientTx, DialogId, Event, FailureCause, token};
 use super::{Negotiation, Owner, UserAgent};
+use crate::Transport;
 use crate::digest;
 use crate::message::{Header, Message, Method};
 use crate::transaction::{Receipt, Tick};
@@ -340,6 +341,9 @@ impl UserAgent {
         if !current {
             return;
         }
+        if self.falls_back(now, &client, cause) {
+            return;
+        }
         let status = if cause == FailureCause::Transport { 503 } else { 408 };
         if client.method != Method::Invite {
             self.request_ended(now, client.tx, status, cause, None);
@@ -348,6 +352,27 @@ impl UserAgent {
         } else {
             self.outgoing.remove(&client.tx);
         }
+    }
+
+    /// RFC 3261, 18.1.1: a request that took a stream for its size alone goes by datagrams when
+    /// the stream fails before anybody answered.
+    fn falls_back(&mut self, now: Time, client: &Client, cause: FailureCause) -> bool {
+        let silent = match &client.machine {
+            Machine::Invite(machine) => machine.is_pending() && !machine.is_proceeding(),
+            Machine::Other(_) => true,
+        };
+        let tx = client.tx;
+        let Some(outgoing) = self.outgoing.get(&tx).filter(|_| silent) else { return false };
+        let flow = outgoing.request.flow;
+        let took_stream = flow.transport == Transport::Udp && client.flow != flow;
+        let spent = outgoing.answered_challenge || outgoing.cancel != Cancel::No;
+        if cause != FailureCause::Transport || !took_stream || spent {
+            return false;
+        }
+        self.long_requests.refused(now, flow);
+        let Some(outgoing) = self.outgoing.remove(&tx) else { return false };
+        self.send_outgoing(now, tx, outgoing, None);
+        true
     }
 
     fn remove_client(&mut self, id: u64) -> Option<Client> {

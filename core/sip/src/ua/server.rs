@@ -1,5 +1,7 @@
 //! Requests of the peer (RFC 3261, 8.2, 9.2, 12.2.2, 13.3, 15.1.2, 17.2.3).
 
+use std::net::IpAddr;
+
 use koukan_base::Time;
 
 use super::dialog::{self, Dialog};
@@ -468,7 +470,9 @@ fn transaction_key(request: &Message, method: Option<Method>) -> Option<Vec<u8>>
 }
 
 /// RFC 3261, 18.2.2 and RFC 3581, 4: responses go back by the connection, to the source port when
-/// `rport` asks for it, else to the source address and the port of sent-by.
+/// `rport` asks for it, else to the source address and the port of sent-by. Where sent-by is
+/// another address than the source, a NAT stands between and knows only the source port: old phones
+/// do not ask for it, and some ALGs take `rport` away.
 pub(super) fn reply_flow(request: &Message, source: Flow) -> Flow {
     if source.transport != Transport::Udp {
         return source;
@@ -476,6 +480,10 @@ pub(super) fn reply_flow(request: &Message, source: Flow) -> Flow {
     let Some(via) = request.via() else { return source };
     let params: Params<'_> = via.params;
     if params.has(b"rport") {
+        return source;
+    }
+    let host = std::str::from_utf8(via.host).ok().and_then(|host| host.parse::<IpAddr>().ok());
+    if host.is_some_and(|host| host != source.remote.ip()) {
         return source;
     }
     let mut reply = source;

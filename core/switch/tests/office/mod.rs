@@ -21,7 +21,8 @@ use koukan_sip::{
     Credentials, DialogId, Flow, Listener, ListenerId, Message, Method, Request, Transport,
 };
 use koukan_switch::{
-    Action, CallCause, Cdr, Directory, Now, Record, Switch, SwitchConfig, Tables, TrunkRoute,
+    Action, CallCause, Cdr, Directory, ListenerMedia, Now, Record, Switch, SwitchConfig, Tables,
+    TrunkRoute,
 };
 
 pub(crate) use media::Media;
@@ -102,6 +103,16 @@ impl Office {
         let mut office = Self::new();
         let directory = office.switch.directory().clone();
         let config = SwitchConfig { workers: 2, ..config() };
+        office.switch = Switch::new(config, directory, Rng::from_number(2));
+        office.registered()
+    }
+
+    /// The office behind a NAT that forwards to it; its phones registered.
+    pub(crate) fn showing(shown: IpAddr) -> Self {
+        let mut office = Self::new();
+        let directory = office.switch.directory().clone();
+        let media = ListenerMedia { listener: ListenerId(0), bound: address().ip(), shown };
+        let config = SwitchConfig { media: vec![media], ..config() };
         office.switch = Switch::new(config, directory, Rng::from_number(2));
         office.registered()
     }
@@ -438,6 +449,7 @@ fn config() -> SwitchConfig {
         first_number: 0,
         workers: 1,
         listeners: vec![listener],
+        media: Vec::new(),
         media_v4: Some(IpAddr::from([192, 0, 2, 1])),
         media_v6: None,
         realm: REALM.to_owned(),
