@@ -14,11 +14,11 @@ use crate::decision::Way;
 use crate::diagnostic::Report;
 use crate::diff::{self, Difference};
 use crate::live::{Change, ChangeError, Effective, Entry, Live};
-use crate::model::Plan;
 use crate::model::number::Number;
 use crate::model::objects::Object;
 use crate::model::outside::{Profile, Trunk};
 use crate::model::signalling::{DeviceSignalling, TrunkSignalling};
+use crate::model::{Plan, Target};
 use crate::rating::{self, Account, Charge, FinishedLeg, RateError};
 use crate::source::{Sources, TenantSource};
 use crate::{Decision, Facts, load};
@@ -238,6 +238,19 @@ impl Plans {
     pub fn device(&self, tenant: &str, device: &str) -> Option<&DeviceInfo> {
         let plan = self.plan(tenant)?;
         plan.device_infos.get(plan.devices.position(device)?)
+    }
+
+    /// The devices of a group, by its name or by what is dialled for it.
+    #[must_use]
+    pub fn group_devices(&self, tenant: &str, name: &str) -> Option<Vec<&DeviceInfo>> {
+        let plan = self.plan(tenant)?;
+        let name = match plan.inside.find(name) {
+            Some(Target::Group(group)) => group,
+            _ => name,
+        };
+        let group = plan.groups.find(name)?;
+        let devices = group.ring.devices.iter();
+        Some(devices.filter_map(|device| self.device(tenant, &device.value)).collect())
     }
 
     /// Every device of every tenant.

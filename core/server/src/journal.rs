@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use koukan_store::{CdrReader, Opened, StoreConfig};
-use koukan_switch::{Contact, Record};
+use koukan_switch::{Contact, Record, Watch};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -16,6 +16,8 @@ use crate::metrics::Snapshot;
 pub struct Restored {
     /// Contacts that are still bound.
     pub contacts: Vec<Contact>,
+    /// Subscriptions that have not ended.
+    pub watches: Vec<Watch>,
 }
 
 /// The journal of a shard.
@@ -38,7 +40,7 @@ impl Journal {
         clock: &Clock,
     ) -> Result<(Self, Restored), koukan_store::OpenError> {
         let place = StoreConfig { data: config.data.clone(), database: config.database.clone() };
-        let Opened { journal, cdrs, contacts, closed_calls, damage } =
+        let Opened { journal, cdrs, contacts, watches, closed_calls, damage } =
             koukan_store::open(&place, clock.date())?;
         for damage in damage {
             tracing::warn!(
@@ -52,10 +54,11 @@ impl Journal {
             let last_seen = call.last_seen;
             tracing::warn!(call = call.call, %last_seen, "the last run ended during this call");
         }
-        tracing::info!(contacts = contacts.len(), "registrations of the last run are taken over");
+        let (phones, lamps) = (contacts.len(), watches.len());
+        tracing::info!(phones, lamps, "registrations and subscriptions are taken over");
         let journal =
             Self { store: journal, cdrs: Arc::new(cdrs), slowest: Duration::ZERO, told: false };
-        Ok((journal, Restored { contacts }))
+        Ok((journal, Restored { contacts, watches }))
     }
 
     /// Where finished calls are read from.

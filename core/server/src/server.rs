@@ -206,6 +206,9 @@ fn build(
     for contact in &restored.contacts {
         switch.restore_contact(now, contact);
     }
+    for watch in &restored.watches {
+        switch.restore_watch(now, watch);
+    }
     let room = config.limits.value(limits::EXPLAIN_BYTES);
     let (explained, archive) = Archive::open(&config.data.join("explain"), room)
         .map_err(system("the archive of explain lines"))?;

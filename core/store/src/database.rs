@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use koukan_switch::{Cdr, Contact, Record};
+use koukan_switch::{Cdr, Contact, Record, Watch};
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row};
@@ -70,6 +70,7 @@ pub(crate) struct Database {
 pub(crate) struct Stored {
     pub(crate) applied: Position,
     pub(crate) contacts: Vec<Contact>,
+    pub(crate) watches: Vec<Watch>,
     pub(crate) open_calls: Vec<Cdr>,
 }
 
@@ -106,6 +107,7 @@ impl Database {
             }
             _ => return Err(DatabaseError::Newer { path: path.to_owned(), found }),
         }
+        sqlx::query(rows::CREATE_WATCHES).execute(&mut connection).await.map_err(failed)?;
         Ok(Self { connection })
     }
 
@@ -117,15 +119,21 @@ impl Database {
         let place = |column| row.try_get(column).map(|n: i64| u64::try_from(n).unwrap_or(0));
         let applied = Position { segment: place("segment")?, offset: place("offset")? };
         // What has expired long ago is of no use, however wrong the clock may be today.
-        sqlx::query("DELETE FROM contacts WHERE expires < ?")
-            .bind(now.as_millisecond().saturating_sub(LONG_EXPIRED_MS))
-            .execute(&mut *connection)
-            .await?;
+        let long_ago = now.as_millisecond().saturating_sub(LONG_EXPIRED_MS);
+        for table in [rows::DELETE_OLD_CONTACTS, rows::DELETE_OLD_WATCHES] {
+            sqlx::query(table).bind(long_ago).execute(&mut *connection).await?;
+        }
         let contacts = sqlx::query("SELECT * FROM contacts WHERE expires > ?")
             .bind(now.as_millisecond())
             .fetch_all(&mut *connection)
             .await?;
         let contacts = contacts.iter().map(rows::contact).collect::<Result<_, _>>()?;
+        let watches = sqlx::query("SELECT * FROM subscriptions WHERE expires > ?")
+            .bind(now.as_millisecond())
+            .fetch_all(&mut *connection)
+            .await?;
+        // What a later version wrote is passed over: the phone will subscribe again.
+        let watches = watches.iter().filter_map(|row| rows::watch(row).ok()).collect();
         let calls = sqlx::query("SELECT * FROM calls WHERE ended IS NULL")
             .fetch_all(&mut *connection)
             .await?;
@@ -139,7 +147,7 @@ impl Database {
             calls.iter().map(rows::call).collect::<Result<_, _>>()?,
             legs.iter().map(rows::leg).collect::<Result<_, _>>()?,
         );
-        Ok(Stored { applied, contacts, open_calls })
+        Ok(Stored { applied, contacts, watches, open_calls })
     }
 
     /// Applies records and the position that they end at, all of them or none.
@@ -180,6 +188,8 @@ async fn migrate(connection: &mut SqliteConnection, steps: &[&'static str]) -> s
 struct Batch<'a> {
     /// `None`: removed.
     contacts: BTreeMap<(&'a str, &'a str, u32), Option<&'a Contact>>,
+    /// `None`: over.
+    watches: BTreeMap<&'a str, Option<&'a Watch>>,
     calls: BTreeMap<&'a str, &'a Cdr>,
 }
 
@@ -195,6 +205,12 @@ impl<'a> Batch<'a> {
                 Record::Unregistered { user, uri, reg_id } => {
                     batch.contacts.insert((user, uri, reg_id.unwrap_or(0)), None);
                 }
+                Record::Watching(watch) => {
+                    batch.watches.insert(&watch.key, Some(watch));
+                }
+                Record::Unwatched { key } => {
+                    batch.watches.insert(key, None);
+                }
                 Record::Call(cdr) => {
                     batch.calls.insert(&cdr.call, cdr);
                 }
@@ -204,16 +220,21 @@ impl<'a> Batch<'a> {
     }
 
     /// What makes the tables say the same, in order, each with its rows as a JSON array.
-    fn statements(&self) -> [(&'static str, String); 5] {
+    fn statements(&self) -> [(&'static str, String); 7] {
         let gone = self.contacts.iter().filter(|(_, contact)| contact.is_none());
         let gone: Value = gone.map(|((user, uri, flow), _)| json!([user, uri, flow])).collect();
         let bound: Value =
             self.contacts.values().flatten().map(|c| rows::contact_json(c)).collect();
+        let over = self.watches.iter().filter(|(_, watch)| watch.is_none());
+        let over: Value = over.map(|(key, _)| json!(key)).collect();
+        let watches: Value = self.watches.values().flatten().map(|w| rows::watch_json(w)).collect();
         let calls: Value = self.calls.values().map(|cdr| rows::call_json(cdr)).collect();
         let calls = calls.to_string();
         [
             (rows::DELETE_CONTACTS, gone.to_string()),
             (rows::INSERT_CONTACTS, bound.to_string()),
+            (rows::DELETE_WATCHES, over.to_string()),
+            (rows::INSERT_WATCHES, watches.to_string()),
             (rows::DELETE_CALLS, calls.clone()),
             (rows::INSERT_CALLS, calls.clone()),
             (rows::INSERT_LEGS, calls),

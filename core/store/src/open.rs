@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use koukan_switch::{CallCause, Cdr, Contact, Record};
+use koukan_switch::{CallCause, Cdr, Contact, Record, Watch};
 
 use crate::database::{CdrReader, Database, DatabaseError, Stored};
 use crate::follower::Follower;
@@ -56,6 +56,8 @@ pub struct Opened {
     pub cdrs: CdrReader,
     /// Contacts that are still bound.
     pub contacts: Vec<Contact>,
+    /// Subscriptions that have not ended.
+    pub watches: Vec<Watch>,
     /// Calls that the last run left open; they have been closed with
     /// [`CallCause::ServerStopped`] at the moment when they were last seen.
     pub closed_calls: Vec<Cdr>,
@@ -93,6 +95,7 @@ pub fn open(config: &StoreConfig, now: Timestamp) -> Result<Opened, OpenError> {
     let mut journal = Journal::new(&config.data, replay.next_segment, Arc::clone(&progress))
         .map_err(journal_error)?;
     let contacts = replay.contacts.into_values().filter(|contact| contact.expires > now).collect();
+    let watches = replay.watches.into_values().filter(|watch| watch.expires > now).collect();
     let closed_calls: Vec<Cdr> = replay.calls.into_values().map(close).collect();
     if !journal.append(closed_calls.iter().cloned().map(Record::Call)) {
         return Err(journal_error(io::Error::other("nothing can be written to it")));
@@ -110,6 +113,7 @@ pub fn open(config: &StoreConfig, now: Timestamp) -> Result<Opened, OpenError> {
         journal,
         cdrs: CdrReader::new(&config.database, progress),
         contacts,
+        watches,
         closed_calls,
         damage: replay.damage,
     })
@@ -130,6 +134,7 @@ struct Replay {
     first: Position,
     next_segment: u64,
     contacts: BTreeMap<ContactKey, Contact>,
+    watches: BTreeMap<String, Watch>,
     calls: BTreeMap<String, Cdr>,
     bytes: u64,
     damage: Vec<Damage>,
@@ -142,6 +147,7 @@ impl Replay {
             first: stored.applied,
             next_segment: stored.applied.segment + 1,
             contacts: stored.contacts.into_iter().map(|c| (key(&c), c)).collect(),
+            watches: stored.watches.into_iter().map(|w| (w.key.clone(), w)).collect(),
             calls: stored.open_calls.into_iter().map(|c| (c.call.clone(), c)).collect(),
             bytes: 0,
             damage: Vec::new(),
@@ -186,6 +192,12 @@ impl Replay {
             }
             Record::Unregistered { user, uri, reg_id } => {
                 self.contacts.remove(&(user, uri, reg_id));
+            }
+            Record::Watching(watch) => {
+                self.watches.insert(watch.key.clone(), *watch);
+            }
+            Record::Unwatched { key } => {
+                self.watches.remove(&key);
             }
             Record::Call(cdr) if cdr.ended.is_some() => {
                 self.calls.remove(&cdr.call);

@@ -1,7 +1,7 @@
 //! Records as rows and back.
 
 use jiff::Timestamp;
-use koukan_switch::{CallCause, Cdr, CdrLeg, Contact};
+use koukan_switch::{CallCause, Cdr, CdrLeg, Contact, Watch};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as WordError;
@@ -19,6 +19,21 @@ pub(crate) const INSERT_CONTACTS: &str = "INSERT OR REPLACE INTO contacts (user,
      SELECT value->>'user', value->>'uri', value->>'transport', value->>'listener', \
      value->>'source', value->>'q', value->>'call_id', value->>'cseq', value->>'expires', \
      value->>'user_agent', value->'path', value->>'instance', value->>'reg_id' FROM json_each(?)";
+
+pub(crate) const DELETE_OLD_CONTACTS: &str = "DELETE FROM contacts WHERE expires < ?";
+
+pub(crate) const DELETE_OLD_WATCHES: &str = "DELETE FROM subscriptions WHERE expires < ?";
+
+/// Subscriptions of phones; made where it is missing, since the first version knew none.
+pub(crate) const CREATE_WATCHES: &str = "CREATE TABLE IF NOT EXISTS subscriptions ( \
+     key TEXT PRIMARY KEY, expires INTEGER NOT NULL, subscription TEXT NOT NULL ) WITHOUT ROWID";
+
+pub(crate) const DELETE_WATCHES: &str =
+    "DELETE FROM subscriptions WHERE key IN (SELECT value FROM json_each(?))";
+
+pub(crate) const INSERT_WATCHES: &str = "INSERT OR REPLACE INTO subscriptions \
+     (key, expires, subscription) SELECT value->>'key', value->>'expires', value->>'subscription' \
+     FROM json_each(?)";
 
 /// Their legs go with them.
 pub(crate) const DELETE_CALLS: &str =
@@ -62,6 +77,17 @@ pub(crate) fn contact_json(contact: &Contact) -> Value {
         "instance": contact.instance,
         "reg_id": contact.reg_id.unwrap_or(0),
     })
+}
+
+/// The whole of it as one text: nobody asks for its parts.
+pub(crate) fn watch_json(watch: &Watch) -> Value {
+    let text = serde_json::to_string(watch).unwrap_or_default();
+    json!({ "key": watch.key, "expires": ms(watch.expires), "subscription": text })
+}
+
+pub(crate) fn watch(row: &SqliteRow) -> sqlx::Result<Watch> {
+    let text: String = row.try_get("subscription")?;
+    serde_json::from_str(&text).map_err(|_| odd("subscription"))
 }
 
 pub(crate) fn call_json(cdr: &Cdr) -> Value {

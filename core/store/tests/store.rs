@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 use koukan_store::{Opened, Position, StoreConfig, open};
-use koukan_switch::{CallCause, Cdr, CdrLeg, Contact, Record};
+use koukan_switch::{CallCause, Cdr, CdrLeg, Contact, Record, Watch};
 
 /// The variables that make this test binary a child: one that will be killed, one on a full disk.
 const CHILD: &str = "KOUKAN_STORE_CHILD";
@@ -349,4 +349,45 @@ fn a_thousand_contacts_open_and_append_in_figures() {
         begin.elapsed()
     );
     assert_eq!(second.contacts.len(), 1000);
+}
+
+fn watch(key: &str, expires: i64) -> Watch {
+    Watch {
+        key: key.to_owned(),
+        package: "dialog".to_owned(),
+        event_id: None,
+        user: "acme-801".to_owned(),
+        entity: "sip:802@192.0.2.1".to_owned(),
+        members: vec![("acme-802".to_owned(), String::new(), String::new())],
+        list: false,
+        call_id: "c".to_owned(),
+        remote_tag: "t".to_owned(),
+        local: "<sip:802@192.0.2.1>".to_owned(),
+        remote: "<sip:acme-801@192.0.2.1>;tag=t".to_owned(),
+        remote_target: "sip:acme-801@192.0.2.9".to_owned(),
+        routes: Vec::new(),
+        transport: "udp".to_owned(),
+        listener: 0,
+        source: ([192, 0, 2, 9], 5060).into(),
+        remote_cseq: 4,
+        reserved: 64,
+        expires: after(expires),
+    }
+}
+
+#[test]
+fn subscriptions_are_there_after_an_end_until_they_are_over() {
+    let directory = directory("watches");
+    let mut first = opened(&directory);
+    let newer = Watch { reserved: 128, ..watch("a", 600) };
+    assert!(first.journal.append([
+        Record::Watching(watch("a", 600).into()),
+        Record::Watching(watch("b", -1).into()),
+        Record::Watching(watch("c", 600).into()),
+        Record::Unwatched { key: "c".to_owned() },
+        Record::Watching(newer.clone().into()),
+    ]));
+    first.journal.close();
+    drop(first);
+    assert_eq!(opened(&directory).watches, [newer]);
 }

@@ -104,6 +104,8 @@ pub(crate) struct Call {
     pub(crate) next_interim: Time,
     /// Statuses of phones or trunks that failed in this step.
     pub(crate) failures: Vec<u16>,
+    /// How many of its legs the lamps know.
+    pub(crate) indexed: usize,
     /// The leg that ends now was a redirection that is followed.
     pub(crate) followed: bool,
     /// Who passed it on, when somebody did.

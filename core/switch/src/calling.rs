@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use koukan_sip::{Method, Request};
+use koukan_sip::{Flow, Method, Request};
 
 use crate::action::Now;
 use crate::call::{Call, Stage};
@@ -112,8 +112,13 @@ impl Switch {
 
     /// Our host on a leg's flow.
     pub(crate) fn own_host(&self, leg: &Leg) -> String {
+        self.host_of(leg.flow)
+    }
+
+    /// Our host as the peer of a flow knows it.
+    pub(crate) fn host_of(&self, flow: Flow) -> String {
         let listeners = &self.config.listeners;
-        let listener = listeners.iter().find(|known| known.id == leg.flow.listener);
+        let listener = listeners.iter().find(|known| known.id == flow.listener);
         listener
             .or_else(|| listeners.first())
             .map_or_else(String::new, |known| known.advertised.to_string())

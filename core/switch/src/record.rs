@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::watch::Watch;
+
 /// One durable fact. The journal keeps them in order; the database applies them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -18,6 +20,13 @@ pub enum Record {
         /// The flow's number, as in [`Contact::reg_id`].
         #[serde(default)]
         reg_id: Option<u32>,
+    },
+    /// A phone watches something; the last one of a key counts.
+    Watching(Box<Watch>),
+    /// A subscription is over.
+    Unwatched {
+        /// The key, as in [`Watch::key`].
+        key: String,
     },
     /// A call's record as it stands now; the last one for a call wins.
     Call(Cdr),

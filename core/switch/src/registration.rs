@@ -28,18 +28,25 @@ impl Switch {
             return;
         }
         let most = usize::try_from(device.max_contacts).unwrap_or(1);
+        let old = self.registrar.bindings(&device.user).first().map(|binding| binding.flow);
         let outcome = RegisterRequest::from_message(message).and_then(|request| {
             let changes = self.registrar.register(now.time, &device.user, &request, flow, most)?;
             Ok((changes, request.is_outbound()))
         });
         match outcome {
             Ok((changes, outbound)) => {
+                let changed = !changes.is_empty();
                 for change in changes {
                     let record = record(now, &device.user, change);
                     self.actions.push_back(Action::Record(record));
                 }
                 let response = self.registered(now, &device.user, outbound);
                 self.ua.respond(now.time, tx, response);
+                if changed {
+                    let way = old.map(|old| (old, flow));
+                    self.registration_changed(now, &device.user, way);
+                    self.tell_messages(now, &device);
+                }
             }
             Err(error) => self.ua.respond(now.time, tx, refusal(error)),
         }
@@ -133,6 +140,7 @@ impl Switch {
         for (user, change) in self.registrar.handle_timeout(now.time) {
             let record = record(now, &user, change);
             self.actions.push_back(Action::Record(record));
+            self.registration_changed(now, &user, None);
         }
         while let Some(keepalive) = self.registrar.poll_keepalive() {
             self.keep_alive(now, keepalive);
@@ -282,7 +290,7 @@ fn round_trip_ms(health: &Health) -> Option<u64> {
 }
 
 /// The date of a monotonic time to come.
-fn date_of(now: Now, time: Time) -> Timestamp {
+pub(crate) fn date_of(now: Now, time: Time) -> Timestamp {
     let ahead = SignedDuration::try_from(time.since(now.time)).unwrap_or(SignedDuration::MAX);
     now.date.saturating_add(ahead).unwrap_or(Timestamp::MAX)
 }

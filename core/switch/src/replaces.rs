@@ -18,11 +18,14 @@ impl Switch {
     /// REFER, which may mean a call that the referrer has begun and nobody has answered.
     pub(crate) fn replaced_leg(&self, value: &[u8], own: bool) -> Result<LegKey, u16> {
         let replaces = Replaces::parse(value).ok_or(400u16)?;
-        let found = match own {
+        let find = |replaces| match own {
             true => self.ua.find_own_dialog(replaces),
             false => self.ua.find_dialog(replaces),
         };
-        let (dialog, confirmed) = found.ok_or(481u16)?;
+        // Who read the tags in dialog-info names them as the watched phone would.
+        let Replaces { to_tag: from_tag, from_tag: to_tag, .. } = replaces;
+        let turned = || find(Replaces { to_tag, from_tag, ..replaces });
+        let (dialog, confirmed) = find(replaces).or_else(turned).ok_or(481u16)?;
         if replaces.early_only && confirmed {
             return Err(486);
         }

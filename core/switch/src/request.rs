@@ -34,7 +34,8 @@ impl Switch {
                 let headers = vec![("Accept", b"application/sdp".to_vec())];
                 self.ua.respond(now.time, tx, Response { headers, ..Response::new(200) });
             }
-            Some(Method::Subscribe | Method::Publish) => {
+            Some(Method::Subscribe) => self.subscribe(now, tx, flow, message),
+            Some(Method::Publish) => {
                 self.ua.respond(now.time, tx, Response::new(489));
             }
             Some(Method::Bye | Method::Info | Method::Update | Method::Prack | Method::Notify) => {
@@ -172,6 +173,7 @@ impl Switch {
             answered: None,
             next_interim: now.time + self.config.interim_cdr,
             failures: Vec::new(),
+            indexed: 0,
             followed: false,
             diverted: asking.diverted.clone(),
             transfer: None,

@@ -8,6 +8,7 @@ use koukan_dialplan::State;
 use koukan_media as media;
 use koukan_sip::digest::DigestServer;
 use koukan_sip::registrar::Registrar;
+use koukan_sip::subscription::{MessageSummary, Notifier, NotifierConfig, SubscriptionId};
 use koukan_sip::{
     ClientTx, DialogId, Event, Flow, Message, Response, ServerTx, UaAction, UaConfig, UserAgent,
 };
@@ -17,6 +18,7 @@ use crate::call::Call;
 use crate::channels::Channels;
 use crate::config::{Directory, SwitchConfig};
 use crate::keepalive::Asked;
+use crate::lamps::Lamps;
 use crate::leg::{LegState, LegStream};
 use crate::limits;
 use crate::module::{InstanceId, ModuleOrder, ModuleRequest};
@@ -24,7 +26,7 @@ use crate::record::CallCause;
 
 /// What is answered in earnest.
 const ALLOW: &str =
-    "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, PRACK, REFER, NOTIFY";
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, PRACK, REFER, NOTIFY, SUBSCRIBE";
 
 /// Which leg of which call.
 pub(crate) type LegKey = (CallId, u16);
@@ -51,6 +53,13 @@ pub struct Switch {
     pub(crate) by_dialog: HashMap<DialogId, LegKey>,
     pub(crate) by_stream: HashMap<StreamId, LegKey>,
     pub(crate) by_instance: HashMap<InstanceId, CallId>,
+    pub(crate) notifier: Notifier,
+    pub(crate) by_notify: HashMap<ClientTx, SubscriptionId>,
+    /// The journal's key of each subscription.
+    pub(crate) watches: HashMap<SubscriptionId, String>,
+    pub(crate) lamps: Lamps,
+    /// What waits in the mailbox of each device, by its SIP user.
+    pub(crate) messages: HashMap<Arc<str>, MessageSummary>,
     deadlines: BTreeSet<(Time, CallId)>,
     pub(crate) counter: u64,
     pub(crate) actions: VecDeque<Action>,
@@ -84,6 +93,11 @@ impl Switch {
             by_dialog: HashMap::new(),
             by_stream: HashMap::new(),
             by_instance: HashMap::new(),
+            notifier: Notifier::new(NotifierConfig::default()),
+            by_notify: HashMap::new(),
+            watches: HashMap::new(),
+            lamps: Lamps::default(),
+            messages: HashMap::new(),
             deadlines: BTreeSet::new(),
             actions: VecDeque::new(),
         }
@@ -155,7 +169,8 @@ impl Switch {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         let calls = self.deadlines.first().map(|(time, _)| *time);
-        [self.ua.poll_timeout(), self.registrar.poll_timeout(), calls].into_iter().flatten().min()
+        let own = [self.ua.poll_timeout(), self.registrar.poll_timeout(), calls];
+        own.into_iter().chain([self.notifier.poll_timeout()]).flatten().min()
     }
 
     /// The next thing to do; drain after every input, in order.
@@ -207,6 +222,7 @@ impl Switch {
             }
             call.deadline = next;
         }
+        self.lamps.note(&mut call);
         self.calls.insert(call.id, call);
     }
 
@@ -216,6 +232,7 @@ impl Switch {
             self.deadlines.remove(&(old, call.id));
         }
         self.explain(call.id, format!("ended: {cause:?}, {status}"));
+        self.lamps.forget(&call);
         self.destroy_module(&mut call);
         for index in 0..call.legs.len() {
             let index = u16::try_from(index).unwrap_or(u16::MAX);
@@ -317,6 +334,12 @@ impl Switch {
 
     /// Moves what the user agent wants into our own actions, and its events into calls.
     pub(crate) fn drain(&mut self, now: Now) {
+        self.drain_agent(now);
+        self.turn_lamps(now);
+        self.drain_agent(now);
+    }
+
+    fn drain_agent(&mut self, now: Now) {
         while let Some(action) = self.ua.poll_action() {
             match action {
                 UaAction::Send { flow, bytes } => {
@@ -351,8 +374,10 @@ impl Switch {
             Event::Failed { tx, status, cause, message } => {
                 self.leg_failed(now, tx, status, cause, message.as_ref());
             }
-            Event::Response { tx, dialog, status, cause, .. } => {
-                if !self.question_ended(now, tx, cause) {
+            Event::Response { tx, dialog, status, cause, message } => {
+                if !self.question_ended(now, tx, cause)
+                    && !self.notified(now, tx, status, message.as_ref())
+                {
                     self.probed(now, tx, dialog, status);
                 }
             }

@@ -155,7 +155,7 @@ fn methods_outside_a_dialog_are_answered_and_forgotten() {
     let mut office = Office::new();
     for (method, status) in [
         ("OPTIONS", 200),
-        ("SUBSCRIBE", 489),
+        ("SUBSCRIBE", 401),
         ("PUBLISH", 489),
         ("MESSAGE", 405),
         ("NONSENSE", 501),

@@ -117,6 +117,39 @@ impl Office {
         office.registered()
     }
 
+    /// The office beside another one, whose devices have the same extensions.
+    pub(crate) fn with_neighbour() -> Self {
+        let mut office = Self::open();
+        let own = ("acme", OFFICE.to_owned());
+        let outside = OFFICE.split_once("\n[[expect]]").map_or(OFFICE, |(plan, _)| plan);
+        let other = outside
+            .replace("id = \"acme\"", "id = \"beta\"")
+            .replace("03123400", "03987600")
+            .replace("0120000001", "0120000002")
+            .replace("127.0.0.1:5070", "127.0.0.1:5071");
+        let directory = directory_of(&[own, ("beta", other)], office.date);
+        office.switch.set_directory(Arc::new(directory));
+        office
+    }
+
+    /// Another process: nothing is left but what the journal keeps.
+    pub(crate) fn restart(&mut self) {
+        let directory = self.switch.directory().clone();
+        let config = SwitchConfig { first_number: 1_000_000, ..config() };
+        self.switch = Switch::new(config, directory, Rng::from_number(99));
+        self.media = Media::default();
+    }
+
+    pub(crate) fn restore_watch(&mut self, watch: &koukan_switch::Watch) {
+        self.switch.restore_watch(self.now(), watch);
+        self.drain();
+    }
+
+    pub(crate) fn set_messages(&mut self, user: &str, summary: koukan_switch::MessageSummary) {
+        self.switch.set_messages(self.now(), user, summary);
+        self.drain();
+    }
+
     fn with(date: &str, seed: u64, text: &str) -> Self {
         let date: Timestamp = date.parse().unwrap();
         let directory = Arc::new(directory(text, date));
@@ -462,11 +495,16 @@ fn config() -> SwitchConfig {
 }
 
 fn directory(text: &str, date: Timestamp) -> Directory {
-    let tenant = TenantSource {
-        name: "acme".to_owned(),
-        files: vec![("office.toml".to_owned(), text.to_owned())],
+    directory_of(&[("acme", text.to_owned())], date)
+}
+
+fn directory_of(offices: &[(&str, String)], date: Timestamp) -> Directory {
+    let tenant = |(name, text): &(&str, String)| TenantSource {
+        name: (*name).to_owned(),
+        files: vec![("office.toml".to_owned(), text.clone())],
     };
-    let loaded = Plans::load(&[tenant], &[], &Capabilities::this_version(), date);
+    let tenants: Vec<TenantSource> = offices.iter().map(tenant).collect();
+    let loaded = Plans::load(&tenants, &[], &Capabilities::this_version(), date);
     assert!(loaded.refused.is_empty(), "{:?}", loaded.report);
     let secret = |user: &Arc<str>| Ha1::new(user.as_bytes(), REALM.as_bytes(), PASSWORD.as_bytes());
     let secrets: HashMap<_, _> =

@@ -68,6 +68,9 @@ pub(crate) struct Phone {
     pub(crate) invite: Option<Message>,
     /// Responses to requests that were no INVITE, and refusals.
     pub(crate) responses: Vec<Message>,
+    /// NOTIFYs of its subscriptions, and what it answers them with.
+    pub(crate) notifies: Vec<Message>,
+    pub(crate) notify_status: u16,
     /// Requests within calls.
     pub(crate) requests: Vec<Message>,
     /// Who is at the other end, as responses to INVITEs told.
@@ -127,6 +130,8 @@ impl Phone {
             log: Vec::new(),
             invite: None,
             responses: Vec::new(),
+            notifies: Vec::new(),
+            notify_status: 200,
             requests: Vec::new(),
             connected: Vec::new(),
             descriptions: Vec::new(),
@@ -238,6 +243,44 @@ impl Phone {
     pub(crate) fn in_dialog(&mut self, now: Time, method: Method, body: Option<Body>) {
         let dialog = self.up[0];
         self.ua.request_in_dialog(now, dialog, method, Vec::new(), body).unwrap();
+    }
+
+    /// Watches something: the user of the SUBSCRIBE's target and its package.
+    pub(crate) fn subscribe(&mut self, now: Time, target: &str, package: &str, expires: u32) {
+        let uri = format!("sip:{target}@{SERVER}");
+        let user = self.user.clone();
+        let mut request = request(Method::Subscribe, &user, &uri, PASSWORD);
+        request.headers = vec![
+            ("Event", package.as_bytes().to_vec()),
+            ("Expires", expires.to_string().into_bytes()),
+            ("Contact", self.contact().into_bytes()),
+            ("Supported", b"eventlist".to_vec()),
+        ];
+        self.ua.request(now, request);
+    }
+
+    /// The same again within the dialog that its first 200 opened.
+    pub(crate) fn subscribe_again(&mut self, now: Time, package: &str, expires: u32) {
+        let accepted = |message: &&Message| {
+            message.status() == Some(200)
+                && message.cseq().is_some_and(|cseq| cseq.method == Method::Subscribe)
+        };
+        let granted = self.responses.iter().find(accepted).unwrap().clone();
+        let newest = self.responses.iter().rfind(accepted).unwrap().cseq().unwrap();
+        let user = self.user.clone();
+        let mut request = request(Method::Subscribe, &user, &format!("sip:{SERVER}"), PASSWORD);
+        request.to = granted.header(Header::To).unwrap().to_vec();
+        request.headers = vec![
+            ("Event", package.as_bytes().to_vec()),
+            ("Expires", expires.to_string().into_bytes()),
+            ("Contact", self.contact().into_bytes()),
+        ];
+        let identity = koukan_sip::Identity {
+            call_id: granted.call_id().to_vec(),
+            local_tag: granted.from_tag().unwrap().to_vec(),
+            cseq: newest.number + 1,
+        };
+        self.ua.request_as(now, request, identity);
     }
 
     /// Asks the exchange to connect the other party with `target` (a Refer-To value).
@@ -408,7 +451,10 @@ impl Phone {
                 self.log.push(format!("response {status}"));
                 self.responses.extend(message);
             }
-            Event::Request { tx, .. } => self.ua.respond(now, tx, Response::new(200)),
+            Event::Request { tx, message, .. } => {
+                self.notifies.push(message);
+                self.ua.respond(now, tx, Response::new(self.notify_status));
+            }
             Event::SessionExpired { dialog } => self.ua.bye(now, dialog, None),
             Event::Pracked { .. }
             | Event::PrackMissing { .. }
