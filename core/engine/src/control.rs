@@ -12,6 +12,7 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender as Jobs};
 use crossbeam_queue::ArrayQueue;
 use koukan_base::{OpId, Rng, StreamId, WorkerId};
+use koukan_codecs::opus::OpusSettings;
 use koukan_media::{Command, Event, OpenError, PlayEnd, Prompt};
 use mio::{Poll, Waker};
 use thiserror::Error;
@@ -19,9 +20,10 @@ use thiserror::Error;
 use crate::limits;
 use crate::ports::Ports;
 use crate::prompts::Library;
+use crate::routes::{Change, Routes};
 use crate::stats::{Counters, EngineStats};
 use crate::stream::{Play, Stream};
-use crate::worker::{Order, WAKE, Worker};
+use crate::worker::{Order, Returned, WAKE, Worker};
 
 /// How the engine is set up.
 #[derive(Clone)]
@@ -36,6 +38,8 @@ pub struct EngineConfig {
     pub pin: bool,
     /// Streams a worker, see [`limits::STREAMS`].
     pub max_streams: usize,
+    /// How Opus is spoken.
+    pub opus: OpusSettings,
     /// Real randomness for SSRCs and first sequence numbers.
     pub seed: [u8; 32],
     /// Called, on any thread, when events wait.
@@ -86,7 +90,7 @@ impl Events {
 
 struct Remote {
     orders: Arc<ArrayQueue<Order>>,
-    returned: Arc<ArrayQueue<Box<Stream>>>,
+    returned: Arc<ArrayQueue<Returned>>,
     waker: Arc<Waker>,
     counters: Arc<Counters>,
     thread: Option<JoinHandle<()>>,
@@ -112,6 +116,7 @@ pub struct Engine {
     remotes: Vec<Remote>,
     events: Arc<Events>,
     ports: Ports,
+    routes: Routes,
     rng: Rng,
     jobs: Option<Jobs<Job>>,
     job_thread: Option<JoinHandle<()>>,
@@ -153,6 +158,7 @@ impl Engine {
             remotes,
             events,
             ports: Ports::new(&config.ports, start),
+            routes: Routes::new(config.opus),
             rng,
             jobs: Some(jobs),
             job_thread: Some(job_thread),
@@ -168,9 +174,15 @@ impl Engine {
         match command {
             Command::Open { stream, local } => self.open(index, stream, local),
             Command::Configure { stream, config } => {
-                self.order(index, Order::Configure(stream, Box::new(config)));
+                let speaker = self.routes.configure(stream, &config);
+                self.order(index, Order::Configure(stream, Box::new(config), speaker));
+                self.reroute(index, stream);
             }
-            Command::Feed { stream, source } => self.order(index, Order::Feed(stream, source)),
+            Command::Feed { stream, source } => {
+                self.routes.feed(stream, source);
+                self.order(index, Order::Feed(stream, source));
+                self.reroute(index, stream);
+            }
             Command::Play { stream, op, prompts, times } => {
                 let what = Task::Play { prompts, times };
                 let job = Job { worker: index, stream, op, what };
@@ -188,9 +200,28 @@ impl Engine {
             }
             Command::Move { stream, to } => {
                 let to = usize::from(to.0).checked_rem(self.remotes.len()).unwrap_or(0);
+                let changes = self.routes.unwire(stream);
                 self.order(index, Order::Release(stream, to));
+                self.hear(index, changes);
             }
-            Command::Close { stream } => self.order(index, Order::Close(stream)),
+            Command::Close { stream } => {
+                let changes = self.routes.close(stream);
+                self.order(index, Order::Close(stream));
+                self.hear(index, changes);
+            }
+        }
+    }
+
+    /// Streams that must hear another codec than they speak get what they need for it. Streams
+    /// that feed from each other are of one worker.
+    fn reroute(&mut self, index: usize, stream: StreamId) {
+        let changes = self.routes.changes(stream);
+        self.hear(index, changes);
+    }
+
+    fn hear(&mut self, index: usize, changes: Vec<Change>) {
+        for (stream, hearing) in changes {
+            self.order(index, Order::Hear(stream, hearing));
         }
     }
 
@@ -211,6 +242,7 @@ impl Engine {
         );
         self.phase = self.phase.wrapping_add(7) % 20;
         let stream = Box::new(Stream::new(id, sockets, random, self.phase));
+        self.routes.open(id);
         self.order(index, Order::Open(stream));
     }
 

@@ -7,13 +7,19 @@
 
 mod control;
 pub mod limits;
+mod packet;
 #[expect(unsafe_code, reason = "pinning and CPU time of a thread, through libc")]
 mod pin;
 mod ports;
 mod prompts;
+mod routes;
+mod speak;
 mod stats;
 mod stream;
+mod voice;
 mod worker;
+
+pub use koukan_codecs::opus::OpusSettings;
 
 pub use control::{Engine, EngineConfig, EngineError, default_max_streams};
 pub use stats::{EngineStats, WorkerStats};

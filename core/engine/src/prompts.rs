@@ -19,11 +19,9 @@ pub(crate) struct Clip {
 }
 
 impl Clip {
+    /// In µ-law, or in A-law, from which every other codec is made.
     pub(crate) fn bytes(&self, codec: Codec) -> &[u8] {
-        match codec {
-            Codec::Pcmu => &self.ulaw,
-            Codec::Pcma => &self.alaw,
-        }
+        if codec == Codec::Pcmu { &self.ulaw } else { &self.alaw }
     }
 
     pub(crate) fn from_samples(samples: &[i16]) -> Self {

@@ -60,3 +60,13 @@ pub struct EngineStats {
     /// Events that found the queue full; zero unless the control loop has stopped.
     pub lost_events: u64,
 }
+
+/// Counters have one writer, so a load and a store do; a locked instruction would cost ten times.
+pub(crate) fn add(counter: &AtomicU64, count: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+}
+
+/// The same downwards.
+pub(crate) fn sub(counter: &AtomicU64, count: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_sub(count), Ordering::Relaxed);
+}

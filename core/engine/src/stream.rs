@@ -1,5 +1,6 @@
 //! A stream on its worker: sockets, what was agreed, what it sends and what it knows of its peer.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use koukan_base::{OpId, StreamId, Time};
@@ -11,6 +12,7 @@ use mio::net::UdpSocket;
 
 use crate::limits::LISTENERS;
 use crate::prompts::Clip;
+use crate::voice::{Hearing, Speaker};
 
 /// A prompt being played.
 #[derive(Debug)]
@@ -37,6 +39,10 @@ pub(crate) struct Stream {
     pub(crate) sender: Sender,
     pub(crate) digits: DigitReceiver,
     pub(crate) play: Option<Play>,
+    /// Makes packets of what it says by the clock.
+    pub(crate) speaker: Option<Box<Speaker>>,
+    /// Hears its source, when that speaks another codec.
+    pub(crate) hearing: Option<Box<Hearing>>,
     /// Slots of the streams that send what this one receives.
     pub(crate) listeners: [Option<u32>; LISTENERS],
     pub(crate) dropped: u64,
@@ -66,6 +72,8 @@ impl Stream {
             sender: Sender::new(random.0, random.1, random.2),
             digits: DigitReceiver::default(),
             play: None,
+            speaker: None,
+            hearing: None,
             listeners: [None; LISTENERS],
             dropped: 0,
             heard: Time::ZERO,
@@ -76,7 +84,14 @@ impl Stream {
 
     /// Whether it sends by the clock rather than by what comes in.
     pub(crate) fn ticks(&self) -> bool {
-        self.play.is_some() || self.source == Source::Silence
+        self.play.is_some() || self.source == Source::Silence || self.hearing.is_some()
+    }
+
+    /// Where its packets go, when it may send and somebody is there.
+    pub(crate) fn target(&self) -> Option<SocketAddr> {
+        let config = self.config.as_ref().filter(|config| config.direction.sends())?;
+        let target = self.latch.target(config.remote);
+        (!target.ip().is_unspecified() && target.port() != 0).then_some(target)
     }
 
     pub(crate) fn stats(&self) -> StreamStats {
@@ -107,10 +122,7 @@ impl Stream {
 
 /// Fills a frame from the play, or with silence; true when the play has ended with it.
 pub(crate) fn fill(play: &mut Option<Play>, codec: Codec, frame: &mut [u8]) -> bool {
-    let silence = match codec {
-        Codec::Pcmu => g711::ULAW_SILENCE,
-        Codec::Pcma => g711::ALAW_SILENCE,
-    };
+    let silence = if codec == Codec::Pcmu { g711::ULAW_SILENCE } else { g711::ALAW_SILENCE };
     let mut filled = 0;
     let mut finished = false;
     while let Some(play) = play.as_mut().filter(|_| filled < frame.len() && !finished) {

@@ -5,27 +5,32 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_queue::ArrayQueue;
 use koukan_base::{OpId, StreamId, Time};
 use koukan_codecs::g711;
-use koukan_media::{
-    Codec, Event, HEADER_BYTES, OpenError, PlayEnd, RtpHeader, Source, StreamConfig, Verdict,
-};
+use koukan_media::jitter::Payload;
+use koukan_media::{Codec, Event, HEADER_BYTES, OpenError, PlayEnd, Source, StreamConfig};
 use mio::{Events as Ready, Interest, Poll, Token};
 
 use crate::control::Events;
 use crate::limits::{BURST, LISTENERS};
-use crate::stats::Counters;
+use crate::packet::{Packet, PacketKind, accept};
+use crate::routes::is_direct;
+use crate::speak::{send, speak};
+use crate::stats::{Counters, add, sub};
 use crate::stream::{Play, Stream, fill};
+use crate::voice::{Hearing, Speaker};
 
 /// The token of the waker.
 pub(crate) const WAKE: Token = Token(usize::MAX);
 
 /// Packet time of what we make ourselves: 20 ms at 8 kHz.
 const FRAME: usize = 160;
+/// The payload type of comfort noise (RFC 3389, section 4).
+const COMFORT_NOISE: u8 = 13;
 const TICK: Duration = Duration::from_millis(20);
 /// A tick that comes later than this is counted as late.
 const LATE: Duration = Duration::from_millis(5);
@@ -40,17 +45,28 @@ pub(crate) enum Order {
     Release(StreamId, usize),
     /// Take a stream that another worker has given up.
     Adopt(Box<Stream>),
-    Configure(StreamId, Box<StreamConfig>),
+    /// With a speaker when the codec is another than before.
+    Configure(StreamId, Box<StreamConfig>, Option<Box<Speaker>>),
+    /// What the stream hears its source with from now on.
+    Hear(StreamId, Option<Box<Hearing>>),
     Feed(StreamId, Source),
     Play(StreamId, Play),
     StopPlay(StreamId, OpId),
     Close(StreamId),
 }
 
+/// What goes back to the control side to be freed.
+#[derive(Debug)]
+pub(crate) enum Returned {
+    Stream(#[expect(dead_code, reason = "only freed")] Box<Stream>),
+    Speaker(#[expect(dead_code, reason = "only freed")] Box<Speaker>),
+    Hearing(#[expect(dead_code, reason = "only freed")] Box<Hearing>),
+}
+
 pub(crate) struct Worker {
     poll: Poll,
     orders: Arc<ArrayQueue<Order>>,
-    returned: Arc<ArrayQueue<Box<Stream>>>,
+    returned: Arc<ArrayQueue<Returned>>,
     events: Arc<Events>,
     counters: Arc<Counters>,
     slots: Vec<Option<Box<Stream>>>,
@@ -68,7 +84,7 @@ impl Worker {
     pub(crate) fn new(
         (poll, started): (Poll, Instant),
         orders: Arc<ArrayQueue<Order>>,
-        returned: Arc<ArrayQueue<Box<Stream>>>,
+        returned: Arc<ArrayQueue<Returned>>,
         events: Arc<Events>,
         counters: Arc<Counters>,
         max_streams: usize,
@@ -128,7 +144,8 @@ impl Worker {
                 Order::Release(id, to) => self.release(id, to),
                 Order::Adopt(stream) => self.open(now, stream, true),
                 Order::Close(id) => self.close(id),
-                Order::Configure(id, config) => self.configure(now, id, *config),
+                Order::Configure(id, config, speaker) => self.configure(now, id, *config, speaker),
+                Order::Hear(id, hearing) => self.hear_with(now, id, hearing),
                 Order::Feed(id, source) => self.feed(now, id, source),
                 Order::Play(id, play) => self.play(now, id, play),
                 Order::StopPlay(id, op) => {
@@ -161,7 +178,7 @@ impl Worker {
         let failed = |errno| Event::OpenFailed { stream: id, error: OpenError::Bind { errno } };
         let Some(slot) = self.free.pop() else {
             self.events.push(Event::OpenFailed { stream: id, error: OpenError::Full });
-            self.give_back(stream);
+            self.give_back(Returned::Stream(stream));
             return;
         };
         let index = usize::try_from(slot).unwrap_or(usize::MAX);
@@ -185,21 +202,21 @@ impl Worker {
             Err(error) => {
                 self.free.push(slot);
                 self.events.push(failed(error.raw_os_error().unwrap_or(0)));
-                self.give_back(stream);
+                self.give_back(Returned::Stream(stream));
             }
         }
     }
 
     /// Streams are freed on the control side; a full queue there means that it has stopped, and
     /// then this thread frees.
-    fn give_back(&self, stream: Box<Stream>) {
-        drop(self.returned.push(stream));
+    fn give_back(&self, returned: Returned) {
+        drop(self.returned.push(returned));
     }
 
     fn close(&mut self, id: StreamId) {
         let Some(stream) = self.detach(id) else { return };
         let stats = stream.stats();
-        self.give_back(stream);
+        self.give_back(Returned::Stream(stream));
         self.events.push(Event::Closed { stream: id, stats });
     }
 
@@ -208,6 +225,9 @@ impl Worker {
         let Some(mut stream) = self.detach(id) else { return };
         stream.source = Source::Nothing;
         stream.listeners = [None; LISTENERS];
+        if let Some(hearing) = stream.hearing.take() {
+            self.give_back(Returned::Hearing(hearing));
+        }
         self.events.hand_over(to, stream);
     }
 
@@ -241,7 +261,13 @@ impl Worker {
         Some(stream)
     }
 
-    fn configure(&mut self, now: Time, id: StreamId, config: StreamConfig) {
+    fn configure(
+        &mut self,
+        now: Time,
+        id: StreamId,
+        config: StreamConfig,
+        speaker: Option<Box<Speaker>>,
+    ) {
         let Some(slot) = self.slot(id) else { return };
         let Some(stream) = self.stream(slot) else { return };
         let moved = stream.config.as_ref().is_some_and(|old| old.remote != config.remote);
@@ -251,6 +277,20 @@ impl Worker {
         stream.heard = now;
         stream.silent = false;
         stream.config = Some(config);
+        let old = speaker.and_then(|speaker| stream.speaker.replace(speaker));
+        if let Some(old) = old {
+            self.give_back(Returned::Speaker(old));
+        }
+        self.retick(now, slot);
+    }
+
+    fn hear_with(&mut self, now: Time, id: StreamId, hearing: Option<Box<Hearing>>) {
+        let Some(slot) = self.slot(id) else { return };
+        let Some(stream) = self.stream(slot) else { return };
+        let old = std::mem::replace(&mut stream.hearing, hearing);
+        if let Some(old) = old {
+            self.give_back(Returned::Hearing(old));
+        }
         self.retick(now, slot);
     }
 
@@ -387,8 +427,27 @@ impl Worker {
             self.send_on(now, slot, origin, &packet, &mut law);
         }
         for listener in listeners.into_iter().flatten() {
+            self.hear(now, listener, &packet);
+        }
+        for listener in listeners.into_iter().flatten() {
             self.send_on(now, listener, origin, &packet, &mut law);
         }
+    }
+
+    /// Gives the packet in the buffer to the hearing of `slot`, if it has one for it.
+    fn hear(&mut self, now: Time, slot: u32, packet: &Packet) {
+        let range = packet.header.payload_start..packet.header.payload_end;
+        let Ok(index) = usize::try_from(slot) else { return };
+        let stream = self.slots.get_mut(index).and_then(Option::as_deref_mut);
+        let Some(hearing) = stream.and_then(|stream| stream.hearing.as_mut()) else { return };
+        let bytes = self.buffer.get(range).unwrap_or_default();
+        let payload = match packet.kind {
+            PacketKind::Audio(codec) if codec == hearing.from() => Payload::Audio(bytes),
+            // Another codec than was agreed: its place in the sequence is known, no more.
+            PacketKind::Audio(_) | PacketKind::Event => Payload::Event,
+            PacketKind::Noise => Payload::Noise(bytes),
+        };
+        hearing.insert(now, &packet.header, payload, packet.kind == PacketKind::Event);
     }
 
     /// Sends the packet in the buffer to the peer of `slot`, in that peer's law. `law` is what the
@@ -412,25 +471,30 @@ impl Worker {
                 Some(number) => number,
                 None => return,
             },
+            // What is heard is said by the clock.
+            PacketKind::Audio(_) | PacketKind::Noise if stream.hearing.is_some() => return,
+            PacketKind::Noise => COMFORT_NOISE,
             PacketKind::Audio(codec) => {
+                if !is_direct(codec, config.codec.codec) {
+                    return;
+                }
                 let range = packet.header.payload_start..packet.header.payload_end;
                 if codec != config.codec.codec
                     && let Some(payload) = self.buffer.get_mut(range)
                 {
-                    match codec {
-                        Codec::Pcmu => g711::ulaw_to_alaw(payload),
-                        Codec::Pcma => g711::alaw_to_ulaw(payload),
+                    if codec == Codec::Pcmu {
+                        g711::ulaw_to_alaw(payload);
+                    } else {
+                        g711::alaw_to_ulaw(payload);
                     }
                     *law = PacketKind::Audio(config.codec.codec);
                 }
                 config.codec.payload_type
             }
         };
-        let target = stream.latch.target(config.remote);
-        if target.ip().is_unspecified() || target.port() == 0 {
-            return;
-        }
-        let header = stream.sender.pass_on(now, origin, &packet.header, payload_type, 8000);
+        let clock_rate = config.codec.codec.clock_rate();
+        let Some(target) = stream.target() else { return };
+        let header = stream.sender.pass_on(now, origin, &packet.header, payload_type, clock_rate);
         // The header is written just before the payload, over CSRCs and extensions that end there.
         let start = packet.header.payload_start.saturating_sub(HEADER_BYTES);
         let Some(out) = self.buffer.get_mut(start..packet.header.payload_end) else { return };
@@ -470,22 +534,28 @@ impl Worker {
         }
     }
 
-    /// One frame of a prompt or of silence.
+    /// One frame of a prompt, of silence, or of what is heard.
     fn tick(&mut self, now: Time, slot: u32) {
         let Ok(index) = usize::try_from(slot) else { return };
         let Some(stream) = self.slots.get_mut(index).and_then(Option::as_deref_mut) else { return };
         let Some(config) = &stream.config else { return };
-        let codec = config.codec.codec;
-        let Some(out) = self.buffer.first_chunk_mut::<{ HEADER_BYTES + FRAME }>() else { return };
-        let (head, frame) = out.split_at_mut(HEADER_BYTES);
-        let finished = fill(&mut stream.play, codec, frame);
-        let target = stream.latch.target(config.remote);
-        let reachable = !target.ip().is_unspecified() && target.port() != 0;
-        if config.direction.sends() && reachable {
-            let header = stream.sender.own(now, config.codec.payload_type, 160, 8000);
-            head.copy_from_slice(&header.bytes());
-            send(stream, out, target, &self.counters);
-        }
+        let params = config.codec;
+        let plain = matches!(params.codec, Codec::Pcmu | Codec::Pcma) && params.ptime_ms == 20;
+        let finished = if plain && stream.hearing.is_none() {
+            let Some(out) = self.buffer.first_chunk_mut::<{ HEADER_BYTES + FRAME }>() else {
+                return;
+            };
+            let (head, frame) = out.split_at_mut(HEADER_BYTES);
+            let finished = fill(&mut stream.play, params.codec, frame);
+            if let Some(target) = stream.target() {
+                let header = stream.sender.own(now, params.payload_type, 160, 8000);
+                head.copy_from_slice(&header.bytes());
+                send(stream, out, target, &self.counters);
+            }
+            finished
+        } else {
+            speak(now, stream, self.buffer.as_mut_slice(), &self.counters)
+        };
         if finished {
             self.end_play(slot, PlayEnd::Finished);
             self.retick(now, slot);
@@ -510,57 +580,6 @@ impl Worker {
     }
 }
 
-/// What a packet carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PacketKind {
-    Audio(Codec),
-    Event,
-}
-
-struct Packet {
-    header: RtpHeader,
-    kind: PacketKind,
-}
-
-/// Reads a datagram and decides whether it is this stream's.
-fn accept(
-    now: Time,
-    stream: &mut Stream,
-    from: SocketAddr,
-    datagram: &[u8],
-    events: &Events,
-) -> Option<Packet> {
-    let header = RtpHeader::parse(datagram)?;
-    let config = stream.config.as_ref()?;
-    let kind = match header.payload_type {
-        number if Some(number) == config.telephone_event => PacketKind::Event,
-        0 => PacketKind::Audio(Codec::Pcmu),
-        8 => PacketKind::Audio(Codec::Pcma),
-        _ => return None,
-    };
-    // 120 ms is the longest packet that anybody negotiates.
-    let length = header.payload_end.saturating_sub(header.payload_start);
-    if length == 0 || length > 960 {
-        return None;
-    }
-    match stream.latch.judge(now, from, header.ssrc, config.remote) {
-        Verdict::Foreign => return None,
-        Verdict::Latched => events.push(Event::Heard { stream: stream.id, from }),
-        Verdict::Accept => {}
-    }
-    stream.heard = now;
-    stream.silent = false;
-    stream.reception.note(now, header.ssrc, header.sequence, header.timestamp, 8000);
-    Some(Packet { header, kind })
-}
-
-fn send(stream: &Stream, bytes: &[u8], target: SocketAddr, counters: &Counters) {
-    match stream.rtp.send_to(bytes, target) {
-        Ok(_) => add(&counters.sent, 1),
-        Err(_) => add(&counters.send_errors, 1),
-    }
-}
-
 /// The next moment of a phase that is not before `now`.
 fn phase_after(now: Time, phase: usize) -> Time {
     let tick = 20_000_000;
@@ -568,13 +587,4 @@ fn phase_after(now: Time, phase: usize) -> Time {
     let base = now.as_nanos() / tick * tick;
     let at = Time::from_nanos(base.saturating_add(offset));
     if at < now { at + TICK } else { at }
-}
-
-/// Counters have one writer, so a load and a store do; a locked instruction would cost ten times.
-fn add(counter: &AtomicU64, count: u64) {
-    counter.store(counter.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
-}
-
-fn sub(counter: &AtomicU64, count: u64) {
-    counter.store(counter.load(Ordering::Relaxed).wrapping_sub(count), Ordering::Relaxed);
 }

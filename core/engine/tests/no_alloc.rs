@@ -1,5 +1,6 @@
 //! Once streams are up, the worker allocates nothing, whatever passes through it.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
+#![allow(clippy::cast_possible_truncation, reason = "masked to seven bits")]
 
 mod common;
 
@@ -66,7 +67,13 @@ fn thousands_of_packets_and_ticks_allocate_nothing_on_the_worker() {
     let mut b = Phone::new(&mut engine, 2, Codec::Pcma);
     let mut c = Phone::new(&mut engine, 3, Codec::Pcma);
     let quiet = Phone::new(&mut engine, 4, Codec::Pcmu);
+    let mut wide = Phone::new(&mut engine, 5, Codec::G722);
+    let narrow = Phone::new(&mut engine, 6, Codec::Pcma);
+    let opus = Phone::new(&mut engine, 7, Codec::Opus);
+    bridge(&mut engine, wide.stream, narrow.stream);
     bridge(&mut engine, a.stream, b.stream);
+    let source = Source::Stream(wide.stream);
+    engine.send(WORKER, Command::Feed { stream: opus.stream, source });
     engine.send(WORKER, Command::Feed { stream: c.stream, source: Source::Echo });
     engine.send(WORKER, Command::Feed { stream: quiet.stream, source: Source::Silence });
     std::thread::sleep(Duration::from_millis(300));
@@ -79,6 +86,7 @@ fn thousands_of_packets_and_ticks_allocate_nothing_on_the_worker() {
         a.speak(2);
         b.speak(3);
         c.speak(4);
+        wide.speak((round & 0x7F) as u8);
         a.socket.send_to(b"garbage", a.engine).unwrap();
         if round % 20 == 0 {
             std::thread::sleep(Duration::from_millis(2));

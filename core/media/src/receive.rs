@@ -2,6 +2,8 @@
 
 use koukan_base::Time;
 
+use crate::rtcp::ReportBlock;
+
 /// Sequence and jitter of one source.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReceiveStats {
@@ -13,6 +15,8 @@ pub struct ReceiveStats {
     lost_before: u64,
     transit: u32,
     jitter_16: u32,
+    /// Expected and received at the report before.
+    reported: (u64, u64),
 }
 
 impl ReceiveStats {
@@ -34,6 +38,7 @@ impl ReceiveStats {
                 lost_before,
                 transit,
                 jitter_16: self.jitter_16,
+                reported: self.reported,
             };
             self.base = self.base.wrapping_sub(u32::try_from(received & 0xFFFF_FFFF).unwrap_or(0));
             self.received = received.saturating_add(1);
@@ -52,6 +57,30 @@ impl ReceiveStats {
             let decay = self.jitter_16.saturating_add(8) >> 4;
             self.jitter_16 = self.jitter_16.saturating_add(difference).saturating_sub(decay);
         }
+    }
+
+    /// What a report says of the source (section 6.4.1), but for the peer's last report; `None`
+    /// before its first packet. The fraction lost is that since the call before.
+    pub fn report(&mut self) -> Option<ReportBlock> {
+        if !self.started {
+            return None;
+        }
+        let (received, lost) = (self.received, self.lost());
+        let expected = received.saturating_add(lost);
+        let (expected_before, received_before) = self.reported;
+        self.reported = (expected, received);
+        let expected_since = expected.saturating_sub(expected_before);
+        let lost_since = expected_since.saturating_sub(received.saturating_sub(received_before));
+        let share = lost_since.saturating_mul(256).checked_div(expected_since).unwrap_or(0);
+        Some(ReportBlock {
+            ssrc: self.ssrc,
+            fraction_lost: u8::try_from(share).unwrap_or(u8::MAX),
+            lost: i32::try_from(lost).unwrap_or(i32::MAX).min(0x7F_FFFF),
+            highest: self.highest,
+            jitter: self.jitter_16 >> 4,
+            last_report: 0,
+            delay: 0,
+        })
     }
 
     /// Packets accepted.

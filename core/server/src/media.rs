@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use koukan_base::WorkerId;
-use koukan_engine::{Engine, EngineConfig, EngineError, default_max_streams};
+use koukan_engine::{Engine, EngineConfig, EngineError, OpusSettings, default_max_streams};
 use koukan_media::{Command, Event};
 use mio::Waker;
 
@@ -50,6 +50,7 @@ impl Media {
             // A set number may be meant for a machine that is shared.
             pin: config.media.workers.is_none(),
             max_streams: default_max_streams(),
+            opus: OpusSettings::default(),
             seed: os::random_seed()?,
             notify: Arc::new(move || {
                 // A waker fails only when its poll is gone, and the control loop with it.

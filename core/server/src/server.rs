@@ -340,6 +340,7 @@ fn switch_config(
         media: listener_media(config, transports),
         media_v4: media(true),
         media_v6: media(false),
+        codecs: config.media.codecs.clone(),
         listeners,
         realm: config.sip.realm.clone(),
         server_name: concat!("Koukan/", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use koukan_base::ShardId;
 use koukan_dialplan::Plans;
+use koukan_media::Codec;
 use koukan_sip::digest::Ha1;
 use koukan_sip::registrar::RegistrarConfig;
 use koukan_sip::{Credentials, Listener, ListenerId};
@@ -29,6 +30,8 @@ pub struct SwitchConfig {
     pub media_v4: Option<IpAddr>,
     /// The same for IPv6.
     pub media_v6: Option<IpAddr>,
+    /// The codecs that are offered and taken, the preferred first.
+    pub codecs: Vec<Codec>,
     /// The digest realm.
     pub realm: String,
     /// Server and User-Agent header.

@@ -222,7 +222,7 @@ impl Switch {
     pub(crate) fn local_audio(&self, leg: &Leg, first: Option<&str>) -> Option<LocalAudio> {
         let LegStream::Open(_, bound) = leg.stream else { return None };
         let mut formats: Vec<AudioFormat> =
-            [Codec::Pcmu, Codec::Pcma].into_iter().filter_map(format).collect();
+            self.config.codecs.iter().copied().map(format).collect();
         formats.sort_by_key(|format| Some(format.name.as_str()) != first);
         Some(LocalAudio {
             address: self.shown_address(leg, bound),
@@ -313,6 +313,7 @@ impl Switch {
             codec: CodecParams {
                 codec,
                 payload_type: agreed.format.payload_type,
+                receive_type: receive_type(leg, &agreed.format),
                 ptime_ms: agreed.ptime_ms,
             },
             telephone_event: agreed.telephone_event,
@@ -439,15 +440,22 @@ const fn direction(direction: sdp::Direction) -> Direction {
     }
 }
 
-fn codec(format: &AudioFormat) -> Option<Codec> {
-    [Codec::Pcmu, Codec::Pcma].into_iter().find(|codec| codec.encoding_name() == format.name)
+/// The number under which a format comes to us: ours when we offered it, else the peer's.
+fn receive_type(leg: &Leg, format: &AudioFormat) -> u8 {
+    let ours =
+        leg.offered.as_ref().and_then(|local| local.formats.iter().find(|our| our.is_same(format)));
+    ours.unwrap_or(format).payload_type
 }
 
-fn format(codec: Codec) -> Option<AudioFormat> {
-    Some(AudioFormat {
-        payload_type: codec.static_payload_type()?,
+fn codec(format: &AudioFormat) -> Option<Codec> {
+    Codec::ALL.into_iter().find(|codec| self::format(*codec).is_same(format))
+}
+
+fn format(codec: Codec) -> AudioFormat {
+    AudioFormat {
+        payload_type: codec.offered_payload_type(),
         name: codec.encoding_name().to_owned(),
         clock_rate: codec.clock_rate(),
-        channels: 1,
-    })
+        channels: codec.channels(),
+    }
 }

@@ -71,7 +71,7 @@ impl Switch {
         }
         let offer = match message.sdp().map(Session::parse) {
             None => None,
-            Some(Ok(session)) if has_our_codec(&session) => Some(session),
+            Some(Ok(session)) if has_our_codec(&self.config.codecs, &session) => Some(session),
             Some(Ok(_) | Err(_)) => {
                 self.ua.respond(now.time, tx, Response::new(488));
                 return;
@@ -267,10 +267,10 @@ impl Asking {
 }
 
 /// Whether an offer has audio that we can take: without it nobody need be rung.
-fn has_our_codec(offer: &Session) -> bool {
-    let names = [Codec::Pcmu, Codec::Pcma].map(Codec::encoding_name);
+fn has_our_codec(ours: &[Codec], offer: &Session) -> bool {
+    let names = || ours.iter().map(|codec| codec.encoding_name());
     offer.audio().is_some_and(|(_, audio)| {
-        audio.audio_formats().any(|format| names.contains(&format.name.as_str()))
+        audio.audio_formats().any(|format| names().any(|name| name == format.name))
     })
 }
 

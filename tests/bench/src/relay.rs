@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use koukan_base::{StreamId, WorkerId};
-use koukan_engine::{Engine, EngineConfig};
+use koukan_engine::{Engine, EngineConfig, OpusSettings};
 use koukan_media::{Codec, CodecParams, Command, Direction, Event, Source, StreamConfig};
 
 use crate::Figure;
@@ -85,6 +85,7 @@ fn engine() -> io::Result<f64> {
         prompts: std::env::temp_dir(),
         pin: true,
         max_streams: CALLS * 4,
+        opus: OpusSettings::default(),
         seed: [7; 32],
         notify: Arc::new(|| {}),
     })
@@ -129,7 +130,7 @@ fn config(remote: SocketAddr) -> StreamConfig {
     StreamConfig {
         remote,
         remote_rtcp: None,
-        codec: CodecParams { codec: Codec::Pcmu, payload_type: 0, ptime_ms: 20 },
+        codec: CodecParams { codec: Codec::Pcmu, payload_type: 0, receive_type: 0, ptime_ms: 20 },
         telephone_event: Some(101),
         direction: Direction::SendRecv,
         silent_after: Some(Duration::from_secs(30)),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use koukan_base::{StreamId, WorkerId};
-use koukan_engine::{Engine, EngineConfig};
+use koukan_engine::{Engine, EngineConfig, OpusSettings};
 use koukan_media::{
     Codec, CodecParams, Command, Direction, Event, RtpHeader, Source, StreamConfig,
 };
@@ -30,6 +30,7 @@ pub(crate) fn engine_of(workers: u16, prompts: PathBuf) -> Engine {
         prompts,
         pin: false,
         max_streams: 256,
+        opus: OpusSettings { complexity: 0, ..OpusSettings::default() },
         seed: [7; 32],
         notify: Arc::new(|| {}),
     })
@@ -82,7 +83,8 @@ impl Phone {
             remote_rtcp: None,
             codec: CodecParams {
                 codec,
-                payload_type: codec.static_payload_type().unwrap(),
+                payload_type: codec.offered_payload_type(),
+                receive_type: codec.offered_payload_type(),
                 ptime_ms: 20,
             },
             telephone_event: Some(101),
@@ -97,7 +99,7 @@ impl Phone {
             marker: false,
             payload_type,
             sequence: self.sequence,
-            timestamp: u32::from(self.sequence) * 160,
+            timestamp: u32::from(self.sequence) * (self.codec.clock_rate() / 50),
             ssrc: self.ssrc,
             payload_start: 12,
             payload_end: 12,
@@ -105,8 +107,14 @@ impl Phone {
         [header.bytes().as_slice(), payload].concat()
     }
 
+    /// A packet of the phone's codec, 20 ms later than the one before.
+    pub(crate) fn say(&mut self, payload: &[u8]) {
+        let packet = self.packet(self.codec.offered_payload_type(), payload);
+        self.socket.send_to(&packet, self.engine).unwrap();
+    }
+
     pub(crate) fn speak(&mut self, byte: u8) {
-        let packet = self.packet(self.codec.static_payload_type().unwrap(), &[byte; 160]);
+        let packet = self.packet(self.codec.offered_payload_type(), &[byte; 160]);
         self.socket.send_to(&packet, self.engine).unwrap();
     }
 

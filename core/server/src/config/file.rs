@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use koukan_media::Codec;
+
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::reader::{Item, Reader, Table};
@@ -125,9 +127,30 @@ fn media(table: &Table<'_>, base: &Base, home: &Path) -> MediaConfig {
         workers: workers.flatten(),
         ports: ports.unwrap_or((16_384, 32_767)),
         address: advertise(table.item("address")),
+        codecs: codecs(table),
         prompts: base.path(table.item("prompts"), || home.join("prompts")),
         rtp_timeout: rtp_timeout.unwrap_or(Duration::from_secs(30)),
     }
+}
+
+/// `codecs = ["g722", "pcmu"]`; without it the two laws of G.711.
+fn codecs(table: &Table<'_>) -> Vec<Codec> {
+    let default = vec![Codec::Pcmu, Codec::Pcma];
+    let Some(item) = table.item("codecs") else { return default };
+    let known = |text: &str| {
+        let mut all = Codec::ALL.into_iter();
+        all.find(|codec| codec.encoding_name().eq_ignore_ascii_case(text))
+    };
+    let mut chosen = Vec::new();
+    for entry in item.list().unwrap_or_default() {
+        let codec = entry.parsed("\"pcmu\", \"pcma\", \"g722\", \"opus\" or \"l16\"", known);
+        chosen.extend(codec.filter(|codec| !chosen.contains(codec)));
+    }
+    if chosen.is_empty() {
+        item.note::<()>("`media.codecs` is empty".to_owned(), "expected at least one".to_owned());
+        return default;
+    }
+    chosen
 }
 
 fn control(table: &Table<'_>, base: &Base, data: &Path) -> ControlConfig {

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use koukan_media::Codec;
 use koukan_sip::registrar::KeepaliveConfig;
 use tracing_subscriber::filter::Targets;
 
@@ -85,6 +86,8 @@ pub struct MediaConfig {
     pub ports: (u16, u16),
     /// The address that session descriptions show.
     pub address: Advertise,
+    /// The codecs that are offered and taken, the preferred first.
+    pub codecs: Vec<Codec>,
     /// The directory of prompts, one subdirectory a language.
     pub prompts: PathBuf,
     /// A call whose party sends no RTP for so long is ended.

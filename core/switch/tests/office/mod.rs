@@ -15,6 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use koukan_base::{CallId, Rng, ShardId, Time};
 use koukan_dialplan::{Capabilities, Plans, TenantSource};
+use koukan_media::Codec;
 use koukan_sip::digest::Ha1;
 use koukan_sip::registrar::RegistrarConfig;
 use koukan_sip::{
@@ -485,6 +486,7 @@ fn config() -> SwitchConfig {
         media: Vec::new(),
         media_v4: Some(IpAddr::from([192, 0, 2, 1])),
         media_v6: None,
+        codecs: vec![Codec::Pcmu, Codec::Pcma],
         realm: REALM.to_owned(),
         server_name: "koukan".to_owned(),
         registrar: RegistrarConfig::default(),

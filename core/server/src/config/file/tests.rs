@@ -39,6 +39,7 @@ fn every_key_is_taken() {
         workers = "auto"
         ports = "20000-20999"
         address = "auto"
+        codecs = ["opus", "G722", "pcmu"]
         prompts = "prompts"
         rtp_timeout = "3s"
         [control]
@@ -64,6 +65,7 @@ fn every_key_is_taken() {
     assert_eq!(shown, Some(Advertise::Socket("198.51.100.9:15070".parse().unwrap())));
     assert_eq!(config.sip.max_expires, Duration::from_secs(7_200));
     assert_eq!(config.media.workers, None);
+    assert_eq!(config.media.codecs, [Codec::Opus, Codec::G722, Codec::Pcmu]);
     assert_eq!(config.media.ports, (20_000, 20_999));
     assert_eq!(config.control.socket, PathBuf::from("/srv/run/koukan.sock"));
     assert_eq!(config.database, PathBuf::from("/srv/db/koukan.db"));

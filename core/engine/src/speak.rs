@@ -1,0 +1,60 @@
+//! What a stream sends: packets of its own by the clock, and the socket under both kinds.
+
+use std::net::SocketAddr;
+
+use koukan_base::Time;
+use koukan_codecs::g711;
+use koukan_media::{Codec, HEADER_BYTES};
+
+use crate::stats::{Counters, add};
+use crate::stream::{Stream, fill};
+use crate::voice::{NARROW_FRAME, WIDE_FRAME};
+
+/// Bytes of the longest packet that a speaker makes: 60 ms of linear samples.
+const SPOKEN: usize = 1_920;
+
+/// 20 ms of what a stream says, through its speaker; true when its play has ended with it.
+pub(crate) fn speak(
+    now: Time,
+    stream: &mut Stream,
+    buffer: &mut [u8],
+    counters: &Counters,
+) -> bool {
+    let mut heard = [0i16; WIDE_FRAME];
+    // What is heard goes on while a prompt plays, so that it is no later behind it.
+    let heard_samples = stream.hearing.as_mut().map(|hearing| hearing.pull(now, &mut heard));
+    let Some(speaker) = &mut stream.speaker else { return false };
+    let mut finished = false;
+    match heard_samples.filter(|_| stream.play.is_none()) {
+        Some(count) => speaker.say(heard.get(..count).unwrap_or_default()),
+        None => {
+            let (mut law, mut samples) = ([0u8; NARROW_FRAME], [0i16; NARROW_FRAME]);
+            finished = fill(&mut stream.play, Codec::Pcma, &mut law);
+            if law.iter().any(|byte| *byte != g711::ALAW_SILENCE) {
+                g711::decode_alaw(&law, &mut samples);
+            }
+            speaker.say_narrow(&samples);
+        }
+    }
+    let (ticks, params) = (speaker.ticks(), speaker.params());
+    let key_pressed = stream.hearing.as_ref().is_some_and(|hearing| hearing.is_in_event(now));
+    loop {
+        let Some(speaker) = &mut stream.speaker else { return finished };
+        let Some((head, rest)) = buffer.split_first_chunk_mut::<HEADER_BYTES>() else { break };
+        let Some(length) = speaker.packet(rest.get_mut(..SPOKEN).unwrap_or_default()) else {
+            break;
+        };
+        let Some(target) = stream.target().filter(|_| length > 0 && !key_pressed) else { continue };
+        let clock_rate = params.codec.clock_rate();
+        *head = stream.sender.own(now, params.payload_type, ticks, clock_rate).bytes();
+        send(stream, buffer.get(..HEADER_BYTES + length).unwrap_or_default(), target, counters);
+    }
+    finished
+}
+
+pub(crate) fn send(stream: &Stream, bytes: &[u8], target: SocketAddr, counters: &Counters) {
+    match stream.rtp.send_to(bytes, target) {
+        Ok(_) => add(&counters.sent, 1),
+        Err(_) => add(&counters.send_errors, 1),
+    }
+}
