@@ -11,19 +11,21 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender as Jobs};
 use crossbeam_queue::ArrayQueue;
-use koukan_base::{OpId, Rng, StreamId, WorkerId};
+use koukan_base::{OpId, Rng, StreamId, Time, WorkerId};
 use koukan_codecs::opus::OpusSettings;
+use koukan_media::rtcp::RtcpSession;
 use koukan_media::{Command, Event, OpenError, PlayEnd, Prompt};
 use mio::{Poll, Waker};
 use thiserror::Error;
 
 use crate::limits;
+use crate::order::{Order, Returned, Setup};
 use crate::ports::Ports;
 use crate::prompts::Library;
 use crate::routes::{Change, Routes};
 use crate::stats::{Counters, EngineStats};
 use crate::stream::{Play, Stream};
-use crate::worker::{Order, Returned, WAKE, Worker};
+use crate::worker::{WAKE, Worker};
 
 /// How the engine is set up.
 #[derive(Clone)]
@@ -175,7 +177,9 @@ impl Engine {
             Command::Open { stream, local } => self.open(index, stream, local),
             Command::Configure { stream, config } => {
                 let speaker = self.routes.configure(stream, &config);
-                self.order(index, Order::Configure(stream, Box::new(config), speaker));
+                let secure = self.routes.secure(stream, &config);
+                let setup = Setup { config, speaker, secure };
+                self.order(index, Order::Configure(stream, Box::new(setup)));
                 self.reroute(index, stream);
             }
             Command::Feed { stream, source } => {
@@ -241,7 +245,10 @@ impl Engine {
             u32::from_be_bytes([a, b, c, d]),
         );
         self.phase = self.phase.wrapping_add(7) % 20;
-        let stream = Box::new(Stream::new(id, sockets, random, self.phase));
+        // RFC 7022, 4.2: a name that says nothing and lasts as long as the stream.
+        let cname = format!("{:016x}", self.rng.next_u64());
+        let session = RtcpSession::new(Time::ZERO, self.rng.split(), cname.as_bytes(), 8_000);
+        let stream = Box::new(Stream::new(id, sockets, random, self.phase, session));
         self.routes.open(id);
         self.order(index, Order::Open(stream));
     }

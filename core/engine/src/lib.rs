@@ -7,12 +7,15 @@
 
 mod control;
 pub mod limits;
+mod order;
 mod packet;
 #[expect(unsafe_code, reason = "pinning and CPU time of a thread, through libc")]
 mod pin;
 mod ports;
 mod prompts;
 mod routes;
+mod rtcp;
+mod secure;
 mod speak;
 mod stats;
 mod stream;

@@ -32,11 +32,15 @@ pub(crate) fn accept(
     now: Time,
     stream: &mut Stream,
     from: SocketAddr,
-    datagram: &[u8],
+    datagram: &mut [u8],
     events: &Events,
 ) -> Option<Packet> {
-    let header = RtpHeader::parse(datagram)?;
     let config = stream.config.as_ref()?;
+    let length = match &mut stream.secure {
+        Some(secure) => secure.receiver.unprotect_rtp(datagram).ok()?,
+        None => datagram.len(),
+    };
+    let header = RtpHeader::parse(datagram.get(..length)?)?;
     let kind = match header.payload_type {
         number if Some(number) == config.telephone_event => PacketKind::Event,
         number if number == config.codec.receive_type => PacketKind::Audio(config.codec.codec),

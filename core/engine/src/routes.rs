@@ -5,14 +5,16 @@ use std::collections::HashMap;
 
 use koukan_base::StreamId;
 use koukan_codecs::opus::OpusSettings;
-use koukan_media::{Codec, CodecParams, Source, StreamConfig};
+use koukan_media::{Codec, CodecParams, Source, SrtpKeys, StreamConfig};
 
+use crate::secure::{self, Secure};
 use crate::voice::{Hearing, Speaker};
 
 /// One stream.
 #[derive(Debug, Default)]
 struct Known {
     codec: Option<CodecParams>,
+    srtp: Option<SrtpKeys>,
     source: Option<Source>,
     /// From what to what its hearing translates.
     hearing: Option<(Codec, Codec)>,
@@ -73,6 +75,19 @@ impl Routes {
         }
         known.codec = Some(config.codec);
         Speaker::new(config.codec, self.settings).ok().map(Box::new)
+    }
+
+    /// What a configuration means for a stream's SRTP.
+    pub(crate) fn secure(&mut self, stream: StreamId, config: &StreamConfig) -> secure::Change {
+        let Some(known) = self.streams.get_mut(&stream) else { return secure::Change::Keep };
+        if known.srtp == config.srtp {
+            return secure::Change::Keep;
+        }
+        known.srtp.clone_from(&config.srtp);
+        match &config.srtp {
+            Some(keys) => secure::Change::Keys(Box::new(Secure::new(keys))),
+            None => secure::Change::Plain,
+        }
     }
 
     /// A stream is to send what a source gives.

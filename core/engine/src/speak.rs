@@ -52,9 +52,24 @@ pub(crate) fn speak(
     finished
 }
 
-pub(crate) fn send(stream: &Stream, bytes: &[u8], target: SocketAddr, counters: &Counters) {
-    match stream.rtp.send_to(bytes, target) {
-        Ok(_) => add(&counters.sent, 1),
-        Err(_) => add(&counters.send_errors, 1),
-    }
+/// Bytes of the longest packet that is sent under SRTP.
+const SEALED: usize = 2_048;
+
+/// Sends a packet, under SRTP when that was agreed. The packet stays as it is for others.
+pub(crate) fn send(stream: &mut Stream, packet: &[u8], target: SocketAddr, counters: &Counters) {
+    let payload = packet.len().saturating_sub(HEADER_BYTES);
+    stream.octets = stream.octets.saturating_add(u64::try_from(payload).unwrap_or(0));
+    let outcome = match &mut stream.secure {
+        None => stream.rtp.send_to(packet, target).is_ok(),
+        Some(secure) => {
+            let mut sealed = [0; SEALED];
+            if let Some(room) = sealed.get_mut(..packet.len()) {
+                room.copy_from_slice(packet);
+            }
+            let length = secure.sender.protect_rtp(&mut sealed, packet.len()).ok();
+            let sealed = length.and_then(|length| sealed.get(..length));
+            sealed.is_some_and(|sealed| stream.rtp.send_to(sealed, target).is_ok())
+        }
+    };
+    add(if outcome { &counters.sent } else { &counters.send_errors }, 1);
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use koukan_base::{OpId, StreamId, Time};
 use koukan_codecs::g711;
+use koukan_media::rtcp::RtcpSession;
 use koukan_media::{
     Codec, DigitReceiver, Latch, ReceiveStats, Sender, Source, StreamConfig, StreamStats,
 };
@@ -12,6 +13,7 @@ use mio::net::UdpSocket;
 
 use crate::limits::LISTENERS;
 use crate::prompts::Clip;
+use crate::secure::Secure;
 use crate::voice::{Hearing, Speaker};
 
 /// A prompt being played.
@@ -37,6 +39,12 @@ pub(crate) struct Stream {
     pub(crate) latch: Latch,
     pub(crate) reception: ReceiveStats,
     pub(crate) sender: Sender,
+    pub(crate) session: RtcpSession,
+    pub(crate) secure: Option<Box<Secure>>,
+    /// Payload bytes sent.
+    pub(crate) octets: u64,
+    /// What the peer says it lost of ours.
+    pub(crate) peer_lost: u32,
     pub(crate) digits: DigitReceiver,
     pub(crate) play: Option<Play>,
     /// Makes packets of what it says by the clock.
@@ -60,6 +68,7 @@ impl Stream {
         (rtp, rtcp): (UdpSocket, UdpSocket),
         random: (u32, u16, u32),
         phase: u8,
+        session: RtcpSession,
     ) -> Self {
         Self {
             id,
@@ -70,6 +79,10 @@ impl Stream {
             latch: Latch::default(),
             reception: ReceiveStats::default(),
             sender: Sender::new(random.0, random.1, random.2),
+            session,
+            secure: None,
+            octets: 0,
+            peer_lost: 0,
             digits: DigitReceiver::default(),
             play: None,
             speaker: None,
@@ -94,14 +107,21 @@ impl Stream {
         (!target.ip().is_unspecified() && target.port() != 0).then_some(target)
     }
 
+    /// The clock rate of its codec.
+    pub(crate) fn clock_rate(&self) -> u32 {
+        self.config.as_ref().map_or(8_000, |config| config.codec.codec.clock_rate())
+    }
+
     pub(crate) fn stats(&self) -> StreamStats {
-        let rate = self.config.as_ref().map_or(8000, |config| config.codec.codec.clock_rate());
+        let way = self.session.round_trip().map_or(0, |way| way.as_micros());
         StreamStats {
             received: self.reception.received(),
             sent: self.sender.sent(),
             lost: self.reception.lost(),
             dropped: self.dropped,
-            jitter_us: self.reception.jitter_us(rate),
+            jitter_us: self.reception.jitter_us(self.clock_rate()),
+            round_trip_us: u32::try_from(way).unwrap_or(u32::MAX),
+            peer_lost: self.peer_lost,
         }
     }
 

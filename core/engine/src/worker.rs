@@ -9,20 +9,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_queue::ArrayQueue;
-use koukan_base::{OpId, StreamId, Time};
+use koukan_base::{StreamId, Time};
 use koukan_codecs::g711;
 use koukan_media::jitter::Payload;
-use koukan_media::{Codec, Event, HEADER_BYTES, OpenError, PlayEnd, Source, StreamConfig};
+use koukan_media::{Codec, Event, HEADER_BYTES, OpenError, PlayEnd, Source};
 use mio::{Events as Ready, Interest, Poll, Token};
 
 use crate::control::Events;
 use crate::limits::{BURST, LISTENERS};
+use crate::order::{Order, Returned, Setup};
 use crate::packet::{Packet, PacketKind, accept};
 use crate::routes::is_direct;
+use crate::rtcp;
+use crate::secure::{Change, Secure};
 use crate::speak::{send, speak};
 use crate::stats::{Counters, add, sub};
 use crate::stream::{Play, Stream, fill};
-use crate::voice::{Hearing, Speaker};
+use crate::voice::Hearing;
 
 /// The token of the waker.
 pub(crate) const WAKE: Token = Token(usize::MAX);
@@ -36,32 +39,6 @@ const TICK: Duration = Duration::from_millis(20);
 const LATE: Duration = Duration::from_millis(5);
 /// Streams are looked over for silence so often.
 const SWEEP: Duration = Duration::from_millis(250);
-
-/// What the control side orders.
-#[derive(Debug)]
-pub(crate) enum Order {
-    Open(Box<Stream>),
-    /// Give the stream up; the control side brings it to the worker of this number.
-    Release(StreamId, usize),
-    /// Take a stream that another worker has given up.
-    Adopt(Box<Stream>),
-    /// With a speaker when the codec is another than before.
-    Configure(StreamId, Box<StreamConfig>, Option<Box<Speaker>>),
-    /// What the stream hears its source with from now on.
-    Hear(StreamId, Option<Box<Hearing>>),
-    Feed(StreamId, Source),
-    Play(StreamId, Play),
-    StopPlay(StreamId, OpId),
-    Close(StreamId),
-}
-
-/// What goes back to the control side to be freed.
-#[derive(Debug)]
-pub(crate) enum Returned {
-    Stream(#[expect(dead_code, reason = "only freed")] Box<Stream>),
-    Speaker(#[expect(dead_code, reason = "only freed")] Box<Speaker>),
-    Hearing(#[expect(dead_code, reason = "only freed")] Box<Hearing>),
-}
 
 pub(crate) struct Worker {
     poll: Poll,
@@ -144,7 +121,7 @@ impl Worker {
                 Order::Release(id, to) => self.release(id, to),
                 Order::Adopt(stream) => self.open(now, stream, true),
                 Order::Close(id) => self.close(id),
-                Order::Configure(id, config, speaker) => self.configure(now, id, *config, speaker),
+                Order::Configure(id, setup) => self.configure(now, id, *setup),
                 Order::Hear(id, hearing) => self.hear_with(now, id, hearing),
                 Order::Feed(id, source) => self.feed(now, id, source),
                 Order::Play(id, play) => self.play(now, id, play),
@@ -191,6 +168,7 @@ impl Worker {
         match registered {
             Ok(address) => {
                 stream.heard = now;
+                stream.session.restart(now);
                 self.by_id.insert(id, slot);
                 if let Some(place) = self.slots.get_mut(index) {
                     *place = Some(stream);
@@ -261,13 +239,8 @@ impl Worker {
         Some(stream)
     }
 
-    fn configure(
-        &mut self,
-        now: Time,
-        id: StreamId,
-        config: StreamConfig,
-        speaker: Option<Box<Speaker>>,
-    ) {
+    fn configure(&mut self, now: Time, id: StreamId, setup: Setup) {
+        let Setup { config, speaker, secure } = setup;
         let Some(slot) = self.slot(id) else { return };
         let Some(stream) = self.stream(slot) else { return };
         let moved = stream.config.as_ref().is_some_and(|old| old.remote != config.remote);
@@ -278,8 +251,22 @@ impl Worker {
         stream.silent = false;
         stream.config = Some(config);
         let old = speaker.and_then(|speaker| stream.speaker.replace(speaker));
+        let old_secure = match secure {
+            Change::Keep => None,
+            Change::Plain => stream.secure.take(),
+            Change::Keys(mut new) => {
+                if let Some(old) = stream.secure.take() {
+                    let Secure { receiver, .. } = *old;
+                    new.receiver = new.receiver.after(receiver);
+                }
+                stream.secure.replace(new)
+            }
+        };
         if let Some(old) = old {
             self.give_back(Returned::Speaker(old));
+        }
+        if let Some(old) = old_secure {
+            self.give_back(Returned::Secure(old));
         }
         self.retick(now, slot);
     }
@@ -362,7 +349,7 @@ impl Worker {
     fn readable(&mut self, now: Time, token: usize) {
         let Ok(slot) = u32::try_from(token / 2) else { return };
         if token % 2 == 1 {
-            self.drain_rtcp(slot);
+            self.drain_rtcp(now, slot);
             return;
         }
         for _ in 0..BURST {
@@ -386,13 +373,16 @@ impl Worker {
         }
     }
 
-    /// RTCP is read and dropped until reports are made.
-    fn drain_rtcp(&mut self, slot: u32) {
+    fn drain_rtcp(&mut self, now: Time, slot: u32) {
         let Ok(index) = usize::try_from(slot) else { return };
         let Some(stream) = self.slots.get_mut(index).and_then(Option::as_deref_mut) else { return };
         for _ in 0..BURST {
-            if stream.rtcp.recv_from(self.buffer.as_mut_slice()).is_err() {
-                return;
+            match stream.rtcp.recv_from(self.buffer.as_mut_slice()) {
+                Ok((length, from)) => {
+                    let datagram = self.buffer.get_mut(..length).unwrap_or_default();
+                    rtcp::receive(now, stream, from, datagram);
+                }
+                Err(_) => return,
             }
         }
         let token = Token(index.saturating_mul(2) | 1);
@@ -402,7 +392,7 @@ impl Worker {
     /// One datagram of `length` bytes in the buffer.
     fn packet(&mut self, now: Time, slot: u32, from: SocketAddr, length: usize) {
         let Ok(index) = usize::try_from(slot) else { return };
-        let datagram = self.buffer.get(..length).unwrap_or_default();
+        let datagram = self.buffer.get_mut(..length).unwrap_or_default();
         let Some(stream) = self.slots.get_mut(index).and_then(Option::as_deref_mut) else { return };
         let accepted = accept(now, stream, from, datagram, &self.events);
         let Some(packet) = accepted else {
@@ -565,6 +555,7 @@ impl Worker {
     /// Reports the streams that hear nothing, and the thread's CPU time.
     fn sweep(&mut self, now: Time) {
         for stream in self.slots.iter_mut().filter_map(Option::as_deref_mut) {
+            rtcp::report(now, stream, false);
             if let Some(digit) = stream.digits.overdue(now, 8000) {
                 let (stream, digit, duration_ms) = (stream.id, digit.digit, digit.duration_ms);
                 self.events.push(Event::Digit { stream, digit, duration_ms });

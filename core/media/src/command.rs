@@ -8,6 +8,7 @@ use std::time::Duration;
 use koukan_base::{OpId, StreamId, WorkerId};
 
 use crate::CodecParams;
+use crate::srtp::MasterKey;
 
 /// An order to the worker that owns (or shall own) a stream.
 ///
@@ -124,6 +125,15 @@ impl Direction {
     }
 }
 
+/// The keys of a stream's SRTP and SRTCP (RFC 4568), one for each way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SrtpKeys {
+    /// Ours, from our `a=crypto`.
+    pub send: MasterKey,
+    /// The peer's.
+    pub receive: MasterKey,
+}
+
 /// What offer and answer agreed for one audio stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamConfig {
@@ -137,6 +147,8 @@ pub struct StreamConfig {
     pub telephone_event: Option<u8>,
     /// Which way media may flow, seen from us.
     pub direction: Direction,
+    /// The keys of SRTP, when that was agreed: nothing else is sent or taken then.
+    pub srtp: Option<SrtpKeys>,
     /// Report [`crate::Event::Silent`] when nothing came for this long while we expect to receive.
     pub silent_after: Option<Duration>,
 }

@@ -108,4 +108,8 @@ pub struct StreamStats {
     pub dropped: u64,
     /// Interarrival jitter at the end, in microseconds.
     pub jitter_us: u32,
+    /// The way to the peer and back as RTCP measured it last, in microseconds; 0 when it has not.
+    pub round_trip_us: u32,
+    /// Packets of ours that the peer says it lost.
+    pub peer_lost: u32,
 }

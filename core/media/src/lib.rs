@@ -23,7 +23,7 @@ pub mod srtp;
 pub mod tone;
 
 pub use codec::{Codec, CodecParams};
-pub use command::{Command, Direction, Prompt, Source, StreamConfig};
+pub use command::{Command, Direction, Prompt, Source, SrtpKeys, StreamConfig};
 pub use conceal::Concealer;
 pub use digits::{Digit, DigitReceiver, DigitSender, EventPacket};
 pub use event::{Event, OpenError, PlayEnd, StreamStats};

@@ -77,6 +77,18 @@ impl Sender {
         self.header(now, fresh || idle, payload_type, self.last_sequence, timestamp)
     }
 
+    /// Our SSRC.
+    #[must_use]
+    pub const fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// The timestamp that stands for `now`.
+    #[must_use]
+    pub fn timestamp_at(&self, now: Time, clock_rate: u32) -> u32 {
+        self.next_timestamp(now, clock_rate)
+    }
+
     /// Packets sent.
     #[must_use]
     pub const fn sent(&self) -> u64 {

@@ -318,6 +318,7 @@ impl Switch {
             },
             telephone_event: agreed.telephone_event,
             direction,
+            srtp: None,
             silent_after: watched.then_some(self.config.rtp_timeout),
         };
         self.media(call.worker, Command::Configure { stream, config });

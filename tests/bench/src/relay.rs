@@ -133,6 +133,7 @@ fn config(remote: SocketAddr) -> StreamConfig {
         codec: CodecParams { codec: Codec::Pcmu, payload_type: 0, receive_type: 0, ptime_ms: 20 },
         telephone_event: Some(101),
         direction: Direction::SendRecv,
+        srtp: None,
         silent_after: Some(Duration::from_secs(30)),
     }
 }

@@ -89,6 +89,7 @@ impl Phone {
             },
             telephone_event: Some(101),
             direction: Direction::SendRecv,
+            srtp: None,
             silent_after: None,
         }
     }

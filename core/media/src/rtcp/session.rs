@@ -82,6 +82,11 @@ impl RtcpSession {
         }
     }
 
+    /// Begins anew: the first report comes after half an interval from `now`.
+    pub fn restart(&mut self, now: Time) {
+        self.next = now + interval(&mut self.rng, self.bandwidth, self.mean_size) / 2;
+    }
+
     /// When the next report is due.
     #[must_use]
     pub const fn poll_timeout(&self) -> Time {

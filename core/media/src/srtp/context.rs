@@ -164,11 +164,11 @@ impl SrtpReceiver {
         self.current.keys.suite
     }
 
-    /// The peer has announced another key. Packets under the old one are taken until one comes
-    /// under the new one.
+    /// This receiver in place of an older one: the peer has announced another key. Packets under
+    /// the old one are taken until one comes under the new one.
     #[must_use]
-    pub fn rekeyed(self, master: &MasterKey) -> Self {
-        Self { current: Keyed::new(master), previous: Some(self.current) }
+    pub fn after(self, older: Self) -> Self {
+        Self { previous: Some(older.current), ..self }
     }
 
     /// Unprotects the RTP packet that `packet` is; its new length.

@@ -162,8 +162,8 @@ fn a_new_key_is_taken_with_the_old_one_until_it_is_used() {
     let suite = Suite::AesCm128HmacSha1_80;
     let (mut old, mut new) =
         (SrtpSender::new(&master(suite, 4)), SrtpSender::new(&master(suite, 5)));
-    let receiver = SrtpReceiver::new(&master(suite, 4));
-    let mut receiver = receiver.rekeyed(&master(suite, 5));
+    let older = SrtpReceiver::new(&master(suite, 4));
+    let mut receiver = SrtpReceiver::new(&master(suite, 5)).after(older);
     assert!(receiver.unprotect_rtp(&mut protect(&mut old, &rtp(1, 5, b"a"))).is_ok());
     assert!(receiver.unprotect_rtp(&mut protect(&mut old, &rtp(2, 5, b"b"))).is_ok());
     assert!(receiver.unprotect_rtp(&mut protect(&mut new, &rtp(3, 5, b"c"))).is_ok());

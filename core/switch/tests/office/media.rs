@@ -14,8 +14,15 @@ pub(crate) const PROMPT_LENGTH: Duration = Duration::from_secs(3);
 const MISSING: &str = "missing";
 
 /// What every stream counts.
-pub(crate) const STATS: StreamStats =
-    StreamStats { received: 70, sent: 80, lost: 0, dropped: 0, jitter_us: 0 };
+pub(crate) const STATS: StreamStats = StreamStats {
+    received: 70,
+    sent: 80,
+    lost: 0,
+    dropped: 0,
+    jitter_us: 0,
+    round_trip_us: 0,
+    peer_lost: 0,
+};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Stream {

@@ -1,0 +1,43 @@
+//! What goes from the control side to a worker, and back to be freed.
+
+use koukan_base::{OpId, StreamId};
+use koukan_media::{Source, StreamConfig};
+
+use crate::secure::{Change, Secure};
+use crate::stream::{Play, Stream};
+use crate::voice::{Hearing, Speaker};
+
+/// What the control side orders.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Open(Box<Stream>),
+    /// Give the stream up; the control side brings it to the worker of this number.
+    Release(StreamId, usize),
+    /// Take a stream that another worker has given up.
+    Adopt(Box<Stream>),
+    Configure(StreamId, Box<Setup>),
+    /// What the stream hears its source with from now on.
+    Hear(StreamId, Option<Box<Hearing>>),
+    Feed(StreamId, Source),
+    Play(StreamId, Play),
+    StopPlay(StreamId, OpId),
+    Close(StreamId),
+}
+
+/// What was agreed, with what the control side has made for it.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) config: StreamConfig,
+    /// When the codec is another than before.
+    pub(crate) speaker: Option<Box<Speaker>>,
+    pub(crate) secure: Change,
+}
+
+/// What goes back to the control side to be freed.
+#[derive(Debug)]
+pub(crate) enum Returned {
+    Stream(#[expect(dead_code, reason = "only freed")] Box<Stream>),
+    Speaker(#[expect(dead_code, reason = "only freed")] Box<Speaker>),
+    Hearing(#[expect(dead_code, reason = "only freed")] Box<Hearing>),
+    Secure(#[expect(dead_code, reason = "only freed")] Box<Secure>),
+}
