@@ -10,7 +10,8 @@ use koukan_sip::digest::DigestServer;
 use koukan_sip::registrar::Registrar;
 use koukan_sip::subscription::{MessageSummary, Notifier, NotifierConfig, SubscriptionId};
 use koukan_sip::{
-    ClientTx, DialogId, Event, Flow, Message, Response, ServerTx, UaAction, UaConfig, UserAgent,
+    ClientTx, DialogId, Event, Flow, Message, Method, Response, ServerTx, UaAction, UaConfig,
+    UserAgent,
 };
 
 use crate::action::{Action, Now};
@@ -368,7 +369,9 @@ impl Switch {
             Event::PrackMissing { invite, dialog } => self.caller_gave_up(now, invite, dialog),
             Event::RefreshDue { dialog } => self.refresh(now, dialog),
             Event::SessionExpired { dialog } => self.session_expired(now, dialog),
-            // What was refused is asked for again when the call next wants it.
+            // RFC 3261, 14.1: the only re-INVITE that a call sends is its refresh.
+            Event::TryAgain { dialog, method: Method::Invite } => self.refresh(now, dialog),
+            // What an UPDATE would have said is said when the call next wants it.
             Event::TryAgain { .. } => {}
             Event::Answered { tx, dialog, message } => self.answered(now, tx, dialog, &message),
             Event::Failed { tx, status, cause, message } => {

@@ -46,3 +46,20 @@ fn a_callee_that_takes_no_update_is_refreshed_by_the_same_description() {
     office.hang_up(TRUNK);
     assert_eq!(ending(&only(office.finish())), (CallCause::CallerHungUp, 200));
 }
+
+#[test]
+fn a_refresh_that_crossed_another_re_invite_comes_again_within_four_seconds() {
+    let mut office = Office::open();
+    office.phone('B').take_no_update();
+    office.register('B', &[]);
+    office.phone('B').does = Does::Answers(1_500);
+    office.call(TRUNK, "0312340002");
+    office.run(Duration::from_secs(890));
+    office.phone('B').crosses = 1;
+    office.run(Duration::from_secs(13));
+    assert_eq!(requests(&mut office, 'B', Method::Invite), 1);
+    office.run(Duration::from_secs(4));
+    assert_eq!(requests(&mut office, 'B', Method::Invite), 2);
+    office.hang_up(TRUNK);
+    assert_eq!(ending(&only(office.finish())), (CallCause::CallerHungUp, 200));
+}

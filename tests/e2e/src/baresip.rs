@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::audio::Sound;
 use crate::client::Client;
 use crate::ports::{PHONE_MEDIA_BLOCK, free_port, phone_media_block};
+use crate::trace;
 use crate::wait::wait_for;
 
 /// Where Debian puts baresip's modules.
@@ -57,7 +58,7 @@ impl Baresip {
             .stderr(log)
             .spawn()?;
         let address = SocketAddr::from(([127, 0, 0, 1], control_port));
-        let Some(control) = wait_for(Duration::from_secs(10), || TcpStream::connect(address).ok())
+        let Some(control) = wait_for(Duration::from_secs(30), || TcpStream::connect(address).ok())
         else {
             process.kill()?;
             return Err(io::Error::other("baresip did not open its control port"));
@@ -204,17 +205,7 @@ impl Client for Baresip {
     }
 
     fn registrations(&mut self) -> usize {
-        let log = self.log();
-        let accepted = |message: &&str| {
-            message.starts_with("SIP/2.0 200")
-                && message
-                    .lines()
-                    .any(|line| line.starts_with("CSeq:") && line.contains("REGISTER"))
-        };
-        log.split("\u{1b}[36;1m#\n")
-            .filter_map(|record| record.split_once('\n').map(|(_, message)| message))
-            .filter(accepted)
-            .count()
+        trace::accepted(&Client::trace(self), "REGISTER")
     }
 
     fn dial(&mut self, number: &str) -> io::Result<()> {
@@ -260,7 +251,7 @@ impl Client for Baresip {
     }
 
     fn trace(&mut self) -> String {
-        self.log()
+        self.log().replace('\r', "")
     }
 }
 

@@ -33,6 +33,8 @@ pub struct PhoneSpec {
     pub expires: u32,
     /// The session expiry that it asks for, in seconds (RFC 4028); its own habit when `None`.
     pub session: Option<u32>,
+    /// Whether its INVITEs carry no offer (RFC 3261, 13.2.1), if it can do so.
+    pub late_offer: bool,
     /// Its SIP port; any free one when `None`.
     pub sip_port: Option<u16>,
 }
@@ -113,6 +115,6 @@ pub trait Client: Send {
         Ok(false)
     }
 
-    /// Its own log of SIP messages.
+    /// Its own log of SIP messages, with plain line ends.
     fn trace(&mut self) -> String;
 }

@@ -26,4 +26,5 @@ pub mod ports;
 pub mod server;
 pub mod sipp;
 pub mod soak;
+pub mod trace;
 pub mod wait;

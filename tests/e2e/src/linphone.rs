@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::audio::Sound;
 use crate::client::{Client, PhoneSpec, TONE_DBFS};
 use crate::ports::{PHONE_MEDIA_BLOCK, free_port, phone_media_block};
+use crate::trace;
 use crate::wait::wait_for;
 
 /// The recorder writes in steps of up to 0.8 s, as much too late.
@@ -82,7 +83,7 @@ impl Linphone {
         self.command(&format!("play {}", tone.display()))?;
         self.command("codec list")?;
         // The last of its list; the commands before it are done then.
-        let Some(_) = self.wait("L16 (44100)", Duration::from_secs(20)) else {
+        let Some(_) = self.wait("L16 (44100)", Duration::from_secs(60)) else {
             return Err(io::Error::other("linphonec does not take commands"));
         };
         Ok(())
@@ -119,14 +120,7 @@ impl Client for Linphone {
     }
 
     fn registrations(&mut self) -> usize {
-        let trace = self.trace();
-        let received = trace.split("received [").skip(1);
-        let accepted = |text: &&str| {
-            let message: Vec<&str> = text.lines().skip(1).take(30).collect();
-            message.first().is_some_and(|line| line.starts_with("SIP/2.0 200"))
-                && message.iter().any(|line| line.starts_with("CSeq:") && line.contains("REGISTER"))
-        };
-        received.filter(accepted).count()
+        trace::accepted(&self.trace(), "REGISTER")
     }
 
     fn dial(&mut self, number: &str) -> io::Result<()> {
@@ -199,7 +193,7 @@ fn settings(spec: &PhoneSpec, directory: &Path) -> String {
          sip_port={udp}\nsip_tcp_port={tcp}\nsip_tls_port={tls}\nsip_random_port=0\n\
          bind_address={address}\nuse_ipv6={six}\ncontact=sip:{user}@{host}:{port}\n\
          root_ca={trusted}\nverify_server_certs=1\nverify_server_cn=1\ninc_timeout=60\n\
-         media_encryption=none\nuse_info=0\nuse_rfc2833=1\ndefault_proxy=0\n\
+         media_encryption=none\nsdp_200_ack={late}\nuse_info=0\nuse_rfc2833=1\ndefault_proxy=0\n\
          session_expires_enabled={session}\nsession_expires_value={value}\n\
          session_expires_min_value=90\n\
          [proxy_0]\nreg_proxy=<sip:{server}{parameter}>\nreg_route=<sip:{server}{parameter};lr>\n\
@@ -216,6 +210,7 @@ fn settings(spec: &PhoneSpec, directory: &Path) -> String {
         six = u8::from(address.is_ipv6()),
         host = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() },
         trusted = spec.trusted.display(),
+        late = u8::from(spec.late_offer),
         session = u8::from(spec.session.is_some()),
         value = spec.session.unwrap_or(0),
         expires = spec.expires,

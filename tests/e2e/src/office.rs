@@ -26,6 +26,7 @@ pub fn phone_spec(server: &Server, device: char) -> PhoneSpec {
         registers: true,
         expires: 300,
         session: None,
+        late_offer: false,
         trusted: server.authority(),
         sip_port: None,
     }

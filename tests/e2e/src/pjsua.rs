@@ -36,14 +36,6 @@ impl Pjsua {
     /// # Errors
     /// The module is not installed (`cargo xtask deps`), or the library does not start.
     pub fn start(directory: &Path, spec: &PhoneSpec) -> io::Result<Self> {
-        Self::start_with(directory, spec, false)
-    }
-
-    /// Starts a phone that demands reliable provisional responses (RFC 3262) when `reliable`.
-    ///
-    /// # Errors
-    /// The module is not installed (`cargo xtask deps`), or the library does not start.
-    pub fn start_with(directory: &Path, spec: &PhoneSpec, reliable: bool) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
         let file = |name: &str| directory.join(name);
         // Whole seconds of whole Hertz: the loop has no click.
@@ -54,7 +46,7 @@ impl Pjsua {
             "transport": spec.transport, "address": spec.address().to_string(),
             "port": spec.sip_port.unwrap_or_else(free_port), "media_port": phone_media_block(),
             "codecs": spec.codecs, "registers": spec.registers, "expires": spec.expires,
-            "session": spec.session, "reliable": reliable, "trusted": spec.trusted,
+            "session": spec.session, "late": spec.late_offer, "trusted": spec.trusted,
             "tone": file("tone.wav"), "silence": file("silence.wav"),
             "heard": file("heard.wav"), "log": file("log.txt"),
         });
@@ -82,20 +74,12 @@ impl Pjsua {
         let directory = directory.to_owned();
         let (events, registrations) = (Vec::new(), 0);
         let mut phone = Self { process, commands, reports, events, registrations, directory };
-        if phone.wait("ready", Duration::from_secs(20)).is_none() {
+        if phone.wait("ready", Duration::from_secs(60)).is_none() {
             let errors = fs::read_to_string(phone.directory.join("errors.txt"));
             let words = format!("pjsua2 does not start: {}", errors.unwrap_or_default());
             return Err(io::Error::other(words));
         }
         Ok(phone)
-    }
-
-    /// Dials with an INVITE without an offer.
-    ///
-    /// # Errors
-    /// The phone refused or is gone.
-    pub fn dial_without_offer(&mut self, number: &str) -> io::Result<()> {
-        self.command(json!({ "command": "dial", "number": number, "late": true }))
     }
 
     fn recorded(&self) -> io::Result<Sound> {
@@ -195,7 +179,7 @@ impl Client for Pjsua {
         // A phone that has ended has written all it will.
         let _ = self.order("flush");
         let bytes = fs::read(self.directory.join("log.txt")).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
+        String::from_utf8_lossy(&bytes).replace('\r', "")
     }
 }
 

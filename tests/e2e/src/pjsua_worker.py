@@ -179,7 +179,6 @@ class Phone:
         call.timerUse = pj.PJSUA_SIP_TIMER_ALWAYS if setup["session"] else 1
         call.timerMinSESec = 90
         call.timerSessExpiresSec = setup["session"] or 1800
-        call.prackUse = 2 if setup["reliable"] else 0
         return settings
 
     def uri(self, user):
@@ -190,7 +189,7 @@ class Phone:
     def obey(self, command):
         word = command["command"]
         if word == "dial":
-            late = pj.PJSUA_CALL_NO_SDP_OFFER if command.get("late") else None
+            late = pj.PJSUA_CALL_NO_SDP_OFFER if self.setup["late"] else None
             self.call = Call(self)
             self.call.makeCall(self.uri(command["number"]), parameters(flag=late))
         elif word == "answer":
@@ -201,8 +200,6 @@ class Phone:
             self.call.setHold(parameters())
         elif word == "resume":
             self.call.reinvite(parameters(flag=pj.PJSUA_CALL_UNHOLD))
-        elif word == "update":
-            self.call.update(parameters())
         elif word == "flush":
             # The log is written in blocks: what stands before these lines is in the file then.
             for _ in range(3):

@@ -30,6 +30,8 @@ pub struct Server {
     media: u16,
     /// The port that the sample's carrier trunk has in this copy.
     pub trunk_port: u16,
+    /// Whether the directory stays when this is dropped.
+    pub keeps: bool,
 }
 
 /// The password that every device of a test's office has.
@@ -47,8 +49,16 @@ impl Server {
         let sip6 = UdpSocket::bind(sip6).is_ok().then_some(sip6);
         let tls = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let trunk_port = free_port();
-        let mut server =
-            Self { process: None, directory, sip, sip6, tls, media: media_block(), trunk_port };
+        let mut server = Self {
+            process: None,
+            directory,
+            sip,
+            sip6,
+            tls,
+            media: media_block(),
+            trunk_port,
+            keeps: false,
+        };
         server.write_configuration()?;
         server.run()?;
         Ok(server)
@@ -221,6 +231,10 @@ impl Drop for Server {
             // Nothing is left to do for a process that has ended by itself.
             let _ = process.kill();
             let _ = process.wait();
+        }
+        // What a failed test leaves is wanted; recordings of the others would fill the disk.
+        if !self.keeps && !std::thread::panicking() {
+            let _ = fs::remove_dir_all(&self.directory);
         }
     }
 }

@@ -84,6 +84,25 @@ impl Sipp {
     }
 }
 
+impl Sipp {
+    /// When messages that begin with `start` were received, in seconds of the day.
+    #[must_use]
+    pub fn received(&self, start: &str) -> Vec<f64> {
+        let messages = self.messages();
+        let blocks = messages.split("----------------------------------------------- ").skip(1);
+        let seconds = |block: &str| {
+            let (head, message) = block.split_once("\n\n")?;
+            if !head.contains("message received") || !message.starts_with(start) {
+                return None;
+            }
+            let clock = head.split_whitespace().find(|word| word.matches(':').count() == 2)?;
+            let parts = clock.split(':').map(|part| part.parse::<f64>().ok());
+            parts.into_iter().try_fold(0.0, |sum, part| Some(sum * 60.0 + part?))
+        };
+        blocks.filter_map(seconds).collect()
+    }
+}
+
 impl Drop for Sipp {
     fn drop(&mut self) {
         // Nothing is left to do for a process that has ended by itself.

@@ -57,6 +57,8 @@ pub(crate) struct Phone {
     pub(crate) late_offer: bool,
     /// 2xx responses to INVITEs are not acknowledged.
     pub(crate) never_acks: bool,
+    /// So many re-INVITEs are refused because one of its own is under way.
+    pub(crate) crosses: u32,
     /// Its network is gone.
     pub(crate) gone: bool,
     /// Further headers of its INVITEs, and a From instead of its own.
@@ -124,6 +126,7 @@ impl Phone {
             answer_headers: Vec::new(),
             late_offer: false,
             never_acks: false,
+            crosses: 0,
             gone: false,
             headers: Vec::new(),
             from: None,
@@ -419,6 +422,11 @@ impl Phone {
                 self.log.push(format!("request {:?}", message.method().unwrap()));
                 self.requests.push(message.clone());
                 let invite = message.method() == Some(Method::Invite);
+                if invite && self.crosses > 0 {
+                    self.crosses -= 1;
+                    self.ua.respond(now, tx, Response::new(491));
+                    return;
+                }
                 let body = invite.then(|| self.describe(&message));
                 self.ua.respond(now, tx, Response { body, ..Response::new(200) });
             }
