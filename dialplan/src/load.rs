@@ -82,11 +82,13 @@ pub(crate) fn reload(
         let mut taken = Taken::of_others(&next, &source.name);
         let tenant = asked.read_tenant(source, &mut taken);
         if let Some(plan) = tenant.good() {
-            let mut with = next.clone();
-            with.replace(Arc::clone(plan));
-            check::expectations::check(&tenant.reader, plan, &with, now);
-            if tenant.good().is_some() {
-                next = with;
+            let before = next.directory(&source.name).cloned();
+            next.replace(Arc::clone(plan));
+            check::expectations::check(&tenant.reader, plan, &next, now);
+            if let (None, Some(before)) = (tenant.good(), before) {
+                next.replace(before);
+            } else if tenant.good().is_none() {
+                next = next.without(&source.name);
             }
         }
         if tenant.good().is_none() {
@@ -107,7 +109,7 @@ impl Library {
 fn join(trunks: &Objects<Trunk>, checked: &[Checked<'_>]) -> Plans {
     let mut plans = Plans::default();
     for trunk in trunks.iter() {
-        plans.add_trunk(None, trunk);
+        plans.add_server_trunk(trunk);
     }
     for plan in checked.iter().filter_map(Checked::good) {
         plans.add(Arc::clone(plan));
@@ -117,37 +119,34 @@ fn join(trunks: &Objects<Trunk>, checked: &[Checked<'_>]) -> Plans {
 
 /// What is unique in the whole server, and where it was taken.
 #[derive(Default)]
-pub(crate) struct Taken {
+pub(crate) struct Taken<'p> {
     taken: HashMap<(&'static str, Arc<str>), String>,
+    /// The other tenants of a running server, and the directory that is read again.
+    others: Option<(&'p Plans, &'p str)>,
 }
 
-impl Taken {
-    /// What the other tenants of a server have.
-    fn of_others(plans: &Plans, directory: &str) -> Self {
-        let mut taken = Self::default();
-        for plan in plans.plans().filter(|plan| &*plan.directory != directory) {
-            let at = |name: &str| format!("tenant {}, {name}", plan.tenant.id.value);
-            let _ = taken.take("tenant id", &plan.tenant.id.value, &at("tenant.id"));
-            for domain in &plan.tenant.domains {
-                let _ = taken.take("domain", &domain.value, &at("tenant.domains"));
-            }
-            for number in plan.numbers.iter() {
-                let _ = taken.take("DID", &plan.did(number), &at(&number.name));
-            }
-            for device in &plan.device_infos {
-                let _ = taken.take("SIP user", &device.user, &at(&device.device));
-            }
-        }
-        taken
+impl<'p> Taken<'p> {
+    /// What the tenants of a server have, but for one directory.
+    fn of_others(plans: &'p Plans, directory: &'p str) -> Self {
+        Self { taken: HashMap::new(), others: Some((plans, directory)) }
     }
 
     /// Takes a value; where it was taken before, when it was.
-    pub(crate) fn take(&mut self, what: &'static str, value: &Arc<str>, at: &str) -> Option<&str> {
+    pub(crate) fn take(
+        &mut self,
+        what: &'static str,
+        value: &Arc<str>,
+        at: impl FnOnce() -> String,
+    ) -> Option<String> {
         use std::collections::hash_map::Entry;
+        let owner = self.others.and_then(|(plans, but)| plans.owner(what, value, but));
+        if let Some(owner) = owner {
+            return Some(format!("tenant {}", owner.tenant.id.value));
+        }
         match self.taken.entry((what, Arc::clone(value))) {
-            Entry::Occupied(before) => Some(before.into_mut().as_str()),
+            Entry::Occupied(before) => Some(before.get().clone()),
             Entry::Vacant(free) => {
-                free.insert(at.to_owned());
+                free.insert(at());
                 None
             }
         }
@@ -163,7 +162,7 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn read_tenant(&self, source: &'a TenantSource, taken: &mut Taken) -> Checked<'a> {
+    fn read_tenant(&self, source: &'a TenantSource, taken: &mut Taken<'_>) -> Checked<'a> {
         let mut files = Files::default();
         let mut document = Document::default();
         let mut texts = Texts::default();

@@ -32,11 +32,18 @@ pub struct Plans {
     /// Tenant and device by SIP user.
     by_user: HashMap<Arc<str>, (usize, usize)>,
     by_domain: HashMap<Arc<str>, usize>,
-    trunks: Vec<TrunkInfo>,
-    server_trunks: HashMap<Arc<str>, usize>,
-    tenant_trunks: HashMap<Arc<str>, HashMap<Arc<str>, usize>>,
-    by_source: HashMap<IpAddr, Vec<(u16, usize)>>,
+    server_trunks: Vec<TrunkInfo>,
+    /// Trunks by the address of their peer.
+    by_source: HashMap<IpAddr, Vec<Source>>,
     nobody: Option<Arc<str>>,
+}
+
+/// A trunk under its peer's address: of a tenant or of the server, and its place there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Source {
+    port: u16,
+    tenant: Option<usize>,
+    trunk: usize,
 }
 
 /// A device that may register.
@@ -260,17 +267,20 @@ impl Plans {
 
     /// Every trunk, of tenants and of the server.
     pub fn trunks(&self) -> impl Iterator<Item = &TrunkInfo> {
-        self.trunks.iter()
+        let tenants = self.tenants.iter().flat_map(|plan| plan.trunk_infos.iter());
+        tenants.chain(&self.server_trunks)
     }
 
     /// A trunk by its owner and its name.
     #[must_use]
     pub fn trunk(&self, tenant: Option<&str>, name: &str) -> Option<&TrunkInfo> {
-        let names = match tenant {
-            Some(tenant) => self.tenant_trunks.get(tenant)?,
-            None => &self.server_trunks,
-        };
-        self.trunks.get(*names.get(name)?)
+        match tenant {
+            Some(tenant) => {
+                let plan = self.plan(tenant)?;
+                plan.trunk_infos.get(plan.trunks.position(name)?)
+            }
+            None => self.server_trunks.iter().find(|trunk| &*trunk.name == name),
+        }
     }
 
     /// The trunk whose peer this address is. The port decides only between trunks that share the
@@ -279,9 +289,13 @@ impl Plans {
     #[must_use]
     pub fn trunk_by_source(&self, source: SocketAddr) -> Option<&TrunkInfo> {
         let here = self.by_source.get(&source.ip().to_canonical())?;
-        let exact = here.iter().find(|(port, _)| *port == source.port());
+        let exact = here.iter().find(|found| found.port == source.port());
         let any = || here.first().filter(|_| !source.ip().to_canonical().is_loopback());
-        self.trunks.get(exact.or_else(any)?.1)
+        let found = exact.or_else(any)?;
+        match found.tenant {
+            Some(tenant) => self.tenants.get(tenant)?.trunk_infos.get(found.trunk),
+            None => self.server_trunks.get(found.trunk),
+        }
     }
 
     /// The generation of a tenant's plan, for the CDR: the fingerprint of its texts, the same after
@@ -308,27 +322,60 @@ impl Plans {
         self.tenants.iter().map(|plan| &plan.tenant.id.value)
     }
 
-    pub(crate) fn plans(&self) -> impl Iterator<Item = &Arc<Plan>> {
-        self.tenants.iter()
+    /// Puts a plan in the place of the one of the same directory, else adds it.
+    pub(crate) fn replace(&mut self, plan: Arc<Plan>) {
+        let same = |old: &Arc<Plan>| old.directory == plan.directory;
+        let Some(at) = self.tenants.iter().position(same) else { return self.add(plan) };
+        if let Some(old) = self.tenants.get(at).cloned() {
+            self.by_id.remove(&old.tenant.id.value);
+            for number in old.numbers.iter() {
+                self.by_did.remove(&old.global_did(number));
+            }
+            for domain in &old.tenant.domains {
+                self.by_domain.remove(&domain.value);
+            }
+            for device in &old.device_infos {
+                self.by_user.remove(&device.user);
+            }
+            for trunk in &old.trunk_infos {
+                if let Some(here) = peer(trunk).and_then(|a| self.by_source.get_mut(&a.ip())) {
+                    here.retain(|source| source.tenant != Some(at));
+                }
+            }
+        }
+        self.index(at, &plan);
+        if let Some(place) = self.tenants.get_mut(at) {
+            *place = plan;
+        }
     }
 
-    /// Puts a plan in the place of the one of the same directory.
-    pub(crate) fn replace(&mut self, plan: Arc<Plan>) {
-        let mut next = Self { nobody: self.nobody.clone(), ..Self::default() };
-        let server = self.trunks.iter().filter(|trunk| trunk.tenant.is_none());
-        for trunk in server {
-            next.put_trunk(trunk.clone());
+    /// The plan of a directory.
+    pub(crate) fn directory(&self, directory: &str) -> Option<&Arc<Plan>> {
+        self.tenants.iter().find(|plan| &*plan.directory == directory)
+    }
+
+    /// All but the plan of a directory.
+    pub(crate) fn without(&self, directory: &str) -> Self {
+        let mut rest = Self { nobody: self.nobody.clone(), ..Self::default() };
+        for trunk in &self.server_trunks {
+            rest.put_source(None, rest.server_trunks.len(), trunk);
+            rest.server_trunks.push(trunk.clone());
         }
-        let mut placed = false;
-        for old in &self.tenants {
-            let same = old.directory == plan.directory;
-            placed |= same;
-            next.add(Arc::clone(if same { &plan } else { old }));
+        for plan in self.tenants.iter().filter(|plan| &*plan.directory != directory) {
+            rest.add(Arc::clone(plan));
         }
-        if !placed {
-            next.add(plan);
-        }
-        *self = next;
+        rest
+    }
+
+    /// Who has something that is unique in the server; the directory is left out of account.
+    pub(crate) fn owner(&self, what: &str, value: &str, but: &str) -> Option<&Arc<Plan>> {
+        let at = match what {
+            "tenant id" => self.by_id.get(value).copied(),
+            "domain" => self.by_domain.get(value).copied(),
+            "DID" => self.by_did.get(value).map(|(tenant, _)| *tenant),
+            _ => self.by_user.get(value).map(|(tenant, _)| *tenant),
+        };
+        self.tenants.get(at?).filter(|plan| &*plan.directory != but)
     }
 
     pub(crate) fn plan(&self, tenant: &str) -> Option<&Plan> {
@@ -369,14 +416,16 @@ impl Plans {
 
     /// Adds a checked tenant and everything it is found by.
     pub(crate) fn add(&mut self, plan: Arc<Plan>) {
-        let at = self.tenants.len();
-        let id = &plan.tenant.id.value;
         self.nobody.get_or_insert_with(|| Arc::from(""));
-        self.by_id.insert(Arc::clone(id), at);
+        self.index(self.tenants.len(), &plan);
+        self.tenants.push(plan);
+    }
+
+    /// Puts down what the tenant at a place is found by.
+    fn index(&mut self, at: usize, plan: &Plan) {
+        self.by_id.insert(Arc::clone(&plan.tenant.id.value), at);
         for number in plan.numbers.iter() {
-            let did = plan.did(number);
-            let did = Arc::from(&*plan.tenant.country.e164(&did));
-            self.by_did.insert(did, (at, Arc::clone(&number.name)));
+            self.by_did.insert(plan.global_did(number), (at, Arc::clone(&number.name)));
         }
         for domain in &plan.tenant.domains {
             self.by_domain.insert(Arc::clone(&domain.value), at);
@@ -384,15 +433,29 @@ impl Plans {
         for (index, device) in plan.device_infos.iter().enumerate() {
             self.by_user.insert(Arc::clone(&device.user), (at, index));
         }
-        for trunk in plan.trunks.iter() {
-            self.add_trunk(Some(id), trunk);
+        for (index, trunk) in plan.trunk_infos.iter().enumerate() {
+            self.put_source(Some(at), index, trunk);
         }
-        self.tenants.push(plan);
     }
 
-    /// Adds a trunk of a tenant or of the server.
-    pub(crate) fn add_trunk(&mut self, tenant: Option<&Arc<str>>, trunk: &Object<Trunk>) {
-        self.put_trunk(TrunkInfo {
+    /// Adds a trunk of the server.
+    pub(crate) fn add_server_trunk(&mut self, trunk: &Object<Trunk>) {
+        let info = TrunkInfo::new(None, trunk);
+        self.put_source(None, self.server_trunks.len(), &info);
+        self.server_trunks.push(info);
+    }
+
+    fn put_source(&mut self, tenant: Option<usize>, trunk: usize, info: &TrunkInfo) {
+        if let Some(address) = peer(info) {
+            let here = self.by_source.entry(address.ip()).or_default();
+            here.push(Source { port: address.port(), tenant, trunk });
+        }
+    }
+}
+
+impl TrunkInfo {
+    pub(crate) fn new(tenant: Option<&Arc<str>>, trunk: &Object<Trunk>) -> Self {
+        Self {
             tenant: tenant.cloned(),
             name: Arc::clone(&trunk.name),
             address: Arc::clone(&trunk.address),
@@ -402,24 +465,16 @@ impl Plans {
             secret: trunk.register.as_ref().map(|(_, secret)| Arc::clone(&secret.0)),
             signalling: trunk.signalling,
             profile: trunk.profile,
-        });
-    }
-
-    fn put_trunk(&mut self, trunk: TrunkInfo) {
-        let at = self.trunks.len();
-        let names = match &trunk.tenant {
-            Some(tenant) => self.tenant_trunks.entry(Arc::clone(tenant)).or_default(),
-            None => &mut self.server_trunks,
-        };
-        names.insert(Arc::clone(&trunk.name), at);
-        let with_port = trunk.address.parse::<SocketAddr>().ok();
-        let alone = trunk.address.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, SIP_PORT));
-        if let Some(address) = with_port.or(alone) {
-            let here = self.by_source.entry(address.ip().to_canonical()).or_default();
-            here.push((address.port(), at));
         }
-        self.trunks.push(trunk);
     }
+}
+
+/// The address of a trunk's peer, when it is no host name.
+fn peer(trunk: &TrunkInfo) -> Option<SocketAddr> {
+    let with_port = trunk.address.parse::<SocketAddr>().ok();
+    let alone = || trunk.address.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, SIP_PORT));
+    let address = with_port.or_else(alone)?;
+    Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
 }
 
 /// The language of callers who are nobody's.

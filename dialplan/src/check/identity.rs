@@ -9,21 +9,21 @@ use crate::model::services::ShortCode;
 use crate::read::{Digits, Reader};
 use crate::source::Place;
 
-pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, taken: &mut Taken) {
-    let mut take = |what: &'static str, value: &Arc<str>, place: Place| {
-        let here = reader.files.brief(place);
-        if let Some(before) = taken.take(what, value, &here) {
+pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, taken: &mut Taken<'_>) {
+    let mut take = |what: &'static str, value: &Arc<str>, shown: &str, place: Place| {
+        if let Some(before) = taken.take(what, value, || reader.files.brief(place)) {
             let hint = format!("already taken at {before}");
-            reader.error(place, format!("{what} {value} is taken twice"), hint);
+            reader.error(place, format!("{what} {shown} is taken twice"), hint);
         }
     };
     let tenant = &plan.tenant;
-    take("tenant id", &tenant.id.value, tenant.id.place);
+    take("tenant id", &tenant.id.value, &tenant.id.value, tenant.id.place);
     for domain in &tenant.domains {
-        take("domain", &domain.value, domain.place);
+        take("domain", &domain.value, &domain.value, domain.place);
     }
     for number in plan.numbers.iter() {
-        take("DID", &plan.did(number), number.did.place);
+        let did = &number.did;
+        take("DID", &plan.global_did(number), &plan.did(number), did.place);
     }
     let mut extensions = HashSet::new();
     for (device, info) in plan.devices.iter().zip(&plan.device_infos) {
@@ -32,7 +32,7 @@ pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, taken: &mut Taken) {
             continue;
         }
         let place = device.user.as_ref().map_or(device.ext.place, |user| user.place);
-        take("SIP user", &info.user, place);
+        take("SIP user", &info.user, &info.user, place);
     }
     codes(reader, plan);
 }

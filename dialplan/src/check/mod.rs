@@ -16,7 +16,7 @@ use crate::model::Plan;
 use crate::read::Reader;
 
 /// Checks one tenant's plan; what is unique in the whole server is taken from `taken`.
-pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, taken: &mut Taken, today: Date) {
+pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, taken: &mut Taken<'_>, today: Date) {
     identity::check(reader, plan, taken);
     exclusions::check(reader, plan);
     if !plan.outside_is_faulty {

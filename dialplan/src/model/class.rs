@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use crate::read::{Item, Kind, Reader, Table, Value};
+use crate::read::{Item, Kind, Reader, Table, Value, noted};
 use crate::source::{At, Place};
 
 #[derive(Clone, Debug)]
@@ -63,6 +63,10 @@ impl Classes {
         for (name, place, item) in root.objects("class") {
             let reader = item.reader;
             let name = reader.names.find(Kind::Class, &name).unwrap_or(name);
+            let one = |item| noted(read(item, &name));
+            if item.alternatives(&[&one, &|item| noted(item.list(|item| read(item, &name)))]) {
+                continue;
+            }
             let mut entries = Vec::new();
             if matches!(item.value(), Value::List(_)) {
                 let read = item.list(|item| read(item, &name));

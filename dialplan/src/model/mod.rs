@@ -36,7 +36,7 @@ use services::{Extension, FeatureCodes, Group, Menu, Park, Queue, ReturnTo, Room
 use tariff::Tariff;
 use tenant::{Channels, Tenant};
 
-use crate::plans::DeviceInfo;
+use crate::plans::{DeviceInfo, TrunkInfo};
 use crate::read::{Action, Digits, Table};
 use crate::source::Place;
 
@@ -72,6 +72,7 @@ pub(crate) struct Plan {
     pub(crate) generation: u64,
     pub(crate) inside: Inside,
     pub(crate) device_infos: Vec<DeviceInfo>,
+    pub(crate) trunk_infos: Vec<TrunkInfo>,
 }
 
 /// What a code that is dialled inside leads to.
@@ -151,6 +152,7 @@ impl Plan {
             generation,
             inside: Inside::default(),
             device_infos: Vec::new(),
+            trunk_infos: Vec::new(),
             tenant: {
                 // A module's own options; their schema is the module's.
                 root.opt("module", |item| item.entries().map(|_| ()));
@@ -181,6 +183,9 @@ impl Plan {
         }
         self.inside = inside;
         self.device_infos = self.devices.iter().map(|device| self.device_info(device)).collect();
+        let id = &self.tenant.id.value;
+        self.trunk_infos =
+            self.trunks.iter().map(|trunk| TrunkInfo::new(Some(id), trunk)).collect();
         for menu in self.menus.iter_mut() {
             if let Some(menu) = Arc::get_mut(&mut menu.value) {
                 menu.link(&self.tenant.language, &self.announcements, &self.devices);
@@ -264,6 +269,11 @@ impl Plan {
     pub(crate) fn main_number(&self) -> Option<&Object<Number>> {
         let contract = self.numbers.iter().find(|number| number.role == Role::Contract);
         contract.or_else(|| self.numbers.iter().find(|number| number.role != Role::Tollfree))
+    }
+
+    /// A number's DID in the form that is the same in every country.
+    pub(crate) fn global_did(&self, number: &Number) -> Arc<str> {
+        Arc::from(&*self.tenant.country.e164(&self.did(number)))
     }
 
     /// A number's DID in the form that lookups use.

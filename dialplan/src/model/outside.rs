@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::device::DeviceKind;
 use super::signalling::TrunkSignalling;
 use crate::decide::Asker;
-use crate::read::{Item, Kind, Secret, Table};
+use crate::read::{Item, Kind, Secret, Table, noted};
 use crate::source::{At, Name};
 
 /// How a trunk writes numbers.
@@ -129,6 +129,13 @@ fn allow(item: Item<'_>) -> Option<Vec<(Allowed, Vec<Name>)>> {
 
 fn route(item: Item<'_>) -> Option<HashMap<Arc<str>, Vec<Name>>> {
     let reader = item.reader;
+    let noted = item.probe_objects(&|item| {
+        let one = |item: Item<'_>| noted(item.name(Kind::Trunk));
+        noted(item.alternatives(&[&one, &|item| noted(item.names(Kind::Trunk))]));
+    });
+    if noted {
+        return None;
+    }
     let entries = item.entries()?;
     let mut routes = HashMap::new();
     for entry in entries {

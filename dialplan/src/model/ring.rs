@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::device::{Device, DeviceKind};
 use super::objects::Objects;
 use crate::diagnostic::did_you_mean;
-use crate::read::{Item, Kind, Table};
+use crate::read::{Item, Kind, Table, noted};
 use crate::source::{At, Name, Place};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +129,12 @@ impl Ring {
 }
 
 fn step(item: Item<'_>) -> Option<Wait> {
+    let noted = item.alternatives(&[&|item| noted(item.choice(&[("never", ())])), &|item| {
+        noted(item.seconds(0, 120, 1))
+    }]);
+    if noted {
+        return None;
+    }
     if matches!(item.value(), crate::read::Value::Text(text) if text == "never") {
         return Some(Wait::Never);
     }

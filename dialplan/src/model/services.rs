@@ -9,7 +9,7 @@ use super::device::Device;
 use super::objects::Objects;
 use super::ring::Ring;
 use crate::decision::{PromptRef, Way};
-use crate::read::{Action, Context, Digits, Item, Kind, Table, Value};
+use crate::read::{Action, Context, Digits, Item, Kind, Table, Value, noted};
 use crate::source::{At, Name, Place};
 
 #[derive(Debug)]
@@ -101,6 +101,14 @@ impl Park {
 
 /// `"parker"`, a device, or an action.
 fn return_to(item: Item<'_>) -> Option<ReturnTo> {
+    let noted = item.alternatives(&[
+        &|item| noted(item.choice(&[("parker", ())])),
+        &|item| noted(item.name(Kind::Device)),
+        &|item| noted(item.action(Context::Other)),
+    ]);
+    if noted {
+        return None;
+    }
     match item.value() {
         Value::Text(text) if text == "parker" => Some(ReturnTo::Parker),
         Value::Text(_) => item.name(Kind::Device).map(|name| ReturnTo::Device(name.value)),
@@ -226,6 +234,7 @@ fn keys(item: Item<'_>) -> Option<Vec<(char, Way)>> {
         let entries = std::mem::replace(table, Table::new(reader, "", path, place, &[])).open();
         let mut keys = Vec::new();
         for (entry, item) in entries {
+            let action = item.action(Context::Other);
             let key = match entry.key.as_bytes() {
                 [key @ (b'0'..=b'9' | b'*' | b'#')] => char::from(*key),
                 _ => {
@@ -234,7 +243,7 @@ fn keys(item: Item<'_>) -> Option<Vec<(char, Way)>> {
                     continue;
                 }
             };
-            keys.extend(item.action(Context::Other).map(|action| (key, Way::new(action))));
+            keys.extend(action.map(|action| (key, Way::new(action))));
         }
         Some(keys)
     })

@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use super::device::DeviceKind;
 use super::objects::Objects;
 use crate::diagnostic::did_you_mean;
-use crate::read::{Item, Kind, Money, Table};
+use crate::read::{Item, Kind, Money, Table, noted};
 use crate::source::{At, Place};
 
 /// Which leg is charged.
@@ -178,12 +178,13 @@ impl TariffOption {
         let free = table.opt("free", Item::duration);
         let pages = table.opt("free_pages", |item| item.whole(1, 1_000_000));
         let suspect = table.opt("suspect_calls_per_day", |item| item.whole(1, 10_000));
-        let per_call = table.req("per", |item| item.choice(&[("call", true), ("month", false)]))?;
+        let per_call = table.req("per", |item| item.choice(&[("call", true), ("month", false)]));
         let legs = table.or("leg", Vec::new(), |i| i.list(|i| i.choice(&ChargedLeg::WORDS)));
         let devices = table.or("device", Vec::new(), kinds);
         let from = table.or("from", Vec::new(), kinds);
         let except = table.or("except", Vec::new(), classes);
         table.opt("monthly", Item::money);
+        let per_call = per_call?;
         for (key, wrong) in [("free", free.is_some() && !per_call), ("free_pages", per_call)] {
             if wrong && table.has(key) {
                 let per = if per_call { "call" } else { "month" };
@@ -233,6 +234,12 @@ fn caller(item: Item<'_>) -> Option<Arc<str>> {
 }
 
 fn per(item: Item<'_>) -> Option<Per> {
+    let noted = item.alternatives(&[&|item| noted(item.choice(&[("call", ())])), &|item| {
+        noted(item.seconds(1, 86_400, 1))
+    }]);
+    if noted {
+        return None;
+    }
     if matches!(item.value(), crate::read::Value::Text(text) if text == "call") {
         return Some(Per::Call);
     }

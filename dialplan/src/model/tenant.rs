@@ -7,7 +7,7 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use super::services::language;
 use crate::country::Country;
 use crate::diagnostic::did_you_mean;
-use crate::read::{Item, Table, Value};
+use crate::read::{Item, Table, Value, noted};
 use crate::source::{At, Place};
 
 /// How many calls with outside an office may have at once (S-07).
@@ -88,6 +88,12 @@ impl Tenant {
 }
 
 fn channels(item: Item<'_>) -> Option<Channels> {
+    let noted = item.alternatives(&[&|item| noted(item.choice(&[("per-id", ())])), &|item| {
+        noted(item.whole(1, 10_000))
+    }]);
+    if noted {
+        return None;
+    }
     match item.value() {
         Value::Text(text) if text == "per-id" => Some(Channels::PerId),
         Value::Whole(_) => item.whole(1, 10_000).map(Channels::Count),

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
+use super::schema::noted;
 use super::{Item, Kind, Node, Table, Value};
 use crate::capability::Feature;
 use crate::diagnostic::did_you_mean;
@@ -80,6 +81,16 @@ const TABLES: &str = "announce, forward, voicemail, group, menu, queue, conferen
 impl Item<'_> {
     /// An action.
     pub(crate) fn action(self, context: Context) -> Option<Action> {
+        let noted = self.defined("action", &|item| {
+            noted(item.alternatives(&[
+                &|item| noted(item.choice(&WORDS.map(|word| (word, ())))),
+                &|item| noted(item.table("action", |table| action_table(table, context))),
+                &|item| noted(item.table("action", |table| module_table(table, context))),
+            ]));
+        });
+        if noted {
+            return None;
+        }
         let (place, reader) = (self.place(), self.reader);
         let (what, on_error) = match self.value() {
             Value::Text(word) => (self.action_word(word)?, None),
@@ -147,6 +158,10 @@ fn action_table(table: &mut Table<'_>, context: Context) -> Option<(Do, Option<A
     if table.has("reject") {
         found.push(reject.and_then(|status| u16::try_from(status).ok()).map(Do::Reject));
     }
+    if table.is_probe() {
+        // The one with a module is a shape of its own: its other keys are the module's.
+        return None;
+    }
     let module = table.opt("module", Item::text);
     if table.has("module") {
         let arguments = module_arguments(table);
@@ -160,6 +175,14 @@ fn action_table(table: &mut Table<'_>, context: Context) -> Option<(Do, Option<A
         table.reader.error(table.place, "no action here", format!("expected one of {TABLES}"));
     }
     found.pop().flatten().map(|what| (what, on_error))
+}
+
+/// The shape of an action that is a module's, for the schema.
+fn module_table(table: &mut Table<'_>, context: Context) -> Option<()> {
+    table.req("module", Item::text);
+    table.opt("on_error", |item| item.action(context));
+    noted(table.rest());
+    None
 }
 
 /// The module's own arguments as one JSON object; their schema is the module's.
@@ -215,7 +238,7 @@ fn json(out: &mut String, node: &Node) {
     }
 }
 
-fn json_string(out: &mut String, text: &str) {
+pub(super) fn json_string(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
         match c {

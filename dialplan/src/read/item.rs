@@ -1,7 +1,9 @@
 //! One value under the reader, read as the type that the schema wants.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
+use super::schema::{self, Probe, Shape};
 use super::{Entry, Kind, Node, Reader, Table, Value};
 use crate::diagnostic::did_you_mean;
 use crate::source::{At, Name, Place};
@@ -12,11 +14,18 @@ pub(crate) struct Item<'a> {
     pub(crate) reader: &'a Reader<'a>,
     path: String,
     node: &'a Node,
+    /// In a probe of the schema: where it notes what it is read as.
+    pub(super) probe: Option<Probe>,
 }
 
 impl<'a> Item<'a> {
     pub(crate) fn new(reader: &'a Reader<'a>, path: String, node: &'a Node) -> Self {
-        Self { reader, path, node }
+        Self { reader, path, node, probe: None }
+    }
+
+    /// A value of a probe.
+    pub(super) fn probing(reader: &'a Reader<'a>, probe: Probe) -> Self {
+        Self { reader, path: String::new(), node: &schema::NODE, probe: Some(probe) }
     }
 
     pub(crate) fn place(&self) -> Place {
@@ -44,6 +53,9 @@ impl<'a> Item<'a> {
         expected: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
+        if self.note(|| Shape::Text(expected.to_owned())) {
+            return None;
+        }
         match &self.node.value {
             Value::Text(text) => parse(text).or_else(|| self.wrong(expected)),
             _ => self.wrong(expected),
@@ -55,6 +67,9 @@ impl<'a> Item<'a> {
     }
 
     pub(crate) fn flag(self) -> Option<bool> {
+        if self.note(|| Shape::Flag) {
+            return None;
+        }
         match self.node.value {
             Value::Flag(flag) => Some(flag),
             _ => self.wrong("true or false"),
@@ -63,6 +78,9 @@ impl<'a> Item<'a> {
 
     /// A whole number between two bounds.
     pub(crate) fn whole(self, min: u32, max: u32) -> Option<u32> {
+        if self.note(|| Shape::Whole(min, max)) {
+            return None;
+        }
         let Value::Whole(number) = self.node.value else {
             return self.wrong(&format!("a whole number from {min} to {max}"));
         };
@@ -77,6 +95,10 @@ impl<'a> Item<'a> {
 
     /// One of a few words.
     pub(crate) fn choice<T: Copy>(self, choices: &[(&str, T)]) -> Option<T> {
+        let words = || choices.iter().map(|(word, _)| (*word).to_owned()).collect();
+        if self.note(|| Shape::Choice(words())) {
+            return None;
+        }
         let Value::Text(text) = &self.node.value else {
             let words: Vec<_> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
             return self.wrong(&format!("one of {}", words.join(", ")));
@@ -92,6 +114,9 @@ impl<'a> Item<'a> {
 
     /// A word out of a list that is not the tenant's own.
     pub(crate) fn known(self, kind: &str, known: Vec<&str>, what: &str) -> Option<Arc<str>> {
+        if self.note(|| Shape::Text(format!("the name of a {kind}"))) {
+            return None;
+        }
         let Value::Text(text) = &self.node.value else {
             return self.wrong(&format!("the name of a {kind}"));
         };
@@ -105,6 +130,9 @@ impl<'a> Item<'a> {
 
     /// The name of an object that must be defined.
     pub(crate) fn name(self, kind: Kind) -> Option<Name> {
+        if self.note(|| Shape::Text(format!("the name of a {}", kind.word()))) {
+            return None;
+        }
         let place = self.place();
         let Value::Text(text) = &self.node.value else {
             return self.wrong(&format!("the name of a {}", kind.word()));
@@ -121,6 +149,12 @@ impl<'a> Item<'a> {
 
     /// A list, each item read by `read`; wrong items are reported and left out.
     pub(crate) fn list<T>(self, read: impl Fn(Item<'a>) -> Option<T>) -> Option<Vec<T>> {
+        if self.probe.is_some() {
+            let items = schema::probe();
+            self.note(|| Shape::List(Rc::clone(&items)));
+            let _ = read(Item::probing(self.reader, items));
+            return None;
+        }
         let Value::List(items) = &self.node.value else {
             return self.wrong("an array");
         };
@@ -158,12 +192,19 @@ impl<'a> Item<'a> {
         place: Place,
         read: impl FnOnce(&mut Table<'a>) -> Option<T>,
     ) -> Option<T> {
+        if let Some(probe) = self.probe {
+            let _ = read(&mut Table::probing(self.reader, probe));
+            return None;
+        }
         let entries = self.entries()?;
         read(&mut Table::new(self.reader, shape, self.path, place, entries))
     }
 
     /// The keys of a table.
     pub(crate) fn entries(&self) -> Option<&'a [Entry]> {
+        if self.note(|| Shape::Any) {
+            return None;
+        }
         match &self.node.value {
             Value::Table(entries) => Some(entries),
             _ => self.wrong("a table"),

@@ -10,6 +10,7 @@ mod document;
 mod ics;
 mod item;
 mod names;
+mod schema;
 mod table;
 mod texts;
 mod units;
@@ -21,6 +22,7 @@ pub(crate) use action::{Action, Context, Do};
 pub(crate) use document::{Document, Entry, Node, TextError, Value};
 pub(crate) use item::Item;
 pub(crate) use names::{Kind, Names};
+pub(crate) use schema::{Definitions, noted};
 pub(crate) use table::Table;
 pub(crate) use texts::Texts;
 pub use units::Money;
@@ -32,6 +34,12 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::limits;
 use crate::model::rules::{RuleBook, Rules};
 use crate::source::{Files, Place};
+
+/// The JSON Schema (draft 2020-12) of a tenant's files, for editors.
+#[must_use]
+pub fn json_schema() -> String {
+    schema::json_schema()
+}
 
 /// What made a finding.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,6 +76,8 @@ pub(crate) struct Reader<'a> {
     findings: RefCell<Vec<Finding>>,
     /// Parts of the texts that are no TOML: what seems wrong in them follows from that.
     distrusted: Vec<Place>,
+    /// What a probe of the schema has read once already.
+    pub(crate) definitions: Definitions,
     library: Option<&'a Library>,
     rules: Option<Arc<Rules>>,
     country: Option<Arc<Country>>,
@@ -81,6 +91,7 @@ impl<'a> Reader<'a> {
             capabilities,
             findings: RefCell::default(),
             distrusted: Vec::new(),
+            definitions: Definitions::default(),
             library: None,
             rules: None,
             country: None,

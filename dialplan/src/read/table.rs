@@ -1,8 +1,10 @@
 //! One table under the reader.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
+use super::schema::{self, Probe, Shape};
 use super::{Entry, Item, Reader};
 use crate::capability;
 use crate::diagnostic::{did_you_mean, is_near};
@@ -21,6 +23,8 @@ pub(crate) struct Table<'a> {
     asked: RefCell<Vec<&'static str>>,
     missing: RefCell<Vec<&'static str>>,
     open: bool,
+    /// In a probe of the schema: where it notes its keys.
+    probe: Option<Probe>,
 }
 
 impl<'a> Table<'a> {
@@ -40,7 +44,50 @@ impl<'a> Table<'a> {
             asked: RefCell::default(),
             missing: RefCell::default(),
             open: false,
+            probe: None,
         }
+    }
+
+    /// A table of a probe: it has every key.
+    pub(super) fn probing(reader: &'a Reader<'a>, probe: Probe) -> Self {
+        let (keys, required) = (Vec::new(), Vec::new());
+        *probe.borrow_mut() = Shape::Table { keys, required, rest: None };
+        let mut table = Self::new(reader, "", String::new(), Place::default(), &[]);
+        table.probe = Some(probe);
+        table
+    }
+
+    /// Notes a key of a probe; its value.
+    fn note(&self, key: &'static str, required: bool) -> Option<Item<'a>> {
+        let Shape::Table { keys, required: needed, .. } = &mut *self.probe.as_ref()?.borrow_mut()
+        else {
+            return None;
+        };
+        let value = schema::probe();
+        match keys.iter_mut().find(|(known, _)| *known == key) {
+            // Asked for twice: what is noted last says more.
+            Some((_, known)) => *known = Rc::clone(&value),
+            None => keys.push((key, Rc::clone(&value))),
+        }
+        if required {
+            needed.push(key);
+        }
+        Some(Item::probing(self.reader, value))
+    }
+
+    /// Notes that keys of somebody else's choice may stand here; their value.
+    fn note_rest(&self) -> Option<Item<'a>> {
+        let Shape::Table { rest, .. } = &mut *self.probe.as_ref()?.borrow_mut() else {
+            return None;
+        };
+        let value = schema::probe();
+        *rest = Some(Rc::clone(&value));
+        Some(Item::probing(self.reader, value))
+    }
+
+    /// Whether it belongs to a probe of the schema.
+    pub(super) const fn is_probe(&self) -> bool {
+        self.probe.is_some()
     }
 
     /// Its place in the plan, in words.
@@ -54,6 +101,10 @@ impl<'a> Table<'a> {
         key: &'static str,
         read: impl FnOnce(Item<'a>) -> Option<T>,
     ) -> Option<T> {
+        if self.probe.is_some() {
+            let _ = read(self.note(key, false)?);
+            return None;
+        }
         self.asked.borrow_mut().push(key);
         let entry = self.entries.iter().find(|entry| entry.key == key)?;
         if let Some(feature) = capability::of_key(self.shape, key) {
@@ -68,6 +119,10 @@ impl<'a> Table<'a> {
         key: &'static str,
         read: impl FnOnce(Item<'a>) -> Option<T>,
     ) -> Option<T> {
+        if self.probe.is_some() {
+            let _ = read(self.note(key, true)?);
+            return None;
+        }
         if !self.has(key) {
             self.missing.borrow_mut().push(key);
         }
@@ -98,7 +153,7 @@ impl<'a> Table<'a> {
 
     /// Whether the key is written.
     pub(crate) fn has(&self, key: &str) -> bool {
-        self.entries.iter().any(|entry| entry.key == key)
+        self.probe.is_some() || self.entries.iter().any(|entry| entry.key == key)
     }
 
     /// The place of a key, else of the table.
@@ -109,6 +164,10 @@ impl<'a> Table<'a> {
 
     /// Named objects under a key: each one's name and item.
     pub(crate) fn objects(&self, key: &'static str) -> Vec<(Arc<str>, Place, Item<'a>)> {
+        if let Some(probe) = self.note(key, false).and_then(|item| item.probe) {
+            let item = Table::probing(self.reader, probe).note_rest();
+            return item.map(|item| (Arc::from(""), Place::default(), item)).into_iter().collect();
+        }
         self.asked.borrow_mut().push(key);
         let Some(entry) = self.entries.iter().find(|entry| entry.key == key) else {
             return Vec::new();
@@ -131,12 +190,16 @@ impl<'a> Table<'a> {
     /// Every key of a table whose keys are names of somebody else's choice.
     pub(crate) fn open(mut self) -> Vec<(&'a Entry, Item<'a>)> {
         self.open = true;
+        if let Some(item) = self.note_rest() {
+            return vec![(&schema::ENTRY, item)];
+        }
         self.entries.iter().map(|entry| (entry, self.item(entry))).collect()
     }
 
     /// The entries whose keys were not asked for, when those belong to somebody else (a module).
     pub(crate) fn rest(&mut self) -> Vec<&'a Entry> {
         self.open = true;
+        let _ = self.note_rest();
         let asked = self.asked.borrow();
         self.entries.iter().filter(|entry| !asked.contains(&entry.key.as_str())).collect()
     }
@@ -149,6 +212,9 @@ impl<'a> Table<'a> {
 
 impl Drop for Table<'_> {
     fn drop(&mut self) {
+        if self.probe.is_some() {
+            return;
+        }
         let asked = self.asked.borrow();
         let known = |entry: &&Entry| self.open || asked.contains(&entry.key.as_str());
         let unknown: Vec<&Entry> = self.entries.iter().filter(|entry| !known(entry)).collect();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::civil::{Date, DateTime};
 
+use super::schema::Shape;
 use super::{Item, Value, ics};
 use crate::diagnostic::did_you_mean;
 use crate::source::Place;
@@ -239,6 +240,7 @@ impl Item<'_> {
     /// A date, as a string or as TOML's own local date.
     pub(crate) fn date(self) -> Option<Date> {
         match self.value() {
+            _ if self.note(|| Shape::Text(String::from("a date such as 2026-03-31"))) => None,
             Value::Other("a date", text) => date(text).or_else(|| self.wrong("a date alone")),
             _ => self.parsed("a date such as \"2026-03-31\"", date),
         }
@@ -292,6 +294,9 @@ impl Item<'_> {
     }
 
     pub(crate) fn secret(self) -> Option<Secret> {
+        if self.note(|| Shape::Text(String::from("file:PATH or env:NAME"))) {
+            return None;
+        }
         // The text is not repeated: an admin who wrote the secret itself must not find it in a log.
         let Value::Text(text) = self.value() else {
             return self.wrong("\"file:PATH\" or \"env:NAME\"");
@@ -330,6 +335,9 @@ impl Item<'_> {
 
     /// An area code of the tenant's country.
     pub(crate) fn area_code(self) -> Option<Arc<str>> {
+        if self.note(|| Shape::Text(String::from("an area code of the country"))) {
+            return None;
+        }
         let country = self.reader.country();
         let Value::Text(text) = self.value() else { return self.wrong("an area code") };
         let plain = (1..=8).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());

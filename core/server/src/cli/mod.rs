@@ -1,4 +1,4 @@
-//! The command line: `koukan run|check|diff|sim|ctl|why|reload|version`.
+//! The command line: `koukan run|check|diff|fmt|schema|sim|ctl|why|reload|version`.
 //!
 //! Exit codes: 0 done, 1 refused or found wrong, 2 wrong usage of the command line.
 
@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod ctl;
 mod diff;
+mod fmt;
 mod run;
 mod sim;
 mod table;
@@ -34,6 +35,10 @@ enum Command {
     Check(check::CheckArguments),
     /// Say which calls come to something else between two configurations; no server is needed
     Diff(diff::DiffArguments),
+    /// Write the files of a configuration in one way; comments are kept
+    Fmt(fmt::FormatArguments),
+    /// Print the JSON Schema of a tenant's files, for editors
+    Schema,
     /// Say what would happen to a call, step by step with the reasons; no server is needed
     Sim(sim::SimArguments),
     /// Ask or order something of the running server
@@ -81,6 +86,11 @@ pub fn main() -> ExitCode {
         Command::Run { conf } => run::run(&conf),
         Command::Check(arguments) => check::check(&arguments),
         Command::Diff(arguments) => diff::diff(&arguments),
+        Command::Fmt(arguments) => fmt::fmt(&arguments),
+        Command::Schema => {
+            table::print(&koukan_dialplan::json_schema());
+            Ok(())
+        }
         Command::Sim(arguments) => sim::sim(&arguments),
         Command::Ctl(arguments) => ctl::ctl(&arguments),
         Command::Why { reach, call } => ctl::order(&reach, &ctl::Order::Why { call }),

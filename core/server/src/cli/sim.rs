@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use koukan_dialplan::{Caller, Facts, Idle, Loaded, Origin, Plans, TrunkInfo};
+use koukan_dialplan::{Account, Caller, Facts, Idle, Loaded, Origin, Plans, TrunkInfo};
 
 use super::{Failed, table};
 use crate::config::read_sources;
@@ -30,6 +31,9 @@ pub(super) struct SimArguments {
     /// When: 2026-07-01T12:30 (in the tenant's time zone), or with an offset [default: now]
     #[arg(long)]
     at: Option<String>,
+    /// Seconds of talk to be priced
+    #[arg(long, value_name = "SECONDS")]
+    talk: Option<u64>,
     /// The tenant; needed when more than one has such a device
     #[arg(long)]
     tenant: Option<String>,
@@ -51,10 +55,25 @@ pub(super) fn sim(arguments: &SimArguments) -> Result<(), Failed> {
     let at = at(arguments, &origin, &plans)?;
     let caller = caller(arguments);
     let called = arguments.to.as_str();
-    let decision =
-        plans.decide(&Facts { at, origin: &origin, caller: &caller, called, state: &Idle });
+    let facts = Facts { at, origin: &origin, caller: &caller, called, state: &Idle };
+    let decision = plans.decide(&facts);
     for line in decision.lines() {
         table::print(&format!("{line}\n"));
+    }
+    table::print(&format!("outcome: {}\n", decision.outcome()));
+    if let Some(seconds) = arguments.talk {
+        let legs = plans.charged_legs(&decision, &facts, Duration::from_secs(seconds));
+        if legs.is_empty() {
+            table::print("charge: 0\n");
+        }
+        for leg in legs {
+            match plans.rate(&decision.tenant, &leg, &Account::default()) {
+                Ok(charge) => {
+                    table::print(&format!("charge: {} ({})\n", charge.amount, charge.text))
+                }
+                Err(error) => table::print(&format!("charge: unknown, {error}\n")),
+            }
+        }
     }
     Ok(())
 }
