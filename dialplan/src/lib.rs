@@ -21,6 +21,7 @@ mod outcome;
 mod plans;
 mod rating;
 mod read;
+mod shards;
 mod simulate;
 mod source;
 mod state;

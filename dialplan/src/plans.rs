@@ -20,6 +20,7 @@ use crate::model::outside::{Profile, Trunk};
 use crate::model::signalling::{DeviceSignalling, TrunkSignalling};
 use crate::model::{Plan, Target};
 use crate::rating::{self, Account, Charge, FinishedLeg, RateError};
+use crate::shards::Shards;
 use crate::source::{Sources, TenantSource};
 use crate::{Decision, Facts, load};
 
@@ -27,11 +28,11 @@ use crate::{Decision, Facts, load};
 #[derive(Clone, Debug, Default)]
 pub struct Plans {
     tenants: Vec<Arc<Plan>>,
-    by_id: HashMap<Arc<str>, usize>,
-    by_did: HashMap<Arc<str>, (usize, Arc<str>)>,
+    by_id: Shards<Arc<str>, usize>,
+    by_did: Shards<Arc<str>, (usize, Arc<str>)>,
     /// Tenant and device by SIP user.
-    by_user: HashMap<Arc<str>, (usize, usize)>,
-    by_domain: HashMap<Arc<str>, usize>,
+    by_user: Shards<Arc<str>, (usize, usize)>,
+    by_domain: Shards<Arc<str>, usize>,
     server_trunks: Vec<TrunkInfo>,
     /// Trunks by the address of their peer.
     by_source: HashMap<IpAddr, Vec<Source>>,
@@ -388,7 +389,7 @@ impl Plans {
         country: &Country,
         did: &str,
     ) -> Option<(&Plan, &Object<Number>)> {
-        let (tenant, name) = self.by_did.get(&*country.e164(did))?;
+        let (tenant, name) = self.by_did.get(&country.e164(did))?;
         let plan = self.tenants.get(*tenant)?;
         plan.numbers.find(name).map(|number| (&**plan, number))
     }

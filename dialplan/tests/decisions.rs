@@ -334,3 +334,16 @@ fn signalling_is_cautious_unless_the_plan_says_otherwise() {
     assert_eq!(device, DeviceSignalling { redirect: true, unsolicited_mwi: true });
     assert_eq!(set.device("acme", "B").unwrap().signalling, DeviceSignalling::default());
 }
+
+#[test]
+fn who_calls_a_number_that_it_answers_itself_rings_the_others() {
+    let plans = plans(&sample());
+    let rings = |device, called| match from_device(&plans, device, called, &Idle).steps.first() {
+        Some(Step::Ring { targets, .. }) => {
+            targets.iter().map(|target| target.device.to_string()).collect::<String>()
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(rings("C", "0312340002"), "AB");
+    assert_eq!(rings("F", "0312340002"), "ABC");
+}

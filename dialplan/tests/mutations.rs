@@ -53,9 +53,15 @@ fn value_end(text: &str, start: usize) -> usize {
 }
 
 fn reported(text: &str, at: usize) -> bool {
+    sentence(text, at).is_some()
+}
+
+/// What is said at exactly that place.
+fn sentence(text: &str, at: usize) -> Option<String> {
     let report = load(text, &Capabilities::all()).report;
-    let place = line_and_column(text, at);
-    report.errors().any(|error| (error.line, error.column) == place)
+    let (line, column) = line_and_column(text, at);
+    let mut found = report.errors().filter(|error| (error.line, error.column) == (line, column));
+    found.next().map(|error| format!("{line}:{column} {}; {}", error.message, error.hint))
 }
 
 #[test]
@@ -94,4 +100,23 @@ fn every_changed_name_is_reported_at_its_place() {
         }
     }
     assert!(count >= 20, "only {count} references found");
+}
+
+/// One mutation of every kind at every place: two hundred and more, each with its sentence.
+#[test]
+fn the_sentences_of_all_mutations() {
+    let text = sample();
+    let mut sentences = Vec::new();
+    for (index, site) in sites(&text).iter().enumerate() {
+        let (key, value) = (site.key.clone(), site.value.clone());
+        let (broken, at) = match index % 3 {
+            0 => (format!("{}x{}", &text[..key.end], &text[key.end..]), key.start),
+            1 => (format!("{}7.5{}", &text[..value.start], &text[value.end..]), value.start),
+            _ => (format!("{}-1{}", &text[..value.start], &text[value.end..]), value.start),
+        };
+        let found = sentence(&broken, at);
+        sentences.push(found.unwrap_or_else(|| panic!("nothing is said at {at} of {broken}")));
+    }
+    assert!(sentences.len() >= 200, "only {} mutations", sentences.len());
+    insta::assert_snapshot!(sentences.join("\n"));
 }

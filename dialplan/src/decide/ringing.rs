@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Call, plain_release};
-use crate::decision::{Release, RingTarget, Start, Step};
+use crate::decision::{Origin, Release, RingTarget, Start, Step};
 use crate::model::Plan;
 use crate::model::ring::{Ring, Wait};
 use crate::model::services::Group;
@@ -66,6 +66,12 @@ impl<'p> Call<'p, '_> {
     ) -> Release {
         let (state, rule) = (self.facts.state, ringing.rule);
         let tenant = &plan.tenant.id.value;
+        // Who calls a number or a group that it rings for itself calls the others.
+        if let Origin::Device { tenant: own, device } = self.facts.origin
+            && own == tenant
+        {
+            targets.retain(|target| target.device != *device);
+        }
         if !targets.iter().any(|target| state.reachable(tenant, &target.device)) {
             self.because(rule, "none of its devices can be reached now");
             let prompt = Some(self.prompt(plan, "not-reachable"));
