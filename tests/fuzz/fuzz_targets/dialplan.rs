@@ -1,17 +1,25 @@
-//! Any text as a tenant's file: loading ends, every finding can be printed, and what was taken
-//! decides calls without a panic.
+//! Any text as a tenant's files: loading ends, every finding can be printed, what was taken decides
+//! calls, prices them, and a formatted file stays as it is, all without a panic.
 #![no_main]
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use koukan_dialplan::{Caller, Capabilities, Facts, Idle, Origin, Plans, TenantSource};
+use koukan_dialplan::{Account, Caller, Capabilities, Facts, Idle, Origin, Plans, TenantSource};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8_lossy(bytes);
-    // The first line is dialled, the rest is the plan.
+    // The first line is dialled, the rest is the plan, and behind a line of its own a calendar.
     let (called, plan) = text.split_once('\n').unwrap_or(("0312340001", &text));
-    let files = vec![(String::from("fuzz.toml"), plan.to_owned())];
+    let (plan, calendar) = plan.split_once("\n%%\n").unwrap_or((plan, ""));
+    let files = vec![
+        (String::from("fuzz.toml"), plan.to_owned()),
+        (String::from("fuzz.ics"), calendar.to_owned()),
+    ];
+    if let Ok(formatted) = koukan_dialplan::format(plan) {
+        assert_eq!(koukan_dialplan::format(&formatted).as_ref(), Ok(&formatted));
+    }
     let source = TenantSource { name: String::from("fuzz"), files };
     let now = jiff::Timestamp::UNIX_EPOCH;
     let loaded = Plans::load(&[source], &[], &Capabilities::all(), now);
@@ -27,6 +35,10 @@ fuzz_target!(|bytes: &[u8]| {
     });
     for origin in devices.chain(trunks).take(8) {
         let facts = Facts { at: now, origin: &origin, caller: &caller, called, state: &Idle };
-        let _ = loaded.plans.decide(&facts).lines();
+        let decision = loaded.plans.decide(&facts);
+        let _ = decision.lines();
+        for leg in loaded.plans.charged_legs(&decision, &facts, Duration::from_secs(61)) {
+            let _ = loaded.plans.rate(&decision.tenant, &leg, &Account::default());
+        }
     }
 });
