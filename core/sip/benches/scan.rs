@@ -1,5 +1,6 @@
-//! Scan, typed headers, a 180 and a whole OPTIONS transaction (RFC 3261): time by criterion, and
-//! allocations by a counting allocator, the one place of this crate's tests that needs `unsafe`.
+//! Scan, typed headers, a 180 and a whole OPTIONS transaction (RFC 3261): time by criterion;
+//! allocations, and the memory of dialogs, contacts and subscriptions, by a counting allocator, the
+//! one place of this crate's tests that needs `unsafe`.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -8,6 +9,8 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use koukan_base::{Rng, Time};
+use koukan_sip::registrar::{RegisterRequest, Registrar, RegistrarConfig};
+use koukan_sip::subscription::{Notifier, NotifierConfig, Subscribe, Target};
 use koukan_sip::{
     Event, Flow, Header, Listener, ListenerId, Message, Response, Scanner, ServerTx, Transport,
     UaAction, UaConfig, UserAgent,
@@ -17,27 +20,31 @@ struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static BYTES: Cell<i64> = const { Cell::new(0) };
 }
 
-fn count() {
-    ALLOCATIONS.with(|count| count.set(count.get() + 1));
+fn count(grown: usize, freed: usize) {
+    let bytes = i64::try_from(grown).unwrap_or(0) - i64::try_from(freed).unwrap_or(0);
+    BYTES.with(|live| live.set(live.get() + bytes));
+    ALLOCATIONS.with(|count| count.set(count.get() + u64::from(grown > 0)));
 }
 
 // SAFETY: every call goes unchanged to the system's allocator, which upholds the contract.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size(), 0);
         // SAFETY: the caller upholds `alloc`'s contract, which is the same.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(0, layout.size());
         // SAFETY: `pointer` came from `System` through this allocator with the same layout.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
+        count(size, layout.size());
         // SAFETY: as for `dealloc`; the caller upholds the contract of the size.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -50,6 +57,15 @@ fn allocations(work: impl FnOnce()) -> u64 {
     let before = ALLOCATIONS.with(Cell::get);
     work();
     ALLOCATIONS.with(Cell::get) - before
+}
+
+/// The bytes that `work` leaves on the heap for each of `number` things.
+fn kept<T>(number: i64, work: impl FnOnce() -> T) -> i64 {
+    let before = BYTES.with(Cell::get);
+    let held = work();
+    let bytes = BYTES.with(Cell::get) - before;
+    drop(held);
+    bytes / number
 }
 
 /// An INVITE as desk phones send it, 900 bytes with its SDP.
@@ -78,16 +94,19 @@ fn invite() -> Vec<u8> {
 }
 
 fn agent() -> UserAgent {
+    UserAgent::new(config(), Rng::from_number(1))
+}
+
+fn config() -> UaConfig {
     let advertised = ([192, 0, 2, 1], 5060).into();
     let listener = Listener { id: ListenerId(0), transport: Transport::Udp, advertised };
-    let config = UaConfig {
+    UaConfig {
         listeners: vec![listener],
         server_name: "koukan".to_owned(),
         max_transactions: 1000,
         max_dialogs: 1000,
         ..UaConfig::default()
-    };
-    UserAgent::new(config, Rng::from_number(1))
+    }
 }
 
 fn flow() -> Flow {
@@ -133,8 +152,89 @@ fn ringing(bytes: &[u8]) -> (UserAgent, ServerTx) {
     (agent, call.expect("the INVITE was accepted"))
 }
 
+/// So many answered calls of phones, long after their transactions.
+fn calls(invite: &[u8], number: u32) -> UserAgent {
+    let mut agent =
+        UserAgent::new(UaConfig { max_transactions: 100_000, ..config() }, Rng::from_number(1));
+    let (mut now, text) = (Time::ZERO, String::from_utf8_lossy(invite).into_owned());
+    for call in 0..number {
+        let text = text
+            .replace("bK776asdhds3", &format!("bKi{call}"))
+            .replace("a84b4c76e66710", &format!("a84b4c76e{call}"));
+        agent.handle_bytes(now, flow(), text.as_bytes());
+        let (mut tx, mut tag) = (None, None);
+        while let Some(action) = agent.poll_action() {
+            if let UaAction::Event(Event::Invite { tx: invite, dialog, .. }) = action {
+                (tx, tag) = (Some(invite), agent.local_tag(dialog).map(<[u8]>::to_vec));
+            }
+        }
+        let body = Some(koukan_sip::Body::sdp(vec![b'x'; 300]));
+        let tx = tx.expect("the INVITE was accepted");
+        agent.respond(now, tx, Response { body, ..Response::new(200) });
+        let tag = String::from_utf8(tag.expect("a dialog")).expect("text");
+        let ack = text
+            .replace("INVITE sip", "ACK sip")
+            .replace("314159 INVITE", "314159 ACK")
+            .replace(&format!("bKi{call}"), &format!("bKa{call}"))
+            .replace(
+                "To: <sip:0312340002@sip.example.jp>",
+                &format!("To: <sip:0312340002@sip.example.jp>;tag={tag}"),
+            );
+        agent.handle_bytes(now, flow(), ack.as_bytes());
+        while agent.poll_action().is_some() {}
+    }
+    now = now + Duration::from_secs(40);
+    agent.handle_timeout(now);
+    while agent.poll_action().is_some() {}
+    assert_eq!(agent.counts().server_transactions, 0);
+    assert_eq!(agent.counts().dialogs, number as usize);
+    agent
+}
+
+/// So many phones, each bound by one contact.
+fn contacts(invite: &Message, number: u32) -> Registrar {
+    let mut registrar = Registrar::new(RegistrarConfig::default());
+    let request = RegisterRequest::from_message(invite).expect("contacts");
+    for user in 0..number {
+        let bound = registrar.register(Time::ZERO, &format!("acme-{user}"), &request, flow(), 4);
+        assert_eq!(bound.map(|changes| changes.len()), Ok(1));
+    }
+    registrar
+}
+
+/// So many lamps of one phone's worth each.
+fn lamps(invite: &[u8], number: u32) -> Notifier {
+    let config = NotifierConfig { max_per_user: 100_000, ..NotifierConfig::default() };
+    let mut notifier = Notifier::new(config);
+    let text = String::from_utf8_lossy(invite).replace("INVITE", "SUBSCRIBE");
+    for lamp in 0..number {
+        let text = text
+            .replace("a84b4c76e66710", &format!("a84b4c76e{lamp}"))
+            .replace("Accept: application/sdp", "Event: dialog");
+        let message = Message::from_datagram(&mut Scanner::new(), text.as_bytes()).expect("SIP");
+        let resource = format!("acme-{}", lamp % 200).into();
+        let target = Target::One { resource, entity: b"sip:801@sip.example.jp".to_vec() };
+        let (flow, local_tag, user) = (flow(), b"0123456789abcdef".as_slice(), "acme-801");
+        let subscribe = Subscribe { message: &message, flow, local_tag, user, target };
+        assert_eq!(notifier.subscribe(Time::ZERO, subscribe).status, 200);
+        while notifier.poll_action().is_some() {}
+    }
+    notifier
+}
+
+fn memory(invite: &[u8]) {
+    let message = Message::from_datagram(&mut Scanner::new(), invite).expect("a message");
+    println!(
+        "bytes kept: dialog {}, contact {}, subscription {}",
+        kept(1000, || calls(invite, 1000)),
+        kept(1000, || contacts(&message, 1000)),
+        kept(1000, || lamps(invite, 1000)),
+    );
+}
+
 fn benches(criterion: &mut Criterion) {
     let invite = invite();
+    memory(&invite);
     let text = String::from_utf8_lossy(&invite).replace("INVITE sip", "OPTIONS sip");
     let options_bytes = text.replace("314159 INVITE", "314159 OPTIONS").into_bytes();
     let mut scanner = Scanner::new();

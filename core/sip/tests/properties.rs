@@ -1,12 +1,18 @@
 //! Properties of messages and of the user agent (RFC 3261): no bytes panic, what is printed is
 //! read again, and no order of operations leaves a table filled.
 
+#[path = "support/dialog_ops.rs"]
+mod dialog_ops;
 #[path = "support/ops.rs"]
 mod ops;
 #[path = "support/peer.rs"]
 mod peer;
 #[path = "support/registrar_ops.rs"]
 mod registrar_ops;
+#[path = "support/subscription_ops.rs"]
+mod subscription_ops;
+#[path = "support/typed.rs"]
+mod typed;
 #[path = "support/walk.rs"]
 mod walk;
 
@@ -140,6 +146,31 @@ proptest! {
         seed in any::<u8>(),
     ) {
         registrar_ops::RegistrarOps::new(seed).run(&script);
+    }
+
+    #[test]
+    fn no_order_of_operations_between_two_agents_leaves_a_table_filled(
+        script in proptest::collection::vec(any::<u8>(), 0..240),
+        seed in any::<u8>(),
+    ) {
+        dialog_ops::Pair::new(seed).run(&script);
+    }
+
+    #[test]
+    fn no_order_of_operations_leaves_a_subscription(
+        script in proptest::collection::vec(any::<u8>(), 0..400),
+    ) {
+        subscription_ops::Ops::new().run(&script);
+    }
+
+    #[test]
+    fn typed_headers_lie_inside_their_bytes_and_built_ones_are_found_again(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        text in "[ -~\u{e9}\t]{0,80}",
+    ) {
+        typed::look_at_line(&bytes);
+        typed::look_at_line(text.as_bytes());
+        typed::build(&bytes);
     }
 }
 

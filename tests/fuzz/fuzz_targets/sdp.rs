@@ -33,10 +33,14 @@ fuzz_target!(|bytes: &[u8]| {
     for v6 in [false, true] {
         let ours = local(v6);
         let _ = agreed(&ours, &peer, true);
-        if let Ok((answer, agreed)) = LocalSession::new(7).answer(&peer, &ours, false) {
+        let mut session = LocalSession::new(7);
+        if let Ok((answer, agreed)) = session.answer(&peer, &ours, false) {
             let read = Session::parse(&answer).expect("our own answer can be read");
             assert_eq!(read.media.len(), peer.media.len(), "an answer has the offer's streams");
             assert!(!agreed.common.is_empty(), "an agreement has a codec");
+            assert_eq!(session.repeat(), Some(answer));
+            let later = Session::parse(&session.offer(&ours)).expect("our own offer can be read");
+            assert_eq!(later.media.len(), peer.media.len(), "a later offer keeps every line");
         }
     }
 });

@@ -118,6 +118,11 @@ impl UserAgent {
             known.ending = Some(reason.map(str::to_owned));
             return;
         }
+        // RFC 3261, 15: a callee hangs up no early dialog; its answer may still wait for a PRACK.
+        if let Some(invite) = known.server_invite.filter(|_| !known.confirmed) {
+            self.respond(now, super::ServerTx(invite), super::Response::new(480));
+            return;
+        }
         let headers =
             reason.map(|reason| vec![("Reason", reason.as_bytes().to_vec())]).unwrap_or_default();
         let request = in_dialog(known, Method::Bye, headers, None);
@@ -176,7 +181,13 @@ impl UserAgent {
         for route in &outgoing.request.route {
             writer.line("Route", &[route]);
         }
-        writer.line("From", &[&outgoing.request.from, b";tag=", &outgoing.local_tag]);
+        // Within a dialog both carry their tags already.
+        match outgoing.dialog {
+            Some(_) => writer.line("From", &[&outgoing.request.from]),
+            None => {
+                writer.line("From", &[&outgoing.request.from, b";tag=", &outgoing.local_tag]);
+            }
+        }
         writer.line("To", &[&outgoing.request.to]);
         writer.line("Call-ID", &[&outgoing.call_id]);
         writer.number("CSeq", outgoing.cseq, b" CANCEL");

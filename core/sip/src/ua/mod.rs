@@ -240,6 +240,18 @@ impl UserAgent {
         self.dialogs.get(&dialog.0).map(|dialog| dialog.remote_target.as_slice())
     }
 
+    /// Whether a new offer of ours would be taken in this dialog as far as we know (RFC 3264, 4;
+    /// RFC 3261, 14.1): no other is open and no INVITE under way.
+    #[must_use]
+    pub fn may_offer(&self, dialog: DialogId) -> bool {
+        self.dialogs.get(&dialog.0).is_some_and(|dialog| {
+            dialog.negotiation == Negotiation::Settled
+                && dialog.client_invite.is_none()
+                && dialog.server_invite.is_none()
+                && dialog.ending.is_none()
+        })
+    }
+
     /// Our To tag in the response to a request that had none.
     #[must_use]
     pub fn response_tag(&self, tx: ServerTx) -> Option<&[u8]> {

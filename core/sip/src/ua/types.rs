@@ -146,7 +146,8 @@ pub enum Event {
         /// The request.
         message: Message,
     },
-    /// The caller gave up: CANCEL got its 200 and the INVITE its 487; the dialog is gone.
+    /// The caller gave up: CANCEL got its 200 and the INVITE its 487. The dialog of an initial
+    /// INVITE is gone, that of a re-INVITE stands as it was.
     Cancelled {
         /// The INVITE's transaction.
         tx: ServerTx,

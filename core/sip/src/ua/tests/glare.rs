@@ -133,6 +133,25 @@ fn a_cancel_that_meets_the_200_is_481_or_200_and_the_call_stands_until_its_bye()
     }
 }
 
+#[test]
+fn a_cancelled_re_invite_ends_with_487_and_the_call_stands() {
+    let mut rig = Rig::new(6, 0, Transport::Udp);
+    let (caller, callee) = rig.established();
+    assert!(rig.agents[0].may_offer(caller) && rig.agents[1].may_offer(callee));
+    let change = re_invite(&mut rig, 0, caller);
+    re_invited(&mut rig, 1);
+    assert!(!rig.agents[0].may_offer(caller) && !rig.agents[1].may_offer(callee));
+    rig.run_for(Duration::from_millis(10));
+    let now = rig.now;
+    rig.agents[0].cancel(now, change, None);
+    rig.until(1, |event| matches!(event, Event::Cancelled { .. }).then_some(()));
+    assert_eq!(failed(&mut rig, 0), 487);
+    let from = rig.last(0, "CANCEL").header(Header::From).unwrap().to_vec();
+    assert_eq!(Some(from.as_slice()), rig.last(0, "INVITE").header(Header::From));
+    assert!(rig.agents[0].may_offer(caller) && rig.agents[1].may_offer(callee));
+    rig.hang_up(caller);
+}
+
 /// A response to the INVITE that agent 0 sent, from a fork of its own.
 fn fork(rig: &mut Rig, status: &str, tag: &str) {
     let invite = rig.last(0, "INVITE");

@@ -246,3 +246,21 @@ fn a_cancel_ends_a_call_whose_2xx_is_held() {
     rig.until(0, |event| matches!(event, Event::Failed { status: 487, .. }).then_some(()));
     rig.finish();
 }
+
+#[test]
+fn a_callee_that_hangs_up_before_its_held_2xx_left_refuses_and_sends_no_bye() {
+    let mut rig = Rig::new(11, 0, Transport::Udp);
+    rig.lose = |_, message| message.method() == Some(Method::Prack);
+    rig.invite(None);
+    let (tx, callee) = rig.incoming();
+    rig.answer(1, tx, reliable(183, Some(sdp(1))));
+    rig.answer(1, tx, Response::new(200));
+    let now = rig.now;
+    rig.agents[1].bye(now, callee, None);
+    rig.until(0, |event| match event {
+        Event::Failed { status, .. } => Some(*status).filter(|status| *status == 480),
+        _ => None,
+    });
+    assert_eq!(rig.count(1, "BYE"), 0);
+    rig.finish();
+}
