@@ -130,6 +130,28 @@ fn an_offer_that_cannot_be_taken_is_488_and_the_call_goes_on_as_it_was() {
 }
 
 #[test]
+fn a_codec_of_the_configuration_is_taken_and_another_is_not() {
+    for (codecs, taken) in [(&[Codec::Pcmu, Codec::G722][..], true), (&[Codec::Pcmu], false)] {
+        let mut office = Office::speaking(codecs);
+        office.phone('D').does = Does::Answers(500);
+        office.call('A', "804");
+        office.run(secs(2));
+        let now = office.now;
+        let wish = sdp::Direction::SendRecv;
+        office.phone('D').offer_changed(now, wish, "RTP/AVP 0 8 101", "RTP/AVP 9 101");
+        office.run(secs(1));
+        assert_eq!(office.phone('D').heard("failed 488"), !taken);
+        let media = office.phone('D').media;
+        let params = office.media.of(media).unwrap().1.config.clone().unwrap().codec;
+        let wanted = if taken { (Codec::G722, 9, 9) } else { (Codec::Pcmu, 0, 0) };
+        assert_eq!((params.codec, params.payload_type, params.receive_type), wanted);
+        assert!(joined(&mut office, 'A', 'D'), "whatever the two speak");
+        office.hang_up('A');
+        only(office.finish());
+    }
+}
+
+#[test]
 fn a_new_address_is_followed() {
     let mut office = talking();
     let now = office.now;

@@ -55,8 +55,8 @@ pub enum DtmfEvent {
 /// The detector of one direction, at 8 kHz.
 #[derive(Debug)]
 pub struct DtmfDetector {
-    rows: [Goertzel; 4],
-    columns: [Goertzel; 4],
+    /// The rows', then the columns'.
+    filters: [Goertzel; 8],
     hann: [f32; WINDOW],
     window: [f32; WINDOW],
     filled: usize,
@@ -72,10 +72,10 @@ impl Default for DtmfDetector {
     #[expect(clippy::cast_precision_loss, reason = "a window's length fits a float")]
     fn default() -> Self {
         let turn = std::f32::consts::TAU / WINDOW as f32;
+        let ([r0, r1, r2, r3], [c0, c1, c2, c3]) = (ROWS, COLUMNS);
         Self {
             hann: std::array::from_fn(|n| 0.5 - 0.5 * ((n as f32 + 0.5) * turn).cos()),
-            rows: ROWS.map(|hertz| Goertzel::new(hertz, RATE)),
-            columns: COLUMNS.map(|hertz| Goertzel::new(hertz, RATE)),
+            filters: [r0, r1, r2, r3, c0, c1, c2, c3].map(|hertz| Goertzel::new(hertz, RATE)),
             window: [0.0; WINDOW],
             filled: HOP,
             before: [Component::default(); 8],
@@ -119,22 +119,19 @@ impl DtmfDetector {
             *to = sample * weight;
         }
         let whole = energy(&windowed);
-        let mut now = [Component::default(); 8];
         if whole / (WINDOW as f32 * WINDOW_POWER) < WEAKEST {
-            self.before = now;
+            self.before = [Component::default(); 8];
             return None;
         }
-        let filters = self.rows.iter().chain(&self.columns);
-        for (to, filter) in now.iter_mut().zip(filters) {
-            *to = filter.component(&windowed, whole);
-        }
+        let now = Goertzel::eight(&self.filters, &windowed, whole);
         let before = std::mem::replace(&mut self.before, now);
         let (rows, columns) = now.split_at(4);
         let (rows_before, columns_before) = before.split_at(4);
         let (row, low) = strongest(rows)?;
         let (column, high) = strongest(columns)?;
-        let low = share(self.rows.get(row)?, *rows_before.get(row)?, low, *ROWS.get(row)?)?;
-        let filter = self.columns.get(column)?;
+        let (row_filters, column_filters) = self.filters.split_at(4);
+        let low = share(row_filters.get(row)?, *rows_before.get(row)?, low, *ROWS.get(row)?)?;
+        let filter = column_filters.get(column)?;
         let high = share(filter, *columns_before.get(column)?, high, *COLUMNS.get(column)?)?;
         let pure = low + high >= PURE && low.max(high) <= low.min(high) * TWIST;
         pure.then(|| KEYS.get(row)?.get(column).copied()).flatten()

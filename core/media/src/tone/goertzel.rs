@@ -25,18 +25,42 @@ impl Goertzel {
     }
 
     /// The component in a block whose energy (sum of squares) is known.
-    #[expect(clippy::cast_precision_loss, reason = "a block's length fits a float")]
     pub(super) fn component(&self, block: &[f32], energy: f32) -> Component {
         let (mut one, mut two) = (0.0f32, 0.0f32);
         for sample in block {
             let next = sample + 2.0 * self.cosine * one - two;
             (two, one) = (one, next);
         }
+        self.finished(one, two, block.len(), energy)
+    }
+
+    /// The component from the filter's last two values.
+    #[expect(clippy::cast_precision_loss, reason = "a block's length fits a float")]
+    fn finished(&self, one: f32, two: f32, count: usize, energy: f32) -> Component {
         let (real, imaginary) = (one - two * self.cosine, two * self.sine);
         let square = real * real + imaginary * imaginary;
-        let whole = energy * block.len() as f32 / 2.0;
+        let whole = energy * count as f32 / 2.0;
         let power = if whole > 0.0 { square / whole } else { 0.0 };
         Component { power, phase: imaginary.atan2(real) }
+    }
+
+    /// The components of eight filters at once, which the compiler makes vectors of.
+    pub(super) fn eight(filters: &[Self; 8], block: &[f32], energy: f32) -> [Component; 8] {
+        let twice = filters.map(|filter| 2.0 * filter.cosine);
+        let (mut one, mut two) = ([0.0f32; 8], [0.0f32; 8]);
+        for sample in block {
+            let mut next = [0.0f32; 8];
+            for (((next, one), two), twice) in next.iter_mut().zip(&one).zip(&two).zip(&twice) {
+                *next = sample + twice * one - two;
+            }
+            (two, one) = (one, next);
+        }
+        let mut all = [Component::default(); 8];
+        let ends = filters.iter().zip(one.iter().zip(&two));
+        for (to, (filter, (one, two))) in all.iter_mut().zip(ends) {
+            *to = filter.finished(*one, *two, block.len(), energy);
+        }
+        all
     }
 
     /// By how much a phase has turned beyond what the frequency does in `samples`.

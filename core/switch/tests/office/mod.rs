@@ -108,6 +108,15 @@ impl Office {
         office.registered()
     }
 
+    /// The office that speaks these codecs; its phones registered.
+    pub(crate) fn speaking(codecs: &[Codec]) -> Self {
+        let mut office = Self::new();
+        let directory = office.switch.directory().clone();
+        let config = SwitchConfig { codecs: codecs.to_vec(), ..config() };
+        office.switch = Switch::new(config, directory, Rng::from_number(2));
+        office.registered()
+    }
+
     /// The office behind a NAT that forwards to it; its phones registered.
     pub(crate) fn showing(shown: IpAddr) -> Self {
         let mut office = Self::new();

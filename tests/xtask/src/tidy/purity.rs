@@ -5,7 +5,7 @@ use super::Findings;
 use super::tree::Tree;
 
 /// Directories of the pure crates.
-const PURE: &[&str] = &["core/base", "core/sip", "core/media", "core/switch", "dialplan"];
+const PURE: &[&str] = &["core/base", "core/sip", "core/media", "core/switch", "codecs", "dialplan"];
 
 /// What their code does not name: the world outside.
 const WORLD: &[&str] = &[
