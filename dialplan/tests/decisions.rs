@@ -312,11 +312,11 @@ fn signalling_is_cautious_unless_the_plan_says_otherwise() {
     let plain = plans(&text);
     let trunk = plain.trunk(Some("acme"), "carrier").unwrap().signalling;
     assert_eq!(trunk, TrunkSignalling::default());
-    assert!(trunk.trusted && !trunk.transfer && !trunk.reliable);
+    assert!(trunk.trusted && !trunk.transfer);
     let text = text.replace(
         "profile = \"jp-ngn\"",
         "profile = \"jp-ngn\"\ntrusted = false\nidentity = \"preferred\"\ntransfer = true\n\
-         diversion = \"history-info\"\nsession_expires = \"300s\"\nreliable = true",
+         diversion = \"history-info\"\nsession_expires = \"300s\"",
     );
     let text =
         text.replacen("ext = \"801\"", "ext = \"801\"\nredirect = true\nmwi = \"unsolicited\"", 1);
@@ -327,7 +327,6 @@ fn signalling_is_cautious_unless_the_plan_says_otherwise() {
         diversion: DiversionHeader::HistoryInfo,
         transfer: true,
         session_expires: Some(Duration::from_secs(300)),
-        reliable: true,
     };
     assert_eq!(set.trunk(Some("acme"), "carrier").unwrap().signalling, expected);
     let device = set.device("acme", "A").unwrap().signalling;

@@ -454,6 +454,7 @@ impl Worker {
         let Some(stream) = self.slots.get_mut(index).and_then(Option::as_deref_mut) else { return };
         let Some(config) = &stream.config else { return };
         if stream.play.is_some() || !config.direction.sends() {
+            stream.sender.interrupt();
             return;
         }
         let payload_type = match *law {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::{LOCAL, Phone, WORKER, bridge, engine, engine_of, wait};
 use koukan_base::{OpId, StreamId, WorkerId};
 use koukan_codecs::g711;
-use koukan_media::{Codec, Command, Event, PlayEnd, Prompt, Source};
+use koukan_media::{Codec, Command, Direction, Event, PlayEnd, Prompt, Source, StreamConfig};
 
 /// A directory of each test's own: one must not read what another is writing.
 fn prompts(test: &str) -> std::path::PathBuf {
@@ -210,4 +210,44 @@ fn a_stream_moves_to_another_worker_with_its_ports_and_its_numbers() {
     assert_eq!(stats.received, 3, "its counts have moved with it");
     let workers = engine.stats().workers;
     assert_eq!((workers[0].streams, workers[1].streams), (0, 1));
+}
+
+#[test]
+fn what_is_agreed_anew_on_a_live_stream_makes_no_jump() {
+    let mut engine = engine("/nowhere".into());
+    let mut a = Phone::new(&mut engine, 1, Codec::Pcmu);
+    let mut b = Phone::new(&mut engine, 2, Codec::Pcmu);
+    bridge(&mut engine, a.stream, b.stream);
+    let address = b.socket.local_addr().unwrap();
+    let mut configure = |codec, direction| {
+        let config = StreamConfig { direction, ..Phone::config(address, codec) };
+        engine.send(WORKER, Command::Configure { stream: StreamId(2), config });
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    b.speak(0);
+    a.speak(1);
+    let mut last = b.hear().unwrap().0;
+    for (codec, direction) in [
+        (Codec::Pcma, Direction::SendRecv),
+        (Codec::Pcma, Direction::RecvOnly),
+        (Codec::Pcma, Direction::SendRecv),
+        (Codec::Pcmu, Direction::SendOnly),
+        (Codec::Pcmu, Direction::Inactive),
+        (Codec::Pcmu, Direction::SendRecv),
+    ] {
+        configure(codec, direction);
+        for _ in 0..5 {
+            a.speak(1);
+            if !direction.sends() {
+                std::thread::sleep(Duration::from_millis(5));
+                continue;
+            }
+            let (header, _) = b.hear().unwrap();
+            assert_eq!(header.ssrc, last.ssrc);
+            assert_eq!(header.sequence, last.sequence.wrapping_add(1), "{direction:?}");
+            let step = header.timestamp.wrapping_sub(last.timestamp);
+            assert!((1..4_000).contains(&step), "{step} in far less than half a second");
+            last = header;
+        }
+    }
 }

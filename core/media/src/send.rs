@@ -63,6 +63,12 @@ impl Sender {
         self.header(now, marker, payload_type, sequence, timestamp)
     }
 
+    /// What the source sends now is not passed on (the peer is on hold): what follows later takes
+    /// the next sequence number, or the receiver would count the pause as lost.
+    pub fn interrupt(&mut self) {
+        self.origin = None;
+    }
+
     /// The header of a packet that begins here (a prompt, silence) and lasts `samples`.
     pub fn own(&mut self, now: Time, payload_type: u8, samples: u32, clock_rate: u32) -> RtpHeader {
         let fresh = self.origin.take().is_some() || self.sent == 0;

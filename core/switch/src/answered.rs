@@ -1,5 +1,5 @@
 //! Responses to the INVITEs that we send (RFC 3261, section 13.2.2): ringing, early media, the
-//! answer that wins.
+//! answer that wins. Of several phones that speak early the first is heard, until one answers.
 
 use koukan_sip::{ClientTx, DialogId, Message, Response};
 

@@ -100,7 +100,7 @@ impl Switch {
     }
 
     /// A party does not answer any more: its leg is ended, and the call unless others go on.
-    fn lost(&mut self, now: Now, call: &mut Call, index: u16) -> Fate {
+    pub(crate) fn lost(&mut self, now: Now, call: &mut Call, index: u16) -> Fate {
         self.end_leg(now, call, index, 480, None);
         self.party_gone(call, index, CallCause::SignallingLost, 480)
     }

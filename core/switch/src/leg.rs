@@ -115,6 +115,10 @@ pub(crate) struct Leg {
     pub(crate) replaces: Option<u64>,
     /// The question whether the peer is still there, under way.
     pub(crate) probe: Option<ClientTx>,
+    /// The caller takes reliable provisional responses (RFC 3262).
+    pub(crate) takes_reliable: bool,
+    /// Our offer left in a reliable provisional response: its PRACK answers it, the 200 has none.
+    pub(crate) offered_early: bool,
     /// The peer takes UPDATE (RFC 3311).
     pub(crate) takes_update: bool,
     /// The peer takes INFO (RFC 6086), or does not say what it takes.
@@ -148,6 +152,8 @@ impl Leg {
             early: Vec::new(),
             replaces: None,
             probe: None,
+            takes_reliable: false,
+            offered_early: false,
             takes_update: false,
             takes_info: true,
             called_at: None,

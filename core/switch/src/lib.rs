@@ -33,6 +33,7 @@ mod run;
 mod steps;
 mod subscriptions;
 mod switch;
+mod throttle;
 mod transfer;
 mod trunk;
 mod view;

@@ -384,14 +384,18 @@ impl Switch {
         let Some(LegState::Incoming { tx, dialog }) = call.leg(index).map(|leg| leg.state) else {
             return false;
         };
-        let Some(body) = self.description(call, index, first) else { return false };
+        let early = call.leg(index).is_some_and(|leg| leg.offered_early);
+        let body = if early { None } else { self.description(call, index, first) };
+        if body.is_none() && !early {
+            return false;
+        }
         self.by_server.remove(&tx);
         let headers = match call.stage {
             Stage::Bridged { leg } if index == 0 => self.connected(call, 0, leg),
             _ if index != 0 => self.connected(call, index, 0),
             _ => Vec::new(),
         };
-        let response = Response { body: Some(body), headers, ..Response::new(200) };
+        let response = Response { body, headers, ..Response::new(200) };
         self.ua.respond(now.time, tx, response);
         if let Some(leg) = call.leg_mut(index) {
             leg.state = LegState::Up { dialog };
@@ -402,18 +406,23 @@ impl Switch {
         true
     }
 
-    /// Opens early media towards the caller by 183; false when it has made no offer.
+    /// Opens early media towards the caller by 183, reliably when it takes that; false when it has
+    /// made no offer and ours would not be acknowledged.
     pub(crate) fn early_media(&mut self, now: Now, call: &mut Call, first: Option<&str>) -> bool {
         let Some(leg) = call.leg(0) else { return false };
         let LegState::Incoming { tx, .. } = leg.state else { return true };
-        if leg.answer.is_some() {
+        if leg.answer.is_some() || leg.offered_early {
             return true;
         }
-        if leg.offer.is_none() {
+        let (ours, reliable) = (leg.offer.is_none(), leg.takes_reliable);
+        if ours && !reliable {
             return false;
         }
         let Some(body) = self.description(call, 0, first) else { return false };
-        let response = Response { body: Some(body), ..Response::new(183) };
+        if let Some(leg) = call.leg_mut(0) {
+            leg.offered_early = ours;
+        }
+        let response = Response { body: Some(body), reliable, ..Response::new(183) };
         self.ua.respond(now.time, tx, response);
         true
     }

@@ -4,7 +4,7 @@
 use koukan_sip::{Body, DialogId, Message, Method, ServerTx};
 
 use crate::action::Now;
-use crate::record::CallCause;
+use crate::call::Stage;
 use crate::switch::{Fate, Switch};
 
 impl Switch {
@@ -37,9 +37,26 @@ impl Switch {
             if let Some(leg) = call.leg_mut(index) {
                 leg.offered = None;
             }
-            if taken { Fate::Keep } else { Fate::End(CallCause::SignallingLost, 488) }
+            if taken { Fate::Keep } else { switch.lost(now, call, index) }
         });
         true
+    }
+
+    /// A request that crossed one of the peer's may be sent again: the refresh, or who is at the
+    /// other end.
+    pub(crate) fn try_again(&mut self, now: Now, dialog: DialogId, method: Method) {
+        if method == Method::Invite {
+            self.refresh(now, dialog);
+            return;
+        }
+        let Some(&(id, index)) = self.by_dialog.get(&dialog) else { return };
+        self.with_call(now, id, |switch, call| {
+            if let Stage::Bridged { leg } = call.stage {
+                let other = if index == 0 { leg } else { 0 };
+                switch.tell_connected(now, call, index, other);
+            }
+            Fate::Keep
+        });
     }
 
     /// Nobody refreshed in time: the party is gone.
@@ -51,7 +68,7 @@ impl Switch {
         self.with_call(now, id, |switch, call| {
             let party = call.leg(index).map(|leg| leg.party.name()).unwrap_or_default();
             switch.explain(call.id, format!("{party} no longer refreshes the session"));
-            Fate::End(CallCause::SignallingLost, 408)
+            switch.lost(now, call, index)
         });
     }
 
@@ -63,8 +80,10 @@ impl Switch {
         dialog: DialogId,
         message: &Message,
     ) {
-        if let Some(tx) = tx {
-            self.in_dialog(now, tx, dialog, message);
+        match tx {
+            Some(tx) => self.in_dialog(now, tx, dialog, message),
+            // It answers the offer of our response, as an ACK would.
+            None => self.acked(now, dialog, message),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::view::RegistrationView;
 
 impl Switch {
     pub(crate) fn register(&mut self, now: Now, tx: ServerTx, flow: Flow, message: &Message) {
-        let Some(device) = self.authenticate(now, tx, message, Challenge::Registrar) else {
+        let Some(device) = self.authenticate(now, (tx, flow), message, Challenge::Registrar) else {
             return;
         };
         let own = message.to().and_then(|to| to.uri()).and_then(|uri| self.device_of(uri));
@@ -89,7 +89,7 @@ impl Switch {
     pub(crate) fn authenticate(
         &mut self,
         now: Now,
-        tx: ServerTx,
+        (tx, flow): (ServerTx, Flow),
         message: &Message,
         kind: Challenge,
     ) -> Option<DeviceInfo> {
@@ -108,6 +108,7 @@ impl Switch {
         });
         let stale = match verdict {
             Some(Verdict::Accepted { username }) => {
+                self.throttle.forgive(&username, flow.remote.ip());
                 let user = String::from_utf8(username).unwrap_or_default();
                 let device = self.directory.plans.device_by_user(&user, "").cloned();
                 if device.is_none() {
@@ -119,8 +120,11 @@ impl Switch {
                 self.ua.respond(now.time, tx, Response::new(400));
                 return None;
             }
-            Some(Verdict::Wrong { .. }) => {
-                self.ua.respond(now.time, tx, Response::new(403));
+            Some(Verdict::Wrong { username }) => {
+                let who = (username.as_slice(), flow.remote.ip());
+                if !self.throttle.refuse(now.time, who, tx, 403) {
+                    self.ua.respond(now.time, tx, Response::new(403));
+                }
                 return None;
             }
             Some(Verdict::Challenge { stale }) => stale,

@@ -117,7 +117,8 @@ impl Switch {
         message: &Message,
     ) {
         let value = message.header(Header::Replaces).unwrap_or_default();
-        let mut refusal = None;
+        // Of a call that is over a dialog may still be known.
+        let mut refusal = Some(481);
         match self.replaced_leg(value, false) {
             Err(status) => refusal = Some(status),
             Ok((id, at)) => self.with_call(now, id, |switch, call| {
@@ -131,6 +132,7 @@ impl Switch {
                 } else if !free {
                     refusal = Some(481);
                 } else {
+                    refusal = None;
                     let line = format!("{} wants to take over", leg.party.name());
                     switch.explain(call.id, line);
                     let index = u16::try_from(call.legs.len()).unwrap_or(u16::MAX);

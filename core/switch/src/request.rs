@@ -59,7 +59,7 @@ impl Switch {
                 Some(asking) => Some(asking),
                 None => return self.ua.respond(now.time, tx, Response::new(482)),
             },
-            None => self.authenticate(now, tx, message, Challenge::Proxy).map(|device| {
+            None => self.authenticate(now, (tx, flow), message, Challenge::Proxy).map(|device| {
                 self.asked_by_device(&device.tenant, &device.device, &device.extension, message)
             }),
         };
@@ -83,6 +83,7 @@ impl Switch {
         leg.offer = offer;
         leg.sip_call_id = text(message.call_id());
         leg.learn_methods(message);
+        leg.takes_reliable = message.supports(b"100rel");
         if message.header(Header::Replaces).is_some() {
             leg.identity = Identity { number: asking.caller.number, display: asking.display };
             self.incoming_replacement(now, (tx, dialog), leg, message);

@@ -23,7 +23,7 @@ const ALL: &str = "lamps";
 impl Switch {
     /// SUBSCRIBE, outside any dialog or within one of the notifier's.
     pub(crate) fn subscribe(&mut self, now: Now, tx: ServerTx, flow: Flow, message: &Message) {
-        let Some(device) = self.authenticate(now, tx, message, Challenge::Registrar) else {
+        let Some(device) = self.authenticate(now, (tx, flow), message, Challenge::Registrar) else {
             return;
         };
         let response = if message.to_tag().is_some() {

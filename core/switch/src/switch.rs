@@ -10,8 +10,7 @@ use koukan_sip::digest::DigestServer;
 use koukan_sip::registrar::Registrar;
 use koukan_sip::subscription::{MessageSummary, Notifier, NotifierConfig, SubscriptionId};
 use koukan_sip::{
-    ClientTx, DialogId, Event, Flow, Message, Method, Response, ServerTx, UaAction, UaConfig,
-    UserAgent,
+    ClientTx, DialogId, Event, Flow, Message, Response, ServerTx, UaAction, UaConfig, UserAgent,
 };
 
 use crate::action::{Action, Now};
@@ -24,6 +23,7 @@ use crate::leg::{LegState, LegStream};
 use crate::limits;
 use crate::module::{InstanceId, ModuleOrder, ModuleRequest};
 use crate::record::CallCause;
+use crate::throttle::Throttle;
 
 /// What is answered in earnest.
 const ALLOW: &str =
@@ -59,6 +59,7 @@ pub struct Switch {
     /// The journal's key of each subscription.
     pub(crate) watches: HashMap<SubscriptionId, String>,
     pub(crate) lamps: Lamps,
+    pub(crate) throttle: Throttle<ServerTx>,
     /// What waits in the mailbox of each device, by its SIP user.
     pub(crate) messages: HashMap<Arc<str>, MessageSummary>,
     deadlines: BTreeSet<(Time, CallId)>,
@@ -98,6 +99,7 @@ impl Switch {
             by_notify: HashMap::new(),
             watches: HashMap::new(),
             lamps: Lamps::default(),
+            throttle: Throttle::default(),
             messages: HashMap::new(),
             deadlines: BTreeSet::new(),
             actions: VecDeque::new(),
@@ -151,6 +153,9 @@ impl Switch {
         self.ua.handle_timeout(now.time);
         self.drain(now);
         self.expire_registrations(now);
+        while let Some((tx, status)) = self.throttle.pop_due(now.time) {
+            self.ua.respond(now.time, tx, Response::new(status));
+        }
         self.drain(now);
         while let Some(&(time, id)) = self.deadlines.first() {
             if time > now.time {
@@ -171,7 +176,8 @@ impl Switch {
     pub fn poll_timeout(&self) -> Option<Time> {
         let calls = self.deadlines.first().map(|(time, _)| *time);
         let own = [self.ua.poll_timeout(), self.registrar.poll_timeout(), calls];
-        own.into_iter().chain([self.notifier.poll_timeout()]).flatten().min()
+        let others = [self.notifier.poll_timeout(), self.throttle.poll_timeout()];
+        own.into_iter().chain(others).flatten().min()
     }
 
     /// The next thing to do; drain after every input, in order.
@@ -369,10 +375,7 @@ impl Switch {
             Event::PrackMissing { invite, dialog } => self.caller_gave_up(now, invite, dialog),
             Event::RefreshDue { dialog } => self.refresh(now, dialog),
             Event::SessionExpired { dialog } => self.session_expired(now, dialog),
-            // RFC 3261, 14.1: the only re-INVITE that a call sends is its refresh.
-            Event::TryAgain { dialog, method: Method::Invite } => self.refresh(now, dialog),
-            // What an UPDATE would have said is said when the call next wants it.
-            Event::TryAgain { .. } => {}
+            Event::TryAgain { dialog, method } => self.try_again(now, dialog, method),
             Event::Answered { tx, dialog, message } => self.answered(now, tx, dialog, &message),
             Event::Failed { tx, status, cause, message } => {
                 self.leg_failed(now, tx, status, cause, message.as_ref());

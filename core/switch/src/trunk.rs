@@ -80,6 +80,9 @@ impl Switch {
         let signalling = trunk.map(|trunk| trunk.signalling).unwrap_or_default();
         let mut headers = for_trunk(call, signalling.diversion, number, shown, &host);
         let hidden = attempt.call.anonymous;
+        if let Some(interval) = signalling.session_expires {
+            headers.push(("Session-Expires", interval.as_secs().to_string().into_bytes()));
+        }
         headers.extend(shown.and_then(|own| identity(signalling.identity, own, hidden, &host)));
         let from = match shown {
             Some(shown) if !hidden => name_addr("", shown, &host),

@@ -6,9 +6,10 @@ mod office;
 
 use std::time::Duration;
 
+use koukan_sip::Method;
 use koukan_sip::sdp::Direction;
 use office::modules::Script;
-use office::{Does, Office, TRUNK};
+use office::{Does, Office, Phone, SERVER, TRUNK};
 
 const PHONES: [char; 7] = ['A', 'B', 'C', 'D', 'E', 'F', TRUNK];
 const NUMBERS: [&str; 10] = [
@@ -42,9 +43,64 @@ fn pick(office: &mut Office) -> char {
     PHONES[usize::try_from(office.dice(7)).unwrap()]
 }
 
+/// A phone without the calls that it does not know any more.
+fn living(office: &mut Office, name: char) -> &mut Phone {
+    let phone = office.phone(name);
+    phone.up.retain(|dialog| phone.ua.flow(*dialog).is_some());
+    phone
+}
+
+fn refer(office: &mut Office, name: char) {
+    let number = NUMBERS[usize::try_from(office.dice(10)).unwrap()];
+    let now = office.now;
+    let phone = living(office, name);
+    if !phone.up.is_empty() {
+        phone.refer(now, &format!("<sip:{number}@{SERVER}>"), &[]);
+    }
+}
+
+/// A phone with two calls puts them through to each other.
+fn put_through(office: &mut Office, name: char) {
+    let now = office.now;
+    let phone = living(office, name);
+    if phone.up.len() > 1 {
+        let replaces = phone.replaced().replace(';', "%3B").replace('=', "%3D");
+        phone.refer(now, &format!("<sip:x@{SERVER}?Replaces={replaces}>"), &[]);
+    }
+}
+
+/// A phone takes over a call of another one, ringing or up.
+fn pick_up(office: &mut Office, name: char) {
+    let from = pick(office);
+    let phone = living(office, from);
+    let dialog = phone.up.first().copied().or(phone.ringing);
+    let Some(dialog) = dialog.filter(|dialog| phone.ua.identity(*dialog).is_some()) else {
+        return;
+    };
+    let replaces = phone.replaces(dialog).into_bytes();
+    office.phone(name).headers = vec![("Replaces", replaces)];
+    office.call(name, "804");
+    office.phone(name).headers.clear();
+}
+
 fn act(office: &mut Office) {
     let name = pick(office);
-    match office.dice(12) {
+    match office.dice(17) {
+        12 => refer(office, name),
+        13 => put_through(office, name),
+        14 => pick_up(office, name),
+        15 => {
+            let now = office.now;
+            let target = ["lamps", "804", "acme-801"][usize::try_from(office.dice(3)).unwrap()];
+            office.phone(name).subscribe(now, target, "dialog", 120);
+        }
+        16 => {
+            let now = office.now;
+            let phone = living(office, name);
+            if !phone.up.is_empty() {
+                phone.in_dialog(now, Method::Update, None);
+            }
+        }
         0..=4 => {
             let number = NUMBERS[usize::try_from(office.dice(10)).unwrap()];
             office.phone(name).late_offer = name == TRUNK && number == "0312340003";
@@ -56,8 +112,7 @@ fn act(office: &mut Office) {
             let now = office.now;
             let direction =
                 if office.dice(2) == 0 { Direction::SendOnly } else { Direction::SendRecv };
-            let phone = office.phone(name);
-            phone.up.retain(|dialog| phone.ua.flow(*dialog).is_some());
+            let phone = living(office, name);
             if !phone.up.is_empty() {
                 phone.offer_again(now, direction);
             }

@@ -63,8 +63,6 @@ pub struct TrunkSignalling {
     pub transfer: bool,
     /// `session_expires`: the session interval that we ask for (RFC 4028).
     pub session_expires: Option<Duration>,
-    /// `reliable`: provisional responses are asked for and sent reliably (RFC 3262).
-    pub reliable: bool,
 }
 
 impl Default for TrunkSignalling {
@@ -75,7 +73,6 @@ impl Default for TrunkSignalling {
             diversion: DiversionHeader::default(),
             transfer: false,
             session_expires: None,
-            reliable: false,
         }
     }
 }
@@ -100,7 +97,6 @@ impl TrunkSignalling {
             transfer: table.or("transfer", false, Item::flag),
             // RFC 4028, section 4: an interval below 90 s is not permitted.
             session_expires: table.opt("session_expires", |item| item.seconds(90, 7_200, 1)),
-            reliable: table.or("reliable", false, Item::flag),
         }
     }
 }

@@ -5,6 +5,7 @@ use koukan_base::Time;
 
 use super::dialog::Dialog;
 use super::refresh::SessionWish;
+use super::refresh::WISH;
 use super::types::{Body, ClientTx, DialogId, ExtraHeaders, Identity, Request, token};
 use super::{Negotiation, Owner, UserAgent};
 use crate::Flow;
@@ -130,7 +131,23 @@ impl UserAgent {
         if let Some(invite) = self.dialogs.get(&dialog.0).and_then(|known| known.server_invite) {
             self.respond(now, super::ServerTx(invite), super::Response::new(487));
         }
-        self.remove_dialog(dialog.0);
+        if let Some(invite) = self.remove_dialog(dialog.0).and_then(|known| known.client_invite) {
+            self.bound_orphan(now, invite);
+        }
+    }
+
+    /// An INVITE within a dialog that is gone: its final response may never come, since the peer
+    /// repeats a 2xx only while its dialog stands. It waits no longer than a cancelled one (9.1).
+    pub(super) fn bound_orphan(&mut self, now: Time, tx: ClientTx) {
+        let Some(outgoing) = self.outgoing.get(&tx) else { return };
+        let orphan = outgoing.dialog.is_some_and(|id| !self.dialogs.contains_key(&id));
+        let id = outgoing.current;
+        let Some(client) = self.clients.get_mut(&id).filter(|_| orphan) else { return };
+        if let Machine::Invite(machine) = &mut client.machine {
+            let before = machine.poll_timeout();
+            machine.cancelled(now);
+            self.timers.update(Owner::Client(id), before, machine.poll_timeout());
+        }
     }
 
     /// Acknowledges the 2xx of an INVITE of ours (13.2.2.4).
@@ -318,27 +335,24 @@ impl UserAgent {
         };
         self.via(&mut writer, flow, branch);
         writer.number("Max-Forwards", u32::from(request.max_forwards), b"");
-        // Each of these tells the peer where we are reached (RFC 3261, 12.2; RFC 6665, 4.1.3 and
-        // 4.2.2; RFC 3515, 2.2).
-        if matches!(
-            method,
-            Method::Invite | Method::Update | Method::Subscribe | Method::Notify | Method::Refer
-        ) {
-            let given = request.headers.iter().any(|(name, _)| *name == "Contact");
-            if !given {
-                writer.line("Contact", &[&self.contact(flow)]);
-            }
+        let given = request.headers.iter().any(|(name, _)| *name == "Contact");
+        if tells_contact(method) && !given {
+            writer.line("Contact", &[&self.contact(flow)]);
         }
         writer.line("User-Agent", &[self.config.server_name.as_bytes()]);
+        // The user's own interval stands as it is, until a 422 wants a longer one.
+        let own_interval = outgoing.states_interval();
         if matches!(method, Method::Invite | Method::Update) {
             let reliable: &[u8] = if self.config.reliable { b"100rel, " } else { b"" };
             writer.line("Supported", &[reliable, b"timer, replaces, norefersub"]);
             writer.line("Allow", &[self.config.allow.as_bytes()]);
-            for (name, value) in self.session_wish(outgoing) {
+            for (name, value) in self.session_wish(outgoing).into_iter().filter(|_| !own_interval) {
                 writer.line(name, &[&value]);
             }
         }
-        for (name, value) in &request.headers {
+        for (name, value) in
+            request.headers.iter().filter(|(name, _)| own_interval || *name != WISH)
+        {
             writer.line(name, &[value]);
         }
         if let Some((name, value)) = authorization {
@@ -378,6 +392,15 @@ impl UserAgent {
         let head = format!("SIP/2.0/{transport} {address};branch=");
         writer.line("Via", &[head.as_bytes(), branch, b";rport"]);
     }
+}
+
+/// Whether a request tells the peer where we are reached (RFC 3261, 12.2; RFC 6665, 4.1.3 and
+/// 4.2.2; RFC 3515, 2.2).
+const fn tells_contact(method: Method) -> bool {
+    matches!(
+        method,
+        Method::Invite | Method::Update | Method::Subscribe | Method::Notify | Method::Refer
+    )
 }
 
 pub(super) fn in_dialog(

@@ -12,6 +12,8 @@ use super::{Negotiation, UserAgent, glare};
 use crate::header::{Refresher, SessionExpires};
 use crate::message::{Header, Message, Method};
 
+/// The header in which a user asks for an interval of its own, for one INVITE.
+pub(super) const WISH: &str = "Session-Expires";
 /// The option tag of session timers.
 pub(super) const TAG: &[u8] = b"timer";
 /// RFC 4028, 5: no interval is shorter.
@@ -20,6 +22,24 @@ const SHORTEST: u32 = 90;
 const LONGEST: u32 = 86_400;
 /// How often a request is repeated with a longer interval: each proxy on the way may want its own.
 const RETRIES: u8 = 3;
+
+/// The interval that the user asks for with an initial INVITE.
+fn own_wish(outgoing: &Outgoing) -> Option<u32> {
+    if outgoing.dialog.is_some() {
+        return None;
+    }
+    let headers = &outgoing.request.headers;
+    let (_, value) = headers.iter().find(|(name, _)| *name == WISH)?;
+    SessionExpires::parse(value).map(|wish| wish.seconds)
+}
+
+impl Outgoing {
+    /// Whether the user's own Session-Expires goes out as it is.
+    pub(super) fn states_interval(&self) -> bool {
+        let raised = self.dialog.is_none() && self.session.min_se.is_some();
+        !raised && self.request.headers.iter().any(|(name, _)| *name == WISH)
+    }
+}
 
 /// What a request of ours asks of the session timer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,7 +81,7 @@ impl UserAgent {
             Some(timer) => {
                 Some((timer.seconds, if timer.ours { ";refresher=uac" } else { ";refresher=uas" }))
             }
-            None => self.config.session.expires_s.map(|seconds| (seconds, "")),
+            None => own_wish(outgoing).or(self.config.session.expires_s).map(|s| (s, "")),
         };
         let Some((seconds, refresher)) = wish else { return Vec::new() };
         let min_se = outgoing.session.min_se.unwrap_or(0).max(self.own_min_se());

@@ -81,6 +81,7 @@ impl UserAgent {
 
     fn invite_progress(&mut self, now: Time, tx: ClientTx, status: u16, message: Message) {
         self.cancel_when_possible(now, tx);
+        self.bound_orphan(now, tx);
         if status == 100 {
             return;
         }

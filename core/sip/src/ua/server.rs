@@ -312,8 +312,11 @@ impl UserAgent {
         if let Some(invite) = pending {
             self.respond(now, ServerTx(invite), Response::new(487));
         }
-        let ended = self.remove_dialog(id).is_some_and(|dialog| dialog.ending.is_some());
-        if !ended {
+        let gone = self.remove_dialog(id);
+        if let Some(invite) = gone.as_ref().and_then(|dialog| dialog.client_invite) {
+            self.bound_orphan(now, invite);
+        }
+        if gone.is_none_or(|dialog| dialog.ending.is_none()) {
             self.tell(Event::Bye { dialog: DialogId(id), message });
         }
     }

@@ -80,6 +80,9 @@ pub(crate) struct Phone {
     /// Descriptions that came in responses to INVITEs.
     pub(crate) descriptions: Vec<Session>,
     calling: Option<ClientTx>,
+    /// Provisional responses that had to be acknowledged.
+    pub(crate) reliable: usize,
+    offered_early: bool,
     /// Early dialogs of its own calls, and the one that rings it.
     pub(crate) early: Vec<DialogId>,
     pub(crate) ringing: Option<DialogId>,
@@ -139,6 +142,8 @@ impl Phone {
             connected: Vec::new(),
             descriptions: Vec::new(),
             calling: None,
+            reliable: 0,
+            offered_early: false,
             early: Vec::new(),
             ringing: None,
             waiting: None,
@@ -435,15 +440,22 @@ impl Phone {
                 let reason = message.header(Header::Reason).unwrap_or_default();
                 self.log.push(format!("bye {}", String::from_utf8_lossy(reason)));
             }
-            Event::Progress { status, message, dialog, .. } => {
+            Event::Progress { status, message, dialog, offer, .. } => {
+                self.reliable += usize::from(message.header(Header::RSeq).is_some());
                 self.early.extend(dialog);
                 self.log.push(format!("progress {status}"));
                 self.take_description(&message);
+                if let Some(dialog) = dialog.filter(|_| offer) {
+                    let body = self.describe(&message);
+                    self.ua.prack(now, dialog, Some(body)).unwrap();
+                    self.offered_early = true;
+                }
             }
             Event::Answered { dialog, message, .. } => {
                 self.log.push("answered".to_owned());
                 self.take_description(&message);
-                let body = self.late_offer.then(|| self.describe(&message));
+                let late = self.late_offer && !std::mem::take(&mut self.offered_early);
+                let body = late.then(|| self.describe(&message));
                 if !self.never_acks {
                     self.ua.ack(now, dialog, body);
                 }

@@ -1,0 +1,121 @@
+//! Wrong passwords slowed: a phone that registers again and again with a wrong secret gets its
+//! refusals later and later, by user and source address. A right password gets through at once,
+//! whatever was wrong before it; nothing is ever sent that was not asked for.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use koukan_base::Time;
+
+/// Wrong answers that are refused at once: people mistype.
+const FREE: u32 = 3;
+/// The first delay; each further wrong answer doubles it.
+const FIRST: Duration = Duration::from_secs(1);
+/// Beyond the time that a client waits for an answer (64·T1) a delay is silence.
+const LONGEST: Duration = Duration::from_secs(30);
+/// Without a wrong answer for so long all is forgiven.
+const FORGIVEN: Duration = Duration::from_secs(300);
+/// Users and sources that are remembered; who comes when they are full is not slowed, but neither
+/// are those who are remembered let go.
+const REMEMBERED: usize = 16_384;
+/// Refusals that wait at once; beyond it they are given at once.
+const WAITING: usize = 4_096;
+
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    wrong: u32,
+    last: Time,
+}
+
+/// Who was wrong how often, and the refusals that wait.
+#[derive(Debug)]
+pub(crate) struct Throttle<T> {
+    wrong: HashMap<u64, Record>,
+    waiting: BTreeMap<(Time, T), u16>,
+}
+
+impl<T> Default for Throttle<T> {
+    fn default() -> Self {
+        Self { wrong: HashMap::new(), waiting: BTreeMap::new() }
+    }
+}
+
+impl<T: Ord + Copy> Throttle<T> {
+    /// A wrong answer of this user from here. True: its refusal waits, and comes from `pop_due`;
+    /// false: it is to be given now.
+    pub(crate) fn refuse(
+        &mut self,
+        now: Time,
+        (user, source): (&[u8], IpAddr),
+        tx: T,
+        status: u16,
+    ) -> bool {
+        let key = key(user, source);
+        if !self.wrong.contains_key(&key) && self.wrong.len() >= REMEMBERED {
+            self.wrong.retain(|_, record| now.since(record.last) < FORGIVEN);
+            if self.wrong.len() >= REMEMBERED {
+                return false;
+            }
+        }
+        let record = self.wrong.entry(key).or_insert(Record { wrong: 0, last: now });
+        if now.since(record.last) >= FORGIVEN {
+            record.wrong = 0;
+        }
+        record.wrong = record.wrong.saturating_add(1);
+        record.last = now;
+        let doublings = record.wrong.saturating_sub(FREE);
+        if doublings == 0 || self.waiting.len() >= WAITING {
+            return false;
+        }
+        let factor = 1u32.checked_shl(doublings.saturating_sub(1)).unwrap_or(u32::MAX);
+        let delay = FIRST.saturating_mul(factor).min(LONGEST);
+        self.waiting.insert((now + delay, tx), status);
+        true
+    }
+
+    /// A right answer: what was wrong before it is forgotten.
+    pub(crate) fn forgive(&mut self, user: &[u8], source: IpAddr) {
+        if !self.wrong.is_empty() {
+            self.wrong.remove(&key(user, source));
+        }
+    }
+
+    /// The next refusal whose time has come.
+    pub(crate) fn pop_due(&mut self, now: Time) -> Option<(T, u16)> {
+        let entry = self.waiting.first_entry().filter(|entry| entry.key().0 <= now)?;
+        let ((_, tx), status) = entry.remove_entry();
+        Some((tx, status))
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Time> {
+        self.waiting.first_key_value().map(|((at, _), _)| *at)
+    }
+}
+
+/// A collision slows a stranger's wrong answers a little, and nothing else.
+fn key(user: &[u8], source: IpAddr) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    user.hash(&mut hasher);
+    source.to_canonical().hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_floods_with_names_is_remembered_up_to_a_bound() {
+        let mut throttle = Throttle::<u32>::default();
+        let source = IpAddr::from([203, 0, 113, 9]);
+        for number in 0..40_000u32 {
+            throttle.refuse(Time::ZERO, (&number.to_be_bytes(), source), number, 403);
+        }
+        assert_eq!(throttle.wrong.len(), REMEMBERED);
+        let later = Time::ZERO + FORGIVEN;
+        throttle.refuse(later, (b"new", source), 0, 403);
+        assert_eq!(throttle.wrong.len(), 1, "what is forgiven makes room");
+    }
+}

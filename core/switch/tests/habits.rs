@@ -1,0 +1,193 @@
+//! What clients of the field do against the standards, and what a wrong password costs.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
+
+mod office;
+
+use std::time::Duration;
+
+use koukan_sip::{Credentials, Header, Message, Method, digest};
+use office::{Does, Office, PASSWORD, SERVER, TRUNK};
+
+const PHONE: &str = "192.0.2.77:5060";
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A REGISTER of a phone that is no user agent of the rig, and what answers it.
+fn register(office: &mut Office, number: u32, headers: &str) -> Option<Message> {
+    office.raw(
+        PHONE,
+        &format!(
+            "REGISTER sip:{SERVER} SIP/2.0\nVia: SIP/2.0/UDP {PHONE};branch=z9hG4bK{number}\n\
+             From: <sip:acme-801@{SERVER}>;tag=a\nTo: <sip:acme-801@{SERVER}>\nCall-ID: boot\n\
+             CSeq: {number} REGISTER\n{headers}Content-Length: 0\n\n"
+        ),
+    );
+    office.run(Duration::from_millis(100));
+    office.strays.pop().map(|(_, message)| message)
+}
+
+fn challenge(message: &Message) -> String {
+    String::from_utf8(message.header(Header::WwwAuthenticate).unwrap().to_vec()).unwrap()
+}
+
+fn authorization(challenge: &str, password: &str) -> String {
+    let (username, password) = ("acme-801".to_owned(), password.to_owned());
+    let credentials = Credentials { username, password };
+    let uri = format!("sip:{SERVER}");
+    let value =
+        digest::answer(challenge.as_bytes(), &credentials, b"REGISTER", uri.as_bytes(), b"c");
+    format!("Authorization: {}\n", String::from_utf8(value.unwrap()).unwrap())
+}
+
+const CONTACT: &str = "Contact: <sip:acme-801@192.0.2.77:5060>\nExpires: 600\n";
+
+#[test]
+fn a_phone_that_reads_the_first_challenge_alone_finds_md5_there() {
+    let mut office = Office::new();
+    let refused = register(&mut office, 1, CONTACT).unwrap();
+    assert_eq!(refused.status(), Some(401));
+    let challenges: Vec<_> = refused.headers(Header::WwwAuthenticate).collect();
+    assert!(challenges.len() == 2 && challenges[0].windows(13).any(|w| w == b"algorithm=MD5"));
+    let own = authorization(&challenge(&refused), PASSWORD);
+    let taken = register(&mut office, 2, &format!("{own}{CONTACT}")).unwrap();
+    assert_eq!(taken.status(), Some(200));
+}
+
+#[test]
+fn a_phone_that_counts_from_1_again_after_a_reboot_gets_a_new_nonce_and_no_refusal() {
+    let mut office = Office::new();
+    let refused = register(&mut office, 1, CONTACT).unwrap();
+    let own = authorization(&challenge(&refused), PASSWORD);
+    let taken = register(&mut office, 2, &format!("{own}{CONTACT}")).unwrap();
+    assert_eq!(taken.status(), Some(200));
+    let again = register(&mut office, 3, &format!("{own}{CONTACT}")).unwrap();
+    assert_eq!(again.status(), Some(401));
+    let fresh = challenge(&again);
+    assert!(fresh.contains("stale=true"), "{fresh}");
+    let own = authorization(&fresh, PASSWORD);
+    let taken = register(&mut office, 4, &format!("{own}{CONTACT}")).unwrap();
+    assert_eq!(taken.status(), Some(200));
+}
+
+#[test]
+fn a_phone_that_begins_with_a_star_and_has_no_contact_yet_is_content() {
+    let mut office = Office::new();
+    let star = "Contact: *\nExpires: 0\n";
+    let refused = register(&mut office, 1, star).unwrap();
+    let own = authorization(&challenge(&refused), PASSWORD);
+    assert_eq!(register(&mut office, 2, &format!("{own}{star}")).unwrap().status(), Some(200));
+    let refused = register(&mut office, 3, CONTACT).unwrap();
+    let own = authorization(&challenge(&refused), PASSWORD);
+    assert_eq!(register(&mut office, 4, &format!("{own}{CONTACT}")).unwrap().status(), Some(200));
+    assert_eq!(office.switch.registrations(office.now()).len(), 1);
+}
+
+#[test]
+fn a_wrong_password_in_a_loop_is_answered_ever_later_and_a_right_one_at_once() {
+    let mut office = Office::new();
+    let (mut number, mut answered) = (0, 0);
+    let begin = office.now;
+    // The phone asks again as soon as it is answered, for ten minutes.
+    while office.now.since(begin) < secs(600) {
+        number += 1;
+        let Some(refused) = register(&mut office, number, CONTACT) else { break };
+        number += 1;
+        let own = authorization(&challenge(&refused), "wrong");
+        let mut answer = register(&mut office, number, &format!("{own}{CONTACT}"));
+        while answer.is_none() && office.now.since(begin) < secs(700) {
+            office.run(Duration::from_millis(100));
+            answer = office.strays.pop().map(|(_, message)| message);
+        }
+        assert_eq!(answer.unwrap().status(), Some(403));
+        answered += 1;
+    }
+    assert!((10..=30).contains(&answered), "{answered} refusals in ten minutes");
+    let refused = register(&mut office, number + 1, CONTACT).unwrap();
+    let own = authorization(&challenge(&refused), PASSWORD);
+    let taken = register(&mut office, number + 2, &format!("{own}{CONTACT}"));
+    assert_eq!(taken.and_then(|m| m.status()), Some(200), "at once");
+    // Another phone with the same address, as behind a shared address, is not slowed.
+    let now = office.now;
+    office.phone('B').register_as(now, "acme-802", "wrong", "acme-802", &[]);
+    office.run(Duration::from_millis(200));
+    assert!(office.phone('B').heard("response 403"));
+    office.run(secs(60));
+    assert_eq!(office.switch.tables(), koukan_switch::Tables::default());
+}
+
+#[test]
+fn retransmissions_of_a_slowed_request_get_one_answer() {
+    let mut office = Office::new();
+    for number in (1..20).step_by(2) {
+        let Some(refused) = register(&mut office, number, CONTACT) else { break };
+        let own = authorization(&challenge(&refused), "wrong");
+        let headers = format!("{own}{CONTACT}");
+        let first = register(&mut office, number + 1, &headers);
+        for _ in 0..8 {
+            let again = register(&mut office, number + 1, &headers);
+            assert!(again.is_none() || first.is_some(), "an answer that was not due");
+        }
+        office.run(secs(40));
+        office.strays.clear();
+    }
+}
+
+fn late_caller(does: Does) -> Office {
+    let mut office = Office::open();
+    office.phone('A').late_offer = true;
+    office.phone(TRUNK).does = does;
+    office.call('A', "0455550001");
+    office
+}
+
+#[test]
+fn a_caller_without_an_offer_hears_early_media_when_it_acknowledges_our_offer() {
+    let mut office = late_caller(Does::EarlyThenAnswers(3_000));
+    office.run(secs(2));
+    assert!(office.phone('A').heard("progress 183"), "{:?}", office.phone('A').log);
+    let media = office.phone('A').media;
+    let heard = office.media.of(media).expect("the PRACK has answered").1.source;
+    assert!(matches!(heard, koukan_media::Source::Stream(_)), "{heard:?}");
+    office.run(secs(3));
+    let trunk = office.phone(TRUNK).media;
+    assert!(office.phone('A').heard("answered") && office.media.joined(media, trunk));
+    office.hang_up('A');
+    office.finish();
+}
+
+#[test]
+fn ringing_is_acknowledged_where_the_caller_requires_it() {
+    for required in [true, false] {
+        let mut office = Office::open();
+        if required {
+            office.phone('A').headers = vec![("Require", b"100rel".to_vec())];
+        }
+        office.phone('D').does = Does::Answers(1_000);
+        office.call('A', "804");
+        office.run(secs(2));
+        assert!(office.phone('A').heard("progress 180") && office.phone('A').heard("answered"));
+        assert_eq!(office.phone('A').reliable, usize::from(required));
+        office.hang_up('A');
+        office.finish();
+    }
+}
+
+#[test]
+fn a_trunk_is_asked_for_the_interval_that_its_plan_names() {
+    let keys = "profile = \"jp-ngn\"\nsession_expires = \"300s\"";
+    let mut office = Office::changed("profile = \"jp-ngn\"", keys);
+    office.phone(TRUNK).does = Does::Answers(500);
+    office.call('C', "0455550001");
+    office.run(secs(2));
+    let invite = office.phone(TRUNK).invite.clone().unwrap();
+    let wishes: Vec<_> = invite.headers(Header::SessionExpires).collect();
+    assert_eq!(wishes, [b"300".as_slice()]);
+    office.run(secs(1_000));
+    let updates = office.phone(TRUNK).requests.iter();
+    let updates = updates.filter(|m| m.method() == Some(Method::Update)).count();
+    assert!((5..=8).contains(&updates), "{updates} refreshes in 1,000 s");
+    office.hang_up('C');
+    office.finish();
+}
