@@ -1,5 +1,5 @@
 //! The rules of SIP that no phone shows on request, against sipp: late offers, reliable provisional
-//! responses, UPDATE, session timers, requests that cross, transfers with their reports.
+//! responses, UPDATE, session timers, requests that cross, transfers with their reports, lamps.
 
 use std::fs;
 use std::time::Duration;
@@ -155,5 +155,29 @@ fn a_transfer_reports_trying_ringing_and_success_and_releases_who_asked() {
     std::thread::sleep(Duration::from_secs(3));
     c.hang_up().expect("the control link stands");
     b.wait("CALL_CLOSED", LIMIT).expect("B is cleared");
+    finish(&server, sipp, Duration::from_secs(20));
+}
+
+#[test]
+fn a_lamp_follows_a_colleagues_line() {
+    let server = Server::start("lamp").expect("the server starts");
+    let mut b = phone(&server, "b", &phone_spec(&server, 'B')).expect("B registers");
+    let mut c = phone(&server, "c", &phone_spec(&server, 'C')).expect("C registers");
+    let sipp = device(&server, scenario!("subscribe_dialog"), "802");
+    std::thread::sleep(Duration::from_secs(1));
+    c.dial("802").expect("the control link stands");
+    b.wait("CALL_INCOMING", LIMIT).expect("B rings");
+    std::thread::sleep(Duration::from_secs(2));
+    b.answer().expect("the control link stands");
+    c.wait("CALL_ESTABLISHED", LIMIT).expect("C is connected");
+    std::thread::sleep(Duration::from_secs(2));
+    c.hang_up().expect("the control link stands");
+    finish(&server, sipp, Duration::from_secs(20));
+}
+
+#[test]
+fn a_phone_is_told_of_its_messages() {
+    let server = Server::start("summary").expect("the server starts");
+    let sipp = device(&server, scenario!("subscribe_summary"), "801");
     finish(&server, sipp, Duration::from_secs(20));
 }
