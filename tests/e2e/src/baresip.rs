@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -48,7 +48,15 @@ impl Baresip {
         Sound::tone(spec.tone, TONE_DBFS, 120.0).write_wav(&tone)?;
         write_files(directory, spec, &tone, control_port)?;
         let log = fs::File::create(directory.join("log.txt"))?;
-        let mut process = Command::new("baresip")
+        let mut command = match &spec.place {
+            None => Command::new("baresip"),
+            Some(place) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", &place.namespace, "baresip"]);
+                command
+            }
+        };
+        let mut process = command
             .arg("-f")
             .arg(directory)
             .arg("-s")
@@ -57,7 +65,7 @@ impl Baresip {
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
-        let address = SocketAddr::from(([127, 0, 0, 1], control_port));
+        let address = SocketAddr::from((control_address(spec), control_port));
         let Some(control) = wait_for(Duration::from_secs(30), || TcpStream::connect(address).ok())
         else {
             process.kill()?;
@@ -275,6 +283,11 @@ fn take_netstring(unread: &mut Vec<u8>) -> Option<Vec<u8>> {
     Some(message)
 }
 
+/// Where its control port listens.
+fn control_address(spec: &PhoneSpec) -> IpAddr {
+    spec.place.as_ref().map_or(Ipv4Addr::LOCALHOST.into(), |place| place.control)
+}
+
 fn write_files(dir: &Path, spec: &PhoneSpec, tone: &Path, control: u16) -> io::Result<()> {
     let rtp = phone_media_block();
     let address = spec.address();
@@ -288,12 +301,13 @@ fn write_files(dir: &Path, spec: &PhoneSpec, tone: &Path, control: u16) -> io::R
          rtp_ports {rtp}-{rtp_end}\njitter_buffer_delay 1-5\nmodule_path {MODULES}\n\
          snd_path {dir}\nstatmode_default off\nringback_disabled yes\n\
          module g711.so\nmodule sndfile.so\nmodule aufile.so\nmodule aubridge.so\n\
-         module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\n",
+         module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen {own}:{control}\n",
         trusted = if spec.transport == "tls" {
             format!("sip_cafile {}\n", spec.trusted.display())
         } else {
             String::new()
         },
+        own = control_address(spec),
         tone = tone.display(),
         rtp_end = rtp + PHONE_MEDIA_BLOCK - 2,
         dir = dir.display(),

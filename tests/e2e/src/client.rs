@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::audio::Sound;
+use crate::nat::Place;
 
 /// Level of the tone that a client speaks, in dBFS.
 pub const TONE_DBFS: f64 = -15.0;
@@ -37,13 +38,15 @@ pub struct PhoneSpec {
     pub late_offer: bool,
     /// Its SIP port; any free one when `None`.
     pub sip_port: Option<u16>,
+    /// Where it stands; beside the server when `None`.
+    pub place: Option<Place>,
 }
 
 impl PhoneSpec {
-    /// The loopback address that the client binds.
+    /// The address that the client binds.
     #[must_use]
     pub fn address(&self) -> IpAddr {
-        self.server.ip()
+        self.place.as_ref().map_or(self.server.ip(), |place| place.address)
     }
 
     /// `;transport=…` of the server's URI; nothing for UDP.

@@ -20,6 +20,7 @@ pub mod client;
 pub mod garbage;
 pub mod linphone;
 pub mod matrix;
+pub mod nat;
 pub mod office;
 pub mod pjsua;
 pub mod ports;

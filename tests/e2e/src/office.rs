@@ -29,6 +29,7 @@ pub fn phone_spec(server: &Server, device: char) -> PhoneSpec {
         late_offer: false,
         trusted: server.authority(),
         sip_port: None,
+        place: None,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -43,6 +43,15 @@ impl Server {
     /// # Errors
     /// The binary is missing or does not start; the message carries the end of its log.
     pub fn start(name: &str) -> io::Result<Self> {
+        Self::start_also(name, &[], "")
+    }
+
+    /// The same, listening for UDP and TCP at further addresses (at the same port), and with
+    /// further lines of `[sip]`.
+    ///
+    /// # Errors
+    /// As of [`Self::start`].
+    pub fn start_also(name: &str, addresses: &[IpAddr], sip_lines: &str) -> io::Result<Self> {
         let directory = fresh_directory(name)?;
         let sip = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let sip6 = SocketAddr::from((Ipv6Addr::LOCALHOST, sip.port()));
@@ -59,7 +68,7 @@ impl Server {
             trunk_port,
             keeps: false,
         };
-        server.write_configuration()?;
+        server.write_configuration(addresses, sip_lines)?;
         server.run()?;
         Ok(server)
     }
@@ -70,7 +79,7 @@ impl Server {
         self.directory.join("authority.pem")
     }
 
-    fn write_configuration(&self) -> io::Result<()> {
+    fn write_configuration(&self, addresses: &[IpAddr], sip_lines: &str) -> io::Result<()> {
         let conf = self.directory.join("conf");
         copy_tree(&source_root().join("conf/tenants"), &conf.join("tenants"))?;
         let tenant = conf.join("tenants/acme");
@@ -89,9 +98,11 @@ impl Server {
         }
         let modules = binary("libannouncements.so")?;
         let (media, media_end) = self.media_ports();
+        let also = addresses.iter().map(|address| SocketAddr::new(*address, self.sip.port()));
         let mut listen: Vec<String> = [Some(self.sip), self.sip6]
             .into_iter()
             .flatten()
+            .chain(also)
             .map(|address| format!("\"udp:{address}\", \"tcp:{address}\""))
             .collect();
         listen.push(format!("\"tls:{}\"", self.tls));
@@ -100,7 +111,7 @@ impl Server {
             conf.join("koukan.toml"),
             format!(
                 "[server]\ndata = \"{data}\"\n\
-                 [sip]\nlisten = [{listen}]\nmin_expires = \"5s\"\n\
+                 [sip]\nlisten = [{listen}]\nmin_expires = \"5s\"\n{sip_lines}\
                  [sip.tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n\
                  [media]\nworkers = 1\nports = \"{media}-{media_end}\"\nprompts = \"{prompts}\"\n\
                  rtp_timeout = \"3s\"\n\
