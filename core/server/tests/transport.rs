@@ -10,7 +10,8 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use koukan::transport::{DropCause, ListenAddress, Transports};
-use koukan_sip::{Flow, ListenerId, Transport};
+use koukan_sip::registrar::LongWay;
+use koukan_sip::{Body, Flow, ListenerId, Method, Request, Transport};
 use mio::Poll;
 use rig::{LIMITS, Rig, START, options};
 
@@ -300,6 +301,62 @@ fn a_refused_connect_fails_the_flow_that_asked_for_it() {
     rig.send(flow, b"hello".to_vec());
     rig.until("the failure", |rig| rig.failed.contains(&flow));
     assert_eq!(rig.transports.connections(), 0);
+}
+
+/// A long INVITE to a phone that is known by datagrams and may take a stream.
+fn long_invite(rig: &mut Rig, remote: std::net::SocketAddr) {
+    let flow = Flow { transport: Transport::Udp, listener: ListenerId(0), remote, connection: 0 };
+    rig.agent.know_long_way(rig.now, flow, LongWay::Opens(remote));
+    let request = Request {
+        method: Method::Invite,
+        flow,
+        request_uri: b"sip:phone@rig".to_vec(),
+        from: b"<sip:rig@rig>".to_vec(),
+        to: b"<sip:phone@rig>".to_vec(),
+        route: Vec::new(),
+        max_forwards: 70,
+        headers: Vec::new(),
+        body: Some(Body::sdp(vec![b'x'; 2_000])),
+        credentials: None,
+    };
+    rig.agent.invite(rig.now, request);
+}
+
+#[test]
+fn a_long_request_goes_by_tcp_and_by_datagram_where_tcp_is_refused() {
+    let mut rig = rig();
+    let phone = UdpSocket::bind("127.0.0.1:0").unwrap();
+    phone.set_nonblocking(true).unwrap();
+    let remote = phone.local_addr().unwrap();
+    let stream = TcpListener::bind(remote).unwrap();
+    stream.set_nonblocking(true).unwrap();
+    long_invite(&mut rig, remote);
+    let mut accepted = None;
+    rig.until("the connection", |rig| {
+        rig.drain();
+        accepted = stream.accept().ok();
+        accepted.is_some()
+    });
+    let (mut accepted, _) = accepted.unwrap();
+    accepted.set_nonblocking(true).unwrap();
+    let mut heard = Vec::new();
+    rig.until("the whole request", |_| {
+        drain(&mut accepted, &mut heard);
+        heard.ends_with(&[b'x'; 2_000])
+    });
+    assert_eq!(count(&heard, b"SIP/2.0/TCP"), 1);
+    drop((stream, accepted));
+    rig.until("the close", |rig| rig.transports.connections() == 0);
+    // Nobody listens any more.
+    long_invite(&mut rig, remote);
+    let mut buffer = [0; 4_096];
+    let mut length = 0;
+    rig.until("the datagram", |rig| {
+        rig.drain();
+        phone.recv(&mut buffer).map(|n| length = n).is_ok()
+    });
+    assert_eq!(count(&buffer[..length], b"SIP/2.0/UDP"), 1);
+    assert!(buffer[..length].ends_with(&[b'x'; 2_000]));
 }
 
 #[test]

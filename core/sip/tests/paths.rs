@@ -205,3 +205,42 @@ fn what_is_truncated_or_says_nonsense_of_its_length_is_refused_or_cut() {
     let via = answer.via().unwrap();
     assert_eq!(via.params.value(b"received"), Some(b"198.51.100.7".as_slice()));
 }
+
+#[test]
+fn a_dialog_follows_its_peer_to_another_port() {
+    let mut agent = agent();
+    let tx = agent.invite(NOW, invite(10));
+    let request = sent(&mut agent).remove(0).1;
+    let header = |header| String::from_utf8(request.header(header).unwrap().to_vec()).unwrap();
+    let (via, from) = (header(koukan_sip::Header::Via), header(koukan_sip::Header::From));
+    let call_id = header(koukan_sip::Header::CallId);
+    let answer = format!(
+        "SIP/2.0 200 OK\r\nVia: {via}\r\nFrom: {from}\r\nTo: <sip:a@x>;tag=peer\r\n\
+         Call-ID: {call_id}\r\nCSeq: 1 INVITE\r\nContact: <sip:a@192.168.1.20>\r\n\
+         Content-Length: 0\r\n\r\n"
+    );
+    agent.handle_bytes(NOW, udp(PHONE), answer.as_bytes());
+    let dialog = std::iter::from_fn(|| agent.poll_action()).find_map(|action| match action {
+        UaAction::Event(Event::Answered { tx: answered, dialog, .. }) if answered == tx => {
+            Some(dialog)
+        }
+        _ => None,
+    });
+    let dialog = dialog.unwrap();
+    agent.ack(NOW, dialog, None);
+    sent(&mut agent);
+    let elsewhere = "198.51.100.7:61000";
+    let update = format!(
+        "UPDATE sip:koukan@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.168.1.20;branch=z9hG4bKu\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:a@x>;tag=peer\r\nTo: {from}\r\nCall-ID: {call_id}\r\n\
+         CSeq: 7 UPDATE\r\nContact: <sip:a@192.168.1.20>\r\nContent-Length: 0\r\n\r\n"
+    );
+    agent.handle_bytes(NOW, udp(elsewhere), update.as_bytes());
+    sent(&mut agent);
+    assert_eq!(agent.flow(dialog), Some(udp(elsewhere)));
+    // And where its registration moves to.
+    let new = Flow { transport: Transport::Tcp, connection: 4, ..udp(elsewhere) };
+    agent.move_flow(udp(elsewhere), new);
+    agent.bye(NOW, dialog, None);
+    assert_eq!(sent(&mut agent).remove(0).0, new);
+}

@@ -8,7 +8,9 @@ use koukan_base::Time;
 use koukan_dialplan::DeviceInfo;
 use koukan_sip::digest::Verdict;
 use koukan_sip::header::Uri;
-use koukan_sip::registrar::{Binding, Change, Health, Liveness, RegisterError, RegisterRequest};
+use koukan_sip::registrar::{
+    Binding, BindingKey, Change, Health, Liveness, RegisterError, RegisterRequest,
+};
 use koukan_sip::{Flow, Header, Listener, ListenerId, Message, Response, ServerTx, Transport};
 
 use crate::action::{Action, Now};
@@ -28,7 +30,13 @@ impl Switch {
             return;
         }
         let most = usize::try_from(device.max_contacts).unwrap_or(1);
-        let old = self.registrar.bindings(&device.user).first().map(|binding| binding.flow);
+        let before: Vec<(BindingKey, Flow)> = self
+            .registrar
+            .bindings(&device.user)
+            .iter()
+            .map(|binding| (binding.key(), binding.flow))
+            .collect();
+        let old = before.first().map(|(_, flow)| *flow);
         let outcome = RegisterRequest::from_message(message).and_then(|request| {
             let changes = self.registrar.register(now.time, &device.user, &request, flow, most)?;
             Ok((changes, request.is_outbound()))
@@ -37,6 +45,7 @@ impl Switch {
             Ok((changes, outbound)) => {
                 let changed = !changes.is_empty();
                 for change in changes {
+                    self.move_dialogs(&before, &change);
                     let record = record(now, &device.user, change);
                     self.actions.push_back(Action::Record(record));
                 }
@@ -49,6 +58,16 @@ impl Switch {
                 }
             }
             Err(error) => self.ua.respond(now.time, tx, refusal(error)),
+        }
+    }
+
+    /// A phone that registers from elsewhere takes its calls along: its connection broke and it
+    /// made another, or its NAT gave it another port.
+    fn move_dialogs(&mut self, before: &[(BindingKey, Flow)], change: &Change) {
+        let Change::Bound(binding) = change else { return };
+        let old = before.iter().find(|(key, _)| *key == binding.key()).map(|(_, flow)| *flow);
+        if let Some(old) = old.filter(|old| *old != binding.flow) {
+            self.ua.move_flow(old, binding.flow);
         }
     }
 

@@ -181,3 +181,59 @@ fn a_description_shows_the_address_of_its_listener_and_media_is_bound_where_the_
     office.hang_up('B');
     office.finish();
 }
+
+/// A's phone with two flows: two contacts of one instance.
+fn two_flows(office: &mut Office) {
+    for flow in [1, 2] {
+        let contact = format!(
+            "<sip:flow{flow}@192.168.1.20:5060>;+sip.instance=\"<urn:uuid:0-1>\";reg-id={flow}"
+        );
+        office.register('A', &[("Contact", &contact), ("Supported", "outbound")]);
+        office.run(secs(1));
+    }
+    office.register('B', &[]);
+    office.run(secs(1));
+}
+
+#[test]
+fn a_phone_whose_flow_is_broken_is_called_over_its_other_one_and_only_once() {
+    let mut office = Office::new();
+    two_flows(&mut office);
+    // The flow bound last comes first; an edge that has lost it says 430.
+    office.phone('A').does = Does::Refuses(430);
+    office.call('B', "801");
+    office.run(secs(2));
+    for flow in ["flow1", "flow2"] {
+        let line = format!("INVITE sip:{flow}@192.168.1.20:5060 SIP/2.0");
+        assert_eq!(office.sent(&line), 1, "{flow}");
+    }
+    assert!(office.explained("430, its other flow is tried"));
+    office.run(secs(60));
+    // One that answers rings once.
+    office.phone('A').does = Does::Answers(100);
+    office.call('B', "801");
+    office.run(secs(2));
+    assert_eq!(office.sent("INVITE sip:flow1@"), 1);
+    assert_eq!(office.sent("INVITE sip:flow2@"), 2);
+    office.hang_up('B');
+    office.run(secs(1));
+    finish(office);
+}
+
+#[test]
+fn a_phone_that_comes_back_from_elsewhere_during_its_call_is_hung_up_there() {
+    let mut office = behind_nat();
+    office.phone('A').does = Does::Answers(100);
+    office.call('B', "801");
+    office.run(secs(2));
+    // Its NAT forgot it and gave it another port.
+    let elsewhere = "192.0.2.11:40999".parse().unwrap();
+    office.phone('A').address = elsewhere;
+    office.register('A', &[("Contact", INSIDE)]);
+    office.run(secs(1));
+    assert_eq!(known(&office, "acme-801").flow, "udp:192.0.2.11:40999");
+    office.hang_up('B');
+    office.run(secs(1));
+    assert_eq!(sent_to(&office, "BYE", "192.0.2.11:40999"), 1);
+    office.run(secs(40));
+}

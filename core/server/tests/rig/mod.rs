@@ -97,7 +97,7 @@ impl Rig {
         }
     }
 
-    fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         while let Some(action) = self.agent.poll_action() {
             match action {
                 UaAction::Event(Event::Request { tx, .. }) => {

@@ -264,6 +264,12 @@ impl UserAgent {
         self.dialogs.get(&dialog.0).map(|dialog| dialog.flow)
     }
 
+    /// A peer that was spoken to on `old` has come back on `new`: its dialogs go on there.
+    pub fn move_flow(&mut self, old: Flow, new: Flow) {
+        let moved = self.dialogs.values_mut().filter(|dialog| dialog.flow == old);
+        moved.for_each(|dialog| dialog.flow = new);
+    }
+
     fn id(&mut self) -> u64 {
         self.next_id = self.next_id.wrapping_add(1);
         self.next_id

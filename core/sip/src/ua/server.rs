@@ -251,6 +251,9 @@ impl UserAgent {
             dialog.remote_cseq = Some(number);
             if matches!(method, Some(Method::Invite | Method::Update)) {
                 dialog.refresh_target(&request);
+                // A NAT that gave the peer another port, or its new connection, is the way from
+                // here on.
+                dialog.flow = flow;
             }
             if method == Some(Method::Prack) {
                 self.handle_prack(now, flow, id, request, key);
