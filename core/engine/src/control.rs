@@ -94,6 +94,8 @@ struct Remote {
     orders: Arc<ArrayQueue<Order>>,
     returned: Arc<ArrayQueue<Returned>>,
     waker: Arc<Waker>,
+    /// Orders wait that the worker was not woken for.
+    queued: bool,
     counters: Arc<Counters>,
     thread: Option<JoinHandle<()>>,
 }
@@ -171,6 +173,22 @@ impl Engine {
 
     /// Carries out a command. `Open` binds and allocates here, on the caller's thread.
     pub fn send(&mut self, worker: WorkerId, command: Command) {
+        self.queue(worker, command);
+        self.flush();
+    }
+
+    /// Tells the workers of everything that was queued, each by one waking.
+    pub fn flush(&mut self) {
+        for remote in &mut self.remotes {
+            if std::mem::take(&mut remote.queued) {
+                // A waker fails only when its poll is gone, and with it the worker.
+                let _ = remote.waker.wake();
+            }
+        }
+    }
+
+    /// Takes a command as [`Self::send`] does; the worker may hear of it only by `flush`.
+    pub fn queue(&mut self, worker: WorkerId, command: Command) {
         let index = usize::from(worker.0).checked_rem(self.remotes.len()).unwrap_or(0);
         self.free_returned();
         match command {
@@ -254,18 +272,18 @@ impl Engine {
     }
 
     /// The worker's queue is as long as its table; a full one means that it has stopped.
-    fn order(&self, index: usize, order: Order) {
-        let Some(remote) = self.remotes.get(index) else { return };
+    fn order(&mut self, index: usize, order: Order) {
+        let Some(remote) = self.remotes.get_mut(index) else { return };
         let mut order = order;
         for _ in 0..1_000 {
             match remote.orders.push(order) {
                 Ok(()) => break,
                 Err(back) => order = back,
             }
+            let _ = remote.waker.wake();
             std::thread::yield_now();
         }
-        // A waker fails only when its poll is gone, and with it the worker.
-        let _ = remote.waker.wake();
+        remote.queued = true;
     }
 
     /// Frees the streams that the workers have given back.
@@ -276,9 +294,10 @@ impl Engine {
     }
 
     /// The next event; drain after `notify`.
-    pub fn try_recv(&self) -> Option<Event> {
+    pub fn try_recv(&mut self) -> Option<Event> {
         while let Some((to, stream)) = self.events.moving.pop() {
             self.order(to, Order::Adopt(stream));
+            self.flush();
         }
         self.events.queue.pop()
     }
@@ -338,7 +357,7 @@ fn start_worker(
         }
         worker.run(&stop);
     })?;
-    Ok(Remote { orders, returned, waker, counters, thread: Some(thread) })
+    Ok(Remote { orders, returned, waker, queued: false, counters, thread: Some(thread) })
 }
 
 /// The job thread: reads prompts and hands the plays on.

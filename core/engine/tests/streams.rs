@@ -85,7 +85,7 @@ fn a_stranger_is_not_heard_and_garbage_is_counted() {
     a.speak(2);
     assert_eq!(b.hear().unwrap().1[0], 2);
     engine.send(WORKER, Command::Close { stream: a.stream });
-    let stats = wait(&engine, |event| match event {
+    let stats = wait(&mut engine, |event| match event {
         Event::Closed { stats, .. } => Some(stats),
         _ => None,
     });
@@ -116,17 +116,17 @@ fn a_prompt_is_played_whole_and_reported_once() {
         Event::Played { op, end, .. } => Some((op, end)),
         _ => None,
     };
-    assert_eq!(wait(&engine, ended), (OpId(5), PlayEnd::Finished));
+    assert_eq!(wait(&mut engine, ended), (OpId(5), PlayEnd::Finished));
     let missing = [Prompt { language: "en".into(), name: "missing".into() }];
     engine.send(
         WORKER,
         Command::Play { stream: StreamId(1), op: OpId(6), prompts: missing.into(), times: 1 },
     );
-    assert_eq!(wait(&engine, ended), (OpId(6), PlayEnd::Failed));
+    assert_eq!(wait(&mut engine, ended), (OpId(6), PlayEnd::Failed));
     engine.send(WORKER, play(7));
     std::thread::sleep(Duration::from_millis(30));
     engine.send(WORKER, Command::Close { stream: StreamId(1) });
-    assert_eq!(wait(&engine, ended), (OpId(7), PlayEnd::Stopped));
+    assert_eq!(wait(&mut engine, ended), (OpId(7), PlayEnd::Stopped));
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_play_that_is_stopped_while_its_prompt_is_still_read_does_not_play() {
         let (stream, op) = (StreamId(1), OpId(op));
         engine.send(WORKER, Command::Play { stream, op, prompts, times: 0 });
         engine.send(WORKER, Command::StopPlay { stream, op });
-        let ended = wait(&engine, |event| match event {
+        let ended = wait(&mut engine, |event| match event {
             Event::Played { op, end, .. } => Some((op, end)),
             _ => None,
         });
@@ -158,7 +158,7 @@ fn echo_digits_and_silence_are_done_and_reported() {
     for _ in 0..3 {
         phone.socket.send_to(&end, phone.engine).unwrap();
     }
-    let digit = wait(&engine, |event| match event {
+    let digit = wait(&mut engine, |event| match event {
         Event::Digit { digit, duration_ms, .. } => Some((digit, duration_ms)),
         _ => None,
     });
@@ -166,7 +166,7 @@ fn echo_digits_and_silence_are_done_and_reported() {
     let mut config = Phone::config(phone.socket.local_addr().unwrap(), Codec::Pcma);
     config.silent_after = Some(Duration::from_millis(200));
     engine.send(WORKER, Command::Configure { stream: phone.stream, config });
-    wait(&engine, |event| matches!(event, Event::Silent { .. }).then_some(()));
+    wait(&mut engine, |event| matches!(event, Event::Silent { .. }).then_some(()));
     engine.send(WORKER, Command::Feed { stream: phone.stream, source: Source::Silence });
     while let Some((_, payload)) = phone.hear() {
         if payload == vec![g711::ALAW_SILENCE; 160] {
@@ -187,7 +187,7 @@ fn a_stream_moves_to_another_worker_with_its_ports_and_its_numbers() {
     let before = b.hear().unwrap().0;
     for stream in [a.stream, b.stream] {
         engine.send(WORKER, Command::Move { stream, to: other });
-        wait(&engine, |event| (event == Event::Moved { stream }).then_some(()));
+        wait(&mut engine, |event| (event == Event::Moved { stream }).then_some(()));
     }
     // What was wired before the move is forgotten; orders go to the new worker.
     a.speak(2);
@@ -203,7 +203,7 @@ fn a_stream_moves_to_another_worker_with_its_ports_and_its_numbers() {
     assert!((1..8_000).contains(&step), "timestamps go on with the clock: {step}");
     engine.send(WORKER, Command::Move { stream: StreamId(9), to: other });
     engine.send(other, Command::Close { stream: a.stream });
-    let stats = wait(&engine, |event| match event {
+    let stats = wait(&mut engine, |event| match event {
         Event::Closed { stats, .. } => Some(stats),
         _ => None,
     });

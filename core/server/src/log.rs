@@ -2,6 +2,7 @@
 //! that a blocked pipe never blocks a call; lines that find the queue full are counted.
 
 use std::io::{self, Write};
+use std::iter;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -74,11 +75,26 @@ pub fn start(config: &LogConfig) -> io::Result<LogGuard> {
     Ok(LogGuard { lines: Some(lines), done })
 }
 
+/// Lines that come within this time are written together: whoever logs next need not wake the
+/// thread again.
+const GATHER: Duration = Duration::from_millis(5);
+
 fn write_lines(queue: &Receiver<Line>, finished: &Sender<()>) {
     let mut error = io::stderr();
-    while let Ok(Line::Text(text)) = queue.recv() {
+    let mut end = false;
+    while !end && let Ok(first) = queue.recv() {
+        if matches!(first, Line::Text(_)) {
+            thread::sleep(GATHER);
+        }
+        let mut texts = Vec::new();
+        for line in iter::once(first).chain(queue.try_iter()) {
+            match line {
+                Line::Text(text) => texts.extend_from_slice(&text),
+                Line::End => end = true,
+            }
+        }
         // Nobody is left to tell when standard error is closed.
-        let _ = error.write_all(&text);
+        let _ = error.write_all(&texts);
     }
     let _ = finished.send(());
 }

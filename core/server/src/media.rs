@@ -1,6 +1,7 @@
 //! The media workers as the control loop sees them: orders out, reports in, one waker.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use koukan_base::WorkerId;
 use koukan_engine::{Engine, EngineConfig, EngineError, OpusSettings, default_max_streams};
@@ -27,6 +28,8 @@ pub enum MediaError {
 pub struct Media {
     engine: Engine,
     workers: u16,
+    /// The control loop was woken and has not looked yet.
+    told: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Media {
@@ -43,6 +46,8 @@ impl Media {
     pub fn start(config: &Config, waker: Arc<Waker>) -> Result<Self, MediaError> {
         let workers = config.media.workers.unwrap_or_else(os::cores);
         let (first, last) = config.media.ports;
+        let told = Arc::new(AtomicBool::new(false));
+        let telling = Arc::clone(&told);
         let engine = Engine::start(EngineConfig {
             workers,
             ports: first..=last,
@@ -53,11 +58,13 @@ impl Media {
             opus: OpusSettings::default(),
             seed: os::random_seed()?,
             notify: Arc::new(move || {
-                // A waker fails only when its poll is gone, and the control loop with it.
-                let _ = waker.wake();
+                if !telling.swap(true, Ordering::AcqRel) {
+                    // A waker fails only when its poll is gone, and the control loop with it.
+                    let _ = waker.wake();
+                }
             }),
         })?;
-        Ok(Self { engine, workers })
+        Ok(Self { engine, workers, told })
     }
 
     /// How many there are.
@@ -66,9 +73,20 @@ impl Media {
         self.workers
     }
 
-    /// Gives a worker an order.
-    pub fn send(&mut self, worker: WorkerId, command: Command) {
-        self.engine.send(worker, command);
+    /// Gives a worker an order; it hears of it by [`Self::flush`].
+    pub fn queue(&mut self, worker: WorkerId, command: Command) {
+        self.engine.queue(worker, command);
+    }
+
+    /// Wakes the workers that have orders.
+    pub fn flush(&mut self) {
+        self.engine.flush();
+    }
+
+    /// From now on a report wakes the control loop again; called before reports are taken.
+    pub fn listen(&self) {
+        // Reads what the workers wrote, so that reports from before this are seen after it.
+        self.told.swap(false, Ordering::AcqRel);
     }
 
     /// The next report.

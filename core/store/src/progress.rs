@@ -13,7 +13,10 @@ use crate::segment::Position;
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     state: Mutex<State>,
-    changed: Condvar,
+    /// Something was written.
+    grown: Condvar,
+    /// Somebody wants to read, or the end has come: who gathers is not woken by every write.
+    called: Condvar,
     applied_bytes: AtomicU64,
     written_bytes: AtomicU64,
     failures: AtomicU64,
@@ -52,19 +55,20 @@ impl Progress {
         };
         state.written = position;
         self.written_bytes.fetch_add(grown, Ordering::Relaxed);
-        self.changed.notify_one();
+        self.grown.notify_one();
     }
 
     pub(crate) fn finish(&self) {
         self.state.lock().finishing = true;
-        self.changed.notify_one();
+        self.grown.notify_one();
+        self.called.notify_one();
     }
 
     /// Waits until more than `known` was written, the end has come, or `limit` has passed.
     pub(crate) fn wait(&self, known: Position, limit: Duration) -> News {
         let mut state = self.state.lock();
         if state.written == known && !state.finishing {
-            self.changed.wait_for(&mut state, limit);
+            self.grown.wait_for(&mut state, limit);
         }
         state.news()
     }
@@ -73,7 +77,7 @@ impl Progress {
     pub(crate) fn gather(&self, limit: Duration) -> News {
         let mut state = self.state.lock();
         let goes_on = |state: &mut State| !state.finishing && !state.asked;
-        self.changed.wait_while_for(&mut state, goes_on, limit);
+        self.called.wait_while_for(&mut state, goes_on, limit);
         state.asked = false;
         state.news()
     }
@@ -81,14 +85,14 @@ impl Progress {
     /// Waits for `limit` or for the end; whether the end has come.
     pub(crate) fn pause(&self, limit: Duration) -> bool {
         let mut state = self.state.lock();
-        self.changed.wait_while_for(&mut state, |state| !state.finishing, limit);
+        self.called.wait_while_for(&mut state, |state| !state.finishing, limit);
         state.finishing
     }
 
     /// Whatever was written up to now is wanted in the database at once.
     pub(crate) fn ask(&self) {
         self.state.lock().asked = true;
-        self.changed.notify_one();
+        self.called.notify_one();
     }
 
     pub(crate) fn applied(&self, bytes: u64) {

@@ -95,7 +95,7 @@ fn engine() -> io::Result<f64> {
     for (index, (socket, address)) in phones.into_iter().enumerate() {
         let stream = stream(index);
         engine.send(WORKER, Command::Open { stream, local: LOCAL });
-        let target = opened(&engine, stream)?;
+        let target = opened(&mut engine, stream)?;
         engine.send(WORKER, Command::Configure { stream, config: config(address) });
         pairs.push((socket, target));
     }
@@ -114,7 +114,7 @@ fn stream(index: usize) -> StreamId {
     StreamId(u64::try_from(index).unwrap_or(u64::MAX))
 }
 
-fn opened(engine: &Engine, wanted: StreamId) -> io::Result<SocketAddr> {
+fn opened(engine: &mut Engine, wanted: StreamId) -> io::Result<SocketAddr> {
     let end = Instant::now() + Duration::from_secs(5);
     while Instant::now() < end {
         match engine.try_recv() {

@@ -38,7 +38,7 @@ pub(crate) fn engine_of(workers: u16, prompts: PathBuf) -> Engine {
 }
 
 /// The first event that fits, within two seconds.
-pub(crate) fn wait<T>(engine: &Engine, mut fits: impl FnMut(Event) -> Option<T>) -> T {
+pub(crate) fn wait<T>(engine: &mut Engine, mut fits: impl FnMut(Event) -> Option<T>) -> T {
     let end = Instant::now() + Duration::from_secs(2);
     loop {
         while let Some(event) = engine.try_recv() {

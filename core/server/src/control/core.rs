@@ -67,6 +67,7 @@ impl Core {
     /// A bounded batch of what media workers and modules report.
     pub(crate) fn handle_events(&mut self, now: Now) {
         self.more = true;
+        self.parts.media.listen();
         for _ in 0..EVENTS_A_TURN {
             let Some(event) = self.parts.media.try_recv() else {
                 self.more = false;
@@ -155,10 +156,11 @@ impl Core {
         for deed in self.outbox.deeds() {
             match deed {
                 Deed::Send { flow, bytes, .. } => send(flow, bytes),
-                Deed::Media { worker, command } => self.parts.media.send(worker, command),
+                Deed::Media { worker, command } => self.parts.media.queue(worker, command),
                 Deed::Module(order) => self.parts.modules.handle(now, order),
             }
         }
+        self.parts.media.flush();
     }
 
     pub(crate) fn kill(&mut self, now: Now, call: CallId) -> bool {

@@ -36,6 +36,9 @@ enum Order {
     End,
 }
 
+/// Calls that end within this time are written by one waking.
+const GATHER: Duration = Duration::from_millis(20);
+
 /// A search reads at most the whole archive.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -101,7 +104,13 @@ fn run(mut files: Files, queue: &Receiver<Order>, lost: &AtomicU64) {
     while let Ok(order) = queue.recv() {
         match order {
             Order::Append(why) => match files.append(&why) {
-                Ok(()) => refused = false,
+                Ok(()) => {
+                    refused = false;
+                    // Whoever ends the next call need not wake this thread again.
+                    if queue.is_empty() {
+                        thread::sleep(GATHER);
+                    }
+                }
                 Err(error) => {
                     lost.fetch_add(1, Ordering::Relaxed);
                     if !std::mem::replace(&mut refused, true) {
