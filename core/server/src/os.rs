@@ -42,13 +42,21 @@ pub fn resident_bytes() -> u64 {
         .map_or(0, |pages| pages.saturating_mul(PAGE))
 }
 
-/// Keeps large blocks out of the heap: tables that grow with a burst of calls are mapped one by
-/// one and go back to the system when they shrink. The C library raises that border by itself as
-/// soon as one of them is freed. To be called before threads start.
-pub fn map_large_blocks() {
-    const BORDER: libc::c_int = 256 * 1024;
-    // SAFETY: mallopt takes two numbers and changes a setting of the allocator.
-    let _taken = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, BORDER) };
+/// How the C library's allocator is set; to be called before threads start.
+///
+/// Large blocks are mapped one by one, so that tables that grow with a burst of calls go back to the
+/// system when they shrink; by itself the library raises that border as soon as one of them is
+/// freed. The heaps grow and shrink in large steps: small ones cost a system call every few calls.
+pub fn set_allocator() {
+    const LARGE: libc::c_int = 256 * 1024;
+    const STEP: libc::c_int = 1024 * 1024;
+    const KEEP: libc::c_int = 16 * 1024 * 1024;
+    let settings =
+        [(libc::M_MMAP_THRESHOLD, LARGE), (libc::M_TOP_PAD, STEP), (libc::M_TRIM_THRESHOLD, KEEP)];
+    for (name, value) in settings {
+        // SAFETY: mallopt takes two numbers and changes a setting of the allocator.
+        let _taken = unsafe { libc::mallopt(name, value) };
+    }
 }
 
 /// Gives memory back to the system that a start or a reload has used and freed.

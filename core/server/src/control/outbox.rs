@@ -1,6 +1,8 @@
 //! What the switch wants done, between the drain and the doing: records go to the journal in one
 //! write, and only then anything leaves.
 
+use std::vec::Drain;
+
 use koukan_sip::Flow;
 use koukan_switch::{Action, ModuleOrder, Record};
 
@@ -60,8 +62,9 @@ impl Outbox {
         std::mem::take(&mut self.records)
     }
 
-    pub(super) fn deeds(&mut self) -> Vec<Deed> {
-        std::mem::take(&mut self.deeds)
+    /// Everything to be done; the room stays for the next turn.
+    pub(super) fn deeds(&mut self) -> Drain<'_, Deed> {
+        self.deeds.drain(..)
     }
 
     /// The journal took nothing: a phone must not believe in a registration that a restart would
@@ -113,7 +116,6 @@ mod tests {
         outbox.break_promises();
         let texts: Vec<String> = outbox
             .deeds()
-            .into_iter()
             .filter_map(|deed| match deed {
                 Deed::Send { bytes, .. } => String::from_utf8(bytes).ok(),
                 _ => None,
