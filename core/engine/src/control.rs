@@ -1,6 +1,7 @@
 //! The control side of the engine: commands in, events out, and everything that may block or
 //! allocate on behalf of a stream.
 
+use std::collections::VecDeque;
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -119,6 +120,8 @@ enum Task {
 pub struct Engine {
     remotes: Vec<Remote>,
     events: Arc<Events>,
+    /// What `Open` came to, to be taken by `try_recv`.
+    opened: VecDeque<Event>,
     ports: Ports,
     routes: Routes,
     rng: Rng,
@@ -161,6 +164,7 @@ impl Engine {
         Ok(Self {
             remotes,
             events,
+            opened: VecDeque::new(),
             ports: Ports::new(&config.ports, start),
             routes: Routes::new(config.opus),
             rng,
@@ -252,7 +256,15 @@ impl Engine {
         let sockets = match bound {
             Ok(sockets) => sockets,
             Err(error) => {
-                self.events.push(Event::OpenFailed { stream: id, error });
+                self.opened.push_back(Event::OpenFailed { stream: id, error });
+                return;
+            }
+        };
+        let rtp = match sockets.0.local_addr() {
+            Ok(address) => address,
+            Err(error) => {
+                let error = OpenError::Bind { errno: error.raw_os_error().unwrap_or(0) };
+                self.opened.push_back(Event::OpenFailed { stream: id, error });
                 return;
             }
         };
@@ -269,6 +281,8 @@ impl Engine {
         let stream = Box::new(Stream::new(id, sockets, random, self.phase, session));
         self.routes.open(id);
         self.order(index, Order::Open(stream));
+        // Whoever asked need not wait for the worker: whatever it is told comes behind the stream.
+        self.opened.push_back(Event::Opened { stream: id, rtp });
     }
 
     /// The worker's queue is as long as its table; a full one means that it has stopped.
@@ -293,13 +307,19 @@ impl Engine {
         }
     }
 
-    /// The next event; drain after `notify`.
+    /// The next event; drain after `notify`, and while `has_events` says so.
     pub fn try_recv(&mut self) -> Option<Event> {
         while let Some((to, stream)) = self.events.moving.pop() {
             self.order(to, Order::Adopt(stream));
             self.flush();
         }
-        self.events.queue.pop()
+        self.opened.pop_front().or_else(|| self.events.queue.pop())
+    }
+
+    /// Whether events wait that `notify` has not told of: answers of this side itself.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.opened.is_empty()
     }
 
     /// The counters.

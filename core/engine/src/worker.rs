@@ -163,10 +163,9 @@ impl Worker {
         let (rtp, rtcp) = (Token(index.saturating_mul(2)), Token(index.saturating_mul(2) | 1));
         let registered = registry
             .register(&mut stream.rtp, rtp, Interest::READABLE)
-            .and_then(|()| registry.register(&mut stream.rtcp, rtcp, Interest::READABLE))
-            .and_then(|()| stream.rtp.local_addr());
+            .and_then(|()| registry.register(&mut stream.rtcp, rtcp, Interest::READABLE));
         match registered {
-            Ok(address) => {
+            Ok(()) => {
                 stream.heard = now;
                 stream.session.restart(now);
                 self.by_id.insert(id, slot);
@@ -174,8 +173,9 @@ impl Worker {
                     *place = Some(stream);
                 }
                 add(&self.counters.streams, 1);
-                let opened = Event::Opened { stream: id, rtp: address };
-                self.events.push(if moved { Event::Moved { stream: id } } else { opened });
+                if moved {
+                    self.events.push(Event::Moved { stream: id });
+                }
             }
             Err(error) => {
                 self.free.push(slot);

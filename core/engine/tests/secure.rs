@@ -75,7 +75,7 @@ fn a_secure_phone_and_a_plain_one_hear_each_other_and_keys_change_under_way() {
         a.socket.send_to(&sealed(&mut sender, &fresh), a.engine).unwrap();
         assert!(b.hear().is_some(), "{suite:?}: under the new key");
         engine.send(WORKER, Command::Close { stream: a.stream });
-        let stats = wait(&engine, |event| match event {
+        let stats = wait(&mut engine, |event| match event {
             Event::Closed { stats, .. } => Some(stats),
             _ => None,
         });
@@ -122,7 +122,7 @@ fn reports_go_out_and_the_peers_are_understood() {
     rtcp.send_to(&buffer[..length], target).unwrap();
     std::thread::sleep(Duration::from_millis(50));
     engine.send(WORKER, Command::Close { stream: a.stream });
-    let stats = wait(&engine, |event| match event {
+    let stats = wait(&mut engine, |event| match event {
         Event::Closed { stats, .. } => Some(stats),
         _ => None,
     });

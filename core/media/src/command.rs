@@ -17,7 +17,8 @@ use crate::srtp::MasterKey;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Bind a port pair on `local` and create the stream, silent and sending nothing.
-    /// Answered by [`crate::Event::Opened`] or [`crate::Event::OpenFailed`].
+    /// Answered by [`crate::Event::Opened`] or [`crate::Event::OpenFailed`]; a worker that cannot
+    /// take a stream that was opened, since its table is full, says `OpenFailed` later.
     Open {
         /// The number that the switch minted for it.
         stream: StreamId,

@@ -89,6 +89,12 @@ impl Media {
         self.told.swap(false, Ordering::AcqRel);
     }
 
+    /// Whether reports wait that no waker tells of.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        self.engine.has_events()
+    }
+
     /// The next report.
     pub fn try_recv(&mut self) -> Option<Event> {
         self.engine.try_recv()

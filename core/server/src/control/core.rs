@@ -95,7 +95,7 @@ impl Core {
 
     /// Whether events wait that no waker will tell of.
     pub(crate) fn has_work(&self) -> bool {
-        self.more || self.parts.modules.has_requests()
+        self.more || self.parts.media.has_events() || self.parts.modules.has_requests()
     }
 
     pub(crate) fn has_actions(&self) -> bool {
