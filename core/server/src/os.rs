@@ -44,8 +44,8 @@ pub fn resident_bytes() -> u64 {
 
 /// How the C library's allocator is set; to be called before threads start.
 ///
-/// Large blocks are mapped one by one, so that tables that grow with a burst of calls go back to the
-/// system when they shrink; by itself the library raises that border as soon as one of them is
+/// Large blocks are mapped one by one, so that tables that grow with a burst of calls go back to
+/// the system when they shrink; by itself the library raises that border as soon as one of them is
 /// freed. The heaps grow and shrink in large steps: small ones cost a system call every few calls.
 pub fn set_allocator() {
     const LARGE: libc::c_int = 256 * 1024;
