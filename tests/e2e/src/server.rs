@@ -114,7 +114,7 @@ impl Server {
                  [sip]\nlisten = [{listen}]\nmin_expires = \"5s\"\n{sip_lines}\
                  [sip.tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n\
                  [media]\nworkers = 1\nports = \"{media}-{media_end}\"\nprompts = \"{prompts}\"\n\
-                 rtp_timeout = \"3s\"\n\
+                 rtp_timeout = \"6s\"\n\
                  [control]\nsocket = \"{data}/koukan.sock\"\n\
                  [module.announcements]\npath = \"{modules}\"\nrole = \"announcements\"\n\
                  grants = [\"call\"]\n\

@@ -75,6 +75,11 @@ impl Sipp {
             .is_some_and(|status| status.success())
     }
 
+    /// Waits until it ends, however its calls went.
+    pub fn ended(&mut self, limit: Duration) -> bool {
+        wait_for(limit, || self.process.try_wait().ok().flatten()).is_some()
+    }
+
     /// Every message sent and received, as sipp wrote them down.
     #[must_use]
     pub fn messages(&self) -> String {

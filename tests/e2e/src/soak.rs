@@ -96,8 +96,8 @@ pub fn run(length: Duration) -> io::Result<Report> {
     });
     let mut faults = Vec::new();
     for (name, run) in &mut active {
-        if !run.succeeded(Duration::from_secs(60)) {
-            faults.push(format!("{name}: not every one went as its scenario says"));
+        if !run.ended(Duration::from_secs(60)) {
+            faults.push(format!("{name}: does not come to its end"));
         }
     }
     if !server.is_up() {
@@ -239,6 +239,10 @@ fn report(samples: &[Sample], faults: &mut Vec<String>, server: &Server, rubbish
     let _ = writeln!(text, "rubbish: {rubbish} messages by UDP, as many packets at media ports");
     for (name, successful, failed) in outcomes(server) {
         let _ = writeln!(text, "{name}: {successful} as the scenario says, {failed} not");
+        // One in a hundred may meet a machine that leaves sipp without a processor for seconds.
+        if failed * 100 > successful {
+            faults.push(format!("{name}: {failed} did not go as the scenario says"));
+        }
     }
     judge(samples, faults, server, &mut text);
     text
@@ -264,13 +268,14 @@ fn judge(samples: &[Sample], faults: &mut Vec<String>, server: &Server, text: &m
     if late_kb > early_kb + early_kb / 20 + 2048 {
         faults.push(format!("RSS grew from {early_kb} kB to {late_kb} kB"));
     }
-    if most(late) > most(early) + 16 {
-        faults.push(format!("descriptors grew from {} to {}", most(early), most(late)));
-    }
+    let first = samples.first().map_or(0, |sample| sample.files);
     match (server.resources(), server.ctl(&["status"])) {
         (Ok((rss, files)), Ok(status)) => {
             let tables = &status["tables"];
             let _ = writeln!(text, "at rest: {rss} kB, {files} descriptors, tables {tables}");
+            if files > first + 16 {
+                faults.push(format!("{files} descriptors at rest, {first} in the beginning"));
+            }
         }
         (Err(error), _) | (_, Err(error)) => faults.push(error.to_string()),
     }
