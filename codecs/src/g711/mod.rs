@@ -2,7 +2,7 @@
 //!
 //! Decoding is a table of 256 values, encoding one of 65,536, built at compile time from the
 //! recommendation's arithmetic; sample slices are cast by `bytemuck`, so a buffer of the socket is
-//! read where it is. Processors with AVX2 or AVX-512 compute instead of looking up ([`wide`]).
+//! read where it is. Processors with AVX2 or AVX-512 compute instead of looking up (`wide`).
 
 #[expect(unsafe_code, reason = "calls of functions for processors that have the instructions")]
 mod wide;
