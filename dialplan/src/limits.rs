@@ -1,5 +1,5 @@
 //! The bounds of the dialplan: what a text may ask of the checker, and the rows of the service
-//! that a plan file will be able to tighten.
+//! that a plan file may tighten.
 
 use koukan_base::Limit;
 

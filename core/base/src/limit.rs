@@ -1,10 +1,10 @@
-//! Named limits: each bound of the server has a name that an admin can set under `[limits]`, a
+//! Named limits: each bound has a name (those that the server lists can be set under `[limits]`), a
 //! default, a permitted range and the reason why it stands there.
 
 /// A bound with its name and its reason. Crates list theirs in `limits.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// The key under `[limits]`.
+    /// Its name, the key under `[limits]` where it can be set.
     pub name: &'static str,
     /// The value when nobody sets it.
     pub default: u64,

@@ -313,7 +313,12 @@ impl Engine {
             self.order(to, Order::Adopt(stream));
             self.flush();
         }
-        self.opened.pop_front().or_else(|| self.events.queue.pop())
+        let event = self.opened.pop_front().or_else(|| self.events.queue.pop())?;
+        if let Event::OpenFailed { stream, .. } = event {
+            // Nobody will close it; whoever fed from it is silent already.
+            drop(self.routes.close(stream));
+        }
+        Some(event)
     }
 
     /// Whether events wait that `notify` has not told of: answers of this side itself.

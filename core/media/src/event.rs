@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use koukan_base::{OpId, StreamId};
 
-/// A report about one stream. Every `Open`, `Play` and `Close` gets exactly one answer.
+/// A report about one stream. Every `Play` and `Close` gets exactly one answer; an `Open` gets one,
+/// and a worker that cannot take the opened stream says [`Event::OpenFailed`] behind it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The stream has its ports; `rtp` is the bound local address, RTCP is one port above.

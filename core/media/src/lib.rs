@@ -1,5 +1,5 @@
-//! The pure half of the media engine: what a stream is told, what it reports, and (in later files)
-//! RTP sessions, jitter, mixing and tones. No socket, no clock, no thread.
+//! The pure half of the media engine: what a stream is told, what it reports, RTP, RTCP and SRTP,
+//! jitter and concealment, digits, tones, mixing and quality. No socket, no clock, no thread.
 //!
 //! The switch speaks to a media worker in [`Command`]s and hears [`Event`]s; nothing else crosses.
 #![forbid(unsafe_code)]

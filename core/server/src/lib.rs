@@ -17,7 +17,7 @@ pub mod media;
 pub mod metrics;
 pub mod module;
 pub mod modules;
-#[expect(unsafe_code, reason = "limits of the process, through libc")]
+#[expect(unsafe_code, reason = "limits and memory of the process, through libc")]
 pub mod os;
 pub mod plans;
 pub mod server;

@@ -1,4 +1,4 @@
-//! The bounds of the server itself, and the table of every crate's bounds that `[limits]` may set.
+//! The bounds of the server itself.
 
 use koukan_base::Limit;
 

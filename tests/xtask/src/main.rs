@@ -1,5 +1,4 @@
-//! The project's commands: `cargo xtask run|test|tidy|fuzz|bench|deps`. They install what they
-//! need.
+//! The project's commands, as `USAGE` names them. They install what they need.
 #![forbid(unsafe_code)]
 
 mod deps;

@@ -1,4 +1,4 @@
-//! `[limits]`: every bound of every crate by its name.
+//! `[limits]`: the bounds that an admin may set, by their names. The others keep their defaults.
 
 use std::collections::BTreeMap;
 

@@ -5,7 +5,8 @@ use super::Findings;
 use super::tree::Tree;
 
 /// Directories of the pure crates.
-const PURE: &[&str] = &["core/base", "core/sip", "core/media", "core/switch", "codecs", "dialplan"];
+const PURE: &[&str] =
+    &["core/base", "core/sip", "core/media", "core/switch", "codecs", "dialplan", "fax"];
 
 /// What their code does not name: the world outside.
 const WORLD: &[&str] = &[
@@ -37,12 +38,19 @@ const WORLD: &[&str] = &[
 /// Crates that bring it in.
 const DRIVERS: &[&str] = &[
     "axum",
+    "clap",
     "crossbeam-channel",
+    "crossbeam-queue",
     "getrandom",
+    "http-body-util",
     "hyper",
+    "hyper-util",
     "libc",
     "libloading",
     "mio",
+    "parking_lot",
+    "rustls",
+    "tracing-subscriber",
     "rtp",
     "socket2",
     "sqlx",
