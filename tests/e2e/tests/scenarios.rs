@@ -19,8 +19,8 @@ macro_rules! scenario {
 }
 
 /// sipp as device A (`port` is free) or as the carrier (`port` is the trunk's), with one call.
-fn sipp(server: &Server, scenario: &str, port: u16, service: &str) -> Sipp {
-    let directory = server.directory.join("sipp");
+fn sipp(server: &Server, name: &str, scenario: &str, port: u16, service: &str) -> Sipp {
+    let directory = server.directory.join(format!("sipp-{name}"));
     fs::create_dir_all(&directory).expect("a directory");
     fs::write(directory.join("voice.ulaw"), [0x55; 8000]).expect("a file");
     let spec = SippSpec { scenario, server: server.sip, port, service, calls: 1 };
@@ -29,141 +29,78 @@ fn sipp(server: &Server, scenario: &str, port: u16, service: &str) -> Sipp {
     Sipp::start_with(&directory, &spec, &more).expect("sipp is installed")
 }
 
-fn device(server: &Server, scenario: &str, service: &str) -> Sipp {
-    sipp(server, scenario, free_port(), service)
-}
-
-fn finish(server: &Server, mut sipp: Sipp, limit: Duration) {
-    assert!(sipp.succeeded(limit), "{}\n{}", sipp.messages(), server.log_tail());
-    server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
-}
-
-/// A phone that calls outside, to where sipp plays the carrier.
-fn calls_outside(server: &Server) -> Baresip {
-    let mut a = phone(server, "a", &phone_spec(server, 'A')).expect("A registers");
-    a.dial("0455550001").expect("the control link stands");
-    a
-}
-
-#[test]
-fn a_call_without_an_offer_gets_one_and_its_answer_comes_in_the_ack() {
-    let server = Server::start("late-offer").expect("the server starts");
-    let sipp = device(&server, scenario!("late_offer"), "600");
-    finish(&server, sipp, Duration::from_secs(20));
-}
-
-#[test]
-fn a_caller_that_demands_reliable_responses_gets_them() {
-    let server = Server::start("prack").expect("the server starts");
-    let mut b = phone(&server, "b", &phone_spec(&server, 'B')).expect("B registers");
-    let sipp = device(&server, scenario!("prack"), "802");
-    b.wait("CALL_INCOMING", LIMIT).unwrap_or_else(|| panic!("{}", sipp.messages()));
-    std::thread::sleep(Duration::from_millis(500));
-    b.answer().expect("the control link stands");
-    finish(&server, sipp, Duration::from_secs(20));
-}
-
-#[test]
-fn a_reliable_183_of_the_carrier_is_acknowledged() {
-    let server = Server::start("prack-callee").expect("the server starts");
-    let sipp = sipp(&server, scenario!("prack_callee"), server.trunk_port, "carrier");
-    let mut a = calls_outside(&server);
-    a.wait("CALL_ESTABLISHED", LIMIT)
-        .unwrap_or_else(|| panic!("{}\n{}", sipp.messages(), server.log_tail()));
-    a.hang_up().expect("the control link stands");
-    finish(&server, sipp, Duration::from_secs(20));
-}
-
-#[test]
-fn a_description_changes_by_update() {
-    let server = Server::start("update").expect("the server starts");
-    let sipp = device(&server, scenario!("update"), "600");
-    finish(&server, sipp, Duration::from_secs(20));
-}
-
-#[test]
-fn a_session_that_is_no_longer_refreshed_ends_and_too_short_a_one_is_refused() {
-    let server = Server::start("session-caller").expect("the server starts");
-    let sipp = device(&server, scenario!("session_caller"), "600");
-    finish(&server, sipp, Duration::from_secs(90));
-}
-
-#[test]
-fn a_carrier_that_wants_a_longer_session_gets_it() {
-    let server = Server::start("session-callee").expect("the server starts");
-    let sipp = sipp(&server, scenario!("session_callee"), server.trunk_port, "carrier");
-    let mut a = calls_outside(&server);
-    a.wait("CALL_ESTABLISHED", LIMIT)
-        .unwrap_or_else(|| panic!("{}\n{}", sipp.messages(), server.log_tail()));
-    a.hang_up().expect("the control link stands");
-    finish(&server, sipp, Duration::from_secs(20));
-}
-
-#[test]
-fn a_refresh_that_crosses_the_carriers_re_invite_comes_again_in_its_time() {
-    let server = Server::start("glare").expect("the server starts");
-    let mut sipp = sipp(&server, scenario!("glare"), server.trunk_port, "carrier");
-    let mut a = calls_outside(&server);
-    a.wait("CALL_ESTABLISHED", LIMIT)
-        .unwrap_or_else(|| panic!("{}\n{}", sipp.messages(), server.log_tail()));
-    // The refresh at 45 s, its repetition up to 4 s later.
-    std::thread::sleep(Duration::from_secs(52));
-    a.hang_up().expect("the control link stands");
-    assert!(sipp.succeeded(LIMIT), "{}\n{}", sipp.messages(), server.log_tail());
-    let received = sipp.received("INVITE ");
-    println!("INVITEs received at {received:.3?}");
-    let [_, refresh, again] = received.as_slice() else {
-        panic!("{} INVITEs:\n{}", received.len(), sipp.messages());
+macro_rules! device {
+    ($server:expr, $name:literal, $service:literal) => {
+        sipp(&$server, $name, scenario!($name), free_port(), $service)
     };
-    let wait = again - refresh;
-    // The rule's 4 s, and what a busy machine adds.
-    assert!((2.1..6.0).contains(&wait), "the refresh comes again after {wait:.2} s");
+}
+
+macro_rules! carrier {
+    ($server:expr, $name:literal) => {
+        sipp(&$server, $name, scenario!($name), $server.trunk_port, "carrier")
+    };
+}
+
+fn finish(server: &Server, sipp: &mut Sipp, limit: Duration) {
+    assert!(sipp.succeeded(limit), "{}\n{}", sipp.messages(), server.log_tail());
+}
+
+fn nothing_is_left(server: &Server) {
     server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
 }
 
-#[test]
-fn a_200_that_crosses_the_cancel_is_acknowledged_and_ended() {
-    let server = Server::start("crossing").expect("the server starts");
-    let sipp = sipp(&server, scenario!("cancel_crossing"), server.trunk_port, "carrier");
-    let mut a = calls_outside(&server);
-    a.wait("CALL_RINGING", LIMIT)
-        .unwrap_or_else(|| panic!("{}\n{}", sipp.messages(), server.log_tail()));
-    a.hang_up().expect("the control link stands");
-    finish(&server, sipp, Duration::from_secs(20));
+/// `phone` calls outside, to where `carrier` plays the carrier.
+fn calls_outside(server: &Server, phone: &mut Baresip, carrier: &Sipp, until: &str) {
+    phone.dial("0455550001").expect("the control link stands");
+    phone
+        .wait(until, LIMIT)
+        .unwrap_or_else(|| panic!("{}\n{}", carrier.messages(), server.log_tail()));
 }
 
+/// A late offer is answered in the ACK, a description changes by UPDATE, a CANCEL after the answer
+/// changes nothing, a phone is told of its messages: four phones at once.
 #[test]
-fn a_cancel_after_the_answer_changes_nothing() {
-    let server = Server::start("late-cancel").expect("the server starts");
-    let sipp = device(&server, scenario!("cancel_after_answer"), "600");
-    finish(&server, sipp, Duration::from_secs(20));
+fn what_a_phone_may_do_without_another_phone() {
+    let server = Server::start("alone").expect("the server starts");
+    let mut late_offer = device!(server, "late_offer", "600");
+    let mut update = device!(server, "update", "600");
+    let mut cancel = device!(server, "cancel_after_answer", "600");
+    let mut summary = device!(server, "subscribe_summary", "801");
+    for sipp in [&mut late_offer, &mut update, &mut cancel, &mut summary] {
+        finish(&server, sipp, Duration::from_secs(25));
+    }
+    nothing_is_left(&server);
 }
 
+/// Reliable provisional responses, a transfer with its reports, a lamp: one after the other with
+/// the same colleagues.
 #[test]
-fn a_transfer_reports_trying_ringing_and_success_and_releases_who_asked() {
-    let server = Server::start("refer").expect("the server starts");
+fn what_a_phone_may_do_with_its_colleagues() {
+    let server = Server::start("colleagues").expect("the server starts");
     let mut b = phone(&server, "b", &phone_spec(&server, 'B')).expect("B registers");
     let mut c = phone(&server, "c", &phone_spec(&server, 'C')).expect("C registers");
-    let sipp = device(&server, scenario!("refer"), "802");
-    b.wait("CALL_INCOMING", LIMIT).unwrap_or_else(|| panic!("{}", sipp.messages()));
+
+    let mut prack = device!(server, "prack", "802");
+    b.wait("CALL_INCOMING", LIMIT).unwrap_or_else(|| panic!("{}", prack.messages()));
+    std::thread::sleep(Duration::from_millis(500));
+    b.answer().expect("the control link stands");
+    b.wait("CALL_ESTABLISHED", LIMIT).expect("B is connected");
+    finish(&server, &mut prack, Duration::from_secs(20));
+    b.wait("CALL_CLOSED", LIMIT).expect("B is cleared");
+
+    let mut refer = device!(server, "refer", "802");
+    b.wait("CALL_INCOMING", LIMIT).unwrap_or_else(|| panic!("{}", refer.messages()));
     b.answer().expect("the control link stands");
     c.wait("CALL_INCOMING", LIMIT)
-        .unwrap_or_else(|| panic!("{}\n{}", sipp.messages(), server.log_tail()));
+        .unwrap_or_else(|| panic!("{}\n{}", refer.messages(), server.log_tail()));
     std::thread::sleep(Duration::from_millis(500));
     c.answer().expect("the control link stands");
     c.wait("CALL_ESTABLISHED", LIMIT).expect("C is connected");
-    std::thread::sleep(Duration::from_secs(3));
+    finish(&server, &mut refer, Duration::from_secs(20));
     c.hang_up().expect("the control link stands");
     b.wait("CALL_CLOSED", LIMIT).expect("B is cleared");
-    finish(&server, sipp, Duration::from_secs(20));
-}
 
-#[test]
-fn a_lamp_follows_a_colleagues_line() {
-    let server = Server::start("lamp").expect("the server starts");
-    let mut b = phone(&server, "b", &phone_spec(&server, 'B')).expect("B registers");
-    let mut c = phone(&server, "c", &phone_spec(&server, 'C')).expect("C registers");
-    let sipp = device(&server, scenario!("subscribe_dialog"), "802");
+    let mut lamp = device!(server, "subscribe_dialog", "802");
     std::thread::sleep(Duration::from_secs(1));
     c.dial("802").expect("the control link stands");
     b.wait("CALL_INCOMING", LIMIT).expect("B rings");
@@ -172,12 +109,59 @@ fn a_lamp_follows_a_colleagues_line() {
     c.wait("CALL_ESTABLISHED", LIMIT).expect("C is connected");
     std::thread::sleep(Duration::from_secs(2));
     c.hang_up().expect("the control link stands");
-    finish(&server, sipp, Duration::from_secs(20));
+    finish(&server, &mut lamp, Duration::from_secs(20));
+    nothing_is_left(&server);
+}
+
+/// A reliable 183 is acknowledged, a longer session granted, a 200 that crosses the CANCEL is
+/// acknowledged and ended: one call outside after the other.
+#[test]
+fn what_a_carrier_may_do() {
+    let server = Server::start("carrier").expect("the server starts");
+    let mut a = phone(&server, "a", &phone_spec(&server, 'A')).expect("A registers");
+
+    let mut prack = carrier!(server, "prack_callee");
+    calls_outside(&server, &mut a, &prack, "CALL_ESTABLISHED");
+    a.hang_up().expect("the control link stands");
+    finish(&server, &mut prack, Duration::from_secs(20));
+
+    let mut session = carrier!(server, "session_callee");
+    calls_outside(&server, &mut a, &session, "CALL_ESTABLISHED");
+    a.hang_up().expect("the control link stands");
+    finish(&server, &mut session, Duration::from_secs(20));
+
+    let mut crossing = carrier!(server, "cancel_crossing");
+    calls_outside(&server, &mut a, &crossing, "CALL_RINGING");
+    a.hang_up().expect("the control link stands");
+    finish(&server, &mut crossing, Duration::from_secs(20));
+    nothing_is_left(&server);
 }
 
 #[test]
-fn a_phone_is_told_of_its_messages() {
-    let server = Server::start("summary").expect("the server starts");
-    let sipp = device(&server, scenario!("subscribe_summary"), "801");
-    finish(&server, sipp, Duration::from_secs(20));
+fn a_session_that_is_no_longer_refreshed_ends_and_too_short_a_one_is_refused() {
+    let server = Server::start("session-caller").expect("the server starts");
+    let mut sipp = device!(server, "session_caller", "600");
+    finish(&server, &mut sipp, Duration::from_secs(90));
+    nothing_is_left(&server);
+}
+
+#[test]
+fn a_refresh_that_crosses_the_carriers_re_invite_comes_again_in_its_time() {
+    let server = Server::start("glare").expect("the server starts");
+    let mut a = phone(&server, "a", &phone_spec(&server, 'A')).expect("A registers");
+    let mut sipp = carrier!(server, "glare");
+    calls_outside(&server, &mut a, &sipp, "CALL_ESTABLISHED");
+    // The refresh at 45 s, its repetition up to 4 s later.
+    std::thread::sleep(Duration::from_secs(52));
+    a.hang_up().expect("the control link stands");
+    finish(&server, &mut sipp, LIMIT);
+    let received = sipp.received("INVITE ");
+    println!("INVITEs received at {received:.3?}");
+    let [_, refresh, again] = received.as_slice() else {
+        panic!("{} INVITEs:\n{}", received.len(), sipp.messages());
+    };
+    let wait = again - refresh;
+    // The rule's 4 s, and what a busy machine adds.
+    assert!((2.1..6.0).contains(&wait), "the refresh comes again after {wait:.2} s");
+    nothing_is_left(&server);
 }

@@ -13,7 +13,7 @@ use koukan_e2e::sipp::{Sipp, SippSpec};
 const LIMIT: Duration = Duration::from_secs(8);
 
 /// A carrier's call that lets it ring for two seconds and gives up.
-const RING_AND_CANCEL: &str = include_str!("data/ring_and_cancel.xml");
+const RING_AND_CANCEL: &str = include_str!("../data/ring_and_cancel.xml");
 
 fn incoming(phone: &Baresip) -> usize {
     phone.history.iter().filter(|event| event["type"] == "CALL_INCOMING").count()

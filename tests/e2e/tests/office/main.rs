@@ -1,0 +1,6 @@
+//! The sample office with real phones. One program, so that its tests wait for the timers of the
+//! protocol side by side.
+
+mod calls;
+mod inbound;
+mod restart;
