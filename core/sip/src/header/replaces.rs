@@ -1,6 +1,7 @@
 //! Replaces (RFC 3891, section 6.1): the dialog that a new INVITE takes the place of.
 
 use super::Params;
+use crate::message::is_token;
 
 /// The dialog to be replaced, as its own user agent would write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +17,8 @@ pub struct Replaces<'a> {
 }
 
 impl<'a> Replaces<'a> {
-    /// The view of a header value; both tags must be there, once each.
+    /// The view of a header value; both tags must be there as tokens (RFC 3261, 25.1), once
+    /// each.
     #[must_use]
     pub fn parse(value: &'a [u8]) -> Option<Self> {
         let end = value.iter().position(|&byte| byte == b';')?;
@@ -26,7 +28,7 @@ impl<'a> Replaces<'a> {
         let once = |name: &[u8]| {
             let mut found = params.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
             let (_, value) = found.next()?;
-            value.filter(|value| !value.is_empty() && found.next().is_none())
+            value.filter(|value| is_token(value) && found.next().is_none())
         };
         let sound = !call_id.is_empty() && !call_id.iter().any(u8::is_ascii_whitespace);
         Some(Self {
@@ -68,6 +70,9 @@ mod tests {
             "",
             "a",
             ";to-tag=1;from-tag=2",
+            // Found by fuzzing: a quote in a tag hid what came behind it.
+            "9'732@a;from-tag={33;to-tag=ff",
+            "a;from-tag=33;to-tag=ff\"x;early\"",
             "a;to-tag=1",
             "a;to-tag=;from-tag=1",
             "a;to-tag=1;from-tag=2;to-tag=3",

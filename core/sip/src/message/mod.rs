@@ -9,6 +9,7 @@ mod scan;
 pub use framer::{Framed, Framer};
 pub use header::Header;
 pub use method::Method;
+pub(crate) use scan::is_token;
 pub use scan::{HeaderLine, Scan, ScanError, Scanner, Span, StartLine};
 
 use std::sync::Arc;

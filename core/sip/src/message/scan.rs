@@ -335,7 +335,7 @@ fn plain_number(value: &[u8]) -> Option<usize> {
 }
 
 /// RFC 3261, 25.1: a token; never empty.
-fn is_token(text: &[u8]) -> bool {
+pub(crate) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && token_length(text) == text.len()
 }
 
