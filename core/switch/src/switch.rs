@@ -15,15 +15,15 @@ use koukan_sip::{
 
 use crate::action::{Action, Now};
 use crate::call::Call;
-use crate::channels::Channels;
+use crate::call::channels::Channels;
 use crate::config::{Directory, SwitchConfig};
-use crate::keepalive::Asked;
-use crate::lamps::Lamps;
 use crate::leg::{LegState, LegStream};
 use crate::limits;
 use crate::module::{InstanceId, ModuleOrder, ModuleRequest};
 use crate::record::CallCause;
-use crate::throttle::Throttle;
+use crate::registration::keepalive::Asked;
+use crate::registration::throttle::Throttle;
+use crate::subscription::lamps::Lamps;
 
 /// What is answered in earnest.
 const ALLOW: &str =

@@ -2,6 +2,9 @@
 //! (RFC 3842), registrations (RFC 3680), each for devices of the own office alone, proved by
 //! digest. A list (RFC 4662) is a group of the plan, or `lamps`, which stands for every device.
 
+pub(crate) mod lamps;
+pub(crate) mod watch;
+
 use koukan_dialplan::DeviceInfo;
 use koukan_sip::header::Uri;
 use koukan_sip::subscription::{
@@ -11,11 +14,10 @@ use koukan_sip::subscription::{
 use koukan_sip::{ClientTx, Flow, Message, Response, ServerTx};
 
 use crate::action::{Action, Now};
-use crate::identity::{escape, name_addr};
+use crate::leg::identity::{escape, name_addr};
 use crate::record::Record;
 use crate::registration::Challenge;
 use crate::switch::Switch;
-use crate::watch;
 
 /// The user that stands for every device of the office.
 const ALL: &str = "lamps";

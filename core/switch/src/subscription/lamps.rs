@@ -8,7 +8,7 @@ use koukan_base::CallId;
 use koukan_sip::subscription::{DialogDirection, DialogInfo, DialogState, Participant};
 
 use crate::call::{Call, Stage};
-use crate::identity::{address, escape};
+use crate::leg::identity::{address, escape};
 use crate::leg::{Leg, LegState, Party};
 use crate::switch::Switch;
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use koukan_sip::{Flow, Method, Request};
 
 use crate::action::Now;
+use crate::call::diverted::for_phone;
 use crate::call::{Call, Stage};
-use crate::diverted::for_phone;
-use crate::identity::{address, name_addr, shown_name};
+use crate::leg::identity::{address, name_addr, shown_name};
 use crate::leg::{Leg, LegState, Party};
 use crate::switch::{Fate, Switch};
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use koukan_base::{CallId, OpId, Time};
+use koukan_base::OpId;
 use koukan_dialplan::Release;
 use koukan_media::{PlayEnd, Prompt, Source};
 
@@ -57,7 +57,7 @@ impl Switch {
         self.order(ModuleOrder::Destroy { instance });
     }
 
-    fn op_done(&mut self, instance: InstanceId, op: OpId, status: OpStatus, text: &str) {
+    pub(crate) fn op_done(&mut self, instance: InstanceId, op: OpId, status: OpStatus, text: &str) {
         let event = AppEvent::OpDone { op, status, text: text.into() };
         self.order(ModuleOrder::Event { instance, event });
     }
@@ -207,7 +207,7 @@ impl Switch {
         }
     }
 
-    fn collected(&mut self, call: &mut Call) {
+    pub(crate) fn collected(&mut self, call: &mut Call) {
         let Stage::Module(run) = &mut call.stage else { return };
         let (instance, Some(collect)) = (run.instance, run.collect.take()) else { return };
         let enough = collect.digits.len() >= usize::from(collect.min);
@@ -241,61 +241,5 @@ impl Switch {
             }
             None => self.next_step(now, call),
         }
-    }
-
-    /// When a call wants to be looked at next.
-    pub(crate) fn call_deadline(&self, call: &Call) -> Time {
-        let stage = match &call.stage {
-            Stage::Opening { until } => Some(*until),
-            Stage::Trunk(attempt) => Some(attempt.until),
-            Stage::Ringing(ringing) => Some(Self::ring_deadline(ringing, call)),
-            Stage::Module(run) => {
-                let sleeps = run.sleeps.iter().map(|(until, _)| *until);
-                sleeps.chain(run.collect.as_ref().map(|collect| collect.until)).min()
-            }
-            Stage::Echo | Stage::Bridged { .. } => None,
-        };
-        let unanswered = call.answered.is_none().then_some(call.unanswered_until);
-        [stage, unanswered].into_iter().flatten().fold(call.next_interim, Time::min)
-    }
-
-    pub(crate) fn call_timeout(&mut self, now: Now, call: &mut Call) -> Fate {
-        if call.next_interim <= now.time {
-            call.next_interim = now.time + self.config.interim_cdr;
-            self.write_record(now, call);
-            self.probe(now, call);
-            self.still_ringing(now, call);
-        }
-        if call.answered.is_none() && call.unanswered_until <= now.time {
-            self.explain(call.id, "the caller has waited too long");
-            return Fate::End(CallCause::NotAnswered, 480);
-        }
-        match &mut call.stage {
-            Stage::Opening { until } if *until <= now.time => self.no_media(call),
-            Stage::Trunk(attempt) if attempt.until <= now.time => self.trunk_timeout(now, call),
-            Stage::Ringing(_) => self.ring_on(now, call),
-            Stage::Module(run) => {
-                let instance = run.instance;
-                let over: Vec<(Time, OpId)> =
-                    run.sleeps.extract_if(.., |(until, _)| *until <= now.time).collect();
-                let silent = run.collect.as_ref().is_some_and(|collect| collect.until <= now.time);
-                for (_, op) in over {
-                    self.op_done(instance, op, OpStatus::Ok, "");
-                }
-                if silent {
-                    self.collected(call);
-                }
-                Fate::Keep
-            }
-            Stage::Opening { .. } | Stage::Trunk(_) | Stage::Echo | Stage::Bridged { .. } => {
-                Fate::Keep
-            }
-        }
-    }
-
-    /// Whether this call runs, or waits for its last counts.
-    #[must_use]
-    pub fn knows(&self, call: CallId) -> bool {
-        self.calls.contains_key(&call) || self.closing.contains_key(&call)
     }
 }

@@ -5,8 +5,8 @@ use koukan_sip::{Body, ClientTx, DialogId, Message, Method, Response, ServerTx};
 
 use crate::action::Now;
 use crate::call::{Call, Stage};
-use crate::dtmf::Digit;
 use crate::leg::LegState;
+use crate::leg::dtmf::Digit;
 use crate::record::CallCause;
 use crate::switch::{Fate, LegKey, Switch};
 

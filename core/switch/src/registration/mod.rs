@@ -1,5 +1,9 @@
 //! REGISTER (RFC 3261, section 10) with digest (section 22), and what it leaves in the journal.
 
+mod habits;
+pub(crate) mod keepalive;
+pub(crate) mod throttle;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -14,8 +18,8 @@ use koukan_sip::registrar::{
 use koukan_sip::{Flow, Header, Listener, ListenerId, Message, Response, ServerTx, Transport};
 
 use crate::action::{Action, Now};
-use crate::habits::takes_md5_alone;
 use crate::record::{Contact, Record};
+use crate::registration::habits::takes_md5_alone;
 use crate::switch::Switch;
 use crate::view::RegistrationView;
 

@@ -6,7 +6,7 @@ use koukan_sip::header::{Diversion, HistoryInfo};
 use koukan_sip::{ExtraHeaders, Header, Message};
 
 use crate::call::Call;
-use crate::identity::name_addr;
+use crate::leg::identity::name_addr;
 use crate::limits;
 
 /// Why a party passed a call on: the word of RFC 5806 and the cause of RFC 4458.
@@ -94,7 +94,7 @@ impl Diverted {
         let first = format!("{};index=1", text(&name_addr("", shown.unwrap_or(called), host)));
         entries.push(("History-Info", first.into_bytes()));
         for (_, why) in self.own.iter().rev() {
-            let user = crate::identity::escape(target);
+            let user = crate::leg::identity::escape(target);
             let entry =
                 format!("<sip:{user}@{host};cause={}>;index={index}.1;mp={index}", why.cause);
             entries.push(("History-Info", entry.into_bytes()));

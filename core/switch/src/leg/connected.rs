@@ -6,7 +6,7 @@ use koukan_sip::{ExtraHeaders, Message, Method};
 
 use crate::action::Now;
 use crate::call::Call;
-use crate::identity::{Identity, address, connected_of};
+use crate::leg::identity::{Identity, address, connected_of};
 use crate::leg::{LegState, Party};
 use crate::switch::Switch;
 

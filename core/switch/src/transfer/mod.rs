@@ -2,6 +2,8 @@
 //! the target as the referrer's own call, so that the outbound gate holds. The referrer stays on
 //! the call until somebody answers; when nobody does, the call goes on as it was.
 
+pub(crate) mod replaces;
+
 use std::sync::Arc;
 
 use koukan_dialplan::{Caller, Decision, Facts, Origin};
@@ -9,14 +11,14 @@ use koukan_sip::header::{NameAddr, ReferTo, refer_sub};
 use koukan_sip::{Body, DialogId, Header, Message, Method, Response, ServerTx};
 
 use crate::action::Now;
+use crate::call::channels::Channel;
+use crate::call::request::dialled;
 use crate::call::{Call, Stage};
-use crate::channels::Channel;
-use crate::identity::name_addr;
+use crate::leg::identity::name_addr;
 use crate::leg::{LegState, Party};
 use crate::limits;
-use crate::replaces::PUT_THROUGH;
-use crate::request::dialled;
 use crate::switch::{Fate, LegKey, Switch};
+use crate::transfer::replaces::PUT_THROUGH;
 
 /// A transfer under way.
 #[derive(Debug)]

@@ -11,10 +11,10 @@ use koukan_sip::sdp::Session;
 use koukan_sip::{DialogId, Flow, Header, Message, Method, Response, ServerTx};
 
 use crate::action::Now;
+use crate::call::channels::Channel;
+use crate::call::diverted::Diverted;
 use crate::call::{Call, Stage};
-use crate::channels::Channel;
-use crate::diverted::Diverted;
-use crate::identity::{Identity, caller_of, kept, wants_privacy};
+use crate::leg::identity::{Identity, caller_of, kept, wants_privacy};
 use crate::leg::{Leg, LegState, Party};
 use crate::limits;
 use crate::registration::{Challenge, text};

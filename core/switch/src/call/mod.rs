@@ -1,5 +1,16 @@
 //! A call: its legs, what the dialplan wants done with it, and where it stands.
 
+mod answered;
+mod calling;
+pub(crate) mod channels;
+mod deadline;
+pub(crate) mod diverted;
+mod redirect;
+pub(crate) mod request;
+mod ring;
+mod steps;
+mod trunk;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -7,8 +18,8 @@ use jiff::Timestamp;
 use koukan_base::{CallId, OpId, Time, WorkerId};
 use koukan_dialplan::{Direction, Release, RingTarget, Step, TrunkCall};
 
-use crate::channels::Channel;
-use crate::diverted::{Diverted, Why};
+use crate::call::channels::Channel;
+use crate::call::diverted::{Diverted, Why};
 use crate::leg::{Leg, LegState};
 use crate::module::InstanceId;
 use crate::transfer::Transfer;

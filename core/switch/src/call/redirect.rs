@@ -10,11 +10,11 @@ use koukan_sip::header::{NameAddr, Uri};
 use koukan_sip::{Header, Message};
 
 use crate::action::Now;
+use crate::call::channels::Channel;
+use crate::call::diverted::Why;
+use crate::call::request::dialled;
 use crate::call::{Call, Stage};
-use crate::channels::Channel;
-use crate::diverted::Why;
 use crate::leg::Party;
-use crate::request::dialled;
 use crate::switch::Switch;
 
 impl Switch {

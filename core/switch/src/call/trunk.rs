@@ -4,11 +4,11 @@ use koukan_dialplan::{IdentityHeader, TrunkCall};
 use koukan_sip::{Method, Request};
 
 use crate::action::Now;
+use crate::call::channels::Channel;
+use crate::call::diverted::for_trunk;
 use crate::call::{Call, Stage, TrunkAttempt};
-use crate::channels::Channel;
 use crate::config::TrunkKey;
-use crate::diverted::for_trunk;
-use crate::identity::{escape, name_addr};
+use crate::leg::identity::{escape, name_addr};
 use crate::leg::{Leg, LegState, Party};
 use crate::limits;
 use crate::switch::{Fate, Switch};

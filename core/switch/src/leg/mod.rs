@@ -1,5 +1,12 @@
 //! One leg of a call: its dialog, its stream and what both agreed on.
 
+mod connected;
+pub(crate) mod dtmf;
+pub(crate) mod identity;
+mod in_dialog;
+mod media;
+mod refresh;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -12,7 +19,7 @@ use koukan_sip::{ClientTx, DialogId, Flow, Header, Message, ServerTx};
 
 use crate::call::Call;
 use crate::config::TrunkKey;
-use crate::identity::Identity;
+use crate::leg::identity::Identity;
 
 /// Who is at the other end.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,11 @@
 //! What must survive the process: the records that go to the journal before an answer leaves.
 
+mod cdr;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::watch::Watch;
+use crate::subscription::watch::Watch;
 
 /// One durable fact. The journal keeps them in order; the database applies them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use koukan_sip::{Body, Response};
 use crate::action::{Action, Now};
 use crate::call::{Call, Stage};
 use crate::config::ListenerMedia;
-use crate::dtmf::Digit;
+use crate::leg::dtmf::Digit;
 use crate::leg::{Leg, LegState, LegStream};
 use crate::record::CallCause;
 use crate::switch::{Fate, Switch};
