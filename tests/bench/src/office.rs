@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::proc;
+
 /// Devices of the generated office.
 pub(crate) const DEVICES: usize = 1_000;
 /// The password of each of them.
@@ -95,6 +97,29 @@ impl Server {
     pub(crate) fn pid(&self) -> u32 {
         self.process.id()
     }
+
+    /// CPU time that the server takes for what `load` does, and for half a second of coming to
+    /// rest; prints which threads took it.
+    pub(crate) fn spent(
+        &self,
+        bench: &str,
+        load: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<Duration> {
+        let before = proc::threads_cpu_ns(self.pid())?;
+        load()?;
+        std::thread::sleep(Duration::from_millis(500));
+        let mut sum = 0;
+        let mut shares = String::new();
+        for (name, after) in proc::threads_cpu_ns(self.pid())? {
+            let spent = after.saturating_sub(before.get(&name).copied().unwrap_or(0));
+            sum += spent;
+            if spent >= 1_000_000 {
+                shares.push_str(&format!(" {name} {} ms", spent / 1_000_000));
+            }
+        }
+        println!("{bench}:{shares}");
+        Ok(Duration::from_nanos(sum))
+    }
 }
 
 impl Drop for Server {
@@ -119,7 +144,7 @@ fn built(name: &str) -> io::Result<PathBuf> {
 fn server_text(directory: &Path, sip: SocketAddr) -> io::Result<String> {
     Ok(format!(
         "[server]\ndata = \"{data}\"\n[sip]\nlisten = [\"udp:{sip}\"]\n\
-         [media]\nworkers = 1\nports = \"20000-29999\"\n\
+         [media]\nworkers = 1\nports = \"20000-31999\"\n\
          [control]\nsocket = \"{data}/koukan.sock\"\n\
          [module.announcements]\npath = \"{module}\"\nrole = \"announcements\"\n\
          grants = [\"call\"]\n",
@@ -144,7 +169,7 @@ fn office_text() -> String {
     text
 }
 
-fn options(own: SocketAddr, server: SocketAddr) -> String {
+pub(crate) fn options(own: SocketAddr, server: SocketAddr) -> String {
     format!(
         "OPTIONS sip:{server} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bKbench;rport\r\n\
          Max-Forwards: 70\r\nFrom: <sip:bench@{own}>;tag=bench\r\nTo: <sip:{server}>\r\n\

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use koukan_base::{Rng, Time};
 use koukan_sip::{
-    Body, Credentials, DialogId, Event, Flow, Listener, ListenerId, Method, Request, Response,
-    Transport, UaAction, UaConfig, UserAgent,
+    Body, Credentials, DialogId, Event, Flow, Listener, ListenerId, Message, Method, Request,
+    Response, Transport, UaAction, UaConfig, UserAgent,
 };
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
@@ -26,9 +26,22 @@ struct Phone {
     socket: UdpSocket,
     address: SocketAddr,
     registered: bool,
-    up: bool,
-    /// The call that it made.
-    dialog: Option<DialogId>,
+    /// Subscriptions that were granted.
+    subscribed: usize,
+    /// Calls that it has begun and that nobody has answered yet.
+    calling: usize,
+    /// Calls that it made and that stand.
+    dialogs: Vec<DialogId>,
+    /// When it answered or ended its last call.
+    changed: Option<Instant>,
+    /// NOTIFYs in the order in which they came.
+    notified: Vec<Notified>,
+}
+
+/// A NOTIFY.
+pub(crate) struct Notified {
+    pub(crate) at: Instant,
+    pub(crate) message: Message,
 }
 
 /// All phones on one thread.
@@ -65,8 +78,11 @@ impl Phones {
                 socket,
                 address,
                 registered: false,
-                up: false,
-                dialog: None,
+                subscribed: 0,
+                calling: 0,
+                dialogs: Vec::new(),
+                changed: None,
+                notified: Vec::new(),
             });
         }
         Ok(Self { phones, server, poll, begun: Instant::now() })
@@ -104,37 +120,106 @@ impl Phones {
     /// Each of these phones calls the one that stands `apart` further on, which answers.
     pub(crate) fn call(&mut self, callers: Range<usize>, apart: usize) -> io::Result<()> {
         for index in callers {
-            self.dial(index, &extension(index + apart))?;
+            self.dial(index, &extension(index + apart));
+            self.until("the call is up", |phone| phone.up(), index..index + 1)?;
+        }
+        Ok(())
+    }
+
+    /// A phone begins to call another; nobody waits for the call.
+    pub(crate) fn dial_device(&mut self, caller: usize, called: usize) {
+        self.dial(caller, &extension(called));
+    }
+
+    /// A phone ends the calls that it made; nobody waits for the answers.
+    pub(crate) fn hang_up_now(&mut self, caller: usize) {
+        let now = self.now();
+        let Some(phone) = self.phones.get_mut(caller) else { return };
+        for dialog in phone.dialogs.drain(..) {
+            phone.agent.bye(now, dialog, None);
+        }
+        phone.changed = Some(Instant::now());
+        phone.drain(now);
+    }
+
+    /// Each of these phones watches the lamps of `count` others, the next ones in the row of them
+    /// all.
+    pub(crate) fn watch(&mut self, phones: Range<usize>, count: usize) -> io::Result<()> {
+        for step in 1..=count {
+            for start in phones.clone().step_by(TOGETHER) {
+                let together = start..phones.end.min(start + TOGETHER);
+                for index in together.clone() {
+                    let watched = (index + step) % phones.len();
+                    self.subscribe(index, watched);
+                }
+                self.until("the lamp is watched", |phone| phone.subscribed >= step, together)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn subscribe(&mut self, index: usize, watched: usize) {
+        let (now, server) = (self.now(), self.server);
+        let Some(phone) = self.phones.get_mut(index) else { return };
+        let user = format!("bench-{}", extension(index));
+        let uri = format!("sip:bench-{}@{server}", extension(watched));
+        let request = request(Method::Subscribe, server, &user, &uri, None);
+        let headers = vec![
+            ("Event", b"dialog".to_vec()),
+            ("Accept", b"application/dialog-info+xml".to_vec()),
+            ("Expires", b"3600".to_vec()),
+        ];
+        phone.agent.request(now, Request { headers, ..request });
+    }
+
+    /// The NOTIFYs that a phone has got since it was asked last.
+    pub(crate) fn notified(&mut self, index: usize) -> Vec<Notified> {
+        self.phones
+            .get_mut(index)
+            .map(|phone| std::mem::take(&mut phone.notified))
+            .unwrap_or_default()
+    }
+
+    /// When a phone answered a call, or ended one, the last time.
+    pub(crate) fn changed(&self, index: usize) -> Option<Instant> {
+        self.phones.get(index)?.changed
+    }
+
+    /// Lets all phones do what comes for so long.
+    pub(crate) fn run_for(&mut self, time: Duration) -> io::Result<()> {
+        let mut events = Events::with_capacity(1024);
+        let begun = Instant::now();
+        while begun.elapsed() < time {
+            self.turn(&mut events, 0..self.phones.len())?;
         }
         Ok(())
     }
 
     /// Each of these phones calls a number that the server answers.
     pub(crate) fn call_number(&mut self, callers: Range<usize>, number: &str) -> io::Result<()> {
-        callers.into_iter().try_for_each(|index| self.dial(index, number))
+        callers.into_iter().try_for_each(|index| {
+            self.dial(index, number);
+            self.until("the call is up", |phone| phone.up(), index..index + 1)
+        })
     }
 
-    fn dial(&mut self, index: usize, number: &str) -> io::Result<()> {
+    fn dial(&mut self, index: usize, number: &str) {
         let (now, server) = (self.now(), self.server);
-        let Some(phone) = self.phones.get_mut(index) else { return Ok(()) };
+        let Some(phone) = self.phones.get_mut(index) else { return };
         let user = format!("bench-{}", extension(index));
         let uri = format!("sip:{number}@{server}");
         let body = Some(description(phone.address));
+        phone.calling += 1;
         phone.agent.invite(now, request(Method::Invite, server, &user, &uri, body));
-        self.until("the call is up", |phone| phone.up, index..index + 1)
+        phone.drain(now);
     }
 
     /// These phones end the calls that they made.
     pub(crate) fn hang_up(&mut self, callers: Range<usize>) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         for index in callers {
-            let now = self.now();
-            let Some(phone) = self.phones.get_mut(index) else { continue };
-            if let Some(dialog) = phone.dialog.take() {
-                phone.agent.bye(now, dialog, None);
-                phone.up = false;
-            }
-            // The BYE goes out; its answer is nobody's concern any more.
+            self.hang_up_now(index);
+            // The BYE's answer is nobody's concern any more.
             self.turn(&mut events, index..index + 1)?;
         }
         Ok(())
@@ -181,6 +266,11 @@ impl Phones {
 }
 
 impl Phone {
+    /// Whether every call that it began is up.
+    fn up(&self) -> bool {
+        self.calling == 0
+    }
+
     fn drain(&mut self, now: Time) {
         while let Some(action) = self.agent.poll_action() {
             match action {
@@ -191,13 +281,28 @@ impl Phone {
                 UaAction::Event(Event::Invite { tx, .. }) => {
                     let body = Some(description(self.address));
                     self.agent.respond(now, tx, Response { body, ..Response::new(200) });
+                    self.changed = Some(Instant::now());
                 }
                 UaAction::Event(Event::Answered { dialog, .. }) => {
                     self.agent.ack(now, dialog, None);
-                    (self.up, self.dialog) = (true, Some(dialog));
+                    self.calling -= 1;
+                    self.dialogs.push(dialog);
                 }
-                UaAction::Event(Event::Response { status: 200, .. }) => self.registered = true,
-                UaAction::Event(Event::Request { tx, .. } | Event::InDialog { tx, .. }) => {
+                UaAction::Event(Event::Response { status: 200, message, .. }) => {
+                    let cseq = message.as_ref().and_then(Message::cseq);
+                    match cseq.map(|cseq| cseq.method) {
+                        Some(Method::Register) => self.registered = true,
+                        Some(Method::Subscribe) => self.subscribed += 1,
+                        _ => {}
+                    }
+                }
+                UaAction::Event(Event::Request { tx, message, .. }) => {
+                    self.agent.respond(now, tx, Response::new(200));
+                    if message.method() == Some(Method::Notify) {
+                        self.notified.push(Notified { at: Instant::now(), message });
+                    }
+                }
+                UaAction::Event(Event::InDialog { tx, .. }) => {
                     self.agent.respond(now, tx, Response::new(200));
                 }
                 UaAction::Event(_) => {}

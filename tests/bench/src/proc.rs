@@ -65,6 +65,22 @@ pub(crate) fn threads_cpu_ns(process: u32) -> io::Result<BTreeMap<String, u64>> 
     Ok(threads)
 }
 
+/// Every process of the system with its parent; one that ends meanwhile is left out.
+pub(crate) fn parents() -> io::Result<BTreeMap<u32, u32>> {
+    let mut parents = BTreeMap::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(process) = name.to_str().and_then(|text| text.parse().ok()) else { continue };
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        // The name in brackets may hold anything, spaces and brackets too.
+        let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace());
+        if let Some(parent) = fields.and_then(|mut fields| fields.nth(1)?.parse().ok()) {
+            parents.insert(process, parent);
+        }
+    }
+    Ok(parents)
+}
+
 /// Resident memory of a process, in kB.
 pub(crate) fn rss_kb(process: u32) -> io::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;

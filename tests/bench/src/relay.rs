@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -78,31 +79,46 @@ fn bare() -> io::Result<f64> {
     figure
 }
 
-fn engine() -> io::Result<f64> {
-    let mut engine = Engine::start(EngineConfig {
+/// An engine of one worker.
+pub(crate) fn start_engine(pin: bool) -> io::Result<Engine> {
+    Engine::start(EngineConfig {
         workers: 1,
         ports: 20_000..=22_999,
         prompts: std::env::temp_dir(),
-        pin: true,
+        pin,
         max_streams: CALLS * 4,
         opus: OpusSettings::default(),
         seed: [7; 32],
         notify: Arc::new(|| {}),
     })
-    .map_err(io::Error::other)?;
-    let phones = load::sockets(CALLS * 2)?;
+    .map_err(io::Error::other)
+}
+
+/// Opens the streams of these calls, each heard by the other of its call; the sockets of their
+/// phones with the ports that they send to.
+pub(crate) fn open_calls(
+    engine: &mut Engine,
+    calls: Range<usize>,
+) -> io::Result<Vec<(mio::net::UdpSocket, SocketAddr)>> {
+    let streams = calls.start * 2..calls.end * 2;
     let mut pairs = Vec::new();
-    for (index, (socket, address)) in phones.into_iter().enumerate() {
+    for (index, (socket, address)) in streams.clone().zip(load::sockets(streams.len())?) {
         let stream = stream(index);
         engine.send(WORKER, Command::Open { stream, local: LOCAL });
-        let target = opened(&mut engine, stream)?;
+        let target = opened(engine, stream)?;
         engine.send(WORKER, Command::Configure { stream, config: config(address) });
         pairs.push((socket, target));
     }
-    for index in 0..CALLS * 2 {
+    for index in streams {
         let source = Source::Stream(stream(index ^ 1));
         engine.send(WORKER, Command::Feed { stream: stream(index), source });
     }
+    Ok(pairs)
+}
+
+fn engine() -> io::Result<f64> {
+    let mut engine = start_engine(true)?;
+    let pairs = open_calls(&mut engine, 0..CALLS)?;
     let load = Load::start(pairs, LOAD_CORE);
     let sent = || engine.stats().workers.first().map_or(0, |worker| worker.sent);
     let figure = measure("media-0", sent, &load);

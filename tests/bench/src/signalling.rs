@@ -1,13 +1,15 @@
 //! CPU time of the whole server a registration and a call, beside what a bare UDP responder takes
-//! for one datagram in the same run; memory a contact and a call without media; and how much of it
-//! comes back. The server has core 1, the phones and the responder's load core 0.
+//! for one datagram, and Kamailio for a registration, in the same run; memory a contact; and how
+//! much of a burst's memory comes back. The server has core 1, the phones and the responder's load
+//! core 0.
 
 use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 use crate::Figure;
-use crate::office::{DEVICES, Office, Server};
+use crate::kamailio::{self, Kamailio};
+use crate::office::{DEVICES, Office};
 use crate::phones::Phones;
 use crate::proc;
 
@@ -15,10 +17,10 @@ use crate::proc;
 const ROUNDS: usize = 10;
 const CALLERS: usize = 200;
 /// Answers stay in memory until timer J and timer I have ended (RFC 3261, 17.2): 64 × T1.
-const TRANSACTIONS_GONE: Duration = Duration::from_secs(34);
+pub(crate) const TRANSACTIONS_GONE: Duration = Duration::from_secs(34);
 
 /// The server gives memory back when a burst has been over for ten seconds.
-const MEMORY_GIVEN_BACK: Duration = Duration::from_secs(12);
+pub(crate) const MEMORY_GIVEN_BACK: Duration = Duration::from_secs(12);
 
 pub(crate) fn bench() -> io::Result<Vec<Figure>> {
     proc::pin(proc::thread_id()?, 0)?;
@@ -45,16 +47,19 @@ pub(crate) fn bench() -> io::Result<Vec<Figure>> {
     });
 
     let count = ROUNDS * CALLERS;
-    let cpu = spent(&server, || (0..ROUNDS).try_for_each(|_| phones.register(0..CALLERS)))?;
-    figures.push(cpu_figure("CPU of a digest REGISTER (401 + 200)", cpu, count, 100.0, 40.0));
-    let cpu = spent(&server, || {
+    let cpu =
+        server.spent("signalling", || (0..ROUNDS).try_for_each(|_| phones.register(0..CALLERS)))?;
+    let register = cpu_figure("CPU of a digest REGISTER (401 + 200)", cpu, count, 100.0, 40.0);
+    beside_kamailio(register.value)?;
+    figures.push(register);
+    let cpu = server.spent("signalling", || {
         (0..ROUNDS).try_for_each(|_| {
             phones.call_number(0..CALLERS, "600")?;
             phones.hang_up(0..CALLERS)
         })
     })?;
     figures.push(cpu_figure("CPU of a call that the server answers", cpu, count, 300.0, 120.0));
-    let cpu = spent(&server, || {
+    let cpu = server.spent("signalling", || {
         (0..ROUNDS).try_for_each(|_| {
             phones.call(0..CALLERS, CALLERS)?;
             phones.hang_up(0..CALLERS)
@@ -76,7 +81,7 @@ pub(crate) fn bench() -> io::Result<Vec<Figure>> {
 }
 
 /// Kilobytes of one out of `count`.
-fn slope(before: u64, after: u64, count: usize) -> f64 {
+pub(crate) fn slope(before: u64, after: u64, count: usize) -> f64 {
     let kilobytes = u32::try_from(after.saturating_sub(before)).unwrap_or(u32::MAX);
     f64::from(kilobytes) / f64::from(u32::try_from(count).unwrap_or(1).max(1))
 }
@@ -86,21 +91,24 @@ fn cpu_figure(name: &'static str, cpu: Duration, count: usize, floor: f64, goal:
     Figure { name, unit: "us", value: cpu.as_secs_f64() * 1e6 / count, floor, goal }
 }
 
-/// CPU time that the server takes for what `load` does, and for half a second of coming to rest;
-/// prints which threads took it.
-fn spent(server: &Server, load: impl FnOnce() -> io::Result<()>) -> io::Result<Duration> {
-    let before = proc::threads_cpu_ns(server.pid())?;
-    load()?;
-    std::thread::sleep(Duration::from_millis(500));
-    let mut sum = 0;
-    let mut shares = String::new();
-    for (name, after) in proc::threads_cpu_ns(server.pid())? {
-        let spent = after.saturating_sub(before.get(&name).copied().unwrap_or(0));
-        sum += spent;
-        shares.push_str(&format!(" {name} {} ms", spent / 1_000_000));
-    }
-    println!("signalling:{shares}");
-    Ok(Duration::from_nanos(sum))
+/// Prints what Kamailio takes for the same registrations on the same core.
+fn beside_kamailio(own: f64) -> io::Result<()> {
+    let Some(version) = kamailio::version() else {
+        println!("signalling: Debian's kamailio is not installed: nothing is measured beside us");
+        return Ok(());
+    };
+    let kamailio = Kamailio::start()?;
+    kamailio.pin(1)?;
+    let mut phones = Phones::new(kamailio.sip, CALLERS)?;
+    phones.register(0..CALLERS)?;
+    let cpu = kamailio.spent(|| (0..ROUNDS).try_for_each(|_| phones.register(0..CALLERS)))?;
+    let theirs = cpu_figure("", cpu, ROUNDS * CALLERS, 0.0, 0.0).value;
+    println!(
+        "signalling: a digest REGISTER takes {own:.2} us here, {theirs:.2} us in {version} with \
+         everything in memory and one worker: {:.2} times",
+        own / theirs
+    );
+    Ok(())
 }
 
 /// CPU seconds of a thread that answers one datagram of SIP's size with another.

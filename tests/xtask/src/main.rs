@@ -20,7 +20,7 @@ usage: cargo xtask COMMAND
   soak [MINUTES]    mixed traffic against the release server (30 minutes), memory over time
   tidy              only the rules of the house
   fuzz [TARGET] [SECONDS]   every fuzz target, or one; 60 seconds each
-  bench [NAME…]     whole-server loads: relay, start, memory, signalling
+  bench [NAME…]     whole-server loads: relay, start, memory, calls, signalling, lamps
   deps              only install what `test` needs
 ";
 
