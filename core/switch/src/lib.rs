@@ -19,6 +19,7 @@ mod view;
 pub use action::{Action, Now};
 pub use config::{Directory, ListenerMedia, SwitchConfig, TrunkKey, TrunkRoute};
 pub use koukan_sip::subscription::{MessageCount, MessageSummary};
+pub use memory::Room;
 pub use module::{AppEvent, InstanceId, ModuleOrder, ModuleRequest, OpStatus, Operation};
 pub use record::{CallCause, Cdr, CdrLeg, Contact, Record};
 pub use subscription::watch::Watch;

@@ -89,6 +89,8 @@ fn a_caller_is_put_through_to_a_phone_that_still_rings() {
         let cdrs = office.finish();
         assert_eq!(cdrs.len(), 2);
         assert_eq!(ending(&cdrs[1]), (CallCause::CalleeHungUp, 200));
+        let answered = cdrs[1].answered.unwrap();
+        assert!(answered > cdrs[1].started, "the caller is in this call from then on: {cdrs:?}");
     }
 }
 

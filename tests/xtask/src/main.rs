@@ -18,6 +18,7 @@ usage: cargo xtask COMMAND
   unit              the same without the end-to-end tests
   e2e [FILTER…]     only the end-to-end tests
   soak [MINUTES]    mixed traffic against the release server (30 minutes), memory over time
+  sim [HOURS [SEED]]        mixed traffic on a virtual clock (24 hours), memory over time
   tidy              only the rules of the house
   fuzz [TARGET] [SECONDS]   every fuzz target, or one; 60 seconds each
   bench [NAME…]     whole-server loads: relay, start, memory, calls, signalling, lamps
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         "unit" => steps::unit(),
         "e2e" => steps::e2e(rest),
         "soak" => steps::soak(rest),
+        "sim" => steps::sim(rest),
         "tidy" => steps::tidy(),
         "fuzz" => fuzz::command(rest),
         "bench" => steps::bench(rest),

@@ -69,6 +69,12 @@ pub(crate) fn soak(minutes: &[String]) -> Result<(), String> {
     execute("soak", Command::new(soak).args(minutes).current_dir(root()))
 }
 
+pub(crate) fn sim(arguments: &[String]) -> Result<(), String> {
+    cargo("building", &["build", "--release", "--locked", "--package", "koukan-sim"])?;
+    let sim = target().join("release/sim");
+    execute("simulation", Command::new(sim).args(arguments).current_dir(root()))
+}
+
 pub(crate) fn tidy() -> Result<(), String> {
     step("tidy", || {
         let findings = tidy::check(&root())?;

@@ -4,6 +4,24 @@
 use super::UserAgent;
 
 impl UserAgent {
+    /// Entries of all tables, and how many fit into them without growing.
+    #[must_use]
+    pub fn room(&self) -> (usize, usize) {
+        let tables = [
+            (self.clients.len(), self.clients.capacity()),
+            (self.clients_by_branch.len(), self.clients_by_branch.capacity()),
+            (self.outgoing.len(), self.outgoing.capacity()),
+            (self.servers.len(), self.servers.capacity()),
+            (self.servers_by_key.len(), self.servers_by_key.capacity()),
+            (self.initial.len(), self.initial.capacity()),
+            (self.dialogs.len(), self.dialogs.capacity()),
+            (self.dialogs_by_key.len(), self.dialogs_by_key.capacity()),
+            (self.actions.len(), self.actions.capacity()),
+        ];
+        let sum = |(a, b): (usize, usize), (x, y)| (a.saturating_add(x), b.saturating_add(y));
+        tables.into_iter().fold((0, 0), sum)
+    }
+
     /// Gives back the room that the tables have taken and do not use any more. Costs a rehash of
     /// what is in them: for quiet times behind a burst.
     pub fn shrink(&mut self) {

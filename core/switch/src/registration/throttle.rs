@@ -89,6 +89,11 @@ impl<T: Ord + Copy> Throttle<T> {
         Some((tx, status))
     }
 
+    /// Refusals that wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
         self.waiting.first_key_value().map(|((at, _), _)| *at)
     }

@@ -90,7 +90,8 @@ impl Switch {
         self.end_leg(now, into, at, 487, None);
         self.swap_legs(into, at, last);
         into.channels.append(&mut from.channels);
-        into.answered = into.answered.or(answered);
+        // A party that was up already finds itself in this call from now on.
+        into.answered = into.answered.or(answered.map(|_| now.date));
         if from.worker != into.worker
             && let LegStream::Open(stream, address) = stream
         {

@@ -420,6 +420,7 @@ impl Office {
         for cdr in &finals {
             assert!(cdr.legs.iter().all(|leg| leg.ended.is_some()), "{cdr:?}");
             assert!(cdr.started <= cdr.ended.unwrap() && cdr.status >= 200, "{cdr:?}");
+            assert!(cdr.answered.is_none_or(|answered| cdr.started <= answered), "{cdr:?}");
             assert_eq!(cdr.answered.is_some(), cdr.status == 200, "{cdr:?}");
         }
         finals

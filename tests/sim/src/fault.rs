@@ -1,0 +1,171 @@
+//! What goes wrong by itself: phones and carriers that vanish, bad weather in the network, media
+//! ports that run out, plans that are loaded again, calls that an operator ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use koukan_base::{CallId, Time};
+use koukan_sip::Transport;
+use koukan_switch::{MessageCount, MessageSummary};
+
+use crate::network::Weather;
+use crate::offices;
+use crate::station::Role;
+use crate::world::World;
+
+/// What happens, and what ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The next one is drawn.
+    Next,
+    /// A station's network is there again; `booted`: it has lost its memory.
+    Back { station: usize, booted: bool },
+    /// The network is well again.
+    Fair,
+    /// Everybody's devices are in the plan again.
+    Whole,
+}
+
+/// One fault in so long, on average.
+const EVERY: Duration = Duration::from_secs(45);
+
+impl World {
+    pub(crate) fn plan_fault(&mut self) {
+        let pause = self.dice.about(EVERY);
+        self.faults.add(self.time + pause, Fault::Next);
+    }
+
+    pub(crate) fn fault(&mut self, fault: Fault) {
+        match fault {
+            Fault::Next => {
+                if self.restless {
+                    self.draw_fault();
+                }
+                self.plan_fault();
+            }
+            Fault::Back { station, booted } => self.back(station, booted),
+            Fault::Fair => self.network.weather = Weather::FAIR,
+            Fault::Whole => self.load(None),
+        }
+    }
+
+    fn draw_fault(&mut self) {
+        match self.dice.below(100) {
+            0..=44 => self.vanish(),
+            45..=59 => {
+                self.tally.count("storms");
+                self.network.weather = Weather::STORM;
+                let end = self.time + self.dice.ms(2_000, 120_000);
+                self.faults.add(end, Fault::Fair);
+            }
+            60..=69 => self.media.refuse = self.dice.below(3).saturating_add(1),
+            70..=77 => self.load(None),
+            78..=82 => self.dismiss(),
+            83..=89 => self.kill_one(),
+            _ => self.leave_message(),
+        }
+    }
+
+    fn vanish(&mut self) {
+        let count = u32::try_from(self.stations.len()).unwrap_or(1);
+        let at = usize::try_from(self.dice.below(count)).unwrap_or(0);
+        let Some(station) = self.stations.get(at) else { return };
+        let flow = station.line.flow_of_exchange();
+        if !self.gone.insert(at) {
+            return;
+        }
+        let phone = station.line.is_phone();
+        self.tally.count(if phone { "phones vanished" } else { "carriers vanished" });
+        self.network.cut(self.time, flow);
+        self.media.darken(self.time, flow.remote.ip(), true);
+        let booted = self.dice.chance(600);
+        let most = if phone { 900_000 } else { 180_000 };
+        let back = self.time + self.dice.ms(3_000, most);
+        self.faults.add(back, Fault::Back { station: at, booted });
+    }
+
+    /// A station is there again.
+    fn back(&mut self, at: usize, booted: bool) {
+        if !self.gone.remove(&at) {
+            return;
+        }
+        let Some(station) = self.stations.get_mut(at) else { return };
+        let address = station.line.address;
+        self.network.join(address.ip());
+        self.media.darken(self.time, address.ip(), false);
+        if station.line.transport != Transport::Udp {
+            station.connection_lost(self.time);
+            station.line.connection = self.network.connect(address);
+        }
+        if booted {
+            station.boot(self.time);
+        } else {
+            station.come_back(self.time);
+        }
+        self.collect(at);
+    }
+
+    /// Everybody who has vanished comes back at once.
+    pub(crate) fn all_back(&mut self) {
+        self.network.weather = Weather::FAIR;
+        for at in self.gone.clone() {
+            self.back(at, true);
+        }
+        self.load(None);
+    }
+
+    fn load(&mut self, without: Option<(u8, &'static str)>) {
+        self.tally.count("plans loaded");
+        let known = self.directories.get(&without).cloned();
+        let loaded = known.map_or_else(
+            || offices::directory(self.settings.offices, self.date, without).map(Arc::new),
+            Ok,
+        );
+        match loaded {
+            Ok(directory) => {
+                self.directories.insert(without, Arc::clone(&directory));
+                self.switch.set_directory(directory);
+            }
+            Err(words) => self.wrong = Some(words),
+        }
+    }
+
+    /// A device is taken out of the plan for some minutes.
+    fn dismiss(&mut self) {
+        let office = self.dice.below(u32::from(self.settings.offices));
+        let office = u8::try_from(office).unwrap_or(0);
+        let device = self.dice.pick(&["B", "C", "D", "E"]).copied().unwrap_or("B");
+        self.load(Some((office, device)));
+        let whole = self.time + self.dice.ms(5_000, 240_000);
+        self.faults.add(whole, Fault::Whole);
+    }
+
+    fn kill_one(&mut self) {
+        let calls = self.switch.calls();
+        let Some(call) = self.dice.pick(&calls).and_then(|view| CallId::parse(&view.call)) else {
+            return;
+        };
+        self.tally.count("calls killed");
+        self.switch.kill(self.now(), call);
+        self.drain();
+    }
+
+    fn leave_message(&mut self) {
+        let phones = self.stations.iter().filter_map(|station| match &station.line.role {
+            Role::Phone { user } => Some(user.clone()),
+            Role::Carrier => None,
+        });
+        let phones: Vec<String> = phones.collect();
+        let Some(user) = self.dice.pick(&phones).cloned() else { return };
+        let new = self.dice.below(4);
+        let voice = MessageCount { new, old: 1, ..MessageCount::default() };
+        let summary = MessageSummary { voice, ..MessageSummary::default() };
+        self.tally.count("messages left");
+        self.switch.set_messages(self.now(), &user, summary);
+        self.drain();
+    }
+
+    pub(crate) fn fault_time(&self) -> Option<Time> {
+        self.faults.next()
+    }
+}
