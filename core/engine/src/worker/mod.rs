@@ -1,0 +1,143 @@
+//! A media worker: its sockets, its streams, its ticks. Once a stream is up nothing here allocates,
+//! locks, blocks or logs for it.
+
+mod clock;
+mod orders;
+mod receive;
+mod table;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crossbeam_queue::ArrayQueue;
+use koukan_base::{StreamId, Time};
+use koukan_media::PlayEnd;
+use mio::{Events as Ready, Poll, Token};
+
+use crate::control::Events;
+use crate::order::{Order, Returned};
+use crate::stats::{Counters, add};
+use crate::stream::Stream;
+
+/// The token of the waker.
+pub(crate) const WAKE: Token = Token(usize::MAX);
+
+pub(crate) struct Worker {
+    poll: Poll,
+    orders: Arc<ArrayQueue<Order>>,
+    returned: Arc<ArrayQueue<Returned>>,
+    events: Arc<Events>,
+    counters: Arc<Counters>,
+    slots: Vec<Option<Box<Stream>>>,
+    free: Vec<u32>,
+    by_id: HashMap<StreamId, u32>,
+    buffer: Box<[u8; 65_536]>,
+    /// Slots of streams that send by the clock, by their phase.
+    ticking: [Vec<u32>; 20],
+    next_tick: [Time; 20],
+    next_sweep: Time,
+    started: Instant,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        (poll, started): (Poll, Instant),
+        orders: Arc<ArrayQueue<Order>>,
+        returned: Arc<ArrayQueue<Returned>>,
+        events: Arc<Events>,
+        counters: Arc<Counters>,
+        max_streams: usize,
+    ) -> Self {
+        let count = u32::try_from(max_streams).unwrap_or(u32::MAX);
+        Self {
+            poll,
+            orders,
+            returned,
+            events,
+            counters,
+            slots: (0..max_streams).map(|_| None).collect(),
+            free: (0..count).rev().collect(),
+            by_id: HashMap::with_capacity(max_streams),
+            buffer: Box::new([0; 65_536]),
+            ticking: std::array::from_fn(|_| Vec::with_capacity(max_streams)),
+            next_tick: [Time::ZERO; 20],
+            next_sweep: Time::ZERO,
+            started,
+        }
+    }
+
+    fn now(&self) -> Time {
+        Time::ZERO + self.started.elapsed()
+    }
+
+    pub(crate) fn run(&mut self, stop: &AtomicBool) {
+        let mut ready = Ready::with_capacity(1024);
+        while !stop.load(Ordering::Acquire) {
+            let timeout = self.next_deadline().since(self.now());
+            match self.poll.poll(&mut ready, Some(timeout)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return,
+            }
+            let now = self.now();
+            for event in &ready {
+                match event.token() {
+                    WAKE => self.take_orders(now),
+                    Token(token) => self.readable(now, token),
+                }
+            }
+            self.ticks(now);
+        }
+    }
+
+    fn next_deadline(&self) -> Time {
+        let phases = self.ticking.iter().zip(&self.next_tick);
+        let ticks = phases.filter(|(slots, _)| !slots.is_empty()).map(|(_, at)| *at);
+        ticks.min().map_or(self.next_sweep, |at| at.min(self.next_sweep))
+    }
+
+    fn take_orders(&mut self, now: Time) {
+        while let Some(order) = self.orders.pop() {
+            match order {
+                Order::Open(stream) => self.open(now, stream, false),
+                Order::Release(id, to) => self.release(id, to),
+                Order::Adopt(stream) => self.open(now, stream, true),
+                Order::Close(id) => self.close(id),
+                Order::Configure(id, setup) => self.configure(now, id, *setup),
+                Order::Hear(id, hearing) => self.hear_with(now, id, hearing),
+                Order::Feed(id, source) => self.feed(now, id, source),
+                Order::Play(id, play) => self.play(now, id, play),
+                Order::StopPlay(id, op) => {
+                    let Some(slot) = self.slot(id) else { continue };
+                    if self
+                        .stream(slot)
+                        .is_some_and(|s| s.play.as_ref().is_some_and(|p| p.op == op))
+                    {
+                        self.end_play(slot, PlayEnd::Stopped);
+                    }
+                }
+            }
+        }
+    }
+
+    fn slot(&self, id: StreamId) -> Option<u32> {
+        let slot = self.by_id.get(&id).copied();
+        if slot.is_none() {
+            add(&self.counters.crossed_commands, 1);
+        }
+        slot
+    }
+
+    fn stream(&mut self, slot: u32) -> Option<&mut Stream> {
+        self.slots.get_mut(usize::try_from(slot).ok()?)?.as_deref_mut()
+    }
+
+    /// Streams are freed on the control side; a full queue there means that it has stopped, and
+    /// then this thread frees.
+    fn give_back(&self, returned: Returned) {
+        drop(self.returned.push(returned));
+    }
+}

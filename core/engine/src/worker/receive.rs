@@ -1,0 +1,172 @@
+//! What comes in: read, judged, passed on to whoever sends it.
+
+use std::io;
+use std::net::SocketAddr;
+
+use koukan_base::Time;
+use koukan_codecs::g711;
+use koukan_media::jitter::Payload;
+use koukan_media::{Codec, Event, HEADER_BYTES, Source};
+use mio::{Interest, Token};
+
+use super::Worker;
+use crate::limits::{BURST, LISTENERS};
+use crate::packet::{Packet, PacketKind, accept};
+use crate::routes::is_direct;
+use crate::rtcp;
+use crate::speak::send;
+use crate::stats::add;
+
+/// The payload type of comfort noise (RFC 3389, section 4).
+const COMFORT_NOISE: u8 = 13;
+
+impl Worker {
+    pub(super) fn readable(&mut self, now: Time, token: usize) {
+        let Ok(slot) = u32::try_from(token / 2) else { return };
+        if token % 2 == 1 {
+            self.drain_rtcp(now, slot);
+            return;
+        }
+        for _ in 0..BURST {
+            let index = token / 2;
+            let Some(stream) = self.slots.get_mut(index).and_then(Option::as_deref_mut) else {
+                return;
+            };
+            match stream.rtp.recv_from(self.buffer.as_mut_slice()) {
+                Ok((length, from)) => self.packet(now, slot, from, length),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // ICMP from a peer that is gone: the next read goes on.
+                Err(_) => {}
+            }
+        }
+        // More waits than one turn takes: look again after the others. Registering anew makes the
+        // edge-triggered poll report what is there.
+        let index = token / 2;
+        let registry = self.poll.registry();
+        if let Some(stream) = self.slots.get_mut(index).and_then(Option::as_deref_mut) {
+            let _ = registry.reregister(&mut stream.rtp, Token(token), Interest::READABLE);
+        }
+    }
+
+    pub(super) fn drain_rtcp(&mut self, now: Time, slot: u32) {
+        let Ok(index) = usize::try_from(slot) else { return };
+        let Some(stream) = self.slots.get_mut(index).and_then(Option::as_deref_mut) else { return };
+        for _ in 0..BURST {
+            match stream.rtcp.recv_from(self.buffer.as_mut_slice()) {
+                Ok((length, from)) => {
+                    let datagram = self.buffer.get_mut(..length).unwrap_or_default();
+                    rtcp::receive(now, stream, from, datagram);
+                }
+                Err(_) => return,
+            }
+        }
+        let token = Token(index.saturating_mul(2) | 1);
+        let _ = self.poll.registry().reregister(&mut stream.rtcp, token, Interest::READABLE);
+    }
+
+    /// One datagram of `length` bytes in the buffer.
+    pub(super) fn packet(&mut self, now: Time, slot: u32, from: SocketAddr, length: usize) {
+        let Ok(index) = usize::try_from(slot) else { return };
+        let datagram = self.buffer.get_mut(..length).unwrap_or_default();
+        let Some(stream) = self.slots.get_mut(index).and_then(Option::as_deref_mut) else { return };
+        let accepted = accept(now, stream, from, datagram, &self.events);
+        let Some(packet) = accepted else {
+            stream.dropped = stream.dropped.saturating_add(1);
+            add(&self.counters.dropped, 1);
+            return;
+        };
+        add(&self.counters.received, 1);
+        if matches!(packet.kind, PacketKind::Event)
+            && let Some(payload) =
+                datagram.get(packet.header.payload_start..packet.header.payload_end)
+            && let Some(digit) = stream.digits.receive(now, packet.header.timestamp, payload, 8000)
+        {
+            let (id, digit, duration_ms) = (stream.id, digit.digit, digit.duration_ms);
+            self.events.push(Event::Digit { stream: id, digit, duration_ms });
+        }
+        let origin = stream.id.0;
+        let echo = stream.source == Source::Echo;
+        let listeners: [Option<u32>; LISTENERS] = stream.listeners;
+        let mut law = packet.kind;
+        if echo {
+            self.send_on(now, slot, origin, &packet, &mut law);
+        }
+        for listener in listeners.into_iter().flatten() {
+            self.hear(now, listener, &packet);
+        }
+        for listener in listeners.into_iter().flatten() {
+            self.send_on(now, listener, origin, &packet, &mut law);
+        }
+    }
+
+    /// Gives the packet in the buffer to the hearing of `slot`, if it has one for it.
+    pub(super) fn hear(&mut self, now: Time, slot: u32, packet: &Packet) {
+        let range = packet.header.payload_start..packet.header.payload_end;
+        let Ok(index) = usize::try_from(slot) else { return };
+        let stream = self.slots.get_mut(index).and_then(Option::as_deref_mut);
+        let Some(hearing) = stream.and_then(|stream| stream.hearing.as_mut()) else { return };
+        let bytes = self.buffer.get(range).unwrap_or_default();
+        let payload = match packet.kind {
+            PacketKind::Audio(codec) if codec == hearing.from() => Payload::Audio(bytes),
+            // Another codec than was agreed: its place in the sequence is known, no more.
+            PacketKind::Audio(_) | PacketKind::Event => Payload::Event,
+            PacketKind::Noise => Payload::Noise(bytes),
+        };
+        hearing.insert(now, &packet.header, payload, packet.kind == PacketKind::Event);
+    }
+
+    /// Sends the packet in the buffer to the peer of `slot`, in that peer's law. `law` is what the
+    /// buffer holds at the moment.
+    pub(super) fn send_on(
+        &mut self,
+        now: Time,
+        slot: u32,
+        origin: u64,
+        packet: &Packet,
+        law: &mut PacketKind,
+    ) {
+        let Ok(index) = usize::try_from(slot) else { return };
+        let Some(stream) = self.slots.get_mut(index).and_then(Option::as_deref_mut) else { return };
+        let Some(config) = &stream.config else { return };
+        if stream.play.is_some() || !config.direction.sends() {
+            stream.sender.interrupt();
+            return;
+        }
+        let payload_type = match *law {
+            PacketKind::Event => match config.telephone_event {
+                Some(number) => number,
+                None => return,
+            },
+            // What is heard is said by the clock.
+            PacketKind::Audio(_) | PacketKind::Noise if stream.hearing.is_some() => return,
+            PacketKind::Noise => COMFORT_NOISE,
+            PacketKind::Audio(codec) => {
+                if !is_direct(codec, config.codec.codec) {
+                    return;
+                }
+                let range = packet.header.payload_start..packet.header.payload_end;
+                if codec != config.codec.codec
+                    && let Some(payload) = self.buffer.get_mut(range)
+                {
+                    if codec == Codec::Pcmu {
+                        g711::ulaw_to_alaw(payload);
+                    } else {
+                        g711::alaw_to_ulaw(payload);
+                    }
+                    *law = PacketKind::Audio(config.codec.codec);
+                }
+                config.codec.payload_type
+            }
+        };
+        let clock_rate = config.codec.codec.clock_rate();
+        let Some(target) = stream.target() else { return };
+        let header = stream.sender.pass_on(now, origin, &packet.header, payload_type, clock_rate);
+        // The header is written just before the payload, over CSRCs and extensions that end there.
+        let start = packet.header.payload_start.saturating_sub(HEADER_BYTES);
+        let Some(out) = self.buffer.get_mut(start..packet.header.payload_end) else { return };
+        if let Some(place) = out.first_chunk_mut::<HEADER_BYTES>() {
+            *place = header.bytes();
+        }
+        send(stream, out, target, &self.counters);
+    }
+}

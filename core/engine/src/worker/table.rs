@@ -1,0 +1,96 @@
+//! Which streams a worker has: taken in, given up, ended.
+
+use koukan_base::{StreamId, Time};
+use koukan_media::{Event, OpenError, PlayEnd, Source};
+use mio::{Interest, Token};
+
+use super::Worker;
+use crate::limits::LISTENERS;
+use crate::order::Returned;
+use crate::stats::{add, sub};
+use crate::stream::Stream;
+
+impl Worker {
+    pub(super) fn open(&mut self, now: Time, mut stream: Box<Stream>, moved: bool) {
+        let id = stream.id;
+        let failed = |errno| Event::OpenFailed { stream: id, error: OpenError::Bind { errno } };
+        let Some(slot) = self.free.pop() else {
+            self.events.push(Event::OpenFailed { stream: id, error: OpenError::Full });
+            self.give_back(Returned::Stream(stream));
+            return;
+        };
+        let index = usize::try_from(slot).unwrap_or(usize::MAX);
+        let registry = self.poll.registry();
+        let (rtp, rtcp) = (Token(index.saturating_mul(2)), Token(index.saturating_mul(2) | 1));
+        let registered = registry
+            .register(&mut stream.rtp, rtp, Interest::READABLE)
+            .and_then(|()| registry.register(&mut stream.rtcp, rtcp, Interest::READABLE));
+        match registered {
+            Ok(()) => {
+                stream.heard = now;
+                stream.session.restart(now);
+                self.by_id.insert(id, slot);
+                if let Some(place) = self.slots.get_mut(index) {
+                    *place = Some(stream);
+                }
+                add(&self.counters.streams, 1);
+                if moved {
+                    self.events.push(Event::Moved { stream: id });
+                }
+            }
+            Err(error) => {
+                self.free.push(slot);
+                self.events.push(failed(error.raw_os_error().unwrap_or(0)));
+                self.give_back(Returned::Stream(stream));
+            }
+        }
+    }
+
+    pub(super) fn close(&mut self, id: StreamId) {
+        let Some(stream) = self.detach(id) else { return };
+        let stats = stream.stats();
+        self.give_back(Returned::Stream(stream));
+        self.events.push(Event::Closed { stream: id, stats });
+    }
+
+    /// Gives a stream up with its sockets.
+    pub(super) fn release(&mut self, id: StreamId, to: usize) {
+        let Some(mut stream) = self.detach(id) else { return };
+        stream.source = Source::Nothing;
+        stream.listeners = [None; LISTENERS];
+        if let Some(hearing) = stream.hearing.take() {
+            self.give_back(Returned::Hearing(hearing));
+        }
+        self.events.hand_over(to, stream);
+    }
+
+    /// Takes a stream off this worker: its plays end, nobody hears it any more.
+    pub(super) fn detach(&mut self, id: StreamId) -> Option<Box<Stream>> {
+        let Some(slot) = self.by_id.remove(&id) else {
+            add(&self.counters.crossed_commands, 1);
+            return None;
+        };
+        self.end_play(slot, PlayEnd::Stopped);
+        self.untick(slot);
+        let index = usize::try_from(slot).unwrap_or(usize::MAX);
+        let mut stream = self.slots.get_mut(index).and_then(Option::take)?;
+        if let Source::Stream(source) = stream.source
+            && let Some(source) = self.by_id.get(&source).copied()
+            && let Some(source) = self.stream(source)
+        {
+            source.unlisten(slot);
+        }
+        for listener in stream.listeners.into_iter().flatten() {
+            if let Some(listener) = self.stream(listener) {
+                listener.source = Source::Nothing;
+            }
+        }
+        let registry = self.poll.registry();
+        // They were registered by `open`, and closing deregisters all the same.
+        let _ = registry.deregister(&mut stream.rtp);
+        let _ = registry.deregister(&mut stream.rtcp);
+        self.free.push(slot);
+        sub(&self.counters.streams, 1);
+        Some(stream)
+    }
+}
