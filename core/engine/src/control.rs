@@ -10,22 +10,24 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender as Jobs};
+use crossbeam_channel::Sender as Jobs;
 use crossbeam_queue::ArrayQueue;
-use koukan_base::{OpId, Rng, StreamId, Time, WorkerId};
+use koukan_base::{Rng, StreamId, Time, WorkerId};
 use koukan_codecs::opus::OpusSettings;
 use koukan_media::rtcp::RtcpSession;
-use koukan_media::{Command, Event, OpenError, PlayEnd, Prompt};
+use koukan_media::{Command, Event, KeyOrder, OpenError, PlayEnd};
 use mio::{Poll, Waker};
 use thiserror::Error;
 
+use crate::ear::Wanted;
+use crate::jobs::{Job, Task, read_prompts};
 use crate::limits;
 use crate::order::{Order, Returned, Setup};
 use crate::ports::Ports;
 use crate::prompts::Library;
 use crate::routes::{Change, Routes};
 use crate::stats::{Counters, EngineStats};
-use crate::stream::{Play, Stream};
+use crate::stream::Stream;
 use crate::worker::{WAKE, Worker};
 
 /// How the engine is set up.
@@ -99,21 +101,6 @@ struct Remote {
     queued: bool,
     counters: Arc<Counters>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// What takes its way through the job thread, so that its order is kept.
-struct Job {
-    worker: usize,
-    stream: StreamId,
-    op: OpId,
-    what: Task,
-}
-
-enum Task {
-    /// A play whose prompts are to be read.
-    Play { prompts: Arc<[Prompt]>, times: u32 },
-    /// The end of one that may still be read.
-    Stop,
 }
 
 /// The running engine. Dropping it ends its threads.
@@ -203,6 +190,7 @@ impl Engine {
                 let setup = Setup { config, speaker, secure };
                 self.order(index, Order::Configure(stream, Box::new(setup)));
                 self.reroute(index, stream);
+                self.listen(index, stream);
             }
             Command::Feed { stream, source } => {
                 self.routes.feed(stream, source);
@@ -224,6 +212,14 @@ impl Engine {
                     self.order(index, Order::StopPlay(stream, op));
                 }
             }
+            Command::SendDigits { stream, op, digits, duration_ms, pause_ms } => {
+                let order = KeyOrder { op, digits, duration_ms, pause_ms };
+                self.order(index, Order::Keys(stream, order));
+            }
+            Command::Detect { stream, dtmf, fax } => {
+                self.routes.detect(stream, Wanted { dtmf, fax });
+                self.listen(index, stream);
+            }
             Command::Move { stream, to } => {
                 let to = usize::from(to.0).checked_rem(self.remotes.len()).unwrap_or(0);
                 let changes = self.routes.unwire(stream);
@@ -243,6 +239,13 @@ impl Engine {
     fn reroute(&mut self, index: usize, stream: StreamId) {
         let changes = self.routes.changes(stream);
         self.hear(index, changes);
+    }
+
+    /// A stream gets another ear, when what is listened for or its codec is another than before.
+    fn listen(&mut self, index: usize, stream: StreamId) {
+        if let Some(ear) = self.routes.ear(stream) {
+            self.order(index, Order::Listen(stream, ear));
+        }
     }
 
     fn hear(&mut self, index: usize, changes: Vec<Change>) {
@@ -383,37 +386,6 @@ fn start_worker(
         worker.run(&stop);
     })?;
     Ok(Remote { orders, returned, waker, queued: false, counters, thread: Some(thread) })
-}
-
-/// The job thread: reads prompts and hands the plays on.
-fn read_prompts(
-    mut library: Library,
-    jobs: &Receiver<Job>,
-    targets: &[(Arc<ArrayQueue<Order>>, Arc<Waker>)],
-    events: &Events,
-) {
-    while let Ok(job) = jobs.recv() {
-        let Job { worker, stream, op, what } = job;
-        let Task::Play { prompts, times } = what else {
-            if let Some((orders, waker)) = targets.get(worker) {
-                // A full queue means that the worker has stopped, and its plays with it.
-                let _ = orders.push(Order::StopPlay(stream, op));
-                let _ = waker.wake();
-            }
-            continue;
-        };
-        let clips = library.get(&prompts).filter(|clips| !clips.is_empty());
-        let (Some(clips), Some((orders, waker))) = (clips, targets.get(worker)) else {
-            events.push(Event::Played { stream, op, end: PlayEnd::Failed });
-            continue;
-        };
-        let rounds = (times > 0).then_some(times);
-        let play = Play { op, clips, clip: 0, at: 0, rounds };
-        if orders.push(Order::Play(stream, play)).is_err() {
-            events.push(Event::Played { stream, op, end: PlayEnd::Failed });
-        }
-        let _ = waker.wake();
-    }
 }
 
 /// The default bound of streams a worker.

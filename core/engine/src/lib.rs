@@ -6,6 +6,9 @@
 #![deny(unsafe_code)]
 
 mod control;
+mod ear;
+mod jobs;
+mod keys;
 pub mod limits;
 mod order;
 mod packet;

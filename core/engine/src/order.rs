@@ -1,8 +1,9 @@
 //! What goes from the control side to a worker, and back to be freed.
 
 use koukan_base::{OpId, StreamId};
-use koukan_media::{Source, StreamConfig};
+use koukan_media::{KeyOrder, Source, StreamConfig};
 
+use crate::ear::Ear;
 use crate::secure::{Change, Secure};
 use crate::stream::{Play, Stream};
 use crate::voice::{Hearing, Speaker};
@@ -21,6 +22,9 @@ pub(crate) enum Order {
     Feed(StreamId, Source),
     Play(StreamId, Play),
     StopPlay(StreamId, OpId),
+    Keys(StreamId, KeyOrder),
+    /// What the peer's sound is listened to with from now on.
+    Listen(StreamId, Option<Box<Ear>>),
     Close(StreamId),
 }
 
@@ -38,6 +42,7 @@ pub(crate) struct Setup {
 pub(crate) enum Returned {
     Stream(#[expect(dead_code, reason = "only freed")] Box<Stream>),
     Speaker(#[expect(dead_code, reason = "only freed")] Box<Speaker>),
+    Ear(#[expect(dead_code, reason = "only freed")] Box<Ear>),
     Hearing(#[expect(dead_code, reason = "only freed")] Box<Hearing>),
     Secure(#[expect(dead_code, reason = "only freed")] Box<Secure>),
 }

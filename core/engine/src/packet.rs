@@ -18,7 +18,10 @@ pub(crate) enum PacketKind {
     /// Comfort noise (RFC 3389).
     Noise,
     /// A telephone-event (RFC 4733).
-    Event,
+    Event {
+        /// In Hz.
+        clock_rate: u32,
+    },
 }
 
 /// An accepted packet.
@@ -41,11 +44,14 @@ pub(crate) fn accept(
         None => datagram.len(),
     };
     let header = RtpHeader::parse(datagram.get(..length)?)?;
-    let kind = match header.payload_type {
-        number if Some(number) == config.telephone_event => PacketKind::Event,
-        number if number == config.codec.receive_type => PacketKind::Audio(config.codec.codec),
-        13 => PacketKind::Noise,
-        number => PacketKind::Audio(Codec::of_static(number)?),
+    let event = config.telephone_event.filter(|event| event.receive_type == header.payload_type);
+    let kind = match (event, header.payload_type) {
+        (Some(event), _) => PacketKind::Event { clock_rate: event.clock_rate },
+        (None, number) if number == config.codec.receive_type => {
+            PacketKind::Audio(config.codec.codec)
+        }
+        (None, 13) => PacketKind::Noise,
+        (None, number) => PacketKind::Audio(Codec::of_static(number)?),
     };
     let length = header.payload_end.saturating_sub(header.payload_start);
     if length == 0 || length > MOST_PAYLOAD {

@@ -1,4 +1,4 @@
-//! Prompts: read and encoded once on the job thread, shared by every play.
+//! Prompts: read or made, and encoded, once on the job thread, shared by every play.
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use koukan_codecs::{g711, wav};
+use koukan_media::tone::hold_music;
 use koukan_media::{Codec, Prompt};
 
 use crate::limits;
@@ -53,22 +54,32 @@ impl Library {
         if let Some(clip) = self.clips.get(prompt) {
             return Some(clip.clone());
         }
-        let path = self.path(prompt)?;
-        let mut bytes = Vec::new();
-        let file = fs::File::open(&path).ok()?;
-        file.take(limits::PROMPT_BYTES).read_to_end(&mut bytes).ok()?;
-        let clip = Arc::new(Clip::from_samples(&wav::read(&bytes).ok()?));
+        let samples = match prompt {
+            Prompt::Clip { language, name } => self.read(language, name)?,
+            Prompt::Tone { tone, ms } => tone.samples(*ms),
+            Prompt::Music => hold_music(8_000),
+            Prompt::Silence { ms } => vec![0; usize::try_from(*ms.min(&60_000)).ok()? * 8],
+        };
+        let clip = Arc::new(Clip::from_samples(&samples));
         self.clips.insert(prompt.clone(), clip.clone());
         Some(clip)
     }
 
+    fn read(&self, language: &str, name: &str) -> Option<Vec<i16>> {
+        let path = self.path(language, name)?;
+        let mut bytes = Vec::new();
+        let file = fs::File::open(&path).ok()?;
+        file.take(limits::PROMPT_BYTES).read_to_end(&mut bytes).ok()?;
+        wav::read(&bytes).ok()
+    }
+
     /// `DIRECTORY/LANGUAGE/NAME.wav`, or the path that a prompt without a language is. A name never
     /// leads out of the prompt directory.
-    fn path(&self, prompt: &Prompt) -> Option<PathBuf> {
-        if prompt.language.is_empty() {
-            return Some(PathBuf::from(&*prompt.name));
+    fn path(&self, language: &str, name: &str) -> Option<PathBuf> {
+        if language.is_empty() {
+            return Some(PathBuf::from(name));
         }
-        let name = Path::new(&*prompt.language).join(format!("{}.wav", prompt.name));
+        let name = Path::new(language).join(format!("{name}.wav"));
         let inside = name.components().all(|part| matches!(part, Component::Normal(_)));
         inside.then(|| self.directory.join(name))
     }
@@ -81,9 +92,7 @@ mod tests {
     #[test]
     fn a_name_does_not_lead_out_of_the_directory() {
         let library = Library::new("/prompts".into());
-        let path = |language: &str, name: &str| {
-            library.path(&Prompt { language: language.into(), name: name.into() })
-        };
+        let path = |language, name| library.path(language, name);
         assert_eq!(path("ja", "lunch"), Some("/prompts/ja/lunch.wav".into()));
         assert_eq!(path("..", "lunch"), None);
         assert_eq!(path("ja", "../../etc/passwd"), None);

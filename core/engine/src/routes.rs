@@ -7,6 +7,7 @@ use koukan_base::StreamId;
 use koukan_codecs::opus::OpusSettings;
 use koukan_media::{Codec, CodecParams, Source, SrtpKeys, StreamConfig};
 
+use crate::ear::{Ear, Wanted};
 use crate::secure::{self, Secure};
 use crate::voice::{Hearing, Speaker};
 
@@ -18,6 +19,9 @@ struct Known {
     source: Option<Source>,
     /// From what to what its hearing translates.
     hearing: Option<(Codec, Codec)>,
+    /// What is listened for in its peer's sound, and what its ear was made for.
+    wanted: Wanted,
+    ear: Option<(Codec, Wanted)>,
     /// Who listens to it.
     listeners: Vec<StreamId>,
 }
@@ -88,6 +92,29 @@ impl Routes {
             Some(keys) => secure::Change::Keys(Box::new(Secure::new(keys))),
             None => secure::Change::Plain,
         }
+    }
+
+    /// What is to be listened for in a stream.
+    pub(crate) fn detect(&mut self, stream: StreamId, wanted: Wanted) {
+        if let Some(known) = self.streams.get_mut(&stream) {
+            known.wanted = wanted;
+        }
+    }
+
+    /// The ear that a stream needs from now on, when that is another than it has.
+    pub(crate) fn ear(&mut self, stream: StreamId) -> Option<Option<Box<Ear>>> {
+        let known = self.streams.get_mut(&stream)?;
+        let some = known.wanted != Wanted::default();
+        let needed = known.codec.filter(|_| some).map(|params| (params.codec, known.wanted));
+        if needed == known.ear {
+            return None;
+        }
+        let ear = match needed {
+            Some((codec, wanted)) => Some(Box::new(Ear::new(codec, wanted).ok()?)),
+            None => None,
+        };
+        known.ear = needed;
+        Some(ear)
     }
 
     /// A stream is to send what a source gives.

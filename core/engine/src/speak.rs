@@ -13,10 +13,12 @@ use crate::voice::{NARROW_FRAME, WIDE_FRAME};
 /// Bytes of the longest packet that a speaker makes: 60 ms of linear samples.
 const SPOKEN: usize = 1_920;
 
-/// 20 ms of what a stream says, through its speaker; true when its play has ended with it.
+/// 20 ms of what a stream says, through its speaker; true when its play has ended with it. A
+/// `tone` takes the place of everything else.
 pub(crate) fn speak(
     now: Time,
     stream: &mut Stream,
+    tone: Option<&[i16; NARROW_FRAME]>,
     buffer: &mut [u8],
     counters: &Counters,
 ) -> bool {
@@ -25,9 +27,10 @@ pub(crate) fn speak(
     let heard_samples = stream.hearing.as_mut().map(|hearing| hearing.pull(now, &mut heard));
     let Some(speaker) = &mut stream.speaker else { return false };
     let mut finished = false;
-    match heard_samples.filter(|_| stream.play.is_none()) {
-        Some(count) => speaker.say(heard.get(..count).unwrap_or_default()),
-        None => {
+    match (tone, heard_samples.filter(|_| stream.play.is_none())) {
+        (Some(tone), _) => speaker.say_narrow(tone),
+        (None, Some(count)) => speaker.say(heard.get(..count).unwrap_or_default()),
+        (None, None) => {
             let (mut law, mut samples) = ([0u8; NARROW_FRAME], [0i16; NARROW_FRAME]);
             finished = fill(&mut stream.play, Codec::Pcma, &mut law);
             if law.iter().any(|byte| *byte != g711::ALAW_SILENCE) {

@@ -7,10 +7,12 @@ use koukan_base::{OpId, StreamId, Time};
 use koukan_codecs::g711;
 use koukan_media::rtcp::RtcpSession;
 use koukan_media::{
-    Codec, DigitReceiver, Latch, ReceiveStats, Sender, Source, StreamConfig, StreamStats,
+    Codec, DigitReceiver, KeyMode, KeySender, Latch, ReceiveStats, Sender, Source, StreamConfig,
+    StreamStats,
 };
 use mio::net::UdpSocket;
 
+use crate::ear::Ear;
 use crate::limits::LISTENERS;
 use crate::prompts::Clip;
 use crate::secure::Secure;
@@ -46,6 +48,13 @@ pub(crate) struct Stream {
     /// What the peer says it lost of ours.
     pub(crate) peer_lost: u32,
     pub(crate) digits: DigitReceiver,
+    /// The peer has sent telephone-events: what sounds like a digit is none.
+    pub(crate) sends_events: bool,
+    /// Listens to what the peer sends.
+    pub(crate) ear: Option<Box<Ear>>,
+    /// Keys that are pressed towards the peer, and the timestamp of the one that is down.
+    pub(crate) keys: KeySender,
+    pub(crate) key_timestamp: u32,
     pub(crate) play: Option<Play>,
     /// Makes packets of what it says by the clock.
     pub(crate) speaker: Option<Box<Speaker>>,
@@ -84,6 +93,10 @@ impl Stream {
             octets: 0,
             peer_lost: 0,
             digits: DigitReceiver::default(),
+            sends_events: false,
+            ear: None,
+            keys: KeySender::default(),
+            key_timestamp: 0,
             play: None,
             speaker: None,
             hearing: None,
@@ -95,9 +108,28 @@ impl Stream {
         }
     }
 
-    /// Whether it sends by the clock rather than by what comes in.
+    /// Whether it has something to do by the clock.
     pub(crate) fn ticks(&self) -> bool {
+        self.speaks() || !self.keys.is_idle()
+    }
+
+    /// Whether it sends sound by the clock rather than by what comes in.
+    pub(crate) fn speaks(&self) -> bool {
         self.play.is_some() || self.source == Source::Silence || self.hearing.is_some()
+    }
+
+    /// How keys reach its peer.
+    pub(crate) fn key_mode(&self) -> KeyMode {
+        match self.config.as_ref().and_then(|config| config.telephone_event) {
+            Some(event) => KeyMode::Event { clock_rate: event.clock_rate },
+            None => KeyMode::Tone,
+        }
+    }
+
+    /// The key that is down in the peer's sound, unless it says its keys otherwise.
+    pub(crate) fn key_in_sound(&self) -> Option<u8> {
+        let ear = self.ear.as_ref().filter(|_| !self.sends_events)?;
+        ear.pressed()
     }
 
     /// Where its packets go, when it may send and somebody is there.

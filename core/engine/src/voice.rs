@@ -19,6 +19,9 @@ pub(crate) const WIDE_FRAME: usize = 320;
 /// An event packet keeps the sound away for so long: until the next one, and a little.
 const EVENT_HOLD: Duration = Duration::from_millis(60);
 
+/// A muted packet is heard no more so long after its time in the buffer.
+const MUTED_HOLD: Duration = Duration::from_millis(40);
+
 /// Encodes what a stream says, in packets of its own time.
 #[derive(Debug)]
 pub(crate) struct Speaker {
@@ -96,6 +99,18 @@ pub(crate) struct Hearing {
     frame: usize,
     decoded: [i16; WIDE_FRAME],
     event_until: Time,
+    muted_until: Time,
+}
+
+/// What a packet means for the sound around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Around {
+    /// Nothing.
+    Plain,
+    /// It is an event that is passed on: nothing is said meanwhile.
+    Event,
+    /// A key is down in it that the peer is told otherwise: silence, also of what waits.
+    Muted,
 }
 
 impl Hearing {
@@ -116,6 +131,7 @@ impl Hearing {
             frame: usize::try_from(rate / 50).unwrap_or(NARROW_FRAME),
             decoded: [0; WIDE_FRAME],
             event_until: Time::ZERO,
+            muted_until: Time::ZERO,
         })
     }
 
@@ -129,10 +145,12 @@ impl Hearing {
         now: Time,
         header: &RtpHeader,
         payload: Payload<'_>,
-        is_key: bool,
+        around: Around,
     ) {
-        if is_key {
-            self.event_until = now + EVENT_HOLD;
+        match around {
+            Around::Plain => {}
+            Around::Event => self.event_until = now + EVENT_HOLD,
+            Around::Muted => self.muted_until = now + self.jitter.target() + MUTED_HOLD,
         }
         let numbers = (header.ssrc, header.sequence, header.timestamp);
         // What became of it is in the buffer's counts.
@@ -148,6 +166,9 @@ impl Hearing {
     pub(crate) fn pull(&mut self, now: Time, out: &mut [i16; WIDE_FRAME]) -> usize {
         let Some(decoded) = self.decoded.get_mut(..self.frame) else { return 0 };
         self.jitter.pull(now, &mut self.decoder, decoded);
+        if now < self.muted_until {
+            decoded.fill(0);
+        }
         match &mut self.resampler {
             Some(resampler) => resampler.process(decoded, out),
             None => {

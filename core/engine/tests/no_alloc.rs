@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{Phone, WORKER, bridge, engine};
-use koukan_media::{Codec, Command, Source};
+use koukan_base::OpId;
+use koukan_media::{Codec, Command, Digits, Prompt, Source};
 
 /// Counts what media threads allocate and free while counting is on.
 struct Counting;
@@ -76,7 +77,20 @@ fn thousands_of_packets_and_ticks_allocate_nothing_on_the_worker() {
     engine.send(WORKER, Command::Feed { stream: opus.stream, source });
     engine.send(WORKER, Command::Feed { stream: c.stream, source: Source::Echo });
     engine.send(WORKER, Command::Feed { stream: quiet.stream, source: Source::Silence });
+    // Keys that are listened for and pressed, as events and as tones, and a prompt that is made.
+    engine.send(WORKER, Command::Detect { stream: wide.stream, dtmf: true, fax: true });
+    engine.send(WORKER, Command::Detect { stream: a.stream, dtmf: true, fax: true });
+    let mut config = Phone::config(opus.socket.local_addr().unwrap(), Codec::Opus);
+    config.telephone_event = None;
+    engine.send(WORKER, Command::Configure { stream: opus.stream, config });
+    let (stream, prompts) = (quiet.stream, [Prompt::Music].into());
+    engine.send(WORKER, Command::Play { stream, op: OpId(1), prompts, times: 0 });
     std::thread::sleep(Duration::from_millis(300));
+    for stream in [opus.stream, b.stream, narrow.stream] {
+        let (op, digits) = (OpId(2), Digits::new(b"0123456789").unwrap());
+        let order = Command::SendDigits { stream, op, digits, duration_ms: 100, pause_ms: 60 };
+        engine.send(WORKER, order);
+    }
     a.speak(1);
     b.speak(1);
     c.speak(1);

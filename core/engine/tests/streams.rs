@@ -96,7 +96,7 @@ fn a_stranger_is_not_heard_and_garbage_is_counted() {
 fn a_prompt_is_played_whole_and_reported_once() {
     let mut engine = engine(prompts("whole"));
     let phone = Phone::new(&mut engine, 1, Codec::Pcmu);
-    let prompts = [Prompt { language: "en".into(), name: "test".into() }];
+    let prompts = [Prompt::clip("en", "test")];
     let play = |op| Command::Play {
         stream: StreamId(1),
         op: OpId(op),
@@ -117,7 +117,7 @@ fn a_prompt_is_played_whole_and_reported_once() {
         _ => None,
     };
     assert_eq!(wait(&mut engine, ended), (OpId(5), PlayEnd::Finished));
-    let missing = [Prompt { language: "en".into(), name: "missing".into() }];
+    let missing = [Prompt::clip("en", "missing")];
     engine.send(
         WORKER,
         Command::Play { stream: StreamId(1), op: OpId(6), prompts: missing.into(), times: 1 },
@@ -134,7 +134,7 @@ fn a_play_that_is_stopped_while_its_prompt_is_still_read_does_not_play() {
     let mut engine = engine(prompts("stopped"));
     let _phone = Phone::new(&mut engine, 1, Codec::Pcmu);
     for op in 1..=20 {
-        let prompts = [Prompt { language: "en".into(), name: "test".into() }].into();
+        let prompts = [Prompt::clip("en", "test")].into();
         let (stream, op) = (StreamId(1), OpId(op));
         engine.send(WORKER, Command::Play { stream, op, prompts, times: 0 });
         engine.send(WORKER, Command::StopPlay { stream, op });

@@ -8,7 +8,9 @@ use std::time::Duration;
 use koukan_base::{OpId, StreamId, WorkerId};
 
 use crate::CodecParams;
+use crate::keys::Digits;
 use crate::srtp::MasterKey;
+use crate::tone::NamedTone;
 
 /// An order to the worker that owns (or shall own) a stream.
 ///
@@ -39,7 +41,8 @@ pub enum Command {
         /// Where its audio comes from.
         source: Source,
     },
-    /// Play prompts one after the other instead of the source; a running play is stopped first.
+    /// Play prompts (recordings, tones, music) one after the other instead of the source; a running
+    /// play is stopped first.
     /// Answered by [`crate::Event::Played`], exactly once.
     Play {
         /// The stream whose peer hears it.
@@ -59,6 +62,33 @@ pub enum Command {
         /// The operation to stop.
         op: OpId,
     },
+    /// Press keys towards the peer, behind those that it was ordered before. They are sent as
+    /// telephone-events beside the voice where those are agreed on, else as tones in its place; a
+    /// prompt that plays waits for the tones. Answered by [`crate::Event::DigitsSent`], exactly
+    /// once: also when the stream cannot send, or [`crate::MOST_WAITING`] orders wait.
+    SendDigits {
+        /// The stream whose peer hears them.
+        stream: StreamId,
+        /// The operation's number, given back in the event.
+        op: OpId,
+        /// What to press.
+        digits: Digits,
+        /// How long each is, in ms; 40 to 10,000, most use 100.
+        duration_ms: u16,
+        /// The pause behind each, in ms; 40 to 10,000, most use 60.
+        pause_ms: u16,
+    },
+    /// Choose what is listened for in the sound that the peer sends; nothing is at first. Digits
+    /// are reported as [`crate::Event::Digit`], each once: those in the sound are passed over when
+    /// the peer sends telephone-events. Tones of fax machines as [`crate::Event::FaxTone`].
+    Detect {
+        /// The stream.
+        stream: StreamId,
+        /// Digits as tones.
+        dtmf: bool,
+        /// CNG, CED and ANSam.
+        fax: bool,
+    },
     /// Hand the stream to another worker with its sockets and everything it knows of its peer; what
     /// it plays is stopped, what it sends and who hears it is forgotten. It takes no orders until
     /// [`crate::Event::Moved`], and from then on those of the new worker only.
@@ -75,13 +105,39 @@ pub enum Command {
     },
 }
 
-/// What a prompt is called: `closed` (looked up in the prompt directory by language) or a file.
+/// Something to play: a recording, or a sound that is made. They stand in one list in any mixture.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Prompt {
-    /// Language subdirectory (`ja`, `en`); empty for a file.
-    pub language: Box<str>,
-    /// The prompt's name, or the path of a file below the tenant's directory.
-    pub name: Box<str>,
+pub enum Prompt {
+    /// A recording: `closed` (looked up in the prompt directory by language) or a file.
+    Clip {
+        /// Language subdirectory (`ja`, `en`); empty for a file.
+        language: Box<str>,
+        /// The prompt's name, or the path of a file below the tenant's directory.
+        name: Box<str>,
+    },
+    /// A tone for so many ms, at most 60,000; 0 is one round of its rhythm (a steady one: a
+    /// second), to be repeated without a seam.
+    Tone {
+        /// Which.
+        tone: NamedTone,
+        /// How long, in ms.
+        ms: u32,
+    },
+    /// The music on hold that needs no file: 24 seconds, to be repeated without a seam.
+    Music,
+    /// So many ms of silence, at most 60,000.
+    Silence {
+        /// How long.
+        ms: u32,
+    },
+}
+
+impl Prompt {
+    /// A recording of the prompt directory.
+    #[must_use]
+    pub fn clip(language: &str, name: &str) -> Self {
+        Self::Clip { language: language.into(), name: name.into() }
+    }
 }
 
 /// Where the audio that a stream sends comes from.
@@ -135,6 +191,17 @@ pub struct SrtpKeys {
     pub receive: MasterKey,
 }
 
+/// `telephone-event` (RFC 4733) as offer and answer agreed on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TelephoneEvent {
+    /// The payload type of what we send.
+    pub payload_type: u8,
+    /// The payload type of what we receive.
+    pub receive_type: u8,
+    /// In Hz: the codec's, or 8000 beside a codec of another.
+    pub clock_rate: u32,
+}
+
 /// What offer and answer agreed for one audio stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamConfig {
@@ -144,8 +211,12 @@ pub struct StreamConfig {
     pub remote_rtcp: Option<SocketAddr>,
     /// The codec both ways.
     pub codec: CodecParams,
-    /// The payload type of `telephone-event` (RFC 4733) at the codec's clock rate, when agreed.
-    pub telephone_event: Option<u8>,
+    /// Telephone-events, when agreed.
+    pub telephone_event: Option<TelephoneEvent>,
+    /// Without telephone-events: whether the peer gets digits of the stream that it hears as tones
+    /// in the sound. When not, somebody else tells it (SIP INFO), and tones that are recognised as
+    /// digits are kept from it, so that it gets none twice.
+    pub digit_tones: bool,
     /// Which way media may flow, seen from us.
     pub direction: Direction,
     /// The keys of SRTP, when that was agreed: nothing else is sent or taken then.

@@ -95,6 +95,13 @@ impl DigitReceiver {
         new_end.then(|| digit(&event, clock_rate)).flatten()
     }
 
+    /// The key that is down: its digit, and the timestamp that tells it from the next.
+    #[must_use]
+    pub fn held(&self) -> Option<(u8, u32)> {
+        let event = self.event.filter(|event| !event.reported)?;
+        Some((digit_of(event.code)?, event.timestamp))
+    }
+
     /// The digit whose end has been lost, when nothing came of it for a while.
     pub fn overdue(&mut self, now: Time, clock_rate: u32) -> Option<Digit> {
         let event = self.event.as_mut().filter(|event| !event.reported)?;
@@ -158,6 +165,8 @@ pub struct EventPacket {
 #[derive(Clone, Copy, Debug)]
 pub struct DigitSender {
     code: u8,
+    /// Units a ms.
+    units_ms: u32,
     /// Units a tick, units in all, and where we are.
     step: u32,
     length: u32,
@@ -175,11 +184,18 @@ impl DigitSender {
     /// A digit of so many ms, sent every `tick_ms`; `None` when it is none.
     #[must_use]
     pub fn new(digit: u8, duration_ms: u32, tick_ms: u32, clock_rate: u32) -> Option<Self> {
-        let units = |ms: u32| ms.saturating_mul(clock_rate / 1_000);
+        let units_ms = clock_rate / 1_000;
+        let units = |ms: u32| ms.saturating_mul(units_ms);
         let step = units(tick_ms).max(1);
         let length = units(duration_ms).max(step);
         let code = code_of(digit)?;
-        Some(Self { code, step, length, position: 0, offset: 0, begun: false, ends: 0 })
+        Some(Self { code, units_ms, step, length, position: 0, offset: 0, begun: false, ends: 0 })
+    }
+
+    /// Ends it when it has lasted so many ms, or with the next packet when it has.
+    pub fn end_at(&mut self, duration_ms: u32) {
+        let length = duration_ms.saturating_mul(self.units_ms).max(self.step);
+        self.length = length.max(self.position);
     }
 
     /// The next tick's packet; `None` when the digit is over.

@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 
 use koukan_base::{OpId, StreamId};
 
-/// A report about one stream. Every `Play` and `Close` gets exactly one answer; an `Open` gets one,
-/// and a worker that cannot take the opened stream says [`Event::OpenFailed`] behind it.
+use crate::tone::FaxTone;
+
+/// A report about one stream. Every `Play`, `SendDigits` and `Close` gets exactly one answer; an
+/// `Open` gets one, and a worker that cannot take the opened stream says [`Event::OpenFailed`]
+/// behind it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The stream has its ports; `rtp` is the bound local address, RTCP is one port above.
@@ -49,7 +52,18 @@ pub enum Event {
         /// How.
         end: PlayEnd,
     },
-    /// The peer sent a digit (RFC 4733), reported once, at its end.
+    /// An order of digits has ended.
+    DigitsSent {
+        /// The stream.
+        stream: StreamId,
+        /// The operation that ended.
+        op: OpId,
+        /// [`PlayEnd::Finished`] when the last digit is sent; [`PlayEnd::Stopped`] when the stream
+        /// ended or moved; [`PlayEnd::Failed`] when too many waited or the stream may not send.
+        end: PlayEnd,
+    },
+    /// The peer sent a digit, as a telephone-event (RFC 4733) or, where that is detected, as a tone
+    /// in the sound: reported once, at its end.
     Digit {
         /// The stream.
         stream: StreamId,
@@ -57,6 +71,13 @@ pub enum Event {
         digit: u8,
         /// How long it lasted, in ms.
         duration_ms: u32,
+    },
+    /// The peer sent the tone of a fax machine or modem, and it is detected.
+    FaxTone {
+        /// The stream.
+        stream: StreamId,
+        /// Which.
+        tone: FaxTone,
     },
     /// The stream is gone, its ports are free, these are its final counts.
     Closed {

@@ -11,6 +11,7 @@ mod conceal;
 mod digits;
 mod event;
 pub mod jitter;
+mod keys;
 mod latch;
 pub mod mixer;
 mod pitch;
@@ -23,10 +24,13 @@ pub mod srtp;
 pub mod tone;
 
 pub use codec::{Codec, CodecParams};
-pub use command::{Command, Direction, Prompt, Source, SrtpKeys, StreamConfig};
+pub use command::{Command, Direction, Prompt, Source, SrtpKeys, StreamConfig, TelephoneEvent};
 pub use conceal::Concealer;
 pub use digits::{Digit, DigitReceiver, DigitSender, EventPacket};
 pub use event::{Event, OpenError, PlayEnd, StreamStats};
+pub use keys::{
+    Digits, KeyFrame, KeyMode, KeyOrder, KeySender, MOST_DIGITS, MOST_WAITING, TONE_FRAME,
+};
 pub use latch::{Latch, Verdict};
 pub use receive::ReceiveStats;
 pub use rtp::{HEADER_BYTES, RtpHeader};

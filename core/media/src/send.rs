@@ -5,6 +5,9 @@ use koukan_base::Time;
 
 use crate::rtp::RtpHeader;
 
+/// Packets put in between that are remembered: more than a late packet is late.
+const PUT_IN: usize = 16;
+
 /// The sender's state.
 #[derive(Clone, Copy, Debug)]
 pub struct Sender {
@@ -12,6 +15,9 @@ pub struct Sender {
     /// Origin and SSRC of the packets passed on at the moment.
     origin: Option<(u64, u32)>,
     sequence_offset: u16,
+    /// The origin's newest numbers when packets of ours were put in between: what comes late has
+    /// the number that it would have had before.
+    put_in: [Option<u16>; PUT_IN],
     timestamp_offset: u32,
     last_sequence: u16,
     last_timestamp: u32,
@@ -27,6 +33,7 @@ impl Sender {
             ssrc,
             origin: None,
             sequence_offset: 0,
+            put_in: [None; PUT_IN],
             timestamp_offset: 0,
             last_sequence: sequence,
             last_timestamp: timestamp,
@@ -49,13 +56,19 @@ impl Sender {
         let mut marker = packet.marker;
         if self.origin != Some((origin, packet.ssrc)) {
             self.origin = Some((origin, packet.ssrc));
+            self.put_in = [None; PUT_IN];
             let sequence = self.last_sequence.wrapping_add(1);
             let timestamp = self.next_timestamp(now, clock_rate);
             self.sequence_offset = sequence.wrapping_sub(packet.sequence);
             self.timestamp_offset = timestamp.wrapping_sub(packet.timestamp);
             marker = true;
         }
-        let sequence = packet.sequence.wrapping_add(self.sequence_offset);
+        let mut sequence = packet.sequence.wrapping_add(self.sequence_offset);
+        if !(1..0x8000).contains(&sequence.wrapping_sub(self.last_sequence)) {
+            let behind = |newest: &&u16| newest.wrapping_sub(packet.sequence) < 0x8000;
+            let shift = self.put_in.iter().flatten().filter(behind).count();
+            sequence = sequence.wrapping_sub(u16::try_from(shift).unwrap_or(0));
+        }
         let timestamp = packet.timestamp.wrapping_add(self.timestamp_offset);
         if sequence.wrapping_sub(self.last_sequence) < 0x8000 {
             (self.last_sequence, self.last_timestamp) = (sequence, timestamp);
@@ -81,6 +94,27 @@ impl Sender {
         self.last_sequence = self.last_sequence.wrapping_add(1);
         self.last_timestamp = timestamp;
         self.header(now, fresh || idle, payload_type, self.last_sequence, timestamp)
+    }
+
+    /// The header of a packet beside the sound, with a timestamp of its own (an event, RFC 4733):
+    /// what is passed on, or begins here, goes on behind it as if it had not been.
+    pub fn beside(&mut self, marker: bool, payload_type: u8, timestamp: u32) -> RtpHeader {
+        self.put_in.rotate_right(1);
+        if let Some(first) = self.put_in.first_mut() {
+            *first = Some(self.last_sequence.wrapping_sub(self.sequence_offset));
+        }
+        self.last_sequence = self.last_sequence.wrapping_add(1);
+        self.sequence_offset = self.sequence_offset.wrapping_add(1);
+        self.sent = self.sent.saturating_add(1);
+        RtpHeader {
+            marker,
+            payload_type,
+            sequence: self.last_sequence,
+            timestamp,
+            ssrc: self.ssrc,
+            payload_start: crate::rtp::HEADER_BYTES,
+            payload_end: crate::rtp::HEADER_BYTES,
+        }
     }
 
     /// Our SSRC.
@@ -177,6 +211,28 @@ mod tests {
         check(sender.pass_on(next(), 2, &packet(9, 40_002, 321), 0, 8000), 2);
         // The source starts again with another SSRC.
         check(sender.pass_on(next(), 2, &packet(10, 3, 99), 0, 8000), 1);
+    }
+
+    #[test]
+    fn packets_put_in_between_shift_what_follows_and_not_what_is_late() {
+        let mut sender = Sender::new(7, 10, 0);
+        let now = Time::from_millis(1);
+        let passed = |sender: &mut Sender, number: u16| {
+            let packet = packet(5, number, u32::from(number) * 160);
+            let header = sender.pass_on(now, 1, &packet, 0, 8000);
+            (header.sequence, header.timestamp)
+        };
+        let (first, stamp) = passed(&mut sender, 100);
+        assert_eq!(passed(&mut sender, 102), (first + 2, stamp + 320));
+        assert_eq!(sender.beside(true, 101, 5).sequence, first + 3);
+        assert_eq!(sender.beside(false, 101, 5).sequence, first + 4);
+        assert_eq!(passed(&mut sender, 101), (first + 1, stamp + 160), "late");
+        assert_eq!(passed(&mut sender, 104), (first + 6, stamp + 640));
+        assert_eq!(sender.beside(true, 101, 900).sequence, first + 7);
+        assert_eq!(passed(&mut sender, 103), (first + 5, stamp + 480), "late");
+        assert_eq!(passed(&mut sender, 105), (first + 8, stamp + 800));
+        let own = sender.own(now, 0, 160, 8000);
+        assert_eq!((own.sequence, own.timestamp > stamp + 800), (first + 9, true));
     }
 
     #[test]

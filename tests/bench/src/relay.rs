@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use koukan_base::{StreamId, WorkerId};
 use koukan_engine::{Engine, EngineConfig, OpusSettings};
-use koukan_media::{Codec, CodecParams, Command, Direction, Event, Source, StreamConfig};
+use koukan_media::{
+    Codec, CodecParams, Command, Direction, Event, Source, StreamConfig, TelephoneEvent,
+};
 
 use crate::Figure;
 use crate::forwarder::Forwarder;
@@ -147,7 +149,12 @@ fn config(remote: SocketAddr) -> StreamConfig {
         remote,
         remote_rtcp: None,
         codec: CodecParams { codec: Codec::Pcmu, payload_type: 0, receive_type: 0, ptime_ms: 20 },
-        telephone_event: Some(101),
+        telephone_event: Some(TelephoneEvent {
+            payload_type: 101,
+            receive_type: 101,
+            clock_rate: 8_000,
+        }),
+        digit_tones: true,
         direction: Direction::SendRecv,
         srtp: None,
         silent_after: Some(Duration::from_secs(30)),

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use koukan_base::Time;
-use koukan_media::{Codec, Event, HEADER_BYTES, PlayEnd};
+use koukan_codecs::g711;
+use koukan_media::{Codec, Event, HEADER_BYTES, PlayEnd, TONE_FRAME};
 
 use super::Worker;
 use crate::rtcp;
@@ -76,11 +77,18 @@ impl Worker {
         }
     }
 
-    /// One frame of a prompt, of silence, or of what is heard.
-    pub(super) fn tick(&mut self, now: Time, slot: u32) {
+    /// 20 ms of a stream: the key that is down, and one frame of a prompt, of silence, or of what
+    /// is heard.
+    fn tick(&mut self, now: Time, slot: u32) {
         let Ok(index) = usize::try_from(slot) else { return };
+        let mut tone = [0; TONE_FRAME];
+        let sounds = self.tick_keys(now, slot, &mut tone);
+        let tone = sounds.then_some(&tone);
         let Some(stream) = self.slots.get_mut(index).and_then(Option::as_deref_mut) else { return };
         let Some(config) = &stream.config else { return };
+        if tone.is_none() && !stream.speaks() {
+            return;
+        }
         let params = config.codec;
         let plain = matches!(params.codec, Codec::Pcmu | Codec::Pcma) && params.ptime_ms == 20;
         let finished = if plain && stream.hearing.is_none() {
@@ -88,7 +96,17 @@ impl Worker {
                 return;
             };
             let (head, frame) = out.split_at_mut(HEADER_BYTES);
-            let finished = fill(&mut stream.play, params.codec, frame);
+            let finished = match (tone, params.codec) {
+                (None, codec) => fill(&mut stream.play, codec, frame),
+                (Some(tone), codec) => {
+                    if codec == Codec::Pcmu {
+                        g711::encode_ulaw(tone, frame);
+                    } else {
+                        g711::encode_alaw(tone, frame);
+                    }
+                    false
+                }
+            };
             if let Some(target) = stream.target() {
                 let header = stream.sender.own(now, params.payload_type, 160, 8000);
                 head.copy_from_slice(&header.bytes());
@@ -96,7 +114,7 @@ impl Worker {
             }
             finished
         } else {
-            speak(now, stream, self.buffer.as_mut_slice(), &self.counters)
+            speak(now, stream, tone, self.buffer.as_mut_slice(), &self.counters)
         };
         if finished {
             self.end_play(slot, PlayEnd::Finished);
@@ -104,20 +122,21 @@ impl Worker {
         }
     }
 
-    /// Reports the streams that hear nothing, and the thread's CPU time.
-    pub(super) fn sweep(&mut self, now: Time) {
-        for stream in self.slots.iter_mut().filter_map(Option::as_deref_mut) {
+    /// Reports the streams that hear nothing, ends keys whose end was lost, and notes the thread's
+    /// CPU time.
+    fn sweep(&mut self, now: Time) {
+        for index in 0..self.slots.len() {
+            let Some(stream) = self.slots.get_mut(index).and_then(Option::as_deref_mut) else {
+                continue;
+            };
             rtcp::report(now, stream, false);
-            if let Some(digit) = stream.digits.overdue(now, 8000) {
-                let (stream, digit, duration_ms) = (stream.id, digit.digit, digit.duration_ms);
-                self.events.push(Event::Digit { stream, digit, duration_ms });
-            }
             let limit = stream.config.as_ref().and_then(|config| config.silent_after);
             let over = limit.is_some_and(|limit| now.since(stream.heard) >= limit);
             if over && !stream.silent {
                 stream.silent = true;
                 self.events.push(Event::Silent { stream: stream.id });
             }
+            self.end_lost_keys(now, index);
         }
         self.counters.cpu_ns.store(crate::pin::thread_cpu_ns(), Ordering::Relaxed);
     }

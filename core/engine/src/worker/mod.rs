@@ -3,6 +3,7 @@
 
 mod clock;
 mod orders;
+mod press;
 mod receive;
 mod table;
 
@@ -110,6 +111,8 @@ impl Worker {
                 Order::Hear(id, hearing) => self.hear_with(now, id, hearing),
                 Order::Feed(id, source) => self.feed(now, id, source),
                 Order::Play(id, play) => self.play(now, id, play),
+                Order::Keys(id, order) => self.press(now, id, order),
+                Order::Listen(id, ear) => self.listen_with(id, ear),
                 Order::StopPlay(id, op) => {
                     let Some(slot) = self.slot(id) else { continue };
                     if self

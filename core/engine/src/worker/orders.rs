@@ -4,6 +4,7 @@ use koukan_base::{StreamId, Time};
 use koukan_media::{Event, PlayEnd, Source};
 
 use super::Worker;
+use crate::ear::Ear;
 use crate::order::{Returned, Setup};
 use crate::secure::{Change, Secure};
 use crate::stream::Play;
@@ -52,10 +53,23 @@ impl Worker {
         self.retick(now, slot);
     }
 
+    pub(super) fn listen_with(&mut self, id: StreamId, ear: Option<Box<Ear>>) {
+        let Some(slot) = self.slot(id) else { return };
+        let Some(stream) = self.stream(slot) else { return };
+        let old = std::mem::replace(&mut stream.ear, ear);
+        if let Some(old) = old {
+            self.give_back(Returned::Ear(old));
+        }
+    }
+
     pub(super) fn feed(&mut self, now: Time, id: StreamId, source: Source) {
         let Some(slot) = self.slot(id) else { return };
         let Some(stream) = self.stream(slot) else { return };
         let old = std::mem::replace(&mut stream.source, source);
+        if old != source {
+            // Whoever held a key is not heard any more.
+            stream.keys.let_go(0);
+        }
         if let Source::Stream(old) = old
             && let Some(old) = self.by_id.get(&old).copied()
             && let Some(old) = self.stream(old)

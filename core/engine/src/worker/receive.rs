@@ -6,16 +6,18 @@ use std::net::SocketAddr;
 use koukan_base::Time;
 use koukan_codecs::g711;
 use koukan_media::jitter::Payload;
-use koukan_media::{Codec, Event, HEADER_BYTES, Source};
+use koukan_media::{Codec, HEADER_BYTES, Source};
 use mio::{Interest, Token};
 
 use super::Worker;
+use crate::keys::Keys;
 use crate::limits::{BURST, LISTENERS};
 use crate::packet::{Packet, PacketKind, accept};
 use crate::routes::is_direct;
 use crate::rtcp;
 use crate::speak::send;
 use crate::stats::add;
+use crate::voice::Around;
 
 /// The payload type of comfort noise (RFC 3389, section 4).
 const COMFORT_NOISE: u8 = 13;
@@ -76,43 +78,44 @@ impl Worker {
             return;
         };
         add(&self.counters.received, 1);
-        if matches!(packet.kind, PacketKind::Event)
-            && let Some(payload) =
-                datagram.get(packet.header.payload_start..packet.header.payload_end)
-            && let Some(digit) = stream.digits.receive(now, packet.header.timestamp, payload, 8000)
-        {
-            let (id, digit, duration_ms) = (stream.id, digit.digit, digit.duration_ms);
-            self.events.push(Event::Digit { stream: id, digit, duration_ms });
-        }
-        let origin = stream.id.0;
-        let echo = stream.source == Source::Echo;
+        let (origin, echo) = (stream.id.0, stream.source == Source::Echo);
         let listeners: [Option<u32>; LISTENERS] = stream.listeners;
+        let keys = self.keys_of(now, slot, &packet);
         let mut law = packet.kind;
         if echo {
-            self.send_on(now, slot, origin, &packet, &mut law);
+            self.send_on(now, slot, origin, &packet, &mut law, &keys);
         }
         for listener in listeners.into_iter().flatten() {
-            self.hear(now, listener, &packet);
+            self.hear(now, listener, &packet, &keys);
         }
         for listener in listeners.into_iter().flatten() {
-            self.send_on(now, listener, origin, &packet, &mut law);
+            self.press_on(now, listener, &keys);
+            self.send_on(now, listener, origin, &packet, &mut law, &keys);
         }
     }
 
     /// Gives the packet in the buffer to the hearing of `slot`, if it has one for it.
-    pub(super) fn hear(&mut self, now: Time, slot: u32, packet: &Packet) {
+    fn hear(&mut self, now: Time, slot: u32, packet: &Packet, keys: &Keys) {
         let range = packet.header.payload_start..packet.header.payload_end;
         let Ok(index) = usize::try_from(slot) else { return };
-        let stream = self.slots.get_mut(index).and_then(Option::as_deref_mut);
-        let Some(hearing) = stream.and_then(|stream| stream.hearing.as_mut()) else { return };
+        let Some(stream) = self.slots.get_mut(index).and_then(Option::as_deref_mut) else { return };
+        let config = stream.config.as_ref();
+        let around = if keys.passes_on(packet.kind, config) {
+            Around::Event
+        } else if keys.is_kept_from(config) {
+            Around::Muted
+        } else {
+            Around::Plain
+        };
+        let Some(hearing) = stream.hearing.as_mut() else { return };
         let bytes = self.buffer.get(range).unwrap_or_default();
         let payload = match packet.kind {
             PacketKind::Audio(codec) if codec == hearing.from() => Payload::Audio(bytes),
             // Another codec than was agreed: its place in the sequence is known, no more.
-            PacketKind::Audio(_) | PacketKind::Event => Payload::Event,
+            PacketKind::Audio(_) | PacketKind::Event { .. } => Payload::Event,
             PacketKind::Noise => Payload::Noise(bytes),
         };
-        hearing.insert(now, &packet.header, payload, packet.kind == PacketKind::Event);
+        hearing.insert(now, &packet.header, payload, around);
     }
 
     /// Sends the packet in the buffer to the peer of `slot`, in that peer's law. `law` is what the
@@ -124,17 +127,25 @@ impl Worker {
         origin: u64,
         packet: &Packet,
         law: &mut PacketKind,
+        keys: &Keys,
     ) {
         let Ok(index) = usize::try_from(slot) else { return };
         let Some(stream) = self.slots.get_mut(index).and_then(Option::as_deref_mut) else { return };
         let Some(config) = &stream.config else { return };
-        if stream.play.is_some() || !config.direction.sends() {
+        let is_event = matches!(packet.kind, PacketKind::Event { .. });
+        if is_event && !keys.passes_on(packet.kind, Some(config)) {
+            stream.sender.interrupt();
+            return;
+        }
+        let replaced = stream.play.is_some() || stream.keys.is_sounding();
+        let kept_away = !is_event && keys.is_kept_from(Some(config));
+        if replaced || kept_away || !config.direction.sends() {
             stream.sender.interrupt();
             return;
         }
         let payload_type = match *law {
-            PacketKind::Event => match config.telephone_event {
-                Some(number) => number,
+            PacketKind::Event { .. } => match config.telephone_event {
+                Some(event) => event.payload_type,
                 None => return,
             },
             // What is heard is said by the clock.

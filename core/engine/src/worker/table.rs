@@ -71,6 +71,7 @@ impl Worker {
             return None;
         };
         self.end_play(slot, PlayEnd::Stopped);
+        self.end_keys(slot, PlayEnd::Stopped);
         self.untick(slot);
         let index = usize::try_from(slot).unwrap_or(usize::MAX);
         let mut stream = self.slots.get_mut(index).and_then(Option::take)?;
@@ -83,6 +84,7 @@ impl Worker {
         for listener in stream.listeners.into_iter().flatten() {
             if let Some(listener) = self.stream(listener) {
                 listener.source = Source::Nothing;
+                listener.keys.let_go(0);
             }
         }
         let registry = self.poll.registry();

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use koukan_base::{StreamId, WorkerId};
 use koukan_engine::{Engine, EngineConfig, OpusSettings};
 use koukan_media::{
-    Codec, CodecParams, Command, Direction, Event, RtpHeader, Source, StreamConfig,
+    Codec, CodecParams, Command, Direction, Event, RtpHeader, Source, StreamConfig, TelephoneEvent,
 };
 
 pub(crate) const WORKER: WorkerId = WorkerId(0);
@@ -87,7 +87,12 @@ impl Phone {
                 receive_type: codec.offered_payload_type(),
                 ptime_ms: 20,
             },
-            telephone_event: Some(101),
+            telephone_event: Some(TelephoneEvent {
+                payload_type: 101,
+                receive_type: 101,
+                clock_rate: 8_000,
+            }),
+            digit_tones: true,
             direction: Direction::SendRecv,
             srtp: None,
             silent_after: None,

@@ -5,11 +5,15 @@ mod dtmf;
 mod fax;
 mod generator;
 mod goertzel;
+mod music;
+mod named;
 mod progress;
 
 pub use dtmf::{COLUMNS, DtmfDetector, DtmfEvent, KEYS, ROWS};
 pub use fax::{AnswerTone, FaxDetector, FaxTone};
 pub use generator::{Tone, ToneGenerator};
+pub use music::hold_music;
+pub use named::{Country, NamedTone};
 pub use progress::{Progress, ProgressDetector, Tones};
 
 /// Japan: 400 Hz throughout.

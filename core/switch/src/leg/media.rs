@@ -4,7 +4,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use koukan_base::StreamId;
-use koukan_media::{Codec, CodecParams, Command, Direction, Event, Source, StreamConfig};
+use koukan_media::{
+    Codec, CodecParams, Command, Direction, Event, Source, StreamConfig, TelephoneEvent,
+};
 use koukan_sip::sdp::{self, Agreed, AudioFormat, LocalAudio, Session};
 use koukan_sip::{Body, Response};
 
@@ -104,6 +106,8 @@ impl Switch {
                     Fate::Keep
                 })
             }
+            // Nobody orders digits or fax tones of the switch's own accord yet.
+            Event::DigitsSent { .. } | Event::FaxTone { .. } => {}
             Event::Heard { stream, from } => {
                 self.with_stream(now, stream, |switch, call, index| {
                     let party = call.leg(index).map(|leg| leg.party.name()).unwrap_or_default();
@@ -316,12 +320,17 @@ impl Switch {
                 receive_type: receive_type(leg, &agreed.format),
                 ptime_ms: agreed.ptime_ms,
             },
-            telephone_event: agreed.telephone_event,
+            telephone_event: telephone_event(agreed),
+            // A peer that takes INFO is told by the switch.
+            digit_tones: !leg.takes_info,
             direction,
             srtp: None,
             silent_after: watched.then_some(self.config.rtp_timeout),
         };
+        let dtmf = config.telephone_event.is_none();
         self.media(call.worker, Command::Configure { stream, config });
+        // A peer without telephone-events may say its keys in the sound.
+        self.media(call.worker, Command::Detect { stream, dtmf, fax: false });
     }
 
     /// Sets what every stream of the call sends, from where the call stands.
@@ -455,6 +464,16 @@ fn receive_type(leg: &Leg, format: &AudioFormat) -> u8 {
     let ours =
         leg.offered.as_ref().and_then(|local| local.formats.iter().find(|our| our.is_same(format)));
     ours.unwrap_or(format).payload_type
+}
+
+/// Telephone-events, when both have them at one clock rate.
+fn telephone_event(agreed: &Agreed) -> Option<TelephoneEvent> {
+    let payload_type = agreed.telephone_event?;
+    Some(TelephoneEvent {
+        payload_type,
+        receive_type: agreed.telephone_event_receive.unwrap_or(payload_type),
+        clock_rate: agreed.telephone_event_rate,
+    })
 }
 
 fn codec(format: &AudioFormat) -> Option<Codec> {

@@ -150,10 +150,7 @@ impl Switch {
         let media_op = self.next_op();
         let Stage::Module(run) = &mut call.stage else { return };
         run.plays.push((media_op, op));
-        let prompts = prompts
-            .iter()
-            .map(|(language, name)| Prompt { language: (**language).into(), name: (**name).into() })
-            .collect();
+        let prompts = prompts.iter().map(|(language, name)| Prompt::clip(language, name)).collect();
         // Behind the last word the packets go on: a jitter buffer keeps the last ones until
         // others follow, and the caller's NAT its binding.
         self.feed(call, 0, Source::Silence);

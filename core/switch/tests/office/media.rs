@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use koukan_base::{OpId, StreamId, Time, WorkerId};
-use koukan_media::{Command, Event, OpenError, PlayEnd, Source, StreamConfig, StreamStats};
+use koukan_media::{Command, Event, OpenError, PlayEnd, Prompt, Source, StreamConfig, StreamStats};
 
 /// How long a prompt lasts.
 pub(crate) const PROMPT_LENGTH: Duration = Duration::from_secs(3);
@@ -167,8 +167,8 @@ impl Media {
                 }
             }
             Command::Play { stream, op, prompts, times } => {
-                let missing = prompts.iter().any(|prompt| &*prompt.name == MISSING);
-                let names = prompts.iter().map(|p| format!("{}/{}", p.language, p.name));
+                let names: Vec<String> = prompts.iter().map(name).collect();
+                let missing = names.iter().any(|name| name.ends_with(MISSING));
                 self.played.extend(names);
                 if missing {
                     self.tell(soon, Event::Played { stream, op, end: PlayEnd::Failed });
@@ -186,6 +186,16 @@ impl Media {
                 if let Some((op, _)) = play {
                     self.tell(soon, Event::Played { stream, op, end: PlayEnd::Stopped });
                 }
+            }
+            Command::SendDigits { stream, op, .. } => {
+                let end = match self.known(stream) {
+                    Some(_) => PlayEnd::Finished,
+                    None => PlayEnd::Stopped,
+                };
+                self.tell(soon, Event::DigitsSent { stream, op, end });
+            }
+            Command::Detect { stream, .. } => {
+                self.known(stream);
             }
             Command::Move { stream, to } => {
                 let Some(known) = self.known(stream) else { return };
@@ -214,5 +224,13 @@ impl Media {
             self.crossed += 1;
         }
         known
+    }
+}
+
+/// How a prompt is noted.
+fn name(prompt: &Prompt) -> String {
+    match prompt {
+        Prompt::Clip { language, name } => format!("{language}/{name}"),
+        Prompt::Tone { .. } | Prompt::Music | Prompt::Silence { .. } => format!("{prompt:?}"),
     }
 }
