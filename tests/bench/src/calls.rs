@@ -1,6 +1,7 @@
 //! Resident memory that a bridged call takes in the server for its signalling: the slope over two
 //! thousand calls that are up at once, less what the same streams take in a media engine of this
-//! process. Descriptions and streams are there as in any call; no packets flow.
+//! process. Descriptions and streams are there as in any call; the phones have agreed that no
+//! packets flow.
 
 use std::io;
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub(crate) fn bench() -> io::Result<Vec<Figure>> {
     let server = office.start()?;
     let mut phones = Phones::new(office.sip, DEVICES)?;
     phones.register(0..DEVICES)?;
+    phones.be_silent();
     phones.call(0..PAIRS, PAIRS)?;
     std::thread::sleep(TRANSACTIONS_GONE);
     let few = proc::rss_kb(server.pid())?;
@@ -36,6 +38,10 @@ pub(crate) fn bench() -> io::Result<Vec<Figure>> {
     std::thread::sleep(TRANSACTIONS_GONE + MEMORY_GIVEN_BACK);
     let settled = proc::rss_kb(server.pid())?;
     let calls = PAIRS * ROUNDS;
+    phones.run_for(Duration::from_millis(200))?;
+    if phones.standing(0..PAIRS) != calls + PAIRS {
+        return Err(io::Error::other("calls have ended while their memory was measured"));
+    }
     let (with_transactions, whole) = (slope(few, fresh, calls), slope(few, settled, calls));
     println!(
         "calls: {calls} more calls take {whole:.2} kB each, {with_transactions:.2} kB while their \

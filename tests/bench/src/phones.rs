@@ -34,6 +34,8 @@ struct Phone {
     dialogs: Vec<DialogId>,
     /// When it answered or ended its last call.
     changed: Option<Instant>,
+    /// Its calls have media.
+    speaks: bool,
     /// NOTIFYs in the order in which they came.
     notified: Vec<Notified>,
 }
@@ -82,6 +84,7 @@ impl Phones {
                 calling: 0,
                 dialogs: Vec::new(),
                 changed: None,
+                speaks: true,
                 notified: Vec::new(),
             });
         }
@@ -115,6 +118,18 @@ impl Phones {
             phone.agent.request(now, Request { to, headers, ..request });
         }
         self.until("every phone is registered", |phone| phone.registered, phones)
+    }
+
+    /// From now on nobody speaks: calls are up with streams that are inactive (RFC 3264, 5.1), and
+    /// nobody is missed when no packet comes.
+    pub(crate) fn be_silent(&mut self) {
+        self.phones.iter_mut().for_each(|phone| phone.speaks = false);
+    }
+
+    /// Calls that these phones made and that stand.
+    pub(crate) fn standing(&self, callers: Range<usize>) -> usize {
+        let phones = self.phones.get(callers).unwrap_or_default();
+        phones.iter().map(|phone| phone.dialogs.len()).sum()
     }
 
     /// Each of these phones calls the one that stands `apart` further on, which answers.
@@ -208,7 +223,7 @@ impl Phones {
         let Some(phone) = self.phones.get_mut(index) else { return };
         let user = format!("bench-{}", extension(index));
         let uri = format!("sip:{number}@{server}");
-        let body = Some(description(phone.address));
+        let body = Some(description(phone.address, phone.speaks));
         phone.calling += 1;
         phone.agent.invite(now, request(Method::Invite, server, &user, &uri, body));
         phone.drain(now);
@@ -279,7 +294,7 @@ impl Phone {
                     let _ = self.socket.send_to(&bytes, flow.remote);
                 }
                 UaAction::Event(Event::Invite { tx, .. }) => {
-                    let body = Some(description(self.address));
+                    let body = Some(description(self.address, self.speaks));
                     self.agent.respond(now, tx, Response { body, ..Response::new(200) });
                     self.changed = Some(Instant::now());
                 }
@@ -302,6 +317,9 @@ impl Phone {
                         self.notified.push(Notified { at: Instant::now(), message });
                     }
                 }
+                UaAction::Event(Event::Bye { dialog, .. }) => {
+                    self.dialogs.retain(|known| *known != dialog);
+                }
                 UaAction::Event(Event::InDialog { tx, .. }) => {
                     self.agent.respond(now, tx, Response::new(200));
                 }
@@ -315,11 +333,13 @@ const fn flow(remote: SocketAddr) -> Flow {
     Flow { transport: Transport::Udp, listener: ListenerId(0), remote, connection: 0 }
 }
 
-fn description(address: SocketAddr) -> Body {
+fn description(address: SocketAddr, speaks: bool) -> Body {
     let ip = address.ip();
+    let direction = if speaks { "sendrecv" } else { "inactive" };
     let text = format!(
         "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n\
-         m=audio {} RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\n",
+         m=audio {} RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\n\
+         a={direction}\r\n",
         address.port()
     );
     Body::sdp(text.into_bytes())
