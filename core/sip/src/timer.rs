@@ -13,6 +13,9 @@ pub(crate) const T2: Duration = Duration::from_secs(4);
 pub(crate) const T4: Duration = Duration::from_secs(5);
 /// 64 × T1: timers B, F, H, J, L and M.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(32);
+/// An INVITE that nobody has answered within this gets a 100 (RFC 3261, 17.2.1): 200 ms, less what
+/// a busy loop may be late.
+pub(crate) const TRYING: Duration = Duration::from_millis(150);
 /// Timer D on datagrams.
 pub(crate) const TIMER_D: Duration = Duration::from_secs(32);
 

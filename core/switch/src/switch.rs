@@ -44,9 +44,9 @@ pub struct Switch {
     pub(crate) asked: HashMap<ClientTx, Asked>,
     pub(crate) rng: Rng,
     pub(crate) channels: Channels,
-    pub(crate) calls: HashMap<CallId, Call>,
+    pub(crate) calls: HashMap<CallId, Box<Call>>,
     /// Calls that are over and wait for their streams' last counts.
-    pub(crate) closing: HashMap<CallId, (Call, CallCause)>,
+    pub(crate) closing: HashMap<CallId, (Box<Call>, CallCause)>,
     /// Set by an orderly stop: nothing new is taken.
     pub(crate) stopping: bool,
     pub(crate) by_server: HashMap<ServerTx, LegKey>,
@@ -218,7 +218,7 @@ impl Switch {
         }
     }
 
-    pub(crate) fn keep(&mut self, mut call: Call) {
+    pub(crate) fn keep(&mut self, mut call: Box<Call>) {
         let next = Some(self.call_deadline(&call));
         if call.deadline != next {
             if let Some(old) = call.deadline {
@@ -234,7 +234,7 @@ impl Switch {
     }
 
     /// Ends a call: every leg gets its message, every stream, channel and instance is given back.
-    fn end(&mut self, now: Now, mut call: Call, cause: CallCause, status: u16) {
+    fn end(&mut self, now: Now, mut call: Box<Call>, cause: CallCause, status: u16) {
         if let Some(old) = call.deadline.take() {
             self.deadlines.remove(&(old, call.id));
         }

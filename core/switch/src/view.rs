@@ -110,7 +110,7 @@ impl Switch {
     /// Every call.
     #[must_use]
     pub fn calls(&self) -> Vec<CallView> {
-        let mut views: Vec<CallView> = self.calls.values().map(call_view).collect();
+        let mut views: Vec<CallView> = self.calls.values().map(|call| call_view(call)).collect();
         views.sort_by(|a, b| a.call.cmp(&b.call));
         views
     }

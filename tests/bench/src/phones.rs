@@ -34,6 +34,8 @@ struct Phone {
     dialogs: Vec<DialogId>,
     /// When it answered or ended its last call.
     changed: Option<Instant>,
+    /// How its last call was refused.
+    refused: Option<u16>,
     /// Its calls have media.
     speaks: bool,
     /// NOTIFYs in the order in which they came.
@@ -84,6 +86,7 @@ impl Phones {
                 calling: 0,
                 dialogs: Vec::new(),
                 changed: None,
+                refused: None,
                 speaks: true,
                 notified: Vec::new(),
             });
@@ -254,6 +257,10 @@ impl Phones {
             if self.phones.get(phones.clone()).is_some_and(|some| some.iter().all(&holds)) {
                 return Ok(());
             }
+            let some = self.phones.get(phones.clone()).unwrap_or_default();
+            if let Some(status) = some.iter().find_map(|phone| phone.refused) {
+                return Err(io::Error::other(format!("{status} instead of this: {what}")));
+            }
             if begun.elapsed() > PATIENCE {
                 return Err(io::Error::other(format!("it does not come to this: {what}")));
             }
@@ -317,6 +324,7 @@ impl Phone {
                         self.notified.push(Notified { at: Instant::now(), message });
                     }
                 }
+                UaAction::Event(Event::Failed { status, .. }) => self.refused = Some(status),
                 UaAction::Event(Event::Bye { dialog, .. }) => {
                     self.dialogs.retain(|known| *known != dialog);
                 }

@@ -8,14 +8,24 @@ use std::time::Duration;
 use koukan_base::Time;
 
 use super::Tick;
-use crate::timer::{T1, T2, T4, TIMEOUT};
+use crate::timer::{T1, T2, T4, TIMEOUT, TRYING};
 
 #[derive(Debug)]
 enum State {
-    Proceeding,
-    Completed { timer_g: Option<(Time, Duration)>, timer_h: Time },
-    Confirmed { timer_i: Time },
-    Accepted { timer_l: Time },
+    /// `trying` until a response goes out.
+    Proceeding {
+        trying: Option<Time>,
+    },
+    Completed {
+        timer_g: Option<(Time, Duration)>,
+        timer_h: Time,
+    },
+    Confirmed {
+        timer_i: Time,
+    },
+    Accepted {
+        timer_l: Time,
+    },
     Terminated,
 }
 
@@ -27,13 +37,13 @@ pub(crate) struct InviteServer {
 
 impl InviteServer {
     /// The machine of an INVITE that has just come.
-    pub(crate) const fn new(reliable: bool) -> Self {
-        Self { reliable, state: State::Proceeding }
+    pub(crate) fn new(now: Time, reliable: bool) -> Self {
+        Self { reliable, state: State::Proceeding { trying: Some(now + TRYING) } }
     }
 
     /// Whether no final response was given yet.
     pub(crate) const fn is_proceeding(&self) -> bool {
-        matches!(self.state, State::Proceeding)
+        matches!(self.state, State::Proceeding { .. })
     }
 
     /// Whether a 2xx was given.
@@ -43,12 +53,14 @@ impl InviteServer {
 
     /// The INVITE came again: whether the last response is sent again.
     pub(crate) const fn handle_retransmission(&self) -> bool {
-        matches!(self.state, State::Proceeding | State::Completed { .. })
+        matches!(self.state, State::Proceeding { .. } | State::Completed { .. })
     }
 
     /// Our response goes out.
     pub(crate) fn respond(&mut self, now: Time, status: u16) {
-        if !self.is_proceeding() || status < 200 {
+        let State::Proceeding { trying } = &mut self.state else { return };
+        *trying = None;
+        if status < 200 {
             return;
         }
         self.state = if status < 300 {
@@ -69,6 +81,10 @@ impl InviteServer {
 
     pub(crate) fn handle_timeout(&mut self, now: Time) -> Tick {
         match &mut self.state {
+            State::Proceeding { trying } if trying.is_some_and(|at| at <= now) => {
+                *trying = None;
+                Tick::Trying
+            }
             State::Completed { timer_h, .. } if *timer_h <= now => {
                 self.state = State::Terminated;
                 Tick::TimedOut
@@ -82,7 +98,7 @@ impl InviteServer {
                 self.state = State::Terminated;
                 Tick::Terminated
             }
-            State::Proceeding
+            State::Proceeding { .. }
             | State::Completed { .. }
             | State::Confirmed { .. }
             | State::Accepted { .. }
@@ -92,7 +108,8 @@ impl InviteServer {
 
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
         match self.state {
-            State::Proceeding | State::Terminated => None,
+            State::Proceeding { trying } => trying,
+            State::Terminated => None,
             State::Completed { timer_g, timer_h } => {
                 Some(timer_g.map_or(timer_h, |(at, _)| at.min(timer_h)))
             }
@@ -106,9 +123,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_sent_again_up_to_t2_until_timer_h() {
-        let mut machine = InviteServer::new(false);
+    fn an_invite_that_nobody_answers_at_once_gets_its_100_within_200_ms() {
+        let mut machine = InviteServer::new(Time::ZERO, false);
+        let due = machine.poll_timeout().unwrap();
+        assert!(due <= Time::from_millis(200));
+        assert_eq!(machine.handle_timeout(due), Tick::Trying);
+        assert_eq!(machine.handle_timeout(due), Tick::Nothing);
+        machine.respond(due, 100);
         assert_eq!(machine.poll_timeout(), None);
+
+        let mut machine = InviteServer::new(Time::ZERO, false);
+        machine.respond(Time::ZERO, 180);
+        assert_eq!(machine.poll_timeout(), None, "the ringing tells as much");
+    }
+
+    #[test]
+    fn a_refusal_is_sent_again_up_to_t2_until_timer_h() {
+        let mut machine = InviteServer::new(Time::ZERO, false);
         machine.respond(Time::ZERO, 180);
         assert!(machine.is_proceeding());
         machine.respond(Time::ZERO, 486);
@@ -126,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_ack_confirms_and_timer_i_ends_after_t4() {
-        let mut machine = InviteServer::new(false);
+        let mut machine = InviteServer::new(Time::ZERO, false);
         machine.respond(Time::ZERO, 404);
         machine.handle_ack(Time::from_millis(40));
         assert!(!machine.handle_retransmission());
@@ -136,7 +167,7 @@ mod tests {
 
     #[test]
     fn accepted_absorbs_retransmitted_invites_until_timer_l() {
-        let mut machine = InviteServer::new(false);
+        let mut machine = InviteServer::new(Time::ZERO, false);
         machine.respond(Time::ZERO, 200);
         assert!(!machine.handle_retransmission());
         assert_eq!(machine.handle_timeout(Time::from_millis(31_999)), Tick::Nothing);

@@ -29,6 +29,8 @@ pub(crate) enum Receipt {
 pub(crate) enum Tick {
     /// Nothing was due.
     Nothing,
+    /// Say 100 (INVITE server): nobody has answered yet.
+    Trying,
     /// Send the last message again.
     Retransmit,
     /// Nobody answered (client) or acknowledged (server); the machine has terminated.

@@ -1,6 +1,8 @@
 //! Requests of ours (RFC 3261, 8.1, 9.1, 12.2.1, 13.2, 15.1.1) and their responses; digest is
 //! answered once (22.2).
 
+use std::sync::Arc;
+
 use koukan_base::Time;
 
 use super::dialog::Dialog;
@@ -26,6 +28,7 @@ pub(super) struct Client {
     pub(super) method: Method,
     pub(super) branch: Vec<u8>,
     pub(super) flow: Flow,
+    /// What is sent again; empty once nothing will be.
     pub(super) bytes: Vec<u8>,
     /// The ACK of a refusal, for its retransmissions.
     pub(super) ack: Option<Vec<u8>>,
@@ -56,7 +59,7 @@ pub(super) enum Cancel {
 pub(super) struct Fork {
     pub(super) key: Vec<u8>,
     pub(super) dialog: u64,
-    pub(super) ack: Option<Vec<u8>>,
+    pub(super) ack: Option<Arc<[u8]>>,
 }
 
 /// What the user asked for, over the transactions that it takes.
@@ -161,12 +164,13 @@ impl UserAgent {
         let bytes =
             writer.finish(body.as_ref().map(|body| (body.content_type, body.bytes.as_slice())));
         if let Some(known) = self.dialogs.get_mut(&dialog.0) {
-            known.ack = Some(bytes.clone());
+            let ack: Arc<[u8]> = bytes.as_slice().into();
+            known.ack = Some(ack.clone());
             known.negotiation = Negotiation::Settled;
             let outgoing = known.opened_by.and_then(|tx| self.outgoing.get_mut(&tx));
             let forks = outgoing.into_iter().flat_map(|outgoing| &mut outgoing.forks);
             for fork in forks.filter(|fork| fork.dialog == dialog.0) {
-                fork.ack = Some(bytes.clone());
+                fork.ack = Some(ack.clone());
             }
         }
         self.send(flow, bytes);
@@ -267,7 +271,7 @@ impl UserAgent {
             silent,
             session: SessionWish::default(),
         };
-        self.send_outgoing(now, tx, outgoing, None);
+        self.send_outgoing(now, tx, Box::new(outgoing), None);
         tx
     }
 
@@ -276,7 +280,7 @@ impl UserAgent {
         &mut self,
         now: Time,
         tx: ClientTx,
-        mut outgoing: Outgoing,
+        mut outgoing: Box<Outgoing>,
         authorization: Option<(&'static str, Vec<u8>)>,
     ) {
         let (method, flow) = (outgoing.request.method, outgoing.request.flow);
@@ -382,7 +386,7 @@ impl UserAgent {
         self.send(flow, bytes.clone());
         let client = Client { tx, method, branch, flow, bytes, ack: None, machine };
         self.timers.update(Owner::Client(id), None, client.poll_timeout());
-        self.clients.insert(id, client);
+        self.clients.insert(id, Box::new(client));
         id
     }
 

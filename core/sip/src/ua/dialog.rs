@@ -1,5 +1,6 @@
 //! Dialogs (RFC 3261, section 12): their identity, route set, remote target and sequence numbers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use koukan_base::Time;
@@ -67,8 +68,8 @@ pub(super) struct Dialog {
     pub(super) confirmed: bool,
     /// The number of the INVITE of ours whose 2xx is to be acknowledged.
     pub(super) invite_cseq: u32,
-    /// The ACK that we sent, for retransmitted 2xx.
-    pub(super) ack: Option<Vec<u8>>,
+    /// The ACK that we sent, for retransmitted 2xx; gone with the INVITE's transaction.
+    pub(super) ack: Option<Arc<[u8]>>,
     pub(super) waiting_ack: Option<Box<WaitingAck>>,
     /// The user has hung up, with this Reason, and the BYE waits for the ACK (RFC 3261, section
     /// 15).

@@ -66,14 +66,15 @@ pub struct UserAgent {
     rng: Rng,
     scanner: Scanner,
     next_id: u64,
-    clients: HashMap<u64, Client>,
+    // Boxed, all four: a table of large values is half empty, and stays so behind a burst.
+    clients: HashMap<u64, Box<Client>>,
     clients_by_branch: HashMap<Vec<u8>, u64>,
-    outgoing: HashMap<ClientTx, Outgoing>,
-    servers: HashMap<u64, Server>,
+    outgoing: HashMap<ClientTx, Box<Outgoing>>,
+    servers: HashMap<u64, Box<Server>>,
     servers_by_key: HashMap<Vec<u8>, u64>,
     /// Initial requests by Call-ID, From tag and CSeq: a second one is merged (8.2.2.2).
     initial: HashMap<Vec<u8>, u64>,
-    dialogs: HashMap<u64, Dialog>,
+    dialogs: HashMap<u64, Box<Dialog>>,
     dialogs_by_key: HashMap<Vec<u8>, u64>,
     long_requests: LongRequests,
     timers: TimerQueue<Owner>,
@@ -310,11 +311,11 @@ impl UserAgent {
     fn insert_dialog(&mut self, dialog: Dialog) -> u64 {
         let id = self.id();
         self.dialogs_by_key.insert(dialog.key(), id);
-        self.dialogs.insert(id, dialog);
+        self.dialogs.insert(id, Box::new(dialog));
         id
     }
 
-    fn remove_dialog(&mut self, id: u64) -> Option<Dialog> {
+    fn remove_dialog(&mut self, id: u64) -> Option<Box<Dialog>> {
         let dialog = self.dialogs.remove(&id)?;
         self.dialogs_by_key.remove(&dialog.key());
         self.timers.update(Owner::Dialog(id), dialog.poll_timeout(), None);
@@ -333,7 +334,7 @@ impl UserAgent {
 
     fn dialog_timeout(&mut self, now: Time, id: u64) {
         // The queue has given its entry out; whatever is due below moves it on.
-        let next = self.dialogs.get(&id).and_then(Dialog::poll_timeout);
+        let next = self.dialogs.get(&id).and_then(|dialog| dialog.poll_timeout());
         self.timers.update(Owner::Dialog(id), None, next);
         self.ack_timeout(now, id);
         let tick = self.change_dialog(id, |dialog| {

@@ -102,7 +102,7 @@ impl UserAgent {
         });
         let has_body = request.sdp().is_some();
         let copy = request.clone();
-        let tx = self.open(flow, request, key, Some(id));
+        let tx = self.open(now, flow, request, key, Some(id));
         let offer = self.dialogs.get_mut(&id).is_some_and(|dialog| {
             let ours = dialog.negotiation == Negotiation::Ours;
             if has_body || ours {
@@ -154,7 +154,9 @@ impl UserAgent {
         let Some(server) = self.servers.get(&tx.0) else { return false };
         (101..=199).contains(&response.status)
             && server.is_invite()
-            && (server.request.requires(TAG) || response.reliable && server.request.supports(TAG))
+            && server.request.as_ref().is_some_and(|request| {
+                request.requires(TAG) || response.reliable && request.supports(TAG)
+            })
     }
 
     /// What becomes of a response of the user; one that has to wait is kept.

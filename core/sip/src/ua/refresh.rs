@@ -113,7 +113,7 @@ impl UserAgent {
     /// (RFC 4028, section 9).
     pub(super) fn grant_session(&mut self, now: Time, tx: ServerTx, response: &mut Response) {
         let Some(server) = self.servers.get(&tx.0) else { return };
-        let (request, id) = (&server.request, server.dialog);
+        let (Some(request), id) = (&server.request, server.dialog) else { return };
         if !matches!(request.method(), Some(Method::Invite | Method::Update)) {
             return;
         }

@@ -10,7 +10,7 @@ use super::server::Server;
 use super::types::{DialogId, Event, Response, ServerTx};
 use super::{Negotiation, UserAgent};
 use crate::header;
-use crate::message::{Header, Method};
+use crate::message::{Header, Message, Method};
 use crate::write::Writer;
 
 impl UserAgent {
@@ -46,11 +46,12 @@ impl UserAgent {
         let Some(server) = self.servers.get(&tx.0).filter(|server| server.is_pending()) else {
             return;
         };
-        let bytes = self.write_response(server, &response);
+        let Some(request) = &server.request else { return };
+        let bytes = self.write_response(server, request, &response);
         let (reply, dialog, is_invite) = (server.reply, server.dialog, server.is_invite());
-        let initial = server.request.to_tag().is_none();
-        let cseq = server.request.cseq().map_or(0, |cseq| cseq.number);
-        let later_hops = server.request.list(Header::Via).nth(1).is_some();
+        let initial = request.to_tag().is_none();
+        let cseq = request.cseq().map_or(0, |cseq| cseq.number);
+        let later_hops = request.list(Header::Via).nth(1).is_some();
         let has_body = response.body.is_some();
         self.change_server(tx.0, |server| {
             server.last = Some(bytes.clone());
@@ -71,6 +72,11 @@ impl UserAgent {
                 let waiting = WaitingAck::new(now, reply, cseq, bytes.clone(), later_hops);
                 self.invite_answered(id, tx.0, status, initial, waiting);
             }
+        }
+        if status >= 200
+            && let Some(server) = self.servers.get_mut(&tx.0)
+        {
+            server.request = None;
         }
         self.send(reply, bytes);
         self.server_timeout(now, tx.0);
@@ -101,7 +107,7 @@ impl UserAgent {
         if !server.is_invite() || dialog.server_invite != Some(tx) {
             return;
         }
-        let asked = server.request.sdp().is_some();
+        let asked = server.request.as_ref().is_some_and(|request| request.sdp().is_some());
         let counts = has_body && (reliable || (200..300).contains(&status));
         if status >= 300 {
             dialog.negotiation = Negotiation::Settled;
@@ -144,8 +150,7 @@ impl UserAgent {
         }
     }
 
-    fn write_response(&self, server: &Server, response: &Response) -> Vec<u8> {
-        let request = &server.request;
+    fn write_response(&self, server: &Server, request: &Message, response: &Response) -> Vec<u8> {
         let mut writer = Writer::response(response.status, response.reason);
         writer.vias(request, server.source);
         let is_invite = request.method() == Some(Method::Invite);

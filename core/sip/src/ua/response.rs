@@ -29,7 +29,12 @@ impl UserAgent {
             Machine::Invite(machine) => machine.handle_response(now, status),
             Machine::Other(machine) => machine.handle_response(now, status),
         };
-        let (tx, method, flow, ack) = (client.tx, client.method, client.flow, client.ack.clone());
+        let (tx, method, flow) = (client.tx, client.method, client.flow);
+        if method == Method::Invite || status >= 200 {
+            // RFC 3261, 17.1.1.2 and 17.1.2.2: nothing is sent again after this.
+            client.bytes = Vec::new();
+        }
+        let ack = if receipt == Receipt::Ack { client.ack.clone() } else { None };
         self.timers.update(Owner::Client(id), before, client.poll_timeout());
         match receipt {
             Receipt::Drop => {}
@@ -104,7 +109,7 @@ impl UserAgent {
         known.client_invite = None;
         if let (true, Some(ack)) = (known.confirmed, known.ack.clone()) {
             let flow = known.flow;
-            self.send(flow, ack);
+            self.send(flow, ack.to_vec());
             return;
         }
         let initial = !known.confirmed;
@@ -118,6 +123,11 @@ impl UserAgent {
         if let Some(outgoing) = self.outgoing.get_mut(&tx) {
             outgoing.answered = true;
             offered = outgoing.request.body.is_some();
+            // It is not written again; what other forks' dialogs need of it stays.
+            outgoing.request.headers = Vec::new();
+            if let Some(body) = &mut outgoing.request.body {
+                body.bytes = Vec::new();
+            }
         }
         self.answer_came(id, offered, &message);
         self.session_agreed(now, id, &message);
@@ -142,7 +152,7 @@ impl UserAgent {
             }
             let (flow, ack) = (outgoing.request.flow, fork.ack.clone());
             if let Some(bytes) = ack {
-                self.send(flow, bytes);
+                self.send(flow, bytes.to_vec());
             }
             return None;
         }
@@ -294,7 +304,7 @@ impl UserAgent {
         &mut self,
         now: Time,
         tx: ClientTx,
-        mut outgoing: Outgoing,
+        mut outgoing: Box<Outgoing>,
         authorization: Option<(&'static str, Vec<u8>)>,
     ) {
         outgoing.cseq = outgoing.cseq.saturating_add(1);
@@ -314,7 +324,7 @@ impl UserAgent {
         let after = client.poll_timeout();
         self.timers.update(Owner::Client(id), before, None);
         match tick {
-            Tick::Nothing => self.timers.update(Owner::Client(id), None, after),
+            Tick::Nothing | Tick::Trying => self.timers.update(Owner::Client(id), None, after),
             Tick::Retransmit => {
                 let (flow, bytes) = (client.flow, client.bytes.clone());
                 self.timers.update(Owner::Client(id), None, after);
@@ -376,7 +386,7 @@ impl UserAgent {
         true
     }
 
-    fn remove_client(&mut self, id: u64) -> Option<Client> {
+    fn remove_client(&mut self, id: u64) -> Option<Box<Client>> {
         let client = self.clients.remove(&id)?;
         self.timers.update(Owner::Client(id), client.poll_timeout(), None);
         self.clients_by_branch.remove(&client_key(&client.branch, client.method));
@@ -388,10 +398,14 @@ impl UserAgent {
         if self.outgoing.get(&tx).is_none_or(|outgoing| outgoing.current != id) {
             return;
         }
-        let forks = self.outgoing.remove(&tx).map(|outgoing| outgoing.forks).unwrap_or_default();
-        for fork in forks {
-            if self.dialogs.get(&fork.dialog).is_some_and(|dialog| !dialog.confirmed) {
-                self.remove_dialog(fork.dialog);
+        let Some(outgoing) = self.outgoing.remove(&tx) else { return };
+        let forks = outgoing.forks.iter().map(|fork| fork.dialog);
+        for dialog in forks.chain(outgoing.dialog) {
+            let Some(known) = self.dialogs.get_mut(&dialog) else { continue };
+            if outgoing.dialog.is_none() && !known.confirmed {
+                self.remove_dialog(dialog);
+            } else if known.invite_cseq == outgoing.cseq {
+                known.ack = None;
             }
         }
     }

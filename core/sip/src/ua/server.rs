@@ -23,7 +23,9 @@ pub(super) enum Machine {
 /// A server transaction with its request and our last response.
 #[derive(Debug)]
 pub(super) struct Server {
-    pub(super) request: Message,
+    /// Until the final response is written.
+    pub(super) request: Option<Message>,
+    cseq: u32,
     pub(super) source: Flow,
     /// Where responses go (18.2.2).
     pub(super) reply: Flow,
@@ -69,9 +71,8 @@ impl Server {
 
     /// Whether a PRACK with this header acknowledges a response of this transaction.
     pub(super) fn awaits_prack(&self, rack: &RAck) -> bool {
-        let cseq = self.request.cseq().map(|cseq| cseq.number);
         rack.method == Method::Invite
-            && Some(rack.cseq) == cseq
+            && rack.cseq == self.cseq
             && self.provisional.as_ref().is_some_and(|machine| machine.awaits(rack.rseq))
     }
 
@@ -89,6 +90,7 @@ impl Server {
             Machine::Other(machine) => machine.handle_timeout(now),
         };
         match tick {
+            Tick::Trying => return Due::Trying,
             Tick::Retransmit => return Due::Send(self.last.clone()),
             Tick::TimedOut | Tick::Terminated => return Due::Over,
             Tick::Nothing => {}
@@ -96,7 +98,7 @@ impl Server {
         match self.provisional.as_mut().map(|machine| (machine.handle_timeout(now), machine)) {
             Some((Tick::Retransmit, machine)) => Due::Send(machine.bytes().map(<[u8]>::to_vec)),
             Some((Tick::TimedOut, _)) => Due::PrackMissing,
-            Some((Tick::Nothing | Tick::Terminated, _)) | None => Due::Nothing,
+            Some((Tick::Nothing | Tick::Trying | Tick::Terminated, _)) | None => Due::Nothing,
         }
     }
 }
@@ -104,6 +106,7 @@ impl Server {
 /// What a server transaction wants at a timer.
 enum Due {
     Nothing,
+    Trying,
     Send(Option<Vec<u8>>),
     PrackMissing,
     Over,
@@ -118,14 +121,14 @@ impl UserAgent {
         if let Some(&id) = self.servers_by_key.get(&key) {
             if request.method() == Some(Method::Ack) {
                 // RFC 6026, 7.1: in Accepted an ACK belongs to the user, whatever its branch.
-                let accepted = self.servers.get(&id).is_some_and(Server::is_accepted);
+                let accepted = self.servers.get(&id).is_some_and(|server| server.is_accepted());
                 if accepted {
                     self.ack_of_success(now, &request);
                 } else {
                     self.ack_of_refusal(now, id);
                 }
             } else {
-                self.retransmission(id);
+                self.retransmission(now, id);
             }
             return;
         }
@@ -147,8 +150,12 @@ impl UserAgent {
         }
     }
 
-    fn retransmission(&mut self, id: u64) {
+    fn retransmission(&mut self, now: Time, id: u64) {
         let Some(server) = self.servers.get(&id) else { return };
+        if server.is_invite() && server.last.is_none() {
+            self.respond(now, ServerTx(id), Response::new(100));
+            return;
+        }
         let again = match &server.machine {
             Machine::Invite(machine) => machine.handle_retransmission(),
             Machine::Other(machine) => machine.handle_retransmission(),
@@ -212,7 +219,7 @@ impl UserAgent {
             self.refuse_statelessly(flow, &request, 481, "no such INVITE");
             return;
         };
-        let cancel = self.open(flow, request, key, None);
+        let cancel = self.open(now, flow, request, key, None);
         self.respond(now, cancel, Response::new(200));
         let Some(server) = self.servers.get(&invite).filter(|server| server.is_pending()) else {
             return;
@@ -231,7 +238,7 @@ impl UserAgent {
                 // Subscriptions are kept by others.
                 Some(Method::Subscribe | Method::Notify) if !self.is_full() => {
                     let message = request.clone();
-                    let tx = self.open(flow, request, key, None);
+                    let tx = self.open(now, flow, request, key, None);
                     self.tell(Event::Request { tx, flow, message });
                 }
                 _ => self.refuse_statelessly(flow, &request, 481, "no such dialog"),
@@ -261,7 +268,7 @@ impl UserAgent {
             }
         }
         let copy = request.clone();
-        let tx = self.open(flow, request, key, Some(id));
+        let tx = self.open(now, flow, request, key, Some(id));
         if let Some(status) = refusal {
             self.refuse_in_dialog(now, tx, status);
             return;
@@ -271,7 +278,7 @@ impl UserAgent {
                 self.handle_bye(now, tx, id, copy);
                 return;
             }
-            Some(Method::Invite | Method::Update) => self.new_description(now, tx, id, &copy),
+            Some(Method::Invite | Method::Update) => self.new_description(tx, id, &copy),
             _ => {}
         }
         self.tell(Event::InDialog { tx, dialog: DialogId(id), message: copy });
@@ -290,7 +297,7 @@ impl UserAgent {
     }
 
     /// A re-INVITE or UPDATE is under way.
-    fn new_description(&mut self, now: Time, tx: ServerTx, id: u64, request: &Message) {
+    fn new_description(&mut self, tx: ServerTx, id: u64, request: &Message) {
         let invite = request.method() == Some(Method::Invite);
         if let Some(dialog) = self.dialogs.get_mut(&id) {
             dialog.learn(request);
@@ -302,9 +309,6 @@ impl UserAgent {
             if request.sdp().is_some() {
                 dialog.heard(tx.0);
             }
-        }
-        if invite {
-            self.respond(now, tx, Response::new(100));
         }
     }
 
@@ -349,7 +353,7 @@ impl UserAgent {
             return;
         }
         let copy = request.clone();
-        let tx = self.open(flow, request, key, None);
+        let tx = self.open(now, flow, request, key, None);
         self.initial.insert(initial.clone(), tx.0);
         if let Some(server) = self.servers.get_mut(&tx.0) {
             server.initial_key = Some(initial);
@@ -368,7 +372,6 @@ impl UserAgent {
         if let Some(server) = self.servers.get_mut(&tx.0) {
             server.dialog = Some(id);
         }
-        self.respond(now, tx, Response::new(100));
         self.tell(Event::Invite { tx, dialog: DialogId(id), flow, message: copy });
     }
 
@@ -380,6 +383,7 @@ impl UserAgent {
 
     pub(super) fn open(
         &mut self,
+        now: Time,
         flow: Flow,
         request: Message,
         key: Vec<u8>,
@@ -388,7 +392,7 @@ impl UserAgent {
         let id = self.id();
         let reliable = flow.transport.is_reliable();
         let machine = if request.method() == Some(Method::Invite) {
-            Machine::Invite(InviteServer::new(reliable))
+            Machine::Invite(InviteServer::new(now, reliable))
         } else {
             Machine::Other(NonInviteServer::new(reliable))
         };
@@ -399,7 +403,8 @@ impl UserAgent {
         let reply = reply_flow(&request, flow);
         self.servers_by_key.insert(key.clone(), id);
         let server = Server {
-            request,
+            cseq: request.cseq().map_or(0, |cseq| cseq.number),
+            request: Some(request),
             source: flow,
             reply,
             key,
@@ -411,7 +416,8 @@ impl UserAgent {
             provisional: None,
             described: false,
         };
-        self.servers.insert(id, server);
+        self.timers.update(Owner::Server(id), None, server.poll_timeout());
+        self.servers.insert(id, Box::new(server));
         ServerTx(id)
     }
 
@@ -436,6 +442,10 @@ impl UserAgent {
                 if let Some(bytes) = bytes {
                     self.send(reply, bytes);
                 }
+            }
+            Due::Trying => {
+                self.timers.update(Owner::Server(id), None, after);
+                self.respond(now, ServerTx(id), Response::new(100));
             }
             Due::PrackMissing => {
                 self.timers.update(Owner::Server(id), None, after);

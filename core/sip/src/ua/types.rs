@@ -135,7 +135,8 @@ pub enum Event {
         /// The request.
         message: Message,
     },
-    /// An initial INVITE; 100 has been sent. Answer it with `respond`.
+    /// An initial INVITE. Answer it with `respond`; when that takes longer, a 100 goes out by
+    /// itself (RFC 3261, 17.2.1).
     Invite {
         /// Its transaction.
         tx: ServerTx,

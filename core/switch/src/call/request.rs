@@ -110,7 +110,7 @@ impl Switch {
         }
         self.write_record(now, &call);
         let id = call.id;
-        self.calls.insert(id, call);
+        self.calls.insert(id, Box::new(call));
         self.with_call(now, id, |switch, call| switch.begin(now, call));
     }
 
@@ -167,7 +167,8 @@ impl Switch {
             max_forwards: message.max_forwards().unwrap_or(70).saturating_sub(1),
             steps: decision.steps.into(),
             release: decision.release,
-            legs: Vec::new(),
+            // Nearly every call has two, and a leg is large.
+            legs: Vec::with_capacity(2),
             stage: Stage::Opening { until: now.time + limits::seconds(limits::STREAM_S) },
             channels,
             started: now.date,

@@ -26,9 +26,24 @@ fn a_stream_carries_a_call_without_retransmissions() {
     let now = rig.now;
     rig.agents[0].bye(now, caller, None);
     rig.until(1, |event| matches!(event, Event::Bye { .. }).then_some(()));
-    // INVITE, 100, 180, 200, ACK, BYE, 200.
-    assert_eq!(rig.sent, 7);
+    // INVITE, 180, 200, ACK, BYE, 200.
+    assert_eq!(rig.sent, 6);
     rig.finish();
+}
+
+#[test]
+fn the_100_is_sent_only_when_nothing_else_is_within_200_ms() {
+    let mut rig = Rig::new(1, 0, Transport::Udp);
+    let call = rig.invite(None);
+    let (tx, _) = rig.incoming();
+    rig.run_for(Duration::from_millis(100));
+    assert_eq!(rig.count(1, "100"), 0);
+    rig.run_for(Duration::from_millis(100));
+    assert_eq!((rig.count(1, "100"), rig.count(0, "INVITE")), (1, 1));
+    rig.respond(1, tx, 200);
+    let dialog = rig.answered(call);
+    assert_eq!(rig.count(1, "100"), 1);
+    rig.hang_up(dialog);
 }
 
 #[test]

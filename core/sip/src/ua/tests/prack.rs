@@ -116,6 +116,7 @@ fn a_caller_that_requires_it_gets_every_one_reliably_and_another_none() {
     let now = rig.now;
     let call = rig.agents[0].invite(now, request);
     let (tx, _) = rig.incoming();
+    rig.run_for(Duration::from_millis(200));
     rig.respond(1, tx, 180);
     pracked(&mut rig);
     assert!(rig.last(1, "180").requires(b"100rel"));
