@@ -8,7 +8,7 @@ pub enum Feature {
     Voicemail,
     /// Fax boxes, detection, sending.
     Fax,
-    /// Unconditional forwarding of a number.
+    /// Forwarding of a number, and of a device.
     Forwarding,
     /// Recording of a number's calls.
     Recording,
@@ -115,11 +115,15 @@ impl Capabilities {
     }
 
     /// What this version of the server executes besides registration, ringing, schedules,
-    /// announcements, extensions, internal calls and outside calls through trunks: plan files,
-    /// which the checker alone executes.
+    /// announcements, extensions, internal calls and outside calls through trunks; plan files the
+    /// checker alone executes.
     #[must_use]
     pub const fn this_version() -> Self {
-        Self(0).with(Feature::PlanFiles)
+        Self(0)
+            .with(Feature::PlanFiles)
+            .with(Feature::Forwarding)
+            .with(Feature::Groups)
+            .with(Feature::BusyDevices)
     }
 
     /// The same with one feature more.
@@ -154,6 +158,7 @@ pub(crate) const KEYS: &[(&str, &str, Feature)] = &[
     ("device", "keys", Feature::Provisioning),
     ("device", "allow_caller_id", Feature::CallerNumberChoice),
     ("device", "busy", Feature::BusyDevices),
+    ("device", "forward", Feature::Forwarding),
     ("number", "voicemail", Feature::Voicemail),
     ("number", "fax", Feature::Fax),
     ("number", "forward_to", Feature::Forwarding),

@@ -93,6 +93,8 @@ pub struct Decision {
     pub caller: Option<Arc<str>>,
     /// Whether the call occupies a channel of the tenant and the number.
     pub uses_channel: bool,
+    /// Who passed the call on within this decision, in order: forwarded numbers and devices.
+    pub diverted: Vec<Diversion>,
     /// What to do, one after the other; a step that does not end the call hands on to the next.
     pub steps: Vec<Step>,
     /// How the caller is released when the steps are used up.
@@ -107,6 +109,41 @@ pub struct Decision {
     pub alert: Option<Alert>,
     /// One line a rule that was applied, in order.
     pub reasons: Vec<Reason>,
+}
+
+/// A number or a device of ours that passes a call on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Diversion {
+    /// The DID, or the extension.
+    pub number: Arc<str>,
+    /// Why.
+    pub cause: DiversionCause,
+}
+
+/// Why a call is passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DiversionCause {
+    /// Always.
+    Unconditional,
+    /// It is busy.
+    Busy,
+    /// It did not answer in time.
+    NoAnswer,
+    /// It cannot be reached.
+    Unreachable,
+}
+
+impl DiversionCause {
+    /// The key of the plan.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unconditional => "always",
+            Self::Busy => "busy",
+            Self::NoAnswer => "no_answer",
+            Self::Unreachable => "unreachable",
+        }
+    }
 }
 
 /// A call that is recorded (S-70).
@@ -186,10 +223,24 @@ pub enum Step {
         /// The boxes of the calling device, its own number's first.
         mailboxes: Vec<Arc<str>>,
     },
-    /// Send the call outside by the forwarding module, showing the own number.
+    /// Send the call outside, showing the own number.
     Forward(TrunkCall),
     /// Send the call outside.
     Trunk(TrunkCall),
+    /// A device that was rung has its calls go on, if it failed for one of these reasons: ask for
+    /// each target as [`Asker::Forward`](crate::Asker::Forward) of the device.
+    Divert {
+        /// The device's name in the plan.
+        device: Arc<str>,
+        /// Its extension, which the diversion is told by.
+        extension: Arc<str>,
+        /// Where to when it was busy.
+        busy: Option<Arc<str>>,
+        /// Where to when it did not answer.
+        no_answer: Option<Arc<str>>,
+        /// Where to when it could not be reached.
+        unreachable: Option<Arc<str>>,
+    },
     /// Give the caller its own voice back.
     Echo,
     /// Receive a fax.

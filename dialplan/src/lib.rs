@@ -29,8 +29,8 @@ mod state;
 pub use capability::{Capabilities, Feature};
 pub use decide::{Ask, Asker, OutsideLeg, Resumed, TrunkCall};
 pub use decision::{
-    Alert, Caller, Decision, Direction, Facts, FaxRule, Notice, Origin, PromptRef, Reason,
-    Recording, Release, RingTarget, Start, Step, Way,
+    Alert, Caller, Decision, Direction, Diversion, DiversionCause, Facts, FaxRule, Notice, Origin,
+    PromptRef, Reason, Recording, Release, RingTarget, Start, Step, Way,
 };
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use diff::Difference;

@@ -50,6 +50,7 @@ impl Decision {
             Step::Voicemail { .. }
             | Step::VoicemailMenu { .. }
             | Step::Echo
+            | Step::Divert { .. }
             | Step::Fax { .. }
             | Step::Conference { .. }
             | Step::Menu { .. }
@@ -135,6 +136,7 @@ impl Step {
             Self::VoicemailMenu { .. } => String::from("voicemail_menu"),
             Self::Forward(leg) => format!("forward:{}", leg.number),
             Self::Trunk(leg) => format!("call:{}", leg.number),
+            Self::Divert { device, .. } => format!("divert:{device}"),
             Self::Echo => String::from("echo"),
             Self::Fax { mailbox, .. } => format!("fax:{mailbox}"),
             Self::Conference { room, .. } => format!("conference:{room}"),
@@ -174,6 +176,9 @@ impl Step {
             }
             Self::Forward(leg) => format!("forward to {}", sentence(leg)),
             Self::Trunk(leg) => format!("call {}", sentence(leg)),
+            Self::Divert { device, busy, no_answer, unreachable, .. } => {
+                diversions(device, [busy, no_answer, unreachable])
+            }
             Self::Echo => String::from("echo"),
             Self::Fax { mailbox, .. } => format!("fax box {mailbox}"),
             Self::Conference { room, .. } => format!("conference room {room}"),
@@ -217,6 +222,16 @@ fn sentence(leg: &TrunkCall) -> String {
             let _ = write!(text, ", shows {shown}");
         }
         None => {}
+    }
+    text
+}
+
+fn diversions(device: &str, targets: [&Option<Arc<str>>; 3]) -> String {
+    let mut text = format!("forward of {device}");
+    for (when, target) in ["busy", "not answered", "not reachable"].into_iter().zip(targets) {
+        if let Some(target) = target {
+            let _ = write!(text, ", when {when} to {target}");
+        }
     }
     text
 }

@@ -17,6 +17,7 @@ use crate::live::{Change, ChangeError, Effective, Entry, Live};
 use crate::model::number::Number;
 use crate::model::objects::Object;
 use crate::model::outside::{Profile, Trunk};
+use crate::model::services::Park;
 use crate::model::signalling::{DeviceSignalling, TrunkSignalling};
 use crate::model::{Plan, Target};
 use crate::rating::{self, Account, Charge, FinishedLeg, RateError};
@@ -259,6 +260,24 @@ impl Plans {
         let group = plan.groups.find(name)?;
         let devices = group.ring.devices.iter();
         Some(devices.filter_map(|device| self.device(tenant, &device.value)).collect())
+    }
+
+    /// The devices whose ringing calls a device may take without naming them: the members of the
+    /// groups with `pickup = true` that it is in.
+    pub fn pickup_devices(&self, tenant: &str, device: &str) -> impl Iterator<Item = &DeviceInfo> {
+        let groups = self.plan(tenant).into_iter().flat_map(|plan| plan.groups.iter());
+        let member = move |ring: &crate::model::ring::Ring| {
+            ring.devices.iter().any(|name| &*name.value == device)
+        };
+        let shared = groups.filter(move |group| group.pickup && member(&group.ring));
+        let names = shared.flat_map(|group| group.ring.devices.iter());
+        names.filter_map(move |name| self.device(tenant, &name.value))
+    }
+
+    /// The park slots of an office.
+    #[must_use]
+    pub fn park(&self, tenant: &str) -> Option<&Arc<Park>> {
+        self.plan(tenant)?.park.as_ref()
     }
 
     /// Every device of every tenant.

@@ -17,7 +17,7 @@ use crate::action::{Action, Now};
 use crate::call::Call;
 use crate::call::channels::Channels;
 use crate::config::{Directory, SwitchConfig};
-use crate::leg::{LegState, LegStream};
+use crate::leg::{LegState, LegStream, Party};
 use crate::limits;
 use crate::module::{InstanceId, ModuleOrder, ModuleRequest};
 use crate::record::CallCause;
@@ -422,6 +422,16 @@ impl State for Switch {
 
     fn number_channels(&self, tenant: &str, number: &str) -> u32 {
         self.channels.number(tenant, number)
+    }
+
+    fn in_call(&self, tenant: &str, device: &str) -> bool {
+        let calls = self.lamps.of(&(tenant.into(), device.into()));
+        let legs = calls.iter().filter_map(|id| self.calls.get(id)).flat_map(|call| &call.legs);
+        let own = |party: &Party| {
+            matches!(party, Party::Device { tenant: of, device: known }
+                if **of == *tenant && **known == *device)
+        };
+        legs.into_iter().any(|leg| !leg.is_over() && own(&leg.party))
     }
 
     fn trunk_channels(&self, tenant: Option<&str>, trunk: &str) -> u32 {

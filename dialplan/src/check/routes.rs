@@ -15,6 +15,13 @@ pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, today: Date) {
             forward(reader, plan, &to.value, to.place, today);
         }
     }
+    for device in plan.devices.iter() {
+        for to in device.forward.iter().flat_map(|forward| forward.targets()) {
+            if plan.inside.find(&to.value).is_none() {
+                forward(reader, plan, &to.value, to.place, today);
+            }
+        }
+    }
     for action in plan.actions() {
         if let Do::Forward(Some(to)) = &action.what {
             forward(reader, plan, to, action.place, today);

@@ -156,6 +156,7 @@ impl Step {
             | Self::Module { .. } => true,
             Self::Ring { .. }
             | Self::Trunk(_)
+            | Self::Divert { .. }
             | Self::Echo
             | Self::Feature { .. }
             | Self::Guarded { .. }

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::{Call, inbound, plain_release};
-use crate::decision::{Alert, Origin, Release, Step};
+use crate::decision::{Alert, DiversionCause, Origin, Release, Step};
 use crate::model::Plan;
 use crate::model::caps::Cap;
 use crate::model::device::DeviceKind;
@@ -128,6 +128,9 @@ pub(super) fn forward<'p>(
     let country = &plan.tenant.country;
     let to = country.canonical(to);
     call.because(rule, format!("forwarded to {to}"));
+    if let Some(number) = shown {
+        call.divert(plan.did(number), DiversionCause::Unconditional);
+    }
     let plans = call.plans;
     if let Some((plan, number)) = plans.number_by_did(country, &to) {
         call.because("outbound.on_net", format!("{to} is a number of this server"));

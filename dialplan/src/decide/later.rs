@@ -73,7 +73,7 @@ fn asked<'p>(call: &mut Call<'p, '_>, plan: &'p Plan, ask: &Ask) -> Release {
             return plain_release(403, "unknown-device");
         };
         call.caller = Some(Arc::clone(&device.ext.value));
-        return outbound::dialled(call, plan, device, ask.asker);
+        return outbound::dialled(call, plan, device, ask.asker, call.facts.called);
     }
     let shown = match &ask.number {
         Some(name) => plan.numbers.find(name),

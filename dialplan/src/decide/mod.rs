@@ -2,6 +2,7 @@
 //! language). Nothing here depends on the order of files or tables.
 
 mod act;
+mod forwarded;
 mod gate;
 mod inbound;
 mod later;
@@ -17,7 +18,8 @@ pub use later::{Ask, Resumed};
 
 use crate::country::Country;
 use crate::decision::{
-    Alert, Decision, Direction, Facts, FaxRule, Origin, PromptRef, Reason, Recording, Release, Step,
+    Alert, Decision, Direction, Diversion, DiversionCause, Facts, FaxRule, Origin, PromptRef,
+    Reason, Recording, Release, Step,
 };
 use crate::limits;
 use crate::live::Live;
@@ -66,6 +68,7 @@ struct Call<'p, 'f> {
     record: Option<Recording>,
     fax: Option<FaxRule>,
     alert: Option<Alert>,
+    diverted: Vec<Diversion>,
     steps: Vec<Step>,
     reasons: Vec<Reason>,
     /// How often the call has passed from one object to the next.
@@ -87,6 +90,7 @@ impl<'p, 'f> Call<'p, 'f> {
             record: None,
             fax: None,
             alert: None,
+            diverted: Vec::new(),
             steps: Vec::with_capacity(2),
             reasons: Vec::with_capacity(8),
             hops: 0,
@@ -103,6 +107,7 @@ impl<'p, 'f> Call<'p, 'f> {
             number: number.map(|(_, number)| Arc::clone(&number.name)),
             caller,
             uses_channel: uses_channel && begun,
+            diverted: self.diverted,
             steps,
             release,
             toll_free: self.toll_free,
@@ -123,6 +128,11 @@ impl<'p, 'f> Call<'p, 'f> {
     /// Writes down a rule that was applied.
     fn because(&mut self, rule: impl Into<Arc<str>>, text: impl Into<String>) {
         self.reasons.push(Reason { rule: rule.into(), text: text.into() });
+    }
+
+    /// Writes down who passes the call on.
+    fn divert(&mut self, number: Arc<str>, cause: DiversionCause) {
+        self.diverted.push(Diversion { number, cause });
     }
 
     /// Counts a passage from one object to the next; an error when there were too many.

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::gate::{self, Wish};
-use super::ringing::Ringing;
-use super::{Asker, Call, inbound, plain_release};
+use super::{Asker, Call, forwarded, inbound, plain_release};
 use crate::decision::{Direction, Release, RingTarget, Start, Step};
 use crate::limits;
 use crate::model::device::Device;
@@ -24,7 +23,7 @@ pub(super) fn from_device(call: &mut Call<'_, '_>, tenant: &str, device: &str) -
     };
     call.enter(plan);
     call.caller = Some(Arc::clone(&device.ext.value));
-    dialled(call, plan, device, Asker::Phone)
+    dialled(call, plan, device, Asker::Phone, call.facts.called)
 }
 
 /// 1: what was dialled is inside, a feature code, or outside.
@@ -33,14 +32,14 @@ pub(super) fn dialled<'p>(
     plan: &'p Plan,
     device: &'p Object<Device>,
     asker: Asker,
+    called: &str,
 ) -> Release {
-    let called = call.facts.called;
     if !can_be_dialled(called) {
         call.because("outbound.dialled", "it is no number that can be dialled");
         return plain_release(484, "not-a-number");
     }
     if let Some(target) = plan.inside.find(called) {
-        return to_inside(call, plan, device, target);
+        return to_inside(call, plan, device, called, target);
     }
     let outside = Outside { device, asker, shown: None };
     let Some((feature, argument)) = feature(plan, called).filter(|_| asker == Asker::Phone) else {
@@ -63,9 +62,9 @@ fn to_inside<'p>(
     call: &mut Call<'p, '_>,
     plan: &'p Plan,
     from: &Object<Device>,
+    called: &str,
     target: &'p Target,
 ) -> Release {
-    let called = call.facts.called;
     match target {
         Target::Device(name) if *name == from.name => {
             let text = format!("{called} is the calling device itself");
@@ -82,9 +81,10 @@ fn to_inside<'p>(
                 user: Arc::clone(&device.user),
                 start: Start::After(Duration::ZERO),
             };
-            let rule = format!("device.{name}");
-            let ringing = Ringing { rule: &rule, at_most: None, called_name: None };
-            call.ring_targets(plan, vec![target], INTERNAL_TIMEOUT, &ringing)
+            match plan.devices.find(name) {
+                Some(device) => forwarded::ring(call, plan, device, target),
+                None => plain_release(404, "unknown-device"),
+            }
         }
         Target::Extension(name) => match plan.extensions.find(name) {
             Some(extension) => {
@@ -183,8 +183,15 @@ fn to_outside<'p>(
     let wish = Wish { to: &to, shown, anonymous, kind: Some(device.kind), asker: *asker };
     match gate::pass(call, plan, &wish, own_channel) {
         Ok(leg) => {
-            call.record = shown.and_then(|number| Some(number.record.as_ref()?.value));
-            call.steps.push(Step::Trunk(leg));
+            // S-75: a forwarded call is never recorded.
+            call.record = match asker {
+                Asker::Forward => None,
+                _ => shown.and_then(|number| Some(number.record.as_ref()?.value)),
+            };
+            call.steps.push(match asker {
+                Asker::Forward => Step::Forward(leg),
+                _ => Step::Trunk(leg),
+            });
             let prompt = Some(call.prompt(plan, "trunks-busy"));
             Release { status: 503, prompt, cause: Arc::from("trunk-failed") }
         }
@@ -256,4 +263,4 @@ fn can_be_dialled(called: &str) -> bool {
 }
 
 /// How long a colleague's phone rings.
-const INTERNAL_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const INTERNAL_TIMEOUT: Duration = Duration::from_secs(60);

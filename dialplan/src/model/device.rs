@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::forwarding::DeviceForward;
 use super::signalling::DeviceSignalling;
 use crate::read::{Item, Kind, Secret, Table};
 use crate::source::{At, Name};
@@ -54,6 +55,7 @@ pub(crate) struct Device {
     pub(crate) busy_one: bool,
     /// Phones that may be registered as this device at once.
     pub(crate) contacts: u32,
+    pub(crate) forward: Option<DeviceForward>,
     pub(crate) signalling: DeviceSignalling,
 }
 
@@ -94,6 +96,7 @@ impl Device {
             privacy,
             busy_one,
             contacts,
+            forward: table.opt("forward", DeviceForward::read),
             signalling: DeviceSignalling::read(table),
         })
     }

@@ -6,6 +6,7 @@ pub(crate) mod caps;
 pub(crate) mod class;
 pub(crate) mod device;
 pub(crate) mod expect;
+pub(crate) mod forwarding;
 pub(crate) mod number;
 pub(crate) mod objects;
 pub(crate) mod outside;

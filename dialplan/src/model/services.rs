@@ -140,15 +140,17 @@ pub(crate) struct Group {
     pub(crate) dial: Option<At<Digits>>,
     pub(crate) ring: Ring,
     pub(crate) no_answer: Option<Action>,
+    /// Its members may take each other's ringing calls.
+    pub(crate) pickup: bool,
 }
 
 impl Group {
     pub(crate) fn read(table: &mut Table<'_>) -> Option<Self> {
         let dial = table.opt("dial", |item| at(item, Item::digits));
         let no_answer = table.opt("no_answer", |item| item.action(Context::Other));
-        table.opt("pickup", Item::flag);
+        let pickup = table.or("pickup", false, Item::flag);
         let ring = Ring::read_keys(table, "members");
-        Some(Self { dial, ring: ring?, no_answer })
+        Some(Self { dial, ring: ring?, no_answer, pickup })
     }
 }
 

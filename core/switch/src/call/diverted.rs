@@ -1,7 +1,7 @@
 //! Who passed a call on: Diversion (RFC 5806) and History-Info (RFC 7044), read from trunks that
 //! are trusted, written for phones and for trunks whose plan asks for them.
 
-use koukan_dialplan::DiversionHeader;
+use koukan_dialplan::{DiversionCause, DiversionHeader};
 use koukan_sip::header::{Diversion, HistoryInfo};
 use koukan_sip::{ExtraHeaders, Header, Message};
 
@@ -17,15 +17,26 @@ pub(crate) struct Why {
 }
 
 /// The reasons that are told apart.
-const REASONS: [Why; 5] = [
+const REASONS: [Why; 6] = [
     Why { word: "deflection", cause: 480 },
     Why { word: "unconditional", cause: 302 },
     Why { word: "user-busy", cause: 486 },
     Why { word: "no-answer", cause: 408 },
+    Why { word: "unavailable", cause: 503 },
     Why { word: "unknown", cause: 404 },
 ];
 
 impl Why {
+    /// Of a forwarding of the plan.
+    pub(crate) const fn forwarded(cause: DiversionCause) -> Self {
+        match cause {
+            DiversionCause::Unconditional => Self { word: "unconditional", cause: 302 },
+            DiversionCause::Busy => Self { word: "user-busy", cause: 486 },
+            DiversionCause::NoAnswer => Self { word: "no-answer", cause: 408 },
+            DiversionCause::Unreachable => Self { word: "unavailable", cause: 503 },
+        }
+    }
+
     /// What a phone's own 3xx says of it; a deflection by hand when it says nothing.
     pub(crate) fn of(message: &Message) -> Self {
         let [deflection, ..] = REASONS;

@@ -5,6 +5,7 @@ mod calling;
 pub(crate) mod channels;
 mod deadline;
 pub(crate) mod diverted;
+pub(crate) mod forwarding;
 mod redirect;
 pub(crate) mod request;
 mod ring;
@@ -115,6 +116,8 @@ pub(crate) struct Call {
     pub(crate) next_interim: Time,
     /// Statuses of phones or trunks that failed in this step.
     pub(crate) failures: Vec<u16>,
+    /// The last ring step ended by its time, with a phone that rang.
+    pub(crate) rang_out: bool,
     /// How many of its legs the lamps know.
     pub(crate) indexed: usize,
     /// The leg that ends now was a redirection that is followed.

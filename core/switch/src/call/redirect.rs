@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use koukan_dialplan::{Caller, Facts, Origin, Start, Step};
+use koukan_dialplan::{Caller, Decision, Diversion, Facts, Origin, Start, Step};
 use koukan_sip::header::{NameAddr, Uri};
 use koukan_sip::{Header, Message};
 
@@ -48,22 +48,49 @@ impl Switch {
             called: &called,
             state: self,
         });
+        let Some(steps) = self.further_steps(call, decision) else { return false };
+        self.add_steps(call, steps);
+        true
+    }
+
+    /// The steps of a decision that a call goes on by, its channels taken and its diversions noted;
+    /// `None` when it has none, or the call has been passed on too often.
+    pub(crate) fn further_steps(
+        &mut self,
+        call: &mut Call,
+        decision: Decision,
+    ) -> Option<Vec<Step>> {
         for line in decision.lines() {
             self.explain(call.id, line);
         }
         if decision.steps.is_empty() {
-            return false;
+            return None;
         }
-        if decision.uses_channel {
-            let tenant = decision.tenant.clone();
-            let number = decision.number.map(|name| Channel::Number(tenant.clone(), name));
-            for channel in std::iter::once(Channel::Tenant(tenant)).chain(number) {
+        if !self.divert_by_plan(call, &decision.diverted) {
+            return None;
+        }
+        let own = Channel::Tenant(decision.tenant.clone());
+        // A call that holds a channel of the office holds it for all that it becomes.
+        if decision.uses_channel && !call.channels.contains(&own) {
+            let tenant = decision.tenant;
+            let number = decision.number.map(|name| Channel::Number(tenant, name));
+            for channel in std::iter::once(own).chain(number) {
                 self.channels.take(&channel);
                 call.channels.push(channel);
             }
         }
-        self.add_steps(call, decision.steps);
-        true
+        Some(decision.steps)
+    }
+
+    /// Notes who passed a call on by the plan; false when that was too often.
+    pub(crate) fn divert_by_plan(&mut self, call: &mut Call, diverted: &[Diversion]) -> bool {
+        let few = diverted
+            .iter()
+            .all(|diversion| call.divert(&diversion.number, Why::forwarded(diversion.cause)));
+        if !few {
+            self.explain(call.id, "the call has been passed on too often");
+        }
+        few
     }
 
     /// Phones ring beside those that ring already; anything else has its turn when nobody answers.

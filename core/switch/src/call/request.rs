@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use koukan_base::{CallId, WorkerId};
-use koukan_dialplan::{Caller, Decision, Direction, Facts, Origin, TrunkInfo};
+use koukan_dialplan::{Caller, Decision, Direction, Facts, Origin, Release, TrunkInfo};
 use koukan_media::Codec;
 use koukan_sip::header::Via;
 use koukan_sip::sdp::Session;
@@ -89,6 +89,18 @@ impl Switch {
             self.incoming_replacement(now, (tx, dialog), leg, message);
             return;
         }
+        self.decided_call(now, (tx, dialog), leg, asking, message);
+    }
+
+    /// A call as the plan decides it.
+    fn decided_call(
+        &mut self,
+        now: Now,
+        (tx, dialog): (ServerTx, DialogId),
+        mut leg: Leg,
+        asking: Asking,
+        message: &Message,
+    ) {
         let decision = self.directory.plans.decide(&Facts {
             at: now.date,
             origin: &asking.origin,
@@ -98,6 +110,7 @@ impl Switch {
         });
         let lines = decision.lines();
         leg.identity = asking.identity(&decision);
+        let diverted = decision.diverted.clone();
         let mut call = self.new_call(now, &asking, decision, message);
         call.legs.push(leg);
         self.by_server.insert(tx, (call.id, 0));
@@ -107,6 +120,10 @@ impl Switch {
         self.explain(call.id, intro);
         for line in lines {
             self.explain(call.id, line);
+        }
+        if !self.divert_by_plan(&mut call, &diverted) {
+            call.steps.clear();
+            call.release = loop_release();
         }
         self.write_record(now, &call);
         let id = call.id;
@@ -175,6 +192,7 @@ impl Switch {
             answered: None,
             next_interim: now.time + self.config.interim_cdr,
             failures: Vec::new(),
+            rang_out: false,
             indexed: 0,
             followed: false,
             diverted: asking.diverted.clone(),
@@ -274,6 +292,11 @@ fn has_our_codec(ours: &[Codec], offer: &Session) -> bool {
     offer.audio().is_some_and(|(_, audio)| {
         audio.audio_formats().any(|format| names().any(|name| name == format.name))
     })
+}
+
+/// The end of a call that goes in a circle.
+fn loop_release() -> Release {
+    Release { status: 482, prompt: None, cause: "loop".into() }
 }
 
 /// What was dialled, without the separators that people and phones put in.

@@ -29,6 +29,7 @@ impl Switch {
         timeout: Duration,
         called_name: Option<Arc<str>>,
     ) -> bool {
+        call.rang_out = false;
         call.stage = Stage::Ringing(Ringing {
             waiting: targets,
             began: now.time,
@@ -192,6 +193,9 @@ impl Switch {
         };
         if over {
             self.explain(call.id, "nobody answered in time");
+            let rang = |leg: &Leg| matches!(leg.state, LegState::Calling { rang: true, .. });
+            let rang_out = call.rung().any(|(_, leg)| rang(leg));
+            call.rang_out = rang_out;
             let ringing: Vec<u16> = call.rung().map(|(index, _)| index).collect();
             for index in ringing {
                 self.end_leg(now, call, index, 487, None);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use koukan_dialplan::{PromptRef, Release, Step};
 
 use crate::action::Now;
+use crate::call::forwarding::Forwarding;
 use crate::call::{Call, Stage};
 use crate::record::CallCause;
 use crate::switch::{Fate, Switch};
@@ -20,7 +21,7 @@ impl Switch {
                         return Fate::Keep;
                     }
                 }
-                Step::Trunk(attempt) => {
+                Step::Trunk(attempt) | Step::Forward(attempt) => {
                     if self.start_trunk(now, call, attempt) {
                         return Fate::Keep;
                     }
@@ -29,6 +30,10 @@ impl Switch {
                     self.start_announcement(call, &prompt, answered, None);
                     self.transfer_done(now, call);
                     return Fate::Keep;
+                }
+                Step::Divert { device, extension, busy, no_answer, unreachable } => {
+                    let device = Forwarding { device, extension, busy, no_answer, unreachable };
+                    self.forward_by_device(now, call, device);
                 }
                 Step::Echo => {
                     call.stage = Stage::Echo;
@@ -46,7 +51,6 @@ impl Switch {
                 }
                 Step::Voicemail { .. }
                 | Step::VoicemailMenu { .. }
-                | Step::Forward(_)
                 | Step::Fax { .. }
                 | Step::Conference { .. }
                 | Step::Menu { .. }
@@ -127,6 +131,7 @@ const fn name(step: &Step) -> &'static str {
         Step::VoicemailMenu { .. } => "voicemail menu",
         Step::Forward(_) => "forward",
         Step::Trunk(_) => "trunk",
+        Step::Divert { .. } => "divert",
         Step::Echo => "echo",
         Step::Fax { .. } => "fax",
         Step::Conference { .. } => "conference",

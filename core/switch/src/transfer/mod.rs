@@ -173,6 +173,9 @@ impl Switch {
         let referred_by = wish.referred_by;
         call.transfer = Some(Box::new(Transfer { by: Some(by), report, referred_by, channels }));
         call.did = None;
+        if !self.divert_by_plan(call, &decision.diverted) {
+            return self.release(now, call);
+        }
         call.steps = decision.steps.into();
         call.release = decision.release;
         call.failures.clear();
