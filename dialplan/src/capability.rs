@@ -103,8 +103,8 @@ impl Feature {
     }
 }
 
-/// A set of features.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A set of features; none by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities(u32);
 
 impl Capabilities {
@@ -121,6 +121,7 @@ impl Capabilities {
     pub const fn this_version() -> Self {
         Self(0)
             .with(Feature::PlanFiles)
+            .with(Feature::LiveSettings)
             .with(Feature::Forwarding)
             .with(Feature::Groups)
             .with(Feature::BusyDevices)
@@ -149,12 +150,21 @@ pub(crate) const KEYS: &[(&str, &str, Feature)] = &[
     ("", "group", Feature::Groups),
     ("", "menu", Feature::Menus),
     ("", "queue", Feature::Queues),
-    ("", "feature_codes", Feature::FeatureCodes),
     ("", "limits", Feature::FraudLimits),
     ("", "tariff", Feature::Rating),
     ("", "module", Feature::ModuleActions),
     ("plan", "limits", Feature::FraudLimits),
     ("tenant", "plan", Feature::PlanFiles),
+    ("feature_codes", "defaults", Feature::FeatureCodes),
+    ("feature_codes", "park", Feature::Park),
+    ("feature_codes", "pickup", Feature::FeatureCodes),
+    ("feature_codes", "night", Feature::LiveSettings),
+    ("feature_codes", "forward_on", Feature::Forwarding),
+    ("feature_codes", "forward_off", Feature::Forwarding),
+    ("feature_codes", "dnd", Feature::LiveSettings),
+    ("feature_codes", "record", Feature::Recording),
+    ("feature_codes", "show_number", Feature::CallerNumberChoice),
+    ("feature_codes", "voicemail", Feature::Voicemail),
     ("device", "keys", Feature::Provisioning),
     ("device", "allow_caller_id", Feature::CallerNumberChoice),
     ("device", "busy", Feature::BusyDevices),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::decide::TrunkCall;
+use crate::live::Change;
 use crate::model::boxes::{FaxBox, VoicemailBox};
 use crate::model::caps::Cap;
 use crate::model::services::{FeatureCode, Menu, Park, Queue, Room};
@@ -278,7 +279,13 @@ pub enum Step {
         /// The slots, and how long a call waits in one.
         spec: Arc<Park>,
     },
-    /// Run a feature code (park, pickup, night key ...).
+    /// Take changes of live settings that a feature code stands for; the confirmation is the next
+    /// step.
+    Set {
+        /// In this order.
+        changes: Vec<Change>,
+    },
+    /// Run a feature code (park, pickup, recording).
     Feature {
         /// Which.
         feature: FeatureCode,

@@ -53,14 +53,17 @@ const CELLS: Cell = 48;
 
 /// Changed outcomes from one set of plans to another.
 pub(crate) fn diff(old: &Plans, new: &Plans, now: Timestamp) -> Vec<Difference> {
-    let ids: BTreeSet<&Arc<str>> = old.tenants().chain(new.tenants()).collect();
+    let changed = old.changed(new);
+    changed.iter().flat_map(|id| diff_of(old, new, id, now)).collect()
+}
+
+/// The same of one tenant.
+pub(crate) fn diff_of(old: &Plans, new: &Plans, id: &Arc<str>, now: Timestamp) -> Vec<Difference> {
     let mut found = Vec::new();
-    for id in ids {
-        let sides = [(old, old.plan(id)), (new, new.plan(id))];
-        let tenant = Tenant { id, sides, now };
-        tenant.inbound(&mut found);
-        tenant.outbound(&mut found);
-    }
+    let sides = [(old, old.plan(id)), (new, new.plan(id))];
+    let tenant = Tenant { id, sides, now };
+    tenant.inbound(&mut found);
+    tenant.outbound(&mut found);
     found
 }
 

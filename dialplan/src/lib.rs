@@ -36,7 +36,9 @@ pub use diagnostic::{Diagnostic, Report, Severity};
 pub use diff::Difference;
 pub use format::{FormatError, format};
 pub use holiday::{Holiday, is_provisional, japan as japanese_holiday};
-pub use live::{CellValue, Change, ChangeError, Effective, Entry, EntryError, Live, Setting};
+pub use live::{
+    Aside, CellValue, Change, ChangeError, Effective, Entry, EntryError, Live, Setting, Settings,
+};
 pub use model::boxes::{FaxBox, FaxFormat, VoicemailBox};
 pub use model::caps::Cap;
 pub use model::device::DeviceKind;

@@ -56,3 +56,12 @@ pub const DEVICES: Limit = Limit {
     max: 100_000,
     why: "a ring step names its devices one by one",
 };
+
+/// Live settings of one office.
+pub const SETTINGS: Limit = Limit {
+    name: "office_settings",
+    default: 4_096,
+    min: 16,
+    max: 1_000_000,
+    why: "days and half hours can be set without end, and every one is kept",
+};

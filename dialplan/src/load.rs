@@ -9,6 +9,7 @@ use crate::capability::Capabilities;
 use crate::check;
 use crate::country::Countries;
 use crate::diagnostic::{Diagnostic, Report};
+use crate::live;
 use crate::model::Plan;
 use crate::model::objects::Objects;
 use crate::model::outside::Trunk;
@@ -45,7 +46,8 @@ pub(crate) fn load(
     let checked: Vec<Checked<'_>> =
         sources.tenants.iter().map(|source| asked.read_tenant(source, &mut taken)).collect();
     // Expectations are proved against all tenants together: calls between them stay on the server.
-    let mut plans = join(&trunks, &checked);
+    let empty = || Plans::of(*capabilities, shared(sources));
+    let mut plans = join(&trunks, &checked, empty());
     let mut failed = false;
     for tenant in checked.iter().filter(|_| prove) {
         if let Some(plan) = tenant.good() {
@@ -54,7 +56,7 @@ pub(crate) fn load(
         }
     }
     if failed {
-        plans = join(&trunks, &checked);
+        plans = join(&trunks, &checked, empty());
     }
     let bad = checked.iter().filter(|tenant| tenant.good().is_none());
     let refused = bad.map(|tenant| Arc::clone(&tenant.directory)).collect();
@@ -106,8 +108,7 @@ impl Library {
     }
 }
 
-fn join(trunks: &Objects<Trunk>, checked: &[Checked<'_>]) -> Plans {
-    let mut plans = Plans::default();
+fn join(trunks: &Objects<Trunk>, checked: &[Checked<'_>], mut plans: Plans) -> Plans {
     for trunk in trunks.iter() {
         plans.add_server_trunk(trunk);
     }
@@ -191,8 +192,11 @@ impl<'a> Asked<'a> {
         reader.choose(self.library, plan, Some(country));
         let broken = texts.report(&mut reader);
         let root = Table::new(&reader, "", String::new(), Place::default(), &document.root);
-        let plan = Plan::read(&root, &source.name, generation(source));
+        let mut plan = Plan::read(&root, &source.name, generation(source));
         drop(root);
+        if let Some(plan) = &mut plan {
+            plan.places = reader.files.briefs(&live::places(plan).collect::<Vec<_>>());
+        }
         // After a syntax error half of the plan may be missing: what follows would be noise.
         if let Some(plan) = plan.as_ref().filter(|_| !broken) {
             let today = plan.tenant.timezone.to_datetime(self.now).date();
@@ -236,10 +240,23 @@ fn read_server_trunks(
     trunks
 }
 
-/// FNV-1a over paths and texts, cut to what every database and JSON reader keeps exactly.
+/// Of a tenant's files.
 fn generation(source: &TenantSource) -> u64 {
+    fingerprint(&source.files)
+}
+
+/// Of what all tenants share.
+fn shared(sources: &Sources) -> u64 {
+    let Sources { trunks, plans, countries, .. } = sources;
+    [trunks, plans, countries]
+        .into_iter()
+        .fold(0, |sum, files| sum.rotate_left(8) ^ fingerprint(files))
+}
+
+/// FNV-1a over paths and texts, cut to what every database and JSON reader keeps exactly.
+fn fingerprint(files: &[(String, String)]) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for (path, text) in &source.files {
+    for (path, text) in files {
         for byte in path.bytes().chain([0]).chain(text.bytes()).chain([0]) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::decide::TrunkCall;
 use crate::decision::{Decision, Notice, Release, RingTarget, Start, Step};
+use crate::live::Change;
 
 /// The plain result of a decision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,6 +57,7 @@ impl Decision {
             | Step::Menu { .. }
             | Step::Queue { .. }
             | Step::Park { .. }
+            | Step::Set { .. }
             | Step::Feature { .. }
             | Step::Module { .. }
             | Step::Guarded { .. }
@@ -144,6 +146,10 @@ impl Step {
             Self::Queue { queue, .. } => format!("queue:{queue}"),
             Self::Park { slot: Some(slot), .. } => format!("park:{slot}"),
             Self::Park { slot: None, .. } => String::from("park"),
+            Self::Set { changes } => {
+                let words: Vec<String> = changes.iter().map(Change::words).collect();
+                format!("set:{}", words.join(","))
+            }
             Self::Feature { feature, argument } => format!("{}:{argument}", feature.as_str()),
             Self::Module { module, .. } => format!("module:{module}"),
             Self::Guarded { step, .. } => step.word(),
@@ -186,6 +192,10 @@ impl Step {
             Self::Queue { queue, .. } => format!("queue {queue}"),
             Self::Park { slot: Some(slot), .. } => format!("park slot {slot}"),
             Self::Park { slot: None, .. } => String::from("park in a free slot"),
+            Self::Set { changes } => {
+                let words: Vec<String> = changes.iter().map(Change::words).collect();
+                format!("set {}", words.join(", "))
+            }
             Self::Feature { feature, argument } => {
                 format!("feature {} {argument}", feature.as_str()).trim_end().to_owned()
             }

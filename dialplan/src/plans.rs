@@ -1,6 +1,6 @@
 //! All tenants' checked plans as one value: what the switch and the server ask.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::decide::{self, Ask, Resumed};
 use crate::decision::Way;
 use crate::diagnostic::Report;
 use crate::diff::{self, Difference};
-use crate::live::{Change, ChangeError, Effective, Entry, Live};
+use crate::live::{Asker, Change, ChangeError, Effective, Entry, Live};
 use crate::model::number::Number;
 use crate::model::objects::Object;
 use crate::model::outside::{Profile, Trunk};
@@ -38,6 +38,9 @@ pub struct Plans {
     /// Trunks by the address of their peer.
     by_source: HashMap<IpAddr, Vec<Source>>,
     nobody: Option<Arc<str>>,
+    capabilities: Capabilities,
+    /// Fingerprint of what the tenants share: plan files, numbering plans, trunks of the server.
+    shared: u64,
 }
 
 /// A trunk under its peer's address: of a tenant or of the server, and its place there.
@@ -148,6 +151,22 @@ impl Plans {
         diff::diff(self, new, now)
     }
 
+    /// The tenants whose calls may come to something else under `new`: those whose texts are
+    /// others, all of them when what they share is another.
+    #[must_use]
+    pub fn changed(&self, new: &Self) -> Vec<Arc<str>> {
+        let shared = self.shared == new.shared;
+        let ids: BTreeSet<&Arc<str>> = self.tenants().chain(new.tenants()).collect();
+        let same = |id: &&Arc<str>| shared && self.generation(id) == new.generation(id);
+        ids.into_iter().filter(|id| !same(id)).cloned().collect()
+    }
+
+    /// What calls of one tenant come to otherwise under `new`.
+    #[must_use]
+    pub fn diff_of(&self, new: &Self, tenant: &Arc<str>, now: Timestamp) -> Vec<Difference> {
+        diff::diff_of(self, new, tenant, now)
+    }
+
     /// Goes on with a running call by a way that its plan named: the key of a menu, the overflow of
     /// a queue, the return of a parked call, the way on from an error.
     #[must_use]
@@ -176,7 +195,8 @@ impl Plans {
         at: Timestamp,
     ) -> Result<Vec<Entry>, ChangeError> {
         let unknown = || ChangeError::Unknown { kind: "tenant", name: Arc::from(tenant) };
-        live.change(self.plan(tenant).ok_or_else(unknown)?, change, by, at)
+        let asker = Asker { by, at, capabilities: self.capabilities };
+        live.change(self.plan(tenant).ok_or_else(unknown)?, change, &asker)
     }
 
     /// What a finished leg costs.
@@ -337,6 +357,28 @@ impl Plans {
         self.plan(tenant).map(|plan| &plan.tenant.timezone)
     }
 
+    /// The name of the directory that a tenant was read from.
+    #[must_use]
+    pub fn directory_of(&self, tenant: &str) -> Option<&str> {
+        self.plan(tenant).map(|plan| &*plan.directory)
+    }
+
+    /// The id of the tenant that was read from a directory.
+    #[must_use]
+    pub fn id_in(&self, directory: &str) -> Option<&Arc<str>> {
+        self.directory(directory).map(|plan| &plan.tenant.id.value)
+    }
+
+    /// The devices of one tenant.
+    pub fn devices_of(&self, tenant: &str) -> impl Iterator<Item = &DeviceInfo> {
+        self.plan(tenant).into_iter().flat_map(|plan| plan.device_infos.iter())
+    }
+
+    /// The trunks of one tenant.
+    pub fn trunks_of(&self, tenant: &str) -> impl Iterator<Item = &TrunkInfo> {
+        self.plan(tenant).into_iter().flat_map(|plan| plan.trunk_infos.iter())
+    }
+
     /// The ids of all tenants.
     pub fn tenants(&self) -> impl Iterator<Item = &Arc<str>> {
         self.tenants.iter().map(|plan| &plan.tenant.id.value)
@@ -374,9 +416,11 @@ impl Plans {
         self.tenants.iter().find(|plan| &*plan.directory == directory)
     }
 
-    /// All but the plan of a directory.
-    pub(crate) fn without(&self, directory: &str) -> Self {
-        let mut rest = Self { nobody: self.nobody.clone(), ..Self::default() };
+    /// The same without the tenant of a directory.
+    #[must_use]
+    pub fn without(&self, directory: &str) -> Self {
+        let mut rest =
+            Self { nobody: self.nobody.clone(), ..Self::of(self.capabilities, self.shared) };
         for trunk in &self.server_trunks {
             rest.put_source(None, rest.server_trunks.len(), trunk);
             rest.server_trunks.push(trunk.clone());
@@ -396,6 +440,16 @@ impl Plans {
             _ => self.by_user.get(value).map(|(tenant, _)| *tenant),
         };
         self.tenants.get(at?).filter(|plan| &*plan.directory != but)
+    }
+
+    /// What the server that loaded them executes.
+    pub(crate) const fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    /// No tenants yet, for a server that executes so much.
+    pub(crate) fn of(capabilities: Capabilities, shared: u64) -> Self {
+        Self { capabilities, shared, ..Self::default() }
     }
 
     pub(crate) fn plan(&self, tenant: &str) -> Option<&Plan> {

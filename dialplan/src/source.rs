@@ -98,6 +98,28 @@ impl<'a> Files<'a> {
         format!("{}:{}", position.path, position.line)
     }
 
+    /// `path:line` of many places at once, in their order, each text gone through once.
+    pub(crate) fn briefs(&self, places: &[Place]) -> Box<[Arc<str>]> {
+        let mut order: Vec<(usize, Place)> = places.iter().copied().enumerate().collect();
+        order.sort_unstable_by_key(|(_, place)| *place);
+        let mut briefs: Vec<Arc<str>> = vec![Arc::from(""); places.len()];
+        let (mut file, mut counted, mut line) = (None, 0, 1);
+        for (at, place) in order {
+            let (path, text) = self.file(place);
+            if file.replace(place.file) != Some(place.file) {
+                (counted, line) = (0, 1);
+            }
+            let upto = (place.start as usize).clamp(counted, text.len().max(counted));
+            let between = text.as_bytes().get(counted..upto).unwrap_or_default();
+            line += between.iter().filter(|byte| **byte == b'\n').count();
+            counted = upto;
+            if let Some(brief) = briefs.get_mut(at) {
+                *brief = Arc::from(format!("{path}:{line}"));
+            }
+        }
+        briefs.into_boxed_slice()
+    }
+
     /// Where a place lies.
     pub(crate) fn position(&self, place: Place) -> Position {
         let (path, text) = self.file(place);

@@ -154,7 +154,7 @@ fn a_world() -> impl Strategy<Value = World> {
             let on = Change::Forwarding { number: Arc::clone(&number), on: forwarded };
             plans.change("acme", &mut live, &on, &by, wednesday()).expect("allowed");
             if let Some(to) = target {
-                let to = Change::ForwardTo { number, to: Arc::from(to) };
+                let to = Change::ForwardTo { number, to: Some(Arc::from(to)) };
                 // A target that may not be called is refused here already.
                 let _ = plans.change("acme", &mut live, &to, &by, wednesday());
             }

@@ -104,3 +104,23 @@ fn a_number_moves_from_one_office_to_another_in_two_steps() {
     assert_eq!(rings(&with.plans, "0332340009"), "rings A, B, C, then hangup");
     assert_eq!(rings(&with.plans, "0322340002"), "refused unknown-number");
 }
+
+#[test]
+fn only_offices_whose_texts_or_shared_files_are_others_may_come_to_something_else() {
+    let plans = start();
+    let again = sources(vec![office("bb", &[FEWER])]);
+    let next = plans.reload(&again, &Capabilities::all(), wednesday()).plans;
+    let changed: Vec<String> = plans.changed(&next).iter().map(ToString::to_string).collect();
+    assert_eq!(changed, ["bb"]);
+    assert_eq!(plans.diff_of(&next, &plans.changed(&next)[0], wednesday()).len(), 1);
+    assert_eq!(plans.changed(&plans.without("ccc")).len(), 1);
+    let tenants = ["a", "bb", "ccc"].map(|id| office(id, &[])).to_vec();
+    let text = include_str!("../plans/standard.toml").replace("keep = 200", "keep = 250");
+    let shared =
+        Sources { plans: vec![(String::from("plans/standard.toml"), text)], ..sources(tenants) };
+    let other = Plans::load_all(&shared, &Capabilities::all(), wednesday()).plans;
+    assert_eq!(plans.changed(&other).len(), 3, "what they share is another");
+    assert_eq!(plans.directory_of("bb"), Some("bb"));
+    assert_eq!(plans.id_in("bb").map(|id| &**id), Some("bb"));
+    assert_eq!(plans.devices_of("bb").count(), 6);
+}

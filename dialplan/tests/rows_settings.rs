@@ -133,7 +133,7 @@ fn s_23_off_hours_and_the_night_key_are_one_touch_and_the_next_call_differs() {
     assert_eq!(outcome(&plans, lunch, &world(live.clone())), RINGS);
     assert_eq!(flip(&plans, &mut live, off_hours(true)), Ok(1));
     assert_eq!(outcome(&plans, lunch, &world(live.clone())), LUNCH);
-    let closed = |closed| Change::Closed { number: Arc::from("number1"), closed };
+    let closed = |closed| Change::Closed { number: Arc::from("number1"), closed: Some(closed) };
     flip(&plans, &mut live, closed(true)).expect("allowed");
     assert_eq!(outcome(&plans, wednesday(), &world(live.clone())), CLOSED);
     let decision = call_in(&plans, wednesday(), ONE, &world(live.clone()));
@@ -152,7 +152,7 @@ fn s_23_the_night_key_does_what_the_number_says_or_plays_the_closed_prompt() {
     )]));
     let mut live = Live::new();
     for number in ["number2", "number3"] {
-        let change = Change::Closed { number: Arc::from(number), closed: true };
+        let change = Change::Closed { number: Arc::from(number), closed: Some(true) };
         flip(&plans, &mut live, change).expect("allowed");
     }
     let world = world(live);
@@ -238,7 +238,8 @@ fn s_56_each_number_has_a_target_of_its_own() {
     )]));
     let mut live = Live::new();
     flip(&plans, &mut live, forwarding(true)).expect("allowed");
-    let to = Change::ForwardTo { number: Arc::from("number1"), to: Arc::from("+819011112222") };
+    let to =
+        Change::ForwardTo { number: Arc::from("number1"), to: Some(Arc::from("+819011112222")) };
     flip(&plans, &mut live, to).expect("allowed");
     let world = world(live.clone());
     let target = |did| call_in(&plans, wednesday(), did, &world).outcome().forwards;
@@ -251,7 +252,7 @@ fn s_56_each_number_has_a_target_of_its_own() {
         ("12a", "no number"),
     ];
     for (to, expected) in wrong {
-        let change = Change::ForwardTo { number: Arc::from("number1"), to: Arc::from(to) };
+        let change = Change::ForwardTo { number: Arc::from("number1"), to: Some(Arc::from(to)) };
         let Err(ChangeError::Target { why, .. }) = flip(&plans, &mut live, change) else {
             panic!("{to}")
         };
@@ -350,8 +351,8 @@ fn settings_survive_the_way_through_the_store_and_name_who_and_when() {
     let mut live = Live::new();
     let changes = [
         forwarding(true),
-        Change::ForwardTo { number: Arc::from("number1"), to: Arc::from("09011112222") },
-        Change::Closed { number: Arc::from("number2"), closed: true },
+        Change::ForwardTo { number: Arc::from("number1"), to: Some(Arc::from("09011112222")) },
+        Change::Closed { number: Arc::from("number2"), closed: Some(true) },
         Change::CallerId { device: Arc::from("C"), number: Some(Arc::from("number1")) },
         Change::Day { schedule: Arc::from("office"), date: date(2026, 12, 28), closed: Some(true) },
         Change::Cells {

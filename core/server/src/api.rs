@@ -85,6 +85,10 @@ pub struct CheckReport {
     pub tenants: usize,
     /// Devices that may register.
     pub devices: usize,
+    /// What calls come to otherwise now, in the offices that changed.
+    pub changes: Vec<String>,
+    /// Live settings that have no place in the plans any more, and are kept aside.
+    pub aside: Vec<String>,
 }
 
 /// What went wrong, for whoever asked.
@@ -92,4 +96,74 @@ pub struct CheckReport {
 pub struct Failure {
     /// In a sentence.
     pub error: String,
+}
+
+/// `GET /v1/tenants/{tenant}/settings`: what is in force in an office.
+#[derive(Clone, Debug, Serialize)]
+pub struct Settings {
+    /// The tenant's id.
+    pub tenant: String,
+    /// Every setting that can be flipped, and each half hour and day that was.
+    pub settings: Vec<SettingInfo>,
+    /// What is kept but not in force, since the plan of today has no place for it.
+    pub aside: Vec<SettingAside>,
+}
+
+/// One setting.
+#[derive(Clone, Debug, Serialize)]
+pub struct SettingInfo {
+    /// `number.number1.mode`
+    pub key: String,
+    /// What is in force.
+    pub value: String,
+    /// Where the files say so: `office.toml:41`; of a setting that no file has, nothing.
+    pub place: Option<String>,
+    /// What the files say, when somebody has set something else.
+    pub default: Option<String>,
+    /// Who has set it.
+    pub by: Option<String>,
+    /// When.
+    pub at: Option<Timestamp>,
+}
+
+/// A setting that is kept aside.
+#[derive(Clone, Debug, Serialize)]
+pub struct SettingAside {
+    /// `number.number1.mode`
+    pub key: String,
+    /// What it was set to.
+    pub value: String,
+    /// Who has set it.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why it is not in force.
+    pub why: String,
+}
+
+/// A change of a setting, as `PUT` and `DELETE /v1/tenants/{tenant}/settings/{key}` answer it and
+/// as the history lists it.
+#[derive(Clone, Debug, Serialize)]
+pub struct SettingChange {
+    /// `number.number1.mode`
+    pub key: String,
+    /// The new value; none: again what the files say.
+    pub value: Option<String>,
+    /// Who has set it.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// One generation of `GET /v1/generations`, the one in force first.
+#[derive(Clone, Debug, Serialize)]
+pub struct GenerationInfo {
+    /// Its number since the start of the server.
+    pub number: u64,
+    /// What brought it: `start`, `reload`, `reload acme`.
+    pub what: String,
+    /// Since when it is or was in force.
+    pub since: Timestamp,
+    /// How many tenants it has.
+    pub tenants: usize,
 }

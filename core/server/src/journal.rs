@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use koukan_store::{CdrReader, Opened, StoreConfig};
-use koukan_switch::{Contact, Record, Watch};
+use koukan_switch::{Contact, Record, SettingRecord, Watch};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -18,6 +18,8 @@ pub struct Restored {
     pub contacts: Vec<Contact>,
     /// Subscriptions that have not ended.
     pub watches: Vec<Watch>,
+    /// Live settings of all offices.
+    pub settings: Vec<SettingRecord>,
 }
 
 /// The journal of a shard.
@@ -40,7 +42,7 @@ impl Journal {
         clock: &Clock,
     ) -> Result<(Self, Restored), koukan_store::OpenError> {
         let place = StoreConfig { data: config.data.clone(), database: config.database.clone() };
-        let Opened { journal, cdrs, contacts, watches, closed_calls, damage } =
+        let Opened { journal, cdrs, contacts, watches, settings, closed_calls, damage } =
             koukan_store::open(&place, clock.date())?;
         for damage in damage {
             tracing::warn!(
@@ -55,10 +57,11 @@ impl Journal {
             tracing::warn!(call = call.call, %last_seen, "the last run ended during this call");
         }
         let (phones, lamps) = (contacts.len(), watches.len());
-        tracing::info!(phones, lamps, "registrations and subscriptions are taken over");
+        let flipped = settings.len();
+        tracing::info!(phones, lamps, flipped, "registrations, subscriptions, settings taken over");
         let journal =
             Self { store: journal, cdrs: Arc::new(cdrs), slowest: Duration::ZERO, told: false };
-        Ok((journal, Restored { contacts, watches }))
+        Ok((journal, Restored { contacts, watches, settings }))
     }
 
     /// Where finished calls are read from.

@@ -130,3 +130,14 @@ pub const MODULE_WAKES: usize = 1_000_000;
 
 /// Bytes of a module's file; a shared object with all its debug information is below it.
 pub const MODULE_FILE_BYTES: u64 = 512 * 1024 * 1024;
+
+/// Generations of the plans that are kept before the one in force.
+pub const GENERATIONS: usize = 4;
+
+/// Changed outcomes that a reload tells, and offices whose outcomes are compared for them.
+pub const CHANGES_TOLD: usize = 200;
+/// See [`CHANGES_TOLD`].
+pub const OFFICES_COMPARED: usize = 50;
+
+/// Characters of who asks for a change of a setting.
+pub const SETTER_CHARS: usize = 64;

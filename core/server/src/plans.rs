@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use koukan_dialplan::{Capabilities, Loaded, Plans, Report, TenantSource, TrunkInfo};
+use koukan_dialplan::{
+    Aside, Capabilities, DeviceInfo, Entry, Loaded, Plans, Report, TenantSource, TrunkInfo,
+};
 use koukan_sip::Credentials;
 use koukan_sip::digest::Ha1;
 use koukan_switch::{Directory, TrunkRoute};
 
 use crate::api::CheckReport;
-use crate::config::{Finding, SecretError, SecretSource, Sources, read_sources};
+use crate::config::{Finding, SecretError, SecretSource, Sources, read_office, read_sources};
+use crate::limits;
 
 /// What a load brought.
 #[derive(Debug)]
@@ -34,20 +37,95 @@ pub fn load(conf: &Path, realm: &str, now: Timestamp) -> Outcome {
     let sources = read_sources(conf);
     let Loaded { plans, report: found, .. } = check(&sources, now);
     let mut findings: Vec<String> = sources.findings.iter().map(Finding::to_string).collect();
-    let mut reader = Reader { conf, realm, findings: &mut findings };
-    let secrets = reader.secrets(&plans);
-    let trunks = reader.trunks(&plans);
+    let mut reader = Reader { conf, realm, plans: &plans, findings: &mut findings };
+    let secrets = reader.secrets(plans.devices());
+    let trunks = reader.trunks(plans.trunks());
+    let directory = Directory { plans: Arc::new(plans), secrets, trunks };
+    outcome(directory, findings, found)
+}
+
+/// Reads and checks one office again, by its id or its directory; every other stands as it is in
+/// `current`. One whose directory is gone is taken out. `None`: it is neither there nor here.
+#[must_use]
+pub fn load_tenant(
+    conf: &Path,
+    realm: &str,
+    now: Timestamp,
+    current: &Directory,
+    tenant: &str,
+) -> Option<Outcome> {
+    let known = current.plans.directory_of(tenant).map_or(tenant, |directory| directory);
+    let before = current.plans.id_in(known);
+    let sources = read_office(conf, known);
+    if sources.tenants.is_empty() && before.is_none() {
+        return None;
+    }
+    let (plans, found) = if sources.tenants.is_empty() {
+        (current.plans.without(known), Report::default())
+    } else {
+        let texts = texts(&sources);
+        let loaded = current.plans.reload(&texts, &Capabilities::this_version(), now);
+        (loaded.plans, loaded.report)
+    };
+    let mut findings: Vec<String> = sources.findings.iter().map(Finding::to_string).collect();
+    let mut secrets = current.secrets.clone();
+    let mut trunks = current.trunks.clone();
+    if let Some(id) = before {
+        for device in current.plans.devices_of(id) {
+            secrets.remove(&device.user);
+        }
+        trunks.retain(|(owner, _), _| owner.as_ref() != Some(id));
+    }
+    if let Some(id) = plans.id_in(known) {
+        let mut reader = Reader { conf, realm, plans: &plans, findings: &mut findings };
+        secrets.extend(reader.secrets(plans.devices_of(id)));
+        trunks.extend(reader.trunks(plans.trunks_of(id)));
+    }
+    let directory = Directory { plans: Arc::new(plans), secrets, trunks };
+    Some(outcome(directory, findings, found))
+}
+
+fn outcome(directory: Directory, mut findings: Vec<String>, found: Report) -> Outcome {
     let errors = findings.len().saturating_add(found.errors().count());
     findings.extend(found.diagnostics.iter().map(ToString::to_string));
     let report = CheckReport {
         errors,
         warnings: found.warnings().count(),
         findings,
-        tenants: plans.tenants().count(),
-        devices: plans.devices().count(),
+        tenants: directory.plans.tenants().count(),
+        devices: directory.plans.devices().count(),
+        ..CheckReport::default()
     };
-    let directory = Directory { plans: Arc::new(plans), secrets, trunks };
     Outcome { directory, report, found }
+}
+
+/// What calls come to otherwise, in the offices whose plan is another, as `koukan diff` says it.
+#[must_use]
+pub fn changes(old: &Plans, new: &Plans, now: Timestamp) -> Vec<String> {
+    let offices = old.changed(new);
+    let mut told = Vec::new();
+    for id in offices.iter().take(limits::OFFICES_COMPARED) {
+        told.extend(old.diff_of(new, id, now).iter().map(ToString::to_string));
+    }
+    let more = told.len().saturating_sub(limits::CHANGES_TOLD);
+    told.truncate(limits::CHANGES_TOLD);
+    if more > 0 {
+        told.push(format!("and {more} more outcomes"));
+    }
+    let more = offices.len().saturating_sub(limits::OFFICES_COMPARED);
+    if more > 0 {
+        told.push(format!("and {more} more offices with other plans (koukan diff compares all)"));
+    }
+    told
+}
+
+/// A setting that is kept aside, in a sentence.
+#[must_use]
+pub fn aside_words(tenant: &str, aside: &Aside) -> String {
+    let Entry { key, value, by, at } = &aside.entry;
+    let value = value.as_deref().unwrap_or_default();
+    let why = &aside.why;
+    format!("{tenant}: {key} = {value}, set by {by} at {at}, is kept aside: {why}")
 }
 
 /// The plans of texts that were read, held against what this version executes.
@@ -92,14 +170,18 @@ fn tenant_directory(conf: &Path, tenant: &str) -> PathBuf {
 struct Reader<'r> {
     conf: &'r Path,
     realm: &'r str,
+    plans: &'r Plans,
     findings: &'r mut Vec<String>,
 }
 
 impl Reader<'_> {
     /// Every device's hash; a device whose secret cannot be read is found wrong.
-    fn secrets(&mut self, plans: &Plans) -> HashMap<Arc<str>, Ha1> {
+    fn secrets<'d>(
+        &mut self,
+        devices: impl Iterator<Item = &'d DeviceInfo>,
+    ) -> HashMap<Arc<str>, Ha1> {
         let mut secrets = HashMap::new();
-        for device in plans.devices() {
+        for device in devices {
             match self.read(Some(&device.tenant), &device.secret) {
                 Ok(password) => {
                     let user = device.user.as_bytes();
@@ -116,15 +198,21 @@ impl Reader<'_> {
     }
 
     fn read(&self, tenant: Option<&str>, secret: &str) -> Result<Vec<u8>, SecretError> {
-        let directory = tenant
-            .map_or_else(|| self.conf.to_owned(), |tenant| tenant_directory(self.conf, tenant));
+        let own = |tenant| {
+            let directory = self.plans.directory_of(tenant).map_or(tenant, |directory| directory);
+            tenant_directory(self.conf, directory)
+        };
+        let directory = tenant.map_or_else(|| self.conf.to_owned(), own);
         SecretSource::parse(secret, &directory)?.read()
     }
 
     /// Where each trunk is, and how it is answered when it challenges.
-    fn trunks(&mut self, plans: &Plans) -> HashMap<(Option<Arc<str>>, Arc<str>), TrunkRoute> {
+    fn trunks<'t>(
+        &mut self,
+        trunks: impl Iterator<Item = &'t TrunkInfo>,
+    ) -> HashMap<(Option<Arc<str>>, Arc<str>), TrunkRoute> {
         let mut routes = HashMap::new();
-        for trunk in plans.trunks() {
+        for trunk in trunks {
             let Some(address) = resolve(&trunk.address) else {
                 self.wrong(trunk, &format!("the address \"{}\" cannot be resolved", trunk.address));
                 continue;

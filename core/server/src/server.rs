@@ -18,7 +18,7 @@ use koukan_dialplan::Plans;
 use koukan_sip::registrar::RegistrarConfig;
 use koukan_sip::{Listener, ListenerId};
 use koukan_store::CdrReader;
-use koukan_switch::{ListenerMedia, Switch, SwitchConfig};
+use koukan_switch::{Directory, ListenerMedia, Switch, SwitchConfig};
 use mio::{Poll, Waker};
 use tokio::sync::watch;
 
@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::control::{Control, ControlHandle, Core, MemoryWatch, Parts, Request, WAKER};
 use crate::explain::{Archive, ArchiveReader, ExplainLog};
+use crate::generations::Generations;
 use crate::http::{self, Listeners, ServeError, Service};
 use crate::journal::Journal;
 use crate::media::{Media, MediaError};
@@ -120,7 +121,7 @@ impl Server {
         let listeners: Vec<ListenAddress> =
             transports.listeners().map(|(_, bound)| bound).collect();
 
-        let Built { core, cdrs, archive, plans, report } =
+        let Built { core, cdrs, archive, directory, report } =
             build(&config, &clock, &transports, &waker)?;
         let (queue, requests) = bounded(limits::CONTROL_QUEUE);
         let handle = ControlHandle::new(queue, waker);
@@ -140,6 +141,7 @@ impl Server {
             // Nobody listens any more when the server is being dropped.
             let _ = finished.send(control.run());
         })?;
+        let started = clock.date();
         let service = Service {
             control: handle.clone(),
             directory: config.directory.clone(),
@@ -148,7 +150,7 @@ impl Server {
             test_clock: config.test_clock,
             archive,
             cdrs,
-            reloading: tokio::sync::Mutex::new(()),
+            generations: tokio::sync::Mutex::new(Generations::new(Arc::clone(&directory), started)),
         };
         // Texts of the dialplan and the rows of the database are read and gone.
         os::trim_memory();
@@ -158,7 +160,7 @@ impl Server {
             listeners,
             socket: config.control.socket,
             http,
-            plans,
+            plans: Arc::clone(&directory.plans),
             report,
             control: handle,
             ended,
@@ -174,7 +176,7 @@ struct Built {
     core: Core,
     cdrs: Arc<CdrReader>,
     archive: ArchiveReader,
-    plans: Arc<Plans>,
+    directory: Arc<Directory>,
     report: api::CheckReport,
 }
 
@@ -189,7 +191,6 @@ fn build(
     let cdrs = journal.cdrs();
     let outcome = plans::load(&config.directory, &config.sip.realm, clock.date());
     let report = outcome.report;
-    let plans = Arc::clone(&outcome.directory.plans);
     for finding in &report.findings {
         tracing::error!("{finding}");
     }
@@ -201,7 +202,12 @@ fn build(
     let seed = os::random_seed().map_err(system("randomness"))?;
     let first = first_number(clock.date());
     let setup = switch_config(config, transports, media.workers(), first);
-    let mut switch = Switch::new(setup, Arc::new(outcome.directory), Rng::from_seed(seed));
+    let directory = Arc::new(outcome.directory);
+    let mut switch = Switch::new(setup, Arc::clone(&directory), Rng::from_seed(seed));
+    switch.restore_settings(restored.settings);
+    for (tenant, aside) in switch.settings_aside() {
+        tracing::warn!("{}", plans::aside_words(&tenant, &aside));
+    }
     let now = clock.now();
     for contact in &restored.contacts {
         switch.restore_contact(now, contact);
@@ -214,7 +220,7 @@ fn build(
         .map_err(system("the archive of explain lines"))?;
     let explain = ExplainLog::new(explained, config.limits.count(limits::EXPLAIN_LINES));
     let core = Core::new(Parts { switch, media, modules, journal, explain });
-    Ok(Built { core, cdrs, archive, plans, report })
+    Ok(Built { core, cdrs, archive, directory, report })
 }
 
 impl RunningServer {

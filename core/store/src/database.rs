@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use koukan_switch::{Cdr, Contact, Record, Watch};
+use koukan_switch::{Cdr, Contact, Record, SettingRecord, Watch};
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row};
@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 
 use crate::progress::Progress;
 use crate::segment::Position;
-use crate::{limits, rows};
+use crate::{limits, rows, settings};
 
 /// The version of [`SCHEMA`], kept in SQLite's `user_version`.
 const VERSION: i64 = 2;
@@ -71,6 +71,7 @@ pub(crate) struct Stored {
     pub(crate) applied: Position,
     pub(crate) contacts: Vec<Contact>,
     pub(crate) watches: Vec<Watch>,
+    pub(crate) settings: Vec<SettingRecord>,
     pub(crate) open_calls: Vec<Cdr>,
 }
 
@@ -107,7 +108,9 @@ impl Database {
             }
             _ => return Err(DatabaseError::Newer { path: path.to_owned(), found }),
         }
-        sqlx::query(rows::CREATE_WATCHES).execute(&mut connection).await.map_err(failed)?;
+        for missing in [rows::CREATE_WATCHES, settings::CREATE] {
+            sqlx::raw_sql(missing).execute(&mut connection).await.map_err(failed)?;
+        }
         Ok(Self { connection })
     }
 
@@ -147,7 +150,8 @@ impl Database {
             calls.iter().map(rows::call).collect::<Result<_, _>>()?,
             legs.iter().map(rows::leg).collect::<Result<_, _>>()?,
         );
-        Ok(Stored { applied, contacts, watches, open_calls })
+        let settings = settings::stored(connection).await?;
+        Ok(Stored { applied, contacts, watches, settings, open_calls })
     }
 
     /// Applies records and the position that they end at, all of them or none.
@@ -159,6 +163,7 @@ impl Database {
                 sqlx::query(statement).bind(rows).execute(&mut *transaction).await?;
             }
         }
+        batch.settings.apply(&mut transaction).await?;
         sqlx::query("UPDATE applied SET segment = ?, offset = ?")
             .bind(i64::try_from(end.segment).unwrap_or(i64::MAX))
             .bind(i64::try_from(end.offset).unwrap_or(i64::MAX))
@@ -190,6 +195,7 @@ struct Batch<'a> {
     contacts: BTreeMap<(&'a str, &'a str, u32), Option<&'a Contact>>,
     /// `None`: over.
     watches: BTreeMap<&'a str, Option<&'a Watch>>,
+    settings: settings::Changes<'a>,
     calls: BTreeMap<&'a str, &'a Cdr>,
 }
 
@@ -211,6 +217,7 @@ impl<'a> Batch<'a> {
                 Record::Unwatched { key } => {
                     batch.watches.insert(key, None);
                 }
+                Record::Setting(setting) => batch.settings.add(setting),
                 Record::Call(cdr) => {
                     batch.calls.insert(&cdr.call, cdr);
                 }
@@ -253,7 +260,7 @@ fn join(mut calls: Vec<Cdr>, legs: Vec<(String, koukan_switch::CdrLeg)>) -> Vec<
     calls
 }
 
-/// Reads calls' records for whoever asks, on a connection of its own that cannot write. It is
+/// Reads records of calls and settings for whoever asks, on a connection of its own that cannot write. It is
 /// opened by the first question.
 #[derive(Debug)]
 pub struct CdrReader {
@@ -273,13 +280,7 @@ impl CdrReader {
     /// # Errors
     /// The database cannot be read.
     pub async fn latest(&self, limit: u32) -> Result<Vec<Cdr>, DatabaseError> {
-        self.progress.ask();
-        for _ in 0..PATIENCE {
-            if self.progress.behind_bytes() == 0 {
-                break;
-            }
-            tokio::time::sleep(GLANCE).await;
-        }
+        self.caught_up().await;
         let mut slot = self.connection.lock().await;
         let outcome = self.read(&mut slot, limit).await;
         if outcome.is_err() {
@@ -289,15 +290,54 @@ impl CdrReader {
         outcome.map_err(|error| DatabaseError::Failed { path: self.path.clone(), error })
     }
 
+    /// The latest `limit` changes of an office's live settings, newest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn setting_history(
+        &self,
+        tenant: &str,
+        limit: u32,
+    ) -> Result<Vec<SettingRecord>, DatabaseError> {
+        self.caught_up().await;
+        let mut slot = self.connection.lock().await;
+        let outcome = match self.connected(&mut slot).await {
+            Ok(connection) => settings::history(connection, tenant, limit).await,
+            Err(error) => Err(error),
+        };
+        if outcome.is_err() {
+            *slot = None;
+        }
+        outcome.map_err(|error| DatabaseError::Failed { path: self.path.clone(), error })
+    }
+
+    /// Waits until the database knows what the journal knows now, or for about a second.
+    async fn caught_up(&self) {
+        self.progress.ask();
+        for _ in 0..PATIENCE {
+            if self.progress.behind_bytes() == 0 {
+                break;
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+
+    async fn connected<'s>(
+        &self,
+        slot: &'s mut Option<SqliteConnection>,
+    ) -> sqlx::Result<&'s mut SqliteConnection> {
+        Ok(match slot {
+            Some(connection) => connection,
+            None => slot.insert(options(&self.path).read_only(true).connect().await?),
+        })
+    }
+
     async fn read(
         &self,
         slot: &mut Option<SqliteConnection>,
         limit: u32,
     ) -> sqlx::Result<Vec<Cdr>> {
-        let connection = match slot {
-            Some(connection) => connection,
-            None => slot.insert(options(&self.path).read_only(true).connect().await?),
-        };
+        let connection = self.connected(slot).await?;
         // Both questions see the same state.
         let mut transaction = connection.begin().await?;
         let calls = sqlx::query("SELECT * FROM calls ORDER BY started DESC, call DESC LIMIT ?")

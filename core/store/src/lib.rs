@@ -16,6 +16,7 @@ mod progress;
 mod reader;
 mod rows;
 mod segment;
+mod settings;
 
 pub use database::{CdrReader, DatabaseError};
 pub use journal::{Journal, JournalCounts};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use koukan_switch::{CallCause, Cdr, Contact, Record, Watch};
+use koukan_switch::{CallCause, Cdr, Contact, Record, SettingRecord, Watch};
 
 use crate::database::{CdrReader, Database, DatabaseError, Stored};
 use crate::follower::Follower;
@@ -58,6 +58,8 @@ pub struct Opened {
     pub contacts: Vec<Contact>,
     /// Subscriptions that have not ended.
     pub watches: Vec<Watch>,
+    /// Live settings.
+    pub settings: Vec<SettingRecord>,
     /// Calls that the last run left open; they have been closed with
     /// [`CallCause::ServerStopped`] at the moment when they were last seen.
     pub closed_calls: Vec<Cdr>,
@@ -96,6 +98,8 @@ pub fn open(config: &StoreConfig, now: Timestamp) -> Result<Opened, OpenError> {
         .map_err(journal_error)?;
     let contacts = replay.contacts.into_values().filter(|contact| contact.expires > now).collect();
     let watches = replay.watches.into_values().filter(|watch| watch.expires > now).collect();
+    let settings = replay.settings.into_values().filter(|setting| setting.value.is_some());
+    let settings = settings.collect();
     let closed_calls: Vec<Cdr> = replay.calls.into_values().map(close).collect();
     if !journal.append(closed_calls.iter().cloned().map(Record::Call)) {
         return Err(journal_error(io::Error::other("nothing can be written to it")));
@@ -114,6 +118,7 @@ pub fn open(config: &StoreConfig, now: Timestamp) -> Result<Opened, OpenError> {
         cdrs: CdrReader::new(&config.database, progress),
         contacts,
         watches,
+        settings,
         closed_calls,
         damage: replay.damage,
     })
@@ -126,6 +131,10 @@ fn key(contact: &Contact) -> ContactKey {
     (contact.user.clone(), contact.uri.clone(), contact.reg_id)
 }
 
+fn setting_key(setting: &SettingRecord) -> (String, String) {
+    (setting.tenant.clone(), setting.key.clone())
+}
+
 /// The journal behind the database, in memory.
 #[derive(Debug)]
 struct Replay {
@@ -135,6 +144,7 @@ struct Replay {
     next_segment: u64,
     contacts: BTreeMap<ContactKey, Contact>,
     watches: BTreeMap<String, Watch>,
+    settings: BTreeMap<(String, String), SettingRecord>,
     calls: BTreeMap<String, Cdr>,
     bytes: u64,
     damage: Vec<Damage>,
@@ -148,6 +158,7 @@ impl Replay {
             next_segment: stored.applied.segment + 1,
             contacts: stored.contacts.into_iter().map(|c| (key(&c), c)).collect(),
             watches: stored.watches.into_iter().map(|w| (w.key.clone(), w)).collect(),
+            settings: stored.settings.into_iter().map(|s| (setting_key(&s), s)).collect(),
             calls: stored.open_calls.into_iter().map(|c| (c.call.clone(), c)).collect(),
             bytes: 0,
             damage: Vec::new(),
@@ -198,6 +209,9 @@ impl Replay {
             }
             Record::Unwatched { key } => {
                 self.watches.remove(&key);
+            }
+            Record::Setting(setting) => {
+                self.settings.insert(setting_key(&setting), setting);
             }
             Record::Call(cdr) if cdr.ended.is_some() => {
                 self.calls.remove(&cdr.call);

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 use koukan_store::{Opened, Position, StoreConfig, open};
-use koukan_switch::{CallCause, Cdr, CdrLeg, Contact, Record, Watch};
+use koukan_switch::{CallCause, Cdr, CdrLeg, Contact, Record, SettingRecord, Watch};
 
 /// The variables that make this test binary a child: one that will be killed, one on a full disk.
 const CHILD: &str = "KOUKAN_STORE_CHILD";
@@ -131,6 +131,46 @@ fn the_flows_of_one_contact_are_kept_apart() {
     first.journal.close();
     drop(first);
     assert_eq!(opened(&directory).contacts, [flow(1), flow(3)]);
+}
+
+fn setting(tenant: &str, key: &str, value: Option<&str>, second: i64) -> SettingRecord {
+    SettingRecord {
+        tenant: tenant.to_owned(),
+        key: key.to_owned(),
+        value: value.map(str::to_owned),
+        by: "ctl".to_owned(),
+        at: after(second),
+    }
+}
+
+#[test]
+fn settings_stand_as_they_were_set_last_and_every_change_is_kept() {
+    let directory = directory("settings");
+    let mut first = opened(&directory);
+    let mode = |value, second| setting("acme", "number.number1.mode", value, second);
+    let changes = [
+        mode(Some("forward"), 1),
+        setting("acme", "device.A.dnd", Some("true"), 2),
+        setting("other", "number.number1.mode", Some("ring"), 3),
+        mode(None, 4),
+        mode(Some("schedule"), 5),
+        setting("acme", "device.A.dnd", None, 6),
+    ];
+    let (taken, journaled) = changes.split_at(4);
+    assert!(first.journal.append(taken.iter().cloned().map(Record::Setting)));
+    first.journal.close();
+    drop(first);
+    let mut second = opened(&directory);
+    let expected = [setting("acme", "device.A.dnd", Some("true"), 2), changes[2].clone()];
+    assert_eq!(second.settings, expected);
+    assert!(second.journal.append(journaled.iter().cloned().map(Record::Setting)));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let history = runtime.expect("a runtime").block_on(second.cdrs.setting_history("acme", 4));
+    let latest: Vec<SettingRecord> = [5, 4, 3, 1].map(|at: usize| changes[at].clone()).to_vec();
+    assert_eq!(history.expect("the database is readable"), latest);
+    second.journal.close();
+    drop(second);
+    assert_eq!(opened(&directory).settings, [changes[4].clone(), changes[2].clone()]);
 }
 
 #[test]

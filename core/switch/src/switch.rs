@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use koukan_base::{CallId, OpId, Rng, StreamId, Time};
-use koukan_dialplan::State;
+use koukan_dialplan::{Live, Settings, State};
 use koukan_media as media;
 use koukan_sip::digest::DigestServer;
 use koukan_sip::registrar::Registrar;
@@ -62,6 +62,8 @@ pub struct Switch {
     pub(crate) throttle: Throttle<ServerTx>,
     /// What waits in the mailbox of each device, by its SIP user.
     pub(crate) messages: HashMap<Arc<str>, MessageSummary>,
+    /// What the offices have flipped, by their ids.
+    pub(crate) settings: HashMap<Arc<str>, Settings>,
     deadlines: BTreeSet<(Time, CallId)>,
     pub(crate) counter: u64,
     pub(crate) actions: VecDeque<Action>,
@@ -101,6 +103,7 @@ impl Switch {
             lamps: Lamps::default(),
             throttle: Throttle::default(),
             messages: HashMap::new(),
+            settings: HashMap::new(),
             deadlines: BTreeSet::new(),
             actions: VecDeque::new(),
         }
@@ -108,7 +111,8 @@ impl Switch {
 
     /// Replaces plans and secrets; running calls go on with the steps that they have.
     pub fn set_directory(&mut self, directory: Arc<Directory>) {
-        self.directory = directory;
+        let old = std::mem::replace(&mut self.directory, directory);
+        self.fit_settings(&old.plans);
     }
 
     /// The plans and secrets in force.
@@ -436,5 +440,9 @@ impl State for Switch {
 
     fn trunk_channels(&self, tenant: Option<&str>, trunk: &str) -> u32 {
         self.channels.trunk(tenant, trunk)
+    }
+
+    fn live(&self, tenant: &str) -> Option<&Live> {
+        self.settings.get(tenant).map(Settings::live)
     }
 }

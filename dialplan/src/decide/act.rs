@@ -158,6 +158,7 @@ impl Step {
             | Self::Trunk(_)
             | Self::Divert { .. }
             | Self::Echo
+            | Self::Set { .. }
             | Self::Feature { .. }
             | Self::Guarded { .. }
             | Self::Release(_) => false,

@@ -8,6 +8,7 @@ mod inbound;
 mod later;
 mod outbound;
 mod ringing;
+mod settings;
 
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::gate::{self, Wish};
-use super::{Asker, Call, forwarded, inbound, plain_release};
+use super::{Asker, Call, forwarded, inbound, plain_release, settings};
 use crate::decision::{Direction, Release, RingTarget, Start, Step};
 use crate::limits;
 use crate::model::device::Device;
@@ -51,6 +51,9 @@ pub(super) fn dialled<'p>(
     }
     if feature == FeatureCode::Voicemail && argument.is_empty() {
         return call.perform(plan, &crate::read::Action::of(crate::read::Do::VoicemailMenu));
+    }
+    if let Some(changes) = settings::changes(call, plan, device, feature, argument) {
+        return settings::set(call, plan, changes);
     }
     let argument = Arc::from(argument);
     call.steps.push(Step::Feature { feature, argument });
@@ -113,7 +116,8 @@ fn feature<'c>(plan: &Plan, called: &'c str) -> Option<(FeatureCode, &'c str)> {
     let found = codes.filter_map(|(feature, code)| {
         called.strip_prefix(&*code.value.first).map(|argument| (*feature, argument))
     });
-    found.min_by_key(|(_, argument)| argument.len())
+    let found = found.min_by_key(|(_, argument)| argument.len());
+    found.filter(|(feature, argument)| argument.is_empty() || feature.takes_argument())
 }
 
 /// 7: another caller number for one call: its place among those that the device may show, then
@@ -201,7 +205,7 @@ fn to_outside<'p>(
 
 /// The number that a device shows: as it was set last (S-11), else as the plan says, else the
 /// office's first.
-fn shown_of<'p>(
+pub(super) fn shown_of<'p>(
     call: &mut Call<'p, '_>,
     plan: &'p Plan,
     device: &Object<Device>,

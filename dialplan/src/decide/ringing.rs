@@ -72,6 +72,14 @@ impl<'p> Call<'p, '_> {
         {
             targets.retain(|target| target.device != *device);
         }
+        let asked_for = targets.len();
+        let disturbs =
+            |target: &RingTarget| self.live.is_none_or(|live| live.dnd(&target.device).is_none());
+        targets.retain(disturbs);
+        if targets.is_empty() && asked_for > 0 {
+            self.because(rule, "nobody wants to be disturbed");
+            return plain_release(486, "do-not-disturb");
+        }
         if !targets.iter().any(|target| state.reachable(tenant, &target.device)) {
             self.because(rule, "none of its devices can be reached now");
             let prompt = Some(self.prompt(plan, "not-reachable"));

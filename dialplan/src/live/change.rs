@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::{CellValue, Entry, Live, Setting};
+use crate::capability::{Capabilities, Feature};
+use crate::limits;
 use crate::model::Plan;
 use crate::model::number::{Mode, Number, Role};
 use crate::model::objects::Object;
@@ -13,9 +15,16 @@ use crate::model::rules::Used;
 use crate::model::schedule::DayClass;
 use crate::read::{Cell, cell_time};
 
-/// What a customer flips.
+/// What a customer flips. A value that is `None` gives the setting back to the files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
+    /// What a number does.
+    Mode {
+        /// The number's name in the plan.
+        number: Arc<str>,
+        /// The one value that S-60 and S-61 follow from.
+        mode: Option<Mode>,
+    },
     /// Off-hours ON or OFF (S-23, S-60, S-61).
     OffHours {
         /// The number's name in the plan.
@@ -35,14 +44,14 @@ pub enum Change {
         /// The number's name in the plan.
         number: Arc<str>,
         /// The target's digits.
-        to: Arc<str>,
+        to: Option<Arc<str>>,
     },
     /// The night key: closed whatever mode and cell say.
     Closed {
         /// The number's name in the plan.
         number: Arc<str>,
         /// Closed.
-        closed: bool,
+        closed: Option<bool>,
     },
     /// Half hours of a schedule, for every day of a class.
     Cells {
@@ -54,7 +63,7 @@ pub enum Change {
         from: u8,
         /// The end, 1 to 48, not included.
         to: u8,
-        /// What they say; `None`: again what the files say.
+        /// What they say.
         value: Option<CellValue>,
     },
     /// A closing day, or a holiday that the office is open on.
@@ -63,15 +72,22 @@ pub enum Change {
         schedule: Arc<str>,
         /// The day.
         date: Date,
-        /// Closed or open; `None`: again what the files say.
+        /// Closed or open.
         closed: Option<bool>,
     },
     /// The caller number of a device (S-11).
     CallerId {
         /// The device's name in the plan.
         device: Arc<str>,
-        /// The number's name in the plan; `None`: again what the files say.
+        /// The number's name in the plan.
         number: Option<Arc<str>>,
+    },
+    /// Do not disturb: the device is not rung.
+    Dnd {
+        /// The device's name in the plan.
+        device: Arc<str>,
+        /// ON.
+        on: Option<bool>,
     },
 }
 
@@ -125,6 +141,34 @@ pub enum ChangeError {
         /// As it was given.
         to: u8,
     },
+    /// This version of the server cannot execute it.
+    #[error("{what} is not supported by this version")]
+    NotSupported {
+        /// `forwarding`.
+        what: &'static str,
+    },
+    /// Too many of them.
+    #[error("the office has {most} settings, no more are kept")]
+    TooMany {
+        /// The bound.
+        most: u64,
+    },
+    /// No such setting.
+    #[error("there is no setting \"{key}\"; settings are {}", KEYS)]
+    Key {
+        /// As it was given.
+        key: Arc<str>,
+    },
+    /// Not a value of this setting.
+    #[error("{key} cannot be \"{value}\", expected {expected}")]
+    Value {
+        /// The setting.
+        key: Arc<str>,
+        /// As it was given.
+        value: Arc<str>,
+        /// What may stand there.
+        expected: &'static str,
+    },
     /// S-98.
     #[error("toll-free number.{number} cannot be shown")]
     NotShown {
@@ -133,10 +177,16 @@ pub enum ChangeError {
     },
 }
 
-/// Who asks for a change, and when.
-struct Asker<'a> {
-    by: &'a Arc<str>,
-    at: Timestamp,
+/// The settings, for whoever names none of them.
+const KEYS: &str = "NUMBER.mode, NUMBER.off_hours, NUMBER.forwarding, NUMBER.forward_to, \
+                    NUMBER.closed, DEVICE.caller_id, DEVICE.dnd, SCHEDULE.DAY.HH:MM-HH:MM, \
+                    SCHEDULE.YYYY-MM-DD";
+
+/// Who asks for a change, and when; and what the server can execute.
+pub(crate) struct Asker<'a> {
+    pub(crate) by: &'a Arc<str>,
+    pub(crate) at: Timestamp,
+    pub(crate) capabilities: Capabilities,
 }
 
 impl Asker<'_> {
@@ -151,26 +201,43 @@ impl Live {
         &mut self,
         plan: &Plan,
         change: &Change,
-        by: &Arc<str>,
-        at: Timestamp,
+        asker: &Asker<'_>,
     ) -> Result<Vec<Entry>, ChangeError> {
-        let asker = Asker { by, at };
-        let before = self.entries();
+        let before = self.of_change(change);
+        let most = limits::SETTINGS.default;
+        let more = change.keys().len().saturating_sub(before.len());
+        if self.len().saturating_add(more) as u64 > most && change.given_back().is_empty() {
+            return Err(ChangeError::TooMany { most });
+        }
+        self.take_change(plan, change, asker)?;
+        Ok(difference(&before, &self.of_change(change), asker))
+    }
+
+    pub(crate) fn take_change(
+        &mut self,
+        plan: &Plan,
+        change: &Change,
+        asker: &Asker<'_>,
+    ) -> Result<(), ChangeError> {
         match change {
+            Change::Mode { number, mode } => return self.mode(plan, number, *mode, asker),
             Change::OffHours { number, on } => {
-                self.walk(plan, number, Mode::Schedule, *on, &asker)?;
+                return self.walk(plan, number, Mode::Schedule, *on, asker);
             }
             Change::Forwarding { number, on } => {
-                self.walk(plan, number, Mode::Forward, *on, &asker)?;
+                return self.walk(plan, number, Mode::Forward, *on, asker);
             }
-            Change::ForwardTo { number, to } => self.forward_to(plan, number, to, &asker)?,
+            Change::ForwardTo { number, to: Some(to) } => {
+                return self.forward_to(plan, number, to, asker);
+            }
+            Change::ForwardTo { number, to: None } => {
+                self.of_number(plan, number)?.forward_to = None;
+            }
             Change::Closed { number, closed } => {
-                let number = find_number(plan, number)?;
-                let live = self.numbers.entry(Arc::clone(&number.name)).or_default();
-                live.closed = Some(asker.set(*closed));
+                self.of_number(plan, number)?.closed = closed.map(|closed| asker.set(closed));
             }
             Change::Cells { schedule, day, from, to, value } => {
-                self.cells(plan, schedule, (*day, *from, *to), value.as_ref(), &asker)?;
+                return self.cells(plan, schedule, (*day, *from, *to), value.as_ref(), asker);
             }
             Change::Day { schedule, date, closed } => {
                 let name = find_schedule(plan, schedule)?;
@@ -184,9 +251,60 @@ impl Live {
                     }
                 }
             }
-            Change::CallerId { device, number } => self.caller_id(plan, device, number, &asker)?,
+            Change::CallerId { device, number } => {
+                return self.caller_id(plan, device, number.as_ref(), asker);
+            }
+            Change::Dnd { device, on } => {
+                self.of_device(plan, device)?.dnd = on.map(|on| asker.set(on));
+            }
         }
-        Ok(difference(&before, &self.entries(), by, at))
+        Ok(())
+    }
+
+    fn of_number(
+        &mut self,
+        plan: &Plan,
+        name: &Arc<str>,
+    ) -> Result<&mut super::LiveNumber, ChangeError> {
+        let number = find_number(plan, name)?;
+        Ok(self.numbers.entry(Arc::clone(&number.name)).or_default())
+    }
+
+    fn of_device(
+        &mut self,
+        plan: &Plan,
+        name: &Arc<str>,
+    ) -> Result<&mut super::LiveDevice, ChangeError> {
+        let unknown = || ChangeError::Unknown { kind: "device", name: Arc::clone(name) };
+        let device = plan.devices.find(name).ok_or_else(unknown)?;
+        Ok(self.devices.entry(Arc::clone(&device.name)).or_default())
+    }
+
+    /// A mode by its name: `ring` is OFF of whichever is ON.
+    fn mode(
+        &mut self,
+        plan: &Plan,
+        name: &Arc<str>,
+        mode: Option<Mode>,
+        asker: &Asker<'_>,
+    ) -> Result<(), ChangeError> {
+        match mode {
+            Some(mode @ (Mode::Schedule | Mode::Forward)) => {
+                self.walk(plan, name, mode, true, asker)
+            }
+            Some(Mode::Ring) => {
+                let number = find_number(plan, name)?;
+                // Whoever may have one of them on may have it off.
+                let off_hours = allowed(plan, number, Used::OffHours, asker);
+                off_hours.or_else(|_| allowed(plan, number, Used::Forwarding, asker))?;
+                self.of_number(plan, name)?.mode = Some(asker.set(Mode::Ring));
+                Ok(())
+            }
+            None => {
+                self.of_number(plan, name)?.mode = None;
+                Ok(())
+            }
+        }
     }
 
     /// The one value `mode`: ON of one writes it, OFF of the active one writes `ring`, OFF of the
@@ -201,7 +319,7 @@ impl Live {
     ) -> Result<(), ChangeError> {
         let number = find_number(plan, name)?;
         let used = if mode == Mode::Forward { Used::Forwarding } else { Used::OffHours };
-        allowed(plan, number, used)?;
+        allowed(plan, number, used, asker)?;
         let live = self.numbers.entry(Arc::clone(&number.name)).or_default();
         let now = live.mode.as_ref().map_or(number.mode, |setting| setting.value);
         if on {
@@ -227,7 +345,7 @@ impl Live {
         asker: &Asker<'_>,
     ) -> Result<(), ChangeError> {
         let number = find_number(plan, name)?;
-        allowed(plan, number, Used::Forwarding)?;
+        allowed(plan, number, Used::Forwarding, asker)?;
         let wrong = |why: &str| ChangeError::Target { to: Arc::clone(to), why: why.to_owned() };
         let digits = to.strip_prefix('+').unwrap_or(to);
         if digits.len() < 3 || digits.len() > 16 || !digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -245,8 +363,7 @@ impl Live {
                 return Err(wrong(&format!("blocked:{}", entry.class)));
             }
         }
-        let live = self.numbers.entry(Arc::clone(&number.name)).or_default();
-        live.forward_to = Some(asker.set(Arc::clone(to)));
+        self.of_number(plan, name)?.forward_to = Some(asker.set(Arc::clone(to)));
         Ok(())
     }
 
@@ -273,9 +390,9 @@ impl Live {
             return Err(ChangeError::Unknown { kind: "announcement", name });
         }
         for number in users() {
-            allowed(plan, number, Used::OffHours)?;
+            allowed(plan, number, Used::OffHours, asker)?;
             if value == Some(&CellValue::Forward) {
-                allowed(plan, number, Used::Forwarding)?;
+                allowed(plan, number, Used::Forwarding, asker)?;
             }
         }
         let live = self.schedules.entry(name).or_default();
@@ -296,11 +413,9 @@ impl Live {
         &mut self,
         plan: &Plan,
         device: &Arc<str>,
-        number: &Option<Arc<str>>,
+        number: Option<&Arc<str>>,
         asker: &Asker<'_>,
     ) -> Result<(), ChangeError> {
-        let unknown = || ChangeError::Unknown { kind: "device", name: Arc::clone(device) };
-        let device = plan.devices.find(device).ok_or_else(unknown)?;
         let shown = match number {
             Some(name) => Some(find_number(plan, name)?),
             None => None,
@@ -308,8 +423,8 @@ impl Live {
         if let Some(number) = shown.filter(|number| !number.can_be_shown()) {
             return Err(ChangeError::NotShown { number: Arc::clone(&number.name) });
         }
-        let live = self.devices.entry(Arc::clone(&device.name)).or_default();
-        live.caller_id = shown.map(|number| asker.set(Arc::clone(&number.name)));
+        self.of_device(plan, device)?.caller_id =
+            shown.map(|number| asker.set(Arc::clone(&number.name)));
         Ok(())
     }
 }
@@ -322,7 +437,15 @@ impl Number {
 }
 
 /// S-27, S-65, S-111.
-fn allowed(plan: &Plan, number: &Object<Number>, used: Used) -> Result<(), ChangeError> {
+fn allowed(
+    plan: &Plan,
+    number: &Object<Number>,
+    used: Used,
+    asker: &Asker<'_>,
+) -> Result<(), ChangeError> {
+    if used == Used::Forwarding && !asker.capabilities.has(Feature::Forwarding) {
+        return Err(ChangeError::NotSupported { what: used.word() });
+    }
     if plan.rules.verified.contains(&used) && !plan.tenant.verified {
         return Err(ChangeError::NotVerified { what: used.word() });
     }
@@ -344,15 +467,15 @@ fn find_schedule(plan: &Plan, name: &Arc<str>) -> Result<Arc<str>, ChangeError> 
 }
 
 /// What was written anew, and what is gone.
-fn difference(before: &[Entry], after: &[Entry], by: &Arc<str>, at: Timestamp) -> Vec<Entry> {
+fn difference(before: &[Entry], after: &[Entry], asker: &Asker<'_>) -> Vec<Entry> {
     let mut changed: Vec<Entry> =
         after.iter().filter(|entry| !before.contains(entry)).cloned().collect();
     let kept = |old: &&Entry| !after.iter().any(|entry| entry.key == old.key);
     changed.extend(before.iter().filter(kept).map(|old| Entry {
         key: Arc::clone(&old.key),
         value: None,
-        by: Arc::clone(by),
-        at,
+        by: Arc::clone(asker.by),
+        at: asker.at,
     }));
     changed
 }

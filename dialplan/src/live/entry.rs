@@ -1,21 +1,24 @@
 //! Live settings as the store keeps them: a key, a value, who and when; and what is in force.
 
-use std::fmt::Write as _;
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{CellValue, Live, Setting};
+use super::{CellValue, Change, Live, LiveDevice, LiveNumber, Setting};
 use crate::model::Plan;
+use crate::model::device::Device;
 use crate::model::number::Mode;
+use crate::model::objects::Object;
 use crate::model::schedule::DayClass;
-use crate::read::{cell_of, cell_time};
+use crate::read::{Cell, cell_of, cell_time};
+use crate::source::Place;
 
 /// One live setting in text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// `number.number1.mode`, `number.number1.closed`, `number.number1.forward_to`,
-    /// `device.A.caller_id`, `schedule.office.weekday.09:30`, `schedule.office.2026-08-12`.
+    /// `device.A.caller_id`, `device.A.dnd`, `schedule.office.weekday.09:30`, `schedule.office.2026-08-12`.
     pub key: Arc<str>,
     /// `forward`, `true`, digits, a name, `announce:lunch`, `closed`; `None`: deleted.
     pub value: Option<Arc<str>>,
@@ -42,6 +45,8 @@ pub struct Effective {
     pub key: String,
     /// What is in force.
     pub value: String,
+    /// Where the files say so, `office.toml:41`: the key, else the object that lacks it.
+    pub place: Option<Arc<str>>,
     /// What the files say, when somebody has changed it: with who and when.
     pub changed: Option<(String, Arc<str>, Timestamp)>,
 }
@@ -52,25 +57,58 @@ impl Live {
     pub fn entries(&self) -> Vec<Entry> {
         let mut entries = Vec::new();
         for (name, number) in &self.numbers {
-            let key = |what| format!("number.{name}.{what}");
-            let word = |mode: &Mode| mode.as_str().to_owned();
-            add(&mut entries, key("mode"), number.mode.as_ref(), word);
-            add(&mut entries, key("closed"), number.closed.as_ref(), bool::to_string);
-            add(&mut entries, key("forward_to"), number.forward_to.as_ref(), |to| to.to_string());
+            number.entries(name, &mut entries);
         }
         for (name, device) in &self.devices {
-            let key = format!("device.{name}.caller_id");
-            add(&mut entries, key, device.caller_id.as_ref(), |number| number.to_string());
+            device.entries(name, &mut entries);
         }
         for (name, schedule) in &self.schedules {
             for ((day, cell), setting) in &schedule.cells {
-                let time = cell_time(*cell).unwrap_or_default();
-                let key = format!("schedule.{name}.{}.{time}", day.as_str());
-                add(&mut entries, key, Some(setting), cell_value);
+                let key = cell_key(name, *day, *cell);
+                add(&mut entries, key, Some(setting), CellValue::to_string);
             }
             for (date, setting) in &schedule.days {
                 let word = |closed: &bool| day_word(*closed).to_owned();
                 add(&mut entries, format!("schedule.{name}.{date}"), Some(setting), word);
+            }
+        }
+        entries
+    }
+
+    /// Those that a change is about.
+    pub(super) fn of_change(&self, change: &Change) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        match change {
+            Change::Mode { number, .. }
+            | Change::OffHours { number, .. }
+            | Change::Forwarding { number, .. }
+            | Change::ForwardTo { number, .. }
+            | Change::Closed { number, .. } => {
+                if let Some(live) = self.number(number) {
+                    live.entries(number, &mut entries);
+                }
+            }
+            Change::CallerId { device, .. } | Change::Dnd { device, .. } => {
+                if let Some(live) = self.device(device) {
+                    live.entries(device, &mut entries);
+                }
+            }
+            Change::Cells { schedule, day, from, to, .. } => {
+                let live = self.schedule(schedule);
+                for cell in *from..*to {
+                    let setting = live.and_then(|live| live.cell(*day, cell));
+                    add(
+                        &mut entries,
+                        cell_key(schedule, *day, cell),
+                        setting,
+                        CellValue::to_string,
+                    );
+                }
+            }
+            Change::Day { schedule, date, .. } => {
+                let setting = self.schedule(schedule).and_then(|live| live.days.get(date));
+                let word = |closed: &bool| day_word(*closed).to_owned();
+                add(&mut entries, format!("schedule.{schedule}.{date}"), setting, word);
             }
         }
         entries
@@ -105,8 +143,13 @@ impl Live {
                 }
             }
             "device" => {
-                let name = rest.strip_suffix(".caller_id")?;
-                self.devices.entry(Arc::from(name)).or_default().caller_id = Some(setting.clone());
+                let (name, what) = rest.rsplit_once('.')?;
+                let device = self.devices.entry(Arc::from(name)).or_default();
+                match what {
+                    "caller_id" => device.caller_id = Some(setting.clone()),
+                    "dnd" => device.dnd = Some(with(setting, text.parse().ok()?)),
+                    _ => return None,
+                }
             }
             "schedule" => self.take_schedule(rest, setting)?,
             _ => return None,
@@ -139,52 +182,122 @@ impl Live {
         Some(())
     }
 
-    /// What is in force in an office: every mode, night key, target and caller number, and each
-    /// half hour and day that was changed (`show --effective`).
+    /// What is in force in an office: every mode, night key, target and caller number, who does
+    /// not want to be disturbed, and each half hour and day that was changed (`show --effective`).
     pub(crate) fn effective(&self, plan: &Plan) -> Vec<Effective> {
-        let mut shown = Vec::new();
-        let mut show =
-            |key: String, default: String, live: Option<(String, &Arc<str>, Timestamp)>| {
-                let (value, changed) = match live {
-                    Some((value, by, at)) => (value, Some((default, Arc::clone(by), at))),
-                    None => (default, None),
-                };
-                shown.push(Effective { key, value, changed });
-            };
+        let mut shown = Shown { places: plan.places.iter().cloned(), rows: Vec::new() };
         for number in plan.numbers.iter() {
             let live = self.number(&number.name);
             let key = |what| format!("number.{}.{what}", number.name);
             let mode = live.and_then(|live| live.mode.as_ref());
-            let mode = mode.map(|set| (set.value.as_str().to_owned(), &set.by, set.at));
-            show(key("mode"), number.mode.as_str().to_owned(), mode);
-            let closed = live.and_then(|live| live.closed.as_ref());
-            let closed = closed.map(|set| (set.value.to_string(), &set.by, set.at));
-            show(key("closed"), String::from("false"), closed);
+            let word = |mode: &Mode| mode.as_str().to_owned();
+            shown.add(key("mode"), number.mode.as_str().to_owned(), mode, word);
             let to = number.forward_to.as_ref().map_or("-", |to| &to.value);
             let live_to = live.and_then(|live| live.forward_to.as_ref());
-            let live_to = live_to.map(|set| (set.value.to_string(), &set.by, set.at));
-            show(key("forward_to"), to.to_owned(), live_to);
+            shown.add(key("forward_to"), to.to_owned(), live_to, |to| to.to_string());
+            let closed = live.and_then(|live| live.closed.as_ref());
+            shown.without_place(key("closed"), String::from("false"), closed, bool::to_string);
         }
         for device in plan.devices.iter() {
             let default = device.caller_id.as_ref().map(|name| &name.value);
             let default = default.or_else(|| plan.main_number().map(|number| &number.name));
-            let live = self.device(&device.name).and_then(|live| live.caller_id.as_ref());
-            let live = live.map(|set| (set.value.to_string(), &set.by, set.at));
             let default = default.map_or("-", |name| name).to_owned();
-            show(format!("device.{}.caller_id", device.name), default, live);
+            let live = self.device(&device.name);
+            let caller_id = live.and_then(|live| live.caller_id.as_ref());
+            let key = |what| format!("device.{}.{what}", device.name);
+            shown.add(key("caller_id"), default, caller_id, |name| name.to_string());
+            let dnd = live.and_then(|live| live.dnd.as_ref());
+            shown.without_place(key("dnd"), String::from("false"), dnd, bool::to_string);
         }
-        for entry in self.entries() {
-            if let (true, Some(value)) = (entry.key.starts_with("schedule."), &entry.value) {
+        for Entry { key, value, by, at } in self.entries() {
+            if let (true, Some(value)) = (key.starts_with("schedule."), value) {
                 let default = String::from("as in the files");
-                show(
-                    entry.key.to_string(),
-                    default,
-                    Some((value.to_string(), &entry.by, entry.at)),
-                );
+                let setting = Setting { value, by, at };
+                shown.without_place(key.to_string(), default, Some(&setting), |v| v.to_string());
             }
         }
-        shown
+        shown.rows
     }
+}
+
+/// Where the files say what [`Live::effective`] shows, in its order.
+pub(crate) fn places(plan: &Plan) -> impl Iterator<Item = Place> {
+    let numbers = plan.numbers.iter().flat_map(|number| {
+        let to = number.forward_to.as_ref().map_or(number.place, |to| to.place);
+        [number.mode_place, to]
+    });
+    let device =
+        |device: &Object<Device>| device.caller_id.as_ref().map_or(device.place, |name| name.place);
+    numbers.chain(plan.devices.iter().map(device))
+}
+
+/// What is in force, line by line, with the places in the same order.
+struct Shown<P> {
+    places: P,
+    rows: Vec<Effective>,
+}
+
+impl<P: Iterator<Item = Arc<str>>> Shown<P> {
+    /// A setting that the files know.
+    fn add<T>(
+        &mut self,
+        key: String,
+        default: String,
+        live: Option<&Setting<T>>,
+        text: impl Fn(&T) -> String,
+    ) {
+        let place = self.places.next();
+        self.push(key, default, place, live, text);
+    }
+
+    /// A setting that no file has a key for.
+    fn without_place<T>(
+        &mut self,
+        key: String,
+        default: String,
+        live: Option<&Setting<T>>,
+        text: impl Fn(&T) -> String,
+    ) {
+        self.push(key, default, None, live, text);
+    }
+
+    fn push<T>(
+        &mut self,
+        key: String,
+        default: String,
+        place: Option<Arc<str>>,
+        live: Option<&Setting<T>>,
+        text: impl Fn(&T) -> String,
+    ) {
+        let (value, changed) = match live {
+            Some(set) => (text(&set.value), Some((default, Arc::clone(&set.by), set.at))),
+            None => (default, None),
+        };
+        self.rows.push(Effective { key, value, place, changed });
+    }
+}
+
+impl LiveNumber {
+    fn entries(&self, name: &str, entries: &mut Vec<Entry>) {
+        let key = |what| format!("number.{name}.{what}");
+        let word = |mode: &Mode| mode.as_str().to_owned();
+        add(entries, key("mode"), self.mode.as_ref(), word);
+        add(entries, key("closed"), self.closed.as_ref(), bool::to_string);
+        add(entries, key("forward_to"), self.forward_to.as_ref(), |to| to.to_string());
+    }
+}
+
+impl LiveDevice {
+    fn entries(&self, name: &str, entries: &mut Vec<Entry>) {
+        let key = |what| format!("device.{name}.{what}");
+        add(entries, key("caller_id"), self.caller_id.as_ref(), |number| number.to_string());
+        add(entries, key("dnd"), self.dnd.as_ref(), bool::to_string);
+    }
+}
+
+/// `schedule.office.weekday.09:30`
+pub(super) fn cell_key(schedule: &str, day: DayClass, cell: Cell) -> String {
+    format!("schedule.{schedule}.{}.{}", day.as_str(), cell_time(cell).unwrap_or_default())
 }
 
 fn add<T>(
@@ -203,14 +316,12 @@ fn with<T>(setting: &Setting<Arc<str>>, value: T) -> Setting<T> {
     Setting { value, by: Arc::clone(&setting.by), at: setting.at }
 }
 
-fn cell_value(value: &CellValue) -> String {
-    match value {
-        CellValue::Ring => String::from("ring"),
-        CellValue::Forward => String::from("forward"),
-        CellValue::Announce(name) => {
-            let mut text = String::from("announce:");
-            let _ = write!(text, "{name}");
-            text
+impl fmt::Display for CellValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ring => f.write_str("ring"),
+            Self::Forward => f.write_str("forward"),
+            Self::Announce(name) => write!(f, "announce:{name}"),
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Live settings: what the customer flips by key, code or portal (mode, night key, forward target,
-//! schedule cells, holidays, caller number of a device), laid over what the files say, each with
+//! schedule cells, holidays, caller number of a device, do not disturb), laid over what the files say, each with
 //! who and when (S-11, S-21 to S-23, S-56, S-60, S-61). The store keeps them as [`Entry`]s.
 
 mod change;
 mod entry;
+mod key;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,8 +13,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+pub(crate) use change::Asker;
 pub use change::{Change, ChangeError};
+pub(crate) use entry::places;
 pub use entry::{Effective, Entry, EntryError};
+pub use settings::{Aside, Settings};
 
 use crate::model::number::Mode;
 use crate::model::schedule::DayClass;
@@ -54,6 +59,7 @@ pub(crate) struct LiveSchedule {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LiveDevice {
     pub(crate) caller_id: Option<Setting<Arc<str>>>,
+    pub(crate) dnd: Option<Setting<bool>>,
 }
 
 /// What a customer may put into a half hour (S-21).
@@ -74,12 +80,30 @@ impl Live {
         Self::default()
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        let of_number = |live: &LiveNumber| {
+            [live.mode.is_some(), live.closed.is_some(), live.forward_to.is_some()]
+        };
+        let of_device = |live: &LiveDevice| [live.caller_id.is_some(), live.dnd.is_some()];
+        let numbers = self.numbers.values().flat_map(of_number).filter(|set| *set).count();
+        let devices = self.devices.values().flat_map(of_device).filter(|set| *set).count();
+        let schedules = self.schedules.values();
+        let schedules = schedules.map(|live| live.cells.len().saturating_add(live.days.len()));
+        schedules.fold(numbers.saturating_add(devices), usize::saturating_add)
+    }
+
     pub(crate) fn number(&self, name: &str) -> Option<&LiveNumber> {
         self.numbers.get(name)
     }
 
     pub(crate) fn schedule(&self, name: &str) -> Option<&LiveSchedule> {
         self.schedules.get(name)
+    }
+
+    /// Whether a device does not want to be disturbed.
+    pub(crate) fn dnd(&self, device: &str) -> Option<&Setting<bool>> {
+        self.device(device)?.dnd.as_ref().filter(|set| set.value)
     }
 
     pub(crate) fn device(&self, name: &str) -> Option<&LiveDevice> {

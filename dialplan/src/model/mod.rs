@@ -72,6 +72,8 @@ pub(crate) struct Plan {
     /// Fingerprint of the tenant's texts: equal texts, equal generation.
     pub(crate) generation: u64,
     pub(crate) inside: Inside,
+    /// `office.toml:41` of every setting that a customer may flip, see [`crate::live::places`].
+    pub(crate) places: Box<[Arc<str>]>,
     pub(crate) device_infos: Vec<DeviceInfo>,
     pub(crate) trunk_infos: Vec<TrunkInfo>,
 }
@@ -152,6 +154,7 @@ impl Plan {
             outside_is_faulty,
             generation,
             inside: Inside::default(),
+            places: Box::default(),
             device_infos: Vec::new(),
             trunk_infos: Vec::new(),
             tenant: {

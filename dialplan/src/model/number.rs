@@ -7,7 +7,7 @@ use super::ring::Ring;
 use crate::capability::Feature;
 use crate::decision::{Notice, Recording};
 use crate::read::{Action, Context, Item, Kind, Table};
-use crate::source::{At, Name};
+use crate::source::{At, Name, Place};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -55,6 +55,7 @@ pub(crate) struct Number {
     pub(crate) title: Option<Arc<str>>,
     pub(crate) ring: Option<Ring>,
     pub(crate) mode: Mode,
+    pub(crate) mode_place: Place,
     pub(crate) schedule: Option<Name>,
     pub(crate) forward_to: Option<At<Arc<str>>>,
     pub(crate) voicemail: Option<Voicemail>,
@@ -126,6 +127,7 @@ impl Number {
             title: table.opt("name", Item::text),
             ring: table.opt("ring", Ring::read),
             mode,
+            mode_place: table.key_place("mode"),
             schedule: table.opt("schedule", |item| item.name(Kind::Schedule)),
             forward_to: table.at("forward_to", Item::telephone),
             voicemail: table.opt("voicemail", Voicemail::read),

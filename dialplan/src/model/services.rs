@@ -346,6 +346,16 @@ impl FeatureCode {
         (Self::Voicemail, "voicemail", "*97"),
     ];
 
+    /// Whether something may be dialled behind it.
+    pub(crate) const fn takes_argument(self) -> bool {
+        match self {
+            Self::Park | Self::Pickup | Self::ForwardOn | Self::ShowNumber | Self::Voicemail => {
+                true
+            }
+            Self::Night | Self::ForwardOff | Self::Dnd | Self::Record => false,
+        }
+    }
+
     /// The word in the plan.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -12,6 +12,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::client::{self, Answer};
+use super::settings::SettingOrder;
 use super::{Failed, Reach, table};
 
 #[derive(Debug, Args)]
@@ -51,7 +52,11 @@ pub(super) enum Order {
     /// Check the configuration directory that the server runs on, without taking it
     Check,
     /// Read the dialplan again; refused as a whole when anything is wrong
-    Reload,
+    Reload(Reload),
+    /// The generations of the plans that are kept, the one in force first
+    Generations,
+    #[command(flatten)]
+    Setting(SettingOrder),
     /// Show the date and time of the server, or move it (`[test] clock = true`)
     Clock {
         /// The date to set, with its offset: 2026-07-01T12:30:00+09:00
@@ -64,11 +69,30 @@ pub(super) enum Order {
     Metrics,
 }
 
+#[derive(Clone, Debug, Args)]
+pub(super) struct Reload {
+    /// One tenant alone, by its id or its directory; every other stands as it is
+    #[arg(conflicts_with = "rollback")]
+    tenant: Option<String>,
+    /// Bring back what was in force before the last reload
+    #[arg(long)]
+    rollback: bool,
+}
+
 pub(super) fn ctl(arguments: &CtlArguments) -> Result<(), Failed> {
     order(&arguments.reach, &arguments.order)
 }
 
 pub(super) fn order(reach: &Reach, order: &Order) -> Result<(), Failed> {
+    order_shown(reach, order, |value| shown(order, value))
+}
+
+/// The same, with the answer shown in another way.
+pub(super) fn order_shown(
+    reach: &Reach,
+    order: &Order,
+    shown: impl Fn(&Value) -> String,
+) -> Result<(), Failed> {
     let (method, path, body) = request(order);
     let answer = client::ask(&socket(reach), method, &path, body.as_ref())?;
     if !answer.status.is_success() {
@@ -79,7 +103,7 @@ pub(super) fn order(reach: &Reach, order: &Order) -> Result<(), Failed> {
         return Ok(());
     }
     let value = answer.json()?;
-    let text = if reach.json { format!("{value}\n") } else { shown(order, &value) };
+    let text = if reach.json { format!("{value}\n") } else { shown(&value) };
     table::print(&text);
     if matches!(order, Order::Check) && value["errors"] != 0 {
         return Err(Failed(counted(&value)));
@@ -102,7 +126,15 @@ fn request(order: &Order) -> (Method, String, Option<Value>) {
         Order::Cdrs { limit } => get(&format!("/v1/cdrs?limit={limit}")),
         Order::Why { call } => get(&format!("/v1/why/{}", escaped(call))),
         Order::Check => (Method::POST, "/v1/check".to_owned(), None),
-        Order::Reload => (Method::POST, "/v1/reload".to_owned(), None),
+        Order::Reload(Reload { rollback: true, .. }) => {
+            (Method::POST, "/v1/rollback".to_owned(), None)
+        }
+        Order::Reload(Reload { tenant: Some(tenant), .. }) => {
+            (Method::POST, format!("/v1/reload/{}", escaped(tenant)), None)
+        }
+        Order::Reload(_) => (Method::POST, "/v1/reload".to_owned(), None),
+        Order::Generations => get("/v1/generations"),
+        Order::Setting(order) => order.request(),
         Order::Clock { date: None, system: false } => get("/v1/clock"),
         Order::Clock { date, .. } => {
             (Method::POST, "/v1/clock".to_owned(), Some(json!({ "date": date })))
@@ -112,7 +144,7 @@ fn request(order: &Order) -> (Method, String, Option<Value>) {
 }
 
 /// What a user typed, as one segment of a path.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'_' => char::from(byte).to_string(),
@@ -141,7 +173,7 @@ fn counted(report: &Value) -> String {
 }
 
 /// A column's title and where its value stands in a row.
-type Column = (&'static str, &'static str);
+pub(super) type Column = (&'static str, &'static str);
 
 const CALLS: &[Column] = &[
     ("CALL", "/call"),
@@ -171,6 +203,13 @@ const MODULES: &[Column] = &[
     ("RUNNING", "/instances"),
 ];
 
+const GENERATIONS: &[Column] = &[
+    ("GENERATION", "/number"),
+    ("SINCE", "/since"),
+    ("BROUGHT BY", "/what"),
+    ("TENANTS", "/tenants"),
+];
+
 const CDRS: &[Column] = &[
     ("CALL", "/call"),
     ("STARTED", "/started"),
@@ -197,10 +236,22 @@ fn shown(order: &Order, value: &Value) -> String {
                 })
                 .collect()
         }
-        Order::Check | Order::Reload => {
+        Order::Generations => table::columns(value, GENERATIONS, "none"),
+        Order::Setting(order) => order.shown(value),
+        Order::Check | Order::Reload(_) => {
             let findings = value["findings"].as_array().into_iter().flatten();
             let mut text: String =
                 findings.filter_map(|finding| Some(format!("{}\n", finding.as_str()?))).collect();
+            let told = |key: &str, mark: &str| -> String {
+                let lines = value[key].as_array().into_iter().flatten();
+                lines.filter_map(|line| Some(format!("{mark}{}\n", line.as_str()?))).collect()
+            };
+            text.push_str(&told("aside", "warning: "));
+            text.push_str(&told("changes", ""));
+            if matches!(order, Order::Reload(_)) {
+                let count = value["changes"].as_array().map_or(0, Vec::len);
+                text.push_str(&format!("{count} outcomes differ\n"));
+            }
             text.push_str(&format!(
                 "{} tenants, {} devices, {}\n",
                 value["tenants"],

@@ -1,4 +1,4 @@
-//! The command line: `koukan run|check|diff|fmt|schema|sim|ctl|why|reload|version`.
+//! The command line: `koukan run|check|diff|fmt|schema|sim|ctl|why|reload|show|version`.
 //!
 //! Exit codes: 0 done, 1 refused or found wrong, 2 wrong usage of the command line.
 
@@ -8,6 +8,7 @@ mod ctl;
 mod diff;
 mod fmt;
 mod run;
+mod settings;
 mod sim;
 mod table;
 
@@ -50,11 +51,15 @@ enum Command {
         /// The call's id
         call: String,
     },
-    /// Read the dialplan again (the same as `ctl reload`)
+    /// Read the dialplan again, or one tenant of it (the same as `ctl reload`)
     Reload {
         #[command(flatten)]
         reach: Reach,
+        #[command(flatten)]
+        reload: ctl::Reload,
     },
+    /// The live settings of an office: what is in force, and who set it
+    Show(settings::ShowArguments),
     /// Print the version
     Version,
 }
@@ -94,7 +99,8 @@ pub fn main() -> ExitCode {
         Command::Sim(arguments) => sim::sim(&arguments),
         Command::Ctl(arguments) => ctl::ctl(&arguments),
         Command::Why { reach, call } => ctl::order(&reach, &ctl::Order::Why { call }),
-        Command::Reload { reach } => ctl::order(&reach, &ctl::Order::Reload),
+        Command::Reload { reach, reload } => ctl::order(&reach, &ctl::Order::Reload(reload)),
+        Command::Show(arguments) => settings::show(&arguments),
         Command::Version => {
             table::print(&format!("koukan {}\n", env!("CARGO_PKG_VERSION")));
             Ok(())

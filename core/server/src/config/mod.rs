@@ -23,7 +23,7 @@ pub use file::{ConfigError, load};
 pub use limits::Limits;
 pub use reader::Finding;
 pub use secret::{SecretError, SecretSource};
-pub use tenants::{Sources, read_sources};
+pub use tenants::{Sources, read_office, read_sources};
 
 use crate::transport::{Advertise, ListenAddress, Tls};
 

@@ -38,16 +38,7 @@ pub struct TenantFiles {
 /// Reads every tenant of a configuration directory, and the trunks of the whole server.
 #[must_use]
 pub fn read_sources(conf: &Path) -> Sources {
-    let mut sources = Sources::default();
-    let trunks = conf.join("trunks.toml");
-    if trunks.exists() {
-        match read_text(&trunks) {
-            Ok(text) => sources.trunks = Some((shown(&trunks), text)),
-            Err(error) => sources.findings.push(unreadable(&trunks, &error)),
-        }
-    }
-    sources.plans = read_beside(conf, "plans", &mut sources.findings);
-    sources.countries = read_beside(conf, "countries", &mut sources.findings);
+    let mut sources = read_beside_tenants(conf);
     let root = conf.join("tenants");
     let entries = match fs::read_dir(&root) {
         Ok(entries) => entries,
@@ -62,19 +53,49 @@ pub fn read_sources(conf: &Path) -> Sources {
     directories.sort();
     let mut budget = limits::FILES;
     for directory in directories {
-        let name = directory
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        let mut tenant = TenantFiles { name, directory: directory.clone(), files: Vec::new() };
-        match directory.canonicalize() {
-            Ok(home) => walk(&directory, &home, &mut tenant, &mut sources.findings, &mut budget),
-            Err(error) => sources.findings.push(unreadable(&directory, &error)),
-        }
-        tenant.files.sort();
-        sources.tenants.push(tenant);
+        read_tenant(directory, &mut sources, &mut budget);
     }
     sources
+}
+
+/// The same for one tenant alone; none when there is no such directory.
+#[must_use]
+pub fn read_office(conf: &Path, name: &str) -> Sources {
+    let mut sources = read_beside_tenants(conf);
+    let is_name = !name.is_empty() && !name.contains(['/', '\\', '\0']) && !name.starts_with('.');
+    let directory = conf.join("tenants").join(name);
+    if is_name && directory.is_dir() {
+        let mut budget = limits::FILES;
+        read_tenant(directory, &mut sources, &mut budget);
+    }
+    sources
+}
+
+/// What belongs to no tenant.
+fn read_beside_tenants(conf: &Path) -> Sources {
+    let mut sources = Sources::default();
+    let trunks = conf.join("trunks.toml");
+    if trunks.exists() {
+        match read_text(&trunks) {
+            Ok(text) => sources.trunks = Some((shown(&trunks), text)),
+            Err(error) => sources.findings.push(unreadable(&trunks, &error)),
+        }
+    }
+    sources.plans = read_beside(conf, "plans", &mut sources.findings);
+    sources.countries = read_beside(conf, "countries", &mut sources.findings);
+    sources
+}
+
+fn read_tenant(directory: PathBuf, sources: &mut Sources, budget: &mut usize) {
+    let name = directory.file_name();
+    let name = name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut tenant = TenantFiles { name, directory: directory.clone(), files: Vec::new() };
+    match directory.canonicalize() {
+        Ok(home) => walk(&directory, &home, &mut tenant, &mut sources.findings, budget),
+        Err(error) => sources.findings.push(unreadable(&directory, &error)),
+    }
+    tenant.files.sort();
+    sources.tenants.push(tenant);
 }
 
 /// The files of a directory beside `tenants`, when there is one.

@@ -5,11 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use koukan_base::{CallId, Time};
+use koukan_dialplan::{Aside, ChangeError};
 use koukan_sip::Flow;
 use koukan_switch::{Action, Directory, Now, Record, Switch};
 
 use super::EVENTS_A_TURN;
 use super::outbox::{Deed, Outbox};
+use super::request::{SetDone, SetOrder};
 use crate::api;
 use crate::explain::ExplainLog;
 use crate::journal::Journal;
@@ -140,15 +142,22 @@ impl Core {
         outcome.ok()
     }
 
-    /// Appends what must be remembered, before anything leaves.
-    pub(crate) fn commit(&mut self) {
+    /// Appends what must be remembered, before anything leaves; whether it is safe.
+    pub(crate) fn commit(&mut self) -> bool {
         let records = self.outbox.records();
-        if records.is_empty() {
-            return;
-        }
-        if !self.parts.journal.append(records) {
+        let safe = records.is_empty() || self.parts.journal.append(records);
+        if !safe {
             self.outbox.break_promises();
         }
+        safe
+    }
+
+    /// Flips a setting; it is in the journal before the answer leaves.
+    pub(crate) fn set(&mut self, now: Now, order: &SetOrder) -> Result<SetDone, ChangeError> {
+        let SetOrder { tenant, change, by } = order;
+        let outcome = self.guarded(now, "setting", |switch| switch.set(now, tenant, change, by));
+        let written = outcome.unwrap_or_else(|| Ok(Vec::new()))?;
+        Ok(SetDone { written, safe: self.commit() })
     }
 
     /// Does what the switch wants done; `send` sends a message.
@@ -178,8 +187,10 @@ impl Core {
             && self.outbox.is_empty()
     }
 
-    pub(crate) fn install(&mut self, directory: Directory) {
-        self.parts.switch.set_directory(Arc::new(directory));
+    /// Puts new plans in force; the live settings that have no place in them.
+    pub(crate) fn install(&mut self, directory: Arc<Directory>) -> Vec<(Arc<str>, Aside)> {
+        self.parts.switch.set_directory(directory);
+        self.parts.switch.settings_aside()
     }
 
     /// What is tried again from time to time.
@@ -215,7 +226,7 @@ impl Core {
 
     /// The last writes of an orderly end.
     pub(crate) fn close(&mut self) {
-        self.commit();
+        let _ = self.commit();
         self.parts.journal.close();
     }
 

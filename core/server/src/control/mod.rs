@@ -17,7 +17,7 @@ use mio::{Events, Poll, Token};
 
 pub(crate) use self::core::{Core, Parts};
 pub(crate) use self::memory::MemoryWatch;
-pub use request::{ControlHandle, Reply, Request, Unavailable};
+pub use request::{ControlHandle, Reply, Request, SetDone, SetOrder, Unavailable};
 
 use crate::api;
 use crate::clock::Clock;
@@ -147,12 +147,17 @@ impl Control {
             }
             Request::Why(call, reply) => drop(reply.send(self.core.why(call))),
             Request::Install(directory, tls, reply) => {
-                self.core.install(*directory);
+                let aside = self.core.install(directory);
                 if let Some(tls) = tls {
                     self.transports.set_tls(tls);
                 }
-                let _ = reply.send(());
+                let _ = reply.send(aside);
             }
+            Request::Settings(tenant, reply) => {
+                let settings = self.core.switch().settings(&tenant).cloned();
+                let _ = reply.send(settings.unwrap_or_default());
+            }
+            Request::Set(order, reply) => drop(reply.send(self.core.set(now, &order))),
             Request::Modules(reply) => drop(reply.send(self.core.modules())),
             Request::Metrics(reply) => drop(reply.send(Box::new(self.metrics()))),
             Request::ClockMoved(reply) => {

@@ -41,7 +41,7 @@ impl Outbox {
     pub(super) fn take(&mut self, action: Action) -> Option<(koukan_base::CallId, String)> {
         match action {
             Action::Record(record) => {
-                self.promised |= !matches!(record, Record::Call(_));
+                self.promised |= !matches!(record, Record::Call(_) | Record::Setting(_));
                 self.records.push(record);
             }
             Action::Send { flow, bytes } => {

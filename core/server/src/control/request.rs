@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, TrySendError};
 use koukan_base::CallId;
+use koukan_dialplan::{Aside, Change, ChangeError, Entry, Settings};
 use koukan_switch::{CallView, Directory, RegistrationView};
 use mio::Waker;
 use tokio::sync::oneshot;
@@ -29,8 +30,12 @@ pub enum Request {
     Registrations(Reply<Vec<RegistrationView>>),
     /// `GET /v1/why/{call}`.
     Why(CallId, Reply<Option<api::Why>>),
-    /// New plans and certificates are checked and ready.
-    Install(Box<Directory>, Option<Tls>, Reply<()>),
+    /// New plans and certificates are checked and ready; what live settings have no place in them.
+    Install(Arc<Directory>, Option<Tls>, Reply<Vec<(Arc<str>, Aside)>>),
+    /// What an office has flipped.
+    Settings(Arc<str>, Reply<Settings>),
+    /// Flip a setting of an office.
+    Set(SetOrder, Reply<Result<SetDone, ChangeError>>),
     /// `GET /v1/modules`.
     Modules(Reply<Vec<api::ModuleInfo>>),
     /// `GET /metrics`.
@@ -39,6 +44,26 @@ pub enum Request {
     ClockMoved(Reply<()>),
     /// End: running calls get their BYE.
     Shutdown,
+}
+
+/// A change of a live setting.
+#[derive(Debug)]
+pub struct SetOrder {
+    /// The tenant's id.
+    pub tenant: Arc<str>,
+    /// What is flipped.
+    pub change: Change,
+    /// Who asks.
+    pub by: Arc<str>,
+}
+
+/// A change that was taken.
+#[derive(Debug)]
+pub struct SetDone {
+    /// What was written.
+    pub written: Vec<Entry>,
+    /// Whether it is in the journal. If not, the disk refuses: it is in force, and tried again.
+    pub safe: bool,
 }
 
 /// The control loop did not answer.

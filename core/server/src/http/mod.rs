@@ -5,7 +5,9 @@
 //! The TCP listener asks for no password and is therefore bound to loopback only; the Unix socket
 //! has mode 0600.
 
+mod reload;
 mod routes;
+mod settings;
 
 use std::fs;
 use std::io;

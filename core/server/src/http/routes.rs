@@ -14,14 +14,13 @@ use koukan_base::CallId;
 use koukan_store::CdrReader;
 use serde::Deserialize;
 
+use super::{reload, settings};
 use crate::api::{self, ClockState, Failure};
 use crate::clock::Clock;
-use crate::config;
 use crate::control::{ControlHandle, Request, Unavailable};
 use crate::explain::ArchiveReader;
+use crate::generations::Generations;
 use crate::limits;
-use crate::plans;
-use crate::transport::Tls;
 
 /// What the routes need.
 #[derive(Debug)]
@@ -40,8 +39,8 @@ pub struct Service {
     pub archive: ArchiveReader,
     /// Where finished calls are read from.
     pub cdrs: Arc<CdrReader>,
-    /// One reload at a time: two must not overtake each other.
-    pub reloading: tokio::sync::Mutex<()>,
+    /// What is in force and was before. Whoever reloads holds it: two must not overtake each other.
+    pub generations: tokio::sync::Mutex<Generations>,
 }
 
 /// The API on `service`.
@@ -52,8 +51,17 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/calls/{call}", delete(kill))
         .route("/v1/registrations", get(registrations))
         .route("/v1/why/{call}", get(why))
-        .route("/v1/check", post(check))
-        .route("/v1/reload", post(reload))
+        .route("/v1/check", post(reload::check))
+        .route("/v1/reload", post(reload::reload))
+        .route("/v1/reload/{tenant}", post(reload::reload_tenant))
+        .route("/v1/rollback", post(reload::rollback))
+        .route("/v1/generations", get(reload::generations))
+        .route("/v1/tenants/{tenant}/settings", get(settings::list))
+        .route(
+            "/v1/tenants/{tenant}/settings/{key}",
+            get(settings::one).put(settings::put).delete(settings::give_back),
+        )
+        .route("/v1/tenants/{tenant}/setting-history", get(settings::history))
         .route("/v1/clock", get(clock).post(set_clock))
         .route("/v1/modules", get(modules))
         .route("/v1/cdrs", get(cdrs))
@@ -65,7 +73,7 @@ pub fn router(service: Arc<Service>) -> Router {
 
 /// A refusal with its status.
 #[derive(Debug)]
-struct Refused(StatusCode, String);
+pub(super) struct Refused(pub(super) StatusCode, pub(super) String);
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
@@ -79,8 +87,8 @@ impl From<Unavailable> for Refused {
     }
 }
 
-type Answer<T> = Result<Json<T>, Refused>;
-type Shared = State<Arc<Service>>;
+pub(super) type Answer<T> = Result<Json<T>, Refused>;
+pub(super) type Shared = State<Arc<Service>>;
 
 async fn status(State(service): Shared) -> Answer<api::Status> {
     Ok(Json(service.control.ask(Request::Status).await?))
@@ -129,56 +137,6 @@ fn call_id(text: &str) -> Result<CallId, Refused> {
         );
         Refused(StatusCode::BAD_REQUEST, words)
     })
-}
-
-async fn check(State(service): Shared) -> Answer<api::CheckReport> {
-    let outcome = read_plans(&service).await?;
-    Ok(Json(outcome.report))
-}
-
-async fn reload(State(service): Shared) -> Result<Response, Refused> {
-    let _one_at_a_time = service.reloading.lock().await;
-    let (outcome, tls) = read_again(&service).await?;
-    if outcome.report.errors > 0 {
-        return Ok((StatusCode::UNPROCESSABLE_ENTITY, Json(outcome.report)).into_response());
-    }
-    let directory = Box::new(outcome.directory);
-    service.control.ask(|reply| Request::Install(directory, tls, reply)).await?;
-    tracing::info!(tenants = outcome.report.tenants, "plans reloaded");
-    Ok(Json(outcome.report).into_response())
-}
-
-/// Reading and checking a thousand tenants takes its time, so it is not done on this thread.
-async fn read_plans(service: &Arc<Service>) -> Result<plans::Outcome, Refused> {
-    let shared = Arc::clone(service);
-    tokio::task::spawn_blocking(move || {
-        plans::load(&shared.directory, &shared.realm, shared.clock.date())
-    })
-    .await
-    .map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
-}
-
-/// The plans and the certificates. Of `koukan.toml` nothing else changes without a restart, but a
-/// file that could not be started with is said to be so.
-async fn read_again(service: &Arc<Service>) -> Result<(plans::Outcome, Option<Tls>), Refused> {
-    let mut outcome = read_plans(service).await?;
-    let shared = Arc::clone(service);
-    let read = tokio::task::spawn_blocking(move || config::load(&shared.directory)).await;
-    let report = &mut outcome.report;
-    let tls = match read {
-        Ok(Ok(config)) => {
-            report.warnings = report.warnings.saturating_add(config.warnings.len());
-            report.findings.extend(config.warnings.iter().map(ToString::to_string));
-            config.sip.tls
-        }
-        Ok(Err(error)) => {
-            report.errors = report.errors.saturating_add(error.findings.len());
-            report.findings.extend(error.findings.iter().map(ToString::to_string));
-            None
-        }
-        Err(error) => return Err(Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
-    };
-    Ok((outcome, tls))
 }
 
 async fn clock(State(service): Shared) -> Json<ClockState> {

@@ -44,6 +44,7 @@ impl Switch {
                     self.transfer_done(now, call);
                     return Fate::Keep;
                 }
+                Step::Set { changes } => self.set_by_code(now, call, &changes),
                 Step::Release(release) => {
                     call.steps.clear();
                     call.failures.clear();
@@ -138,6 +139,7 @@ const fn name(step: &Step) -> &'static str {
         Step::Menu { .. } => "menu",
         Step::Queue { .. } => "queue",
         Step::Park { .. } => "park",
+        Step::Set { .. } => "set",
         Step::Feature { .. } => "feature",
         Step::Module { .. } => "module",
         Step::Guarded { .. } => "guarded",

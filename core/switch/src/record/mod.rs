@@ -30,8 +30,25 @@ pub enum Record {
         /// The key, as in [`Watch::key`].
         key: String,
     },
+    /// A live setting was flipped; the last one of a key counts.
+    Setting(SettingRecord),
     /// A call's record as it stands now; the last one for a call wins.
     Call(Cdr),
+}
+
+/// A live setting of an office, who set it and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingRecord {
+    /// The tenant's id.
+    pub tenant: String,
+    /// `number.number1.mode`, as in [`koukan_dialplan::Entry`].
+    pub key: String,
+    /// `forward`; `None`: again what the files say.
+    pub value: Option<String>,
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A bound contact (RFC 3261, section 10.3), with the way back to the phone.

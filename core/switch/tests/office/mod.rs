@@ -510,7 +510,7 @@ fn directory(text: &str, date: Timestamp) -> Directory {
     directory_of(&[("acme", text.to_owned())], date)
 }
 
-fn directory_of(offices: &[(&str, String)], date: Timestamp) -> Directory {
+pub(crate) fn directory_of(offices: &[(&str, String)], date: Timestamp) -> Directory {
     let tenant = |(name, text): &(&str, String)| TenantSource {
         name: (*name).to_owned(),
         files: vec![("office.toml".to_owned(), text.clone())],
