@@ -25,6 +25,7 @@ mod shards;
 mod simulate;
 mod source;
 mod state;
+mod timeline;
 
 pub use capability::{Capabilities, Feature};
 pub use decide::{Ask, Asker, OutsideLeg, Resumed, TrunkCall};
@@ -54,3 +55,4 @@ pub use read::{Money, json_schema};
 pub use simulate::{SimulateError, Simulation};
 pub use source::{Sources, TenantSource};
 pub use state::{Idle, State, Usage};
+pub use timeline::{NumberInfo, Timeline, TimelineDay};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -20,14 +20,21 @@ pub(super) struct SimArguments {
     #[arg(default_value = "conf")]
     conf: PathBuf,
     /// The caller's number, for a call that comes in by a trunk; `anonymous` hides it
-    #[arg(long, conflicts_with = "device", required_unless_present = "device")]
+    #[arg(
+        long,
+        conflicts_with = "device",
+        required_unless_present_any = ["device", "timeline"]
+    )]
     from: Option<String>,
     /// The device that calls (its name in the plan)
     #[arg(long)]
     device: Option<String>,
-    /// What is dialled, or the number that is called
-    #[arg(long)]
-    to: String,
+    /// What is dialled, or the number that is called; a timeline is of every number without it
+    #[arg(long, required_unless_present = "timeline")]
+    to: Option<String>,
+    /// What calls come to over a day or a week from `--at` on, and when it changes
+    #[arg(long, value_name = "SPAN", conflicts_with = "talk")]
+    timeline: Option<Span>,
     /// When: 2026-07-01T12:30 (in the tenant's time zone), or with an offset [default: now]
     #[arg(long)]
     at: Option<String>,
@@ -51,10 +58,12 @@ pub(super) fn sim(arguments: &SimArguments) -> Result<(), Failed> {
             "{count} errors: tenants that have them are left out (koukan check {conf})"
         ));
     }
+    let Some(called) = arguments.to.as_deref().filter(|_| arguments.timeline.is_none()) else {
+        return timelines(arguments, &plans);
+    };
     let origin = origin(arguments, &plans)?;
     let at = at(arguments, &origin, &plans)?;
     let caller = caller(arguments);
-    let called = arguments.to.as_str();
     let facts = Facts { at, origin: &origin, caller: &caller, called, state: &Idle };
     let decision = plans.decide(&facts);
     for line in decision.lines() {
@@ -76,6 +85,52 @@ pub(super) fn sim(arguments: &SimArguments) -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+/// How long a timeline is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Span {
+    Day,
+    Week,
+}
+
+/// The timeline of one number, or of every number.
+fn timelines(arguments: &SimArguments, plans: &Plans) -> Result<(), Failed> {
+    let days = match arguments.timeline {
+        Some(Span::Week) => 7,
+        Some(Span::Day) | None => 1,
+    };
+    let wanted = |tenant: &str| arguments.tenant.as_deref().is_none_or(|wanted| wanted == tenant);
+    let called: Vec<(String, String)> = match &arguments.to {
+        Some(to) => vec![(to.clone(), to.clone())],
+        None => plans
+            .numbers()
+            .filter(|number| wanted(&number.tenant))
+            .map(|number| {
+                let title = number.title.map(|title| format!(" {title}")).unwrap_or_default();
+                let head = format!("{} {} {}{title}", number.tenant, number.name, number.did);
+                (number.did.to_string(), head)
+            })
+            .collect(),
+    };
+    let caller = caller(arguments);
+    for (did, head) in called {
+        let origin = match (&arguments.device, &arguments.trunk) {
+            (None, None) => plans.bringing_trunk(&did).ok_or_else(no_trunk)?,
+            _ => origin(arguments, plans)?,
+        };
+        let zone = plans.zone_of(&origin, &did);
+        let first = zone.to_datetime(at(arguments, &origin, plans)?).date();
+        let timeline = plans.timeline((&origin, &caller, &did), (first, days), &Idle);
+        let zone = zone.iana_name().unwrap_or("UTC");
+        table::print(&format!("{} ({zone})\n", table::strong(&head)));
+        table::print(&format!("{}\n", timeline.text(&table::shade)));
+    }
+    Ok(())
+}
+
+fn no_trunk() -> Failed {
+    Failed("no such trunk in the plans: a call from outside has no way in".into())
 }
 
 fn caller(arguments: &SimArguments) -> Caller {
@@ -105,9 +160,7 @@ fn origin(arguments: &SimArguments, plans: &Plans) -> Result<Origin, Failed> {
         named && trunk.tenant.as_deref().is_none_or(wanted)
     };
     let found = plans.trunks().find(fits);
-    let Some(trunk) = found else {
-        return Err(Failed("no such trunk in the plans: a call from outside has no way in".into()));
-    };
+    let trunk = found.ok_or_else(no_trunk)?;
     Ok(Origin::Trunk { tenant: trunk.tenant.clone(), trunk: Arc::clone(&trunk.name) })
 }
 

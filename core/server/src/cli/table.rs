@@ -45,6 +45,18 @@ pub(super) fn strong(text: &str) -> String {
     if io::stdout().is_terminal() { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
 }
 
+/// Letters that stand for the outcome at a place of a list, on a ground of its own colour on a
+/// terminal.
+pub(super) fn shade(place: usize, letters: &str) -> String {
+    const GROUNDS: [u8; 6] = [42, 44, 43, 45, 46, 41];
+    let ground = GROUNDS.get(place % GROUNDS.len()).copied().unwrap_or(47);
+    if io::stdout().is_terminal() {
+        format!("\x1b[30;{ground}m{letters}\x1b[0m")
+    } else {
+        letters.to_owned()
+    }
+}
+
 /// A list of objects as columns: title and the pointer of the value (`/legs`).
 pub(super) fn columns(rows: &Value, columns: &[(&str, &str)], none: &str) -> String {
     let rows = rows.as_array().map(Vec::as_slice).unwrap_or_default();
