@@ -4,3 +4,4 @@
 mod calls;
 mod inbound;
 mod restart;
+mod settings;
