@@ -19,6 +19,7 @@ mod load;
 mod model;
 mod outcome;
 mod plans;
+mod pool;
 mod rating;
 mod read;
 mod shards;

@@ -1,5 +1,6 @@
 //! From texts to plans: every tenant read and checked, the good ones joined.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::model::objects::Objects;
 use crate::model::outside::Trunk;
 use crate::model::rules;
 use crate::plans::{Loaded, Plans};
+use crate::pool::Pool;
 use crate::read::{Document, Entry, Kind, Library, Names, Reader, Table, Texts, Value};
 use crate::source::{Files, Place, Sources, TenantSource, is_calendar};
 
@@ -42,7 +44,8 @@ pub(crate) fn load(
     let library = Library::read(sources, capabilities, &mut report);
     let trunks = read_server_trunks(&sources.trunks, capabilities, &mut report);
     let mut taken = Taken::default();
-    let asked = Asked { library: &library, trunks: &trunks, capabilities, now };
+    let pool = RefCell::default();
+    let asked = Asked { library: &library, trunks: &trunks, capabilities, now, pool };
     let checked: Vec<Checked<'_>> =
         sources.tenants.iter().map(|source| asked.read_tenant(source, &mut taken)).collect();
     // Expectations are proved against all tenants together: calls between them stay on the server.
@@ -77,7 +80,8 @@ pub(crate) fn reload(
     let mut report = Report::default();
     let library = Library::read(sources, capabilities, &mut report);
     let trunks = read_server_trunks(&sources.trunks, capabilities, &mut report);
-    let asked = Asked { library: &library, trunks: &trunks, capabilities, now };
+    let pool = RefCell::default();
+    let asked = Asked { library: &library, trunks: &trunks, capabilities, now, pool };
     let mut next = plans.clone();
     let mut refused = Vec::new();
     for source in &sources.tenants {
@@ -160,6 +164,7 @@ struct Asked<'a> {
     trunks: &'a Objects<Trunk>,
     capabilities: &'a Capabilities,
     now: Timestamp,
+    pool: RefCell<Pool>,
 }
 
 impl<'a> Asked<'a> {
@@ -195,12 +200,15 @@ impl<'a> Asked<'a> {
         let mut plan = Plan::read(&root, &source.name, generation(source));
         drop(root);
         if let Some(plan) = &mut plan {
-            plan.places = reader.files.briefs(&live::places(plan).collect::<Vec<_>>());
+            plan.places = reader.files.lines(&live::places(plan).collect::<Vec<_>>());
         }
         // After a syntax error half of the plan may be missing: what follows would be noise.
         if let Some(plan) = plan.as_ref().filter(|_| !broken) {
             let today = plan.tenant.timezone.to_datetime(self.now).date();
             check::check(&reader, plan, taken, today);
+        }
+        if let Some(plan) = plan.as_mut().filter(|_| !reader.has_errors()) {
+            self.pool.borrow_mut().share(plan, &document.root);
         }
         Checked { directory: Arc::from(source.name.as_str()), reader, plan: plan.map(Arc::new) }
     }

@@ -61,6 +61,23 @@ pub(crate) struct Files<'a> {
     country: (&'a str, &'a str),
 }
 
+/// Where things stand, kept when the texts are gone: file and line of each.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    files: Box<[Arc<str>]>,
+    lines: Box<[(u16, u32)]>,
+}
+
+impl Lines {
+    /// `path:line` of each, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Arc<str>> {
+        self.lines.iter().map(|(file, line)| {
+            let path = self.files.get(usize::from(*file)).map_or("", |path| path);
+            Arc::from(format!("{path}:{line}"))
+        })
+    }
+}
+
 /// The file number of the numbering plan, whose classes a tenant may have.
 pub(crate) const COUNTRY_FILE: u16 = u16::MAX;
 
@@ -98,26 +115,28 @@ impl<'a> Files<'a> {
         format!("{}:{}", position.path, position.line)
     }
 
-    /// `path:line` of many places at once, in their order, each text gone through once.
-    pub(crate) fn briefs(&self, places: &[Place]) -> Box<[Arc<str>]> {
+    /// File and line of many places at once, in their order, each text gone through once.
+    pub(crate) fn lines(&self, places: &[Place]) -> Lines {
         let mut order: Vec<(usize, Place)> = places.iter().copied().enumerate().collect();
         order.sort_unstable_by_key(|(_, place)| *place);
-        let mut briefs: Vec<Arc<str>> = vec![Arc::from(""); places.len()];
-        let (mut file, mut counted, mut line) = (None, 0, 1);
+        let mut lines: Box<[(u16, u32)]> = vec![(0, 0); places.len()].into();
+        let (mut file, mut counted, mut line) = (None, 0, 1_u32);
         for (at, place) in order {
-            let (path, text) = self.file(place);
+            let (_, text) = self.file(place);
             if file.replace(place.file) != Some(place.file) {
                 (counted, line) = (0, 1);
             }
             let upto = (place.start as usize).clamp(counted, text.len().max(counted));
             let between = text.as_bytes().get(counted..upto).unwrap_or_default();
-            line += between.iter().filter(|byte| **byte == b'\n').count();
+            let more = between.iter().filter(|byte| **byte == b'\n').count();
+            line = line.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
             counted = upto;
-            if let Some(brief) = briefs.get_mut(at) {
-                *brief = Arc::from(format!("{path}:{line}"));
+            if let Some(found) = lines.get_mut(at) {
+                *found = (place.file, line);
             }
         }
-        briefs.into_boxed_slice()
+        let files = self.list.iter().map(|(path, _)| Arc::from(*path)).collect();
+        Lines { files, lines }
     }
 
     /// Where a place lies.

@@ -1,5 +1,5 @@
 //! What a call comes to over days: one outcome a half hour, the grid on which everything in a plan
-//! changes. `koukan sim --timeline` prints it as strips of letters with what each letter stands for.
+//! changes. `koukan sim --timeline` prints it as strips of letters, and what each stands for.
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;

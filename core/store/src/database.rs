@@ -260,8 +260,8 @@ fn join(mut calls: Vec<Cdr>, legs: Vec<(String, koukan_switch::CdrLeg)>) -> Vec<
     calls
 }
 
-/// Reads records of calls and settings for whoever asks, on a connection of its own that cannot write. It is
-/// opened by the first question.
+/// Reads records of calls and settings for whoever asks, on a connection of its own that cannot
+/// write. It is opened by the first question.
 #[derive(Debug)]
 pub struct CdrReader {
     path: PathBuf,

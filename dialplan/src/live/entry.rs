@@ -18,7 +18,8 @@ use crate::source::Place;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// `number.number1.mode`, `number.number1.closed`, `number.number1.forward_to`,
-    /// `device.A.caller_id`, `device.A.dnd`, `schedule.office.weekday.09:30`, `schedule.office.2026-08-12`.
+    /// `device.A.caller_id`, `device.A.dnd`, `schedule.office.weekday.09:30`,
+    /// `schedule.office.2026-08-12`.
     pub key: Arc<str>,
     /// `forward`, `true`, digits, a name, `announce:lunch`, `closed`; `None`: deleted.
     pub value: Option<Arc<str>>,
@@ -185,7 +186,7 @@ impl Live {
     /// What is in force in an office: every mode, night key, target and caller number, who does
     /// not want to be disturbed, and each half hour and day that was changed (`show --effective`).
     pub(crate) fn effective(&self, plan: &Plan) -> Vec<Effective> {
-        let mut shown = Shown { places: plan.places.iter().cloned(), rows: Vec::new() };
+        let mut shown = Shown { places: plan.places.iter(), rows: Vec::new() };
         for number in plan.numbers.iter() {
             let live = self.number(&number.name);
             let key = |what| format!("number.{}.{what}", number.name);

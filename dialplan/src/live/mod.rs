@@ -1,6 +1,7 @@
 //! Live settings: what the customer flips by key, code or portal (mode, night key, forward target,
-//! schedule cells, holidays, caller number of a device, do not disturb), laid over what the files say, each with
-//! who and when (S-11, S-21 to S-23, S-56, S-60, S-61). The store keeps them as [`Entry`]s.
+//! schedule cells, holidays, caller number of a device, do not disturb), laid over what the files
+//! say, each with who and when (S-11, S-21 to S-23, S-56, S-60, S-61). The store keeps them as
+//! [`Entry`]s.
 
 mod change;
 mod entry;

@@ -39,7 +39,7 @@ use tenant::{Channels, Tenant};
 
 use crate::plans::{DeviceInfo, TrunkInfo};
 use crate::read::{Action, Digits, Table};
-use crate::source::Place;
+use crate::source::{Lines, Place};
 
 /// One tenant's plan.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ pub(crate) struct Plan {
     pub(crate) rules: Arc<Rules>,
     pub(crate) park: Option<Arc<Park>>,
     pub(crate) feature_codes: FeatureCodes,
-    pub(crate) tariff: Option<Tariff>,
+    pub(crate) tariff: Option<Arc<Tariff>>,
     pub(crate) expects: Vec<Expect>,
     /// Errors in `[class]`, `[outbound]` or `[tariff]`: what is missing there is no news.
     pub(crate) outside_is_faulty: bool,
@@ -73,7 +73,7 @@ pub(crate) struct Plan {
     pub(crate) generation: u64,
     pub(crate) inside: Inside,
     /// `office.toml:41` of every setting that a customer may flip, see [`crate::live::places`].
-    pub(crate) places: Box<[Arc<str>]>,
+    pub(crate) places: Lines,
     pub(crate) device_infos: Vec<DeviceInfo>,
     pub(crate) trunk_infos: Vec<TrunkInfo>,
 }
@@ -127,7 +127,7 @@ impl Plan {
         let rules = root.reader.rules();
         let caps = root.opt("limits", |item| Caps::read(item, &rules.caps));
         let caps = caps.unwrap_or_else(|| rules.caps.clone());
-        let tariff = root.opt("tariff", Tariff::read);
+        let tariff = root.opt("tariff", Tariff::read).map(Arc::new);
         let outside_is_faulty = root.reader.faults() > before;
         let mut plan = Self {
             directory: Arc::from(directory),
@@ -154,7 +154,7 @@ impl Plan {
             outside_is_faulty,
             generation,
             inside: Inside::default(),
-            places: Box::default(),
+            places: Lines::default(),
             device_infos: Vec::new(),
             trunk_infos: Vec::new(),
             tenant: {

@@ -29,8 +29,12 @@ impl<T> Deref for Object<T> {
 #[derive(Debug)]
 pub(crate) struct Objects<T> {
     list: Vec<Object<T>>,
+    /// Places by name, where the list is too long to be gone through.
     index: HashMap<Arc<str>, usize>,
 }
+
+/// So many names are gone through faster than they are hashed.
+const FEW: usize = 12;
 
 impl<T> Default for Objects<T> {
     fn default() -> Self {
@@ -55,23 +59,31 @@ impl<T> Objects<T> {
         read: impl Fn(Item<'_>, Place) -> Option<T>,
     ) -> Self {
         let mut objects = Self::default();
-        for (name, place, item) in root.objects(key) {
+        let found = root.objects(key);
+        objects.list.reserve_exact(found.len());
+        for (name, place, item) in found {
             let before = root.reader.faults();
             if let Some(value) = read(item, place) {
                 let faulty = root.reader.faults() > before;
-                objects.index.insert(Arc::clone(&name), objects.list.len());
                 objects.list.push(Object { name, place, faulty, value });
             }
+        }
+        if objects.list.len() > FEW {
+            let names = objects.list.iter().enumerate();
+            objects.index = names.map(|(at, object)| (Arc::clone(&object.name), at)).collect();
         }
         objects
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Object<T>> {
-        self.list.get(*self.index.get(name)?)
+        self.list.get(self.position(name)?)
     }
 
     /// Its place in the order of [`iter`](Self::iter).
     pub(crate) fn position(&self, name: &str) -> Option<usize> {
+        if self.index.is_empty() {
+            return self.list.iter().position(|object| &*object.name == name);
+        }
         self.index.get(name).copied()
     }
 

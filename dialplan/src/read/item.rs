@@ -159,7 +159,9 @@ impl<'a> Item<'a> {
             return self.wrong("an array");
         };
         let item = |(at, node)| Item::new(self.reader, format!("{}[{at}]", self.path), node);
-        Some(items.iter().enumerate().map(item).filter_map(read).collect())
+        let mut list = Vec::with_capacity(items.len());
+        list.extend(items.iter().enumerate().map(item).filter_map(read));
+        Some(list)
     }
 
     /// A list of names of one kind, none of them twice.
