@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a panic is a failed bench")]
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use koukan_dialplan::{
     Caller, Capabilities, Facts, Idle, Loaded, Origin, Plans, Sources, TenantSource,
@@ -56,6 +57,7 @@ fn main() {
         "resident after the load: {:.1} kB each (what the load freed is in it)",
         kb(before, after, count)
     );
+    side_by_side(&sources, now);
     let again = plans.clone();
     drop(plans);
     let one = Sources { tenants: vec![office(count / 2)], ..Sources::default() };
@@ -67,6 +69,26 @@ fn main() {
     println!("one of them read again: {:.2} ms", took.as_secs_f64() * 1e3);
     decisions(&reloaded.plans, count);
     kept(count, before);
+}
+
+/// The same load on every core, by the clock on the wall.
+fn side_by_side(sources: &Sources, now: jiff::Timestamp) {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let each = |count: usize, job: &(dyn Fn(usize) + Sync)| {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(at) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|at| *at < count)
+            {
+                job(at);
+            }
+        };
+        std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    };
+    let started = Instant::now();
+    let loaded = Plans::load_on(sources, &Capabilities::all(), now, &each);
+    let took = started.elapsed();
+    assert_eq!(loaded.plans.tenants().count(), sources.tenants.len());
+    println!("the same on {threads} cores: {:.2} s on the wall", took.as_secs_f64());
 }
 
 /// What the plans keep: a second load beside the first takes what the first left free.

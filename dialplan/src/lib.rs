@@ -41,6 +41,7 @@ pub use holiday::{Holiday, is_provisional, japan as japanese_holiday};
 pub use live::{
     Aside, CellValue, Change, ChangeError, Effective, Entry, EntryError, Live, Setting, Settings,
 };
+pub use load::Each;
 pub use model::boxes::{FaxBox, FaxFormat, VoicemailBox};
 pub use model::caps::Cap;
 pub use model::device::DeviceKind;

@@ -1,8 +1,7 @@
 //! From texts to plans: every tenant read and checked, the good ones joined.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
@@ -25,9 +24,31 @@ struct Checked<'a> {
     directory: Arc<str>,
     reader: Reader<'a>,
     plan: Option<Arc<Plan>>,
+    /// Its text is no TOML: half of the plan may be missing, and what follows from that is noise.
+    broken: bool,
+}
+
+/// Does a job for each number below a count, in any order, on as many threads as it likes.
+pub type Each<'e> = dyn Fn(usize, &(dyn Fn(usize) + Sync)) + 'e;
+
+/// One after the other.
+pub(crate) fn in_turn(count: usize, job: &(dyn Fn(usize) + Sync)) {
+    (0..count).for_each(job);
+}
+
+/// A fault in one office's job has lost that job alone.
+fn lock<T>(slot: &Mutex<T>) -> MutexGuard<'_, T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Checked<'_> {
+    /// Takes what is unique in the whole server.
+    fn take(&self, taken: &mut Taken<'_>) {
+        if let Some(plan) = self.plan.as_ref().filter(|_| !self.broken) {
+            check::identity::check(&self.reader, plan, taken);
+        }
+    }
+
     fn good(&self) -> Option<&Arc<Plan>> {
         self.plan.as_ref().filter(|_| !self.reader.has_errors())
     }
@@ -39,26 +60,39 @@ pub(crate) fn load(
     capabilities: &Capabilities,
     now: Timestamp,
     prove: bool,
+    each: &Each<'_>,
 ) -> Loaded {
     let mut report = Report::default();
     let library = Library::read(sources, capabilities, &mut report);
     let trunks = read_server_trunks(&sources.trunks, capabilities, &mut report);
-    let mut taken = Taken::default();
-    let pool = RefCell::default();
+    let pool = Mutex::default();
     let asked = Asked { library: &library, trunks: &trunks, capabilities, now, pool };
-    let checked: Vec<Checked<'_>> =
-        sources.tenants.iter().map(|source| asked.read_tenant(source, &mut taken)).collect();
+    let slots: Vec<Mutex<Option<Checked<'_>>>> =
+        sources.tenants.iter().map(|_| Mutex::new(None)).collect();
+    each(slots.len(), &|at| {
+        if let (Some(source), Some(slot)) = (sources.tenants.get(at), slots.get(at)) {
+            *lock(slot) = Some(asked.read_tenant(source));
+        }
+    });
+    let read =
+        slots.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner));
+    let checked: Vec<Checked<'_>> = read.flatten().collect();
+    let mut taken = Taken::default();
+    checked.iter().for_each(|tenant| tenant.take(&mut taken));
     // Expectations are proved against all tenants together: calls between them stay on the server.
     let empty = || Plans::of(*capabilities, shared(sources));
     let mut plans = join(&trunks, &checked, empty());
-    let mut failed = false;
-    for tenant in checked.iter().filter(|_| prove) {
+    let slots: Vec<Mutex<Checked<'_>>> = checked.into_iter().map(Mutex::new).collect();
+    each(if prove { slots.len() } else { 0 }, &|at| {
+        let Some(tenant) = slots.get(at).map(lock) else { return };
         if let Some(plan) = tenant.good() {
             check::expectations::check(&tenant.reader, plan, &plans, now);
-            failed |= tenant.reader.has_errors();
         }
-    }
-    if failed {
+    });
+    let proven =
+        slots.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner));
+    let checked: Vec<Checked<'_>> = proven.collect();
+    if checked.iter().filter_map(Checked::good).count() < plans.tenants().count() {
         plans = join(&trunks, &checked, empty());
     }
     let bad = checked.iter().filter(|tenant| tenant.good().is_none());
@@ -80,13 +114,13 @@ pub(crate) fn reload(
     let mut report = Report::default();
     let library = Library::read(sources, capabilities, &mut report);
     let trunks = read_server_trunks(&sources.trunks, capabilities, &mut report);
-    let pool = RefCell::default();
+    let pool = Mutex::default();
     let asked = Asked { library: &library, trunks: &trunks, capabilities, now, pool };
     let mut next = plans.clone();
     let mut refused = Vec::new();
     for source in &sources.tenants {
-        let mut taken = Taken::of_others(&next, &source.name);
-        let tenant = asked.read_tenant(source, &mut taken);
+        let tenant = asked.read_tenant(source);
+        tenant.take(&mut Taken::of_others(&next, &source.name));
         if let Some(plan) = tenant.good() {
             let before = next.directory(&source.name).cloned();
             next.replace(Arc::clone(plan));
@@ -164,11 +198,11 @@ struct Asked<'a> {
     trunks: &'a Objects<Trunk>,
     capabilities: &'a Capabilities,
     now: Timestamp,
-    pool: RefCell<Pool>,
+    pool: Mutex<Pool>,
 }
 
 impl<'a> Asked<'a> {
-    fn read_tenant(&self, source: &'a TenantSource, taken: &mut Taken<'_>) -> Checked<'a> {
+    fn read_tenant(&self, source: &'a TenantSource) -> Checked<'a> {
         let mut files = Files::default();
         let mut document = Document::default();
         let mut texts = Texts::default();
@@ -202,15 +236,15 @@ impl<'a> Asked<'a> {
         if let Some(plan) = &mut plan {
             plan.places = reader.files.lines(&live::places(plan).collect::<Vec<_>>());
         }
-        // After a syntax error half of the plan may be missing: what follows would be noise.
         if let Some(plan) = plan.as_ref().filter(|_| !broken) {
             let today = plan.tenant.timezone.to_datetime(self.now).date();
-            check::check(&reader, plan, taken, today);
+            check::check(&reader, plan, today);
         }
         if let Some(plan) = plan.as_mut().filter(|_| !reader.has_errors()) {
-            self.pool.borrow_mut().share(plan, &document.root);
+            lock(&self.pool).share(plan, &document.root);
         }
-        Checked { directory: Arc::from(source.name.as_str()), reader, plan: plan.map(Arc::new) }
+        let (directory, plan) = (Arc::from(source.name.as_str()), plan.map(Arc::new));
+        Checked { directory, reader, plan, broken }
     }
 }
 

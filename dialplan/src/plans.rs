@@ -14,6 +14,7 @@ use crate::decision::Way;
 use crate::diagnostic::Report;
 use crate::diff::{self, Difference};
 use crate::live::{Asker, Change, ChangeError, Effective, Entry, Live};
+use crate::load::Each;
 use crate::model::number::Number;
 use crate::model::objects::Object;
 use crate::model::outside::{Profile, Trunk};
@@ -116,19 +117,30 @@ impl Plans {
         let tenants = tenants.to_vec();
         let trunks = server_trunks.to_vec();
         let sources = Sources { tenants, trunks, ..Sources::default() };
-        load::load(&sources, capabilities, now, true)
+        load::load(&sources, capabilities, now, true, &load::in_turn)
     }
 
     /// The same with plan files and numbering plans of the server.
     #[must_use]
     pub fn load_all(sources: &Sources, capabilities: &Capabilities, now: Timestamp) -> Loaded {
-        load::load(sources, capabilities, now, true)
+        load::load(sources, capabilities, now, true, &load::in_turn)
+    }
+
+    /// The same with the offices read on the threads of `each`.
+    #[must_use]
+    pub fn load_on(
+        sources: &Sources,
+        capabilities: &Capabilities,
+        now: Timestamp,
+        each: &Each<'_>,
+    ) -> Loaded {
+        load::load(sources, capabilities, now, true, each)
     }
 
     /// The same without the expectations, for tools that show what fails them.
     #[must_use]
     pub fn load_unproven(sources: &Sources, capabilities: &Capabilities, now: Timestamp) -> Loaded {
-        load::load(sources, capabilities, now, false)
+        load::load(sources, capabilities, now, false, &load::in_turn)
     }
 
     /// Reads the tenants of `sources` again; every other tenant stands as it is. A tenant with an

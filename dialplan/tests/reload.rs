@@ -124,3 +124,24 @@ fn only_offices_whose_texts_or_shared_files_are_others_may_come_to_something_els
     assert_eq!(plans.id_in("bb").map(|id| &**id), Some("bb"));
     assert_eq!(plans.devices_of("bb").count(), 6);
 }
+
+#[test]
+fn offices_read_in_any_order_are_the_same_plans_with_the_same_findings() {
+    let mut tenants: Vec<TenantSource> =
+        ["a", "bb", "ccc", "dddd"].map(|id| office(id, &[])).to_vec();
+    // Two offices claim one number: the first by its name has it, whoever is read first.
+    tenants.push(office("eeeee", &[("did = \"0312340002\"", "did = \"0322340002\"")]));
+    let sources = sources(tenants);
+    let now = wednesday();
+    let in_turn = Plans::load_all(&sources, &Capabilities::all(), now);
+    let backwards = |count: usize, job: &(dyn Fn(usize) + Sync)| {
+        std::thread::scope(|scope| {
+            (0..count).rev().for_each(|at| drop(scope.spawn(move || job(at))))
+        });
+    };
+    let apart = Plans::load_on(&sources, &Capabilities::all(), now, &backwards);
+    assert_eq!(in_turn.report.to_string(), apart.report.to_string());
+    assert_eq!(in_turn.refused, apart.refused);
+    assert_eq!(in_turn.refused.len(), 1, "{}", in_turn.report);
+    assert_eq!(in_turn.plans.changed(&apart.plans), []);
+}

@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use jiff::Timestamp;
 use koukan_dialplan::{
@@ -17,7 +19,7 @@ use koukan_switch::{Directory, TrunkRoute};
 
 use crate::api::CheckReport;
 use crate::config::{Finding, SecretError, SecretSource, Sources, read_office, read_sources};
-use crate::limits;
+use crate::{limits, os};
 
 /// What a load brought.
 #[derive(Debug)]
@@ -131,8 +133,32 @@ pub fn aside_words(tenant: &str, aside: &Aside) -> String {
 /// The plans of texts that were read, held against what this version executes.
 #[must_use]
 pub fn check(sources: &Sources, now: Timestamp) -> Loaded {
-    Plans::load_all(&texts(sources), &Capabilities::this_version(), now)
+    Plans::load_on(&texts(sources), &Capabilities::this_version(), now, &on_all_cores)
 }
+
+/// Does a job for each number below a count on every core: offices are read side by side.
+fn on_all_cores(count: usize, job: &(dyn Fn(usize) + Sync)) {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            if at >= count {
+                break;
+            }
+            job(at);
+        }
+    };
+    let threads = usize::from(os::cores()).min(count / OFFICES_A_THREAD);
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
+        work();
+    });
+}
+
+/// So few offices are read faster than a thread is started.
+const OFFICES_A_THREAD: usize = 16;
 
 /// The same without the expectations, for tools that show what fails them.
 #[must_use]

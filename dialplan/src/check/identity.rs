@@ -9,6 +9,7 @@ use crate::model::services::ShortCode;
 use crate::read::{Digits, Reader};
 use crate::source::Place;
 
+/// Takes what is unique in the whole server from `taken`.
 pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, taken: &mut Taken<'_>) {
     let mut take = |what: &'static str, value: &Arc<str>, shown: &str, place: Place| {
         if let Some(before) = taken.take(what, value, || reader.files.brief(place)) {
@@ -34,11 +35,10 @@ pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, taken: &mut Taken<'_>) {
         let place = device.user.as_ref().map_or(device.ext.place, |user| user.place);
         take("SIP user", &info.user, &info.user, place);
     }
-    codes(reader, plan);
 }
 
 /// Codes that are dialled inside: none twice, none that hides an outside number.
-fn codes(reader: &Reader<'_>, plan: &Plan) {
+pub(super) fn codes(reader: &Reader<'_>, plan: &Plan) {
     let codes = plan.short_codes();
     let mut single: HashMap<&str, &ShortCode> = HashMap::with_capacity(codes.len());
     let mut ranges: Vec<&ShortCode> = Vec::new();

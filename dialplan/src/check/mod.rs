@@ -3,7 +3,7 @@
 mod contract;
 mod exclusions;
 pub(crate) mod expectations;
-mod identity;
+pub(crate) mod identity;
 mod prices;
 mod routes;
 mod schedules;
@@ -11,13 +11,12 @@ mod unused;
 
 use jiff::civil::Date;
 
-use crate::load::Taken;
 use crate::model::Plan;
 use crate::read::Reader;
 
-/// Checks one tenant's plan; what is unique in the whole server is taken from `taken`.
-pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, taken: &mut Taken<'_>, today: Date) {
-    identity::check(reader, plan, taken);
+/// Checks one tenant's plan by itself.
+pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, today: Date) {
+    identity::codes(reader, plan);
     exclusions::check(reader, plan);
     if !plan.outside_is_faulty {
         routes::check(reader, plan, today);

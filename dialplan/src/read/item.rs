@@ -1,6 +1,5 @@
 //! One value under the reader, read as the type that the schema wants.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::schema::{self, Probe, Shape};
@@ -151,7 +150,7 @@ impl<'a> Item<'a> {
     pub(crate) fn list<T>(self, read: impl Fn(Item<'a>) -> Option<T>) -> Option<Vec<T>> {
         if self.probe.is_some() {
             let items = schema::probe();
-            self.note(|| Shape::List(Rc::clone(&items)));
+            self.note(|| Shape::List(Arc::clone(&items)));
             let _ = read(Item::probing(self.reader, items));
             return None;
         }

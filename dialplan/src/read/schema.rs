@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::action::json_string;
 use super::{Entry, Item, Names, Node, Reader, Table, Value};
@@ -36,7 +36,21 @@ pub(crate) enum Shape {
 }
 
 /// Where the shape of one value is noted.
-pub(crate) type Probe = Rc<RefCell<Shape>>;
+pub(crate) type Probe = Arc<Noted>;
+
+/// A shape that is being noted. A lock, since a reader may go from one thread to another.
+#[derive(Debug)]
+pub(crate) struct Noted(Mutex<Shape>);
+
+impl Noted {
+    pub(super) fn borrow(&self) -> MutexGuard<'_, Shape> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn borrow_mut(&self) -> MutexGuard<'_, Shape> {
+        self.borrow()
+    }
+}
 
 /// Definitions by name.
 pub(crate) type Definitions = RefCell<BTreeMap<&'static str, Probe>>;
@@ -45,7 +59,7 @@ pub(crate) type Definitions = RefCell<BTreeMap<&'static str, Probe>>;
 pub(crate) fn noted<T>(_: T) {}
 
 pub(crate) fn probe() -> Probe {
-    Rc::new(RefCell::new(Shape::Any))
+    Arc::new(Noted(Mutex::new(Shape::Any)))
 }
 
 /// The value that stands for every value of a probe.
@@ -65,7 +79,7 @@ impl<'a> Item<'a> {
         let Some(place) = &self.probe else { return false };
         let note = |read: &&dyn Fn(Item<'a>)| {
             let own = probe();
-            read(Item::probing(self.reader, Rc::clone(&own)));
+            read(Item::probing(self.reader, Arc::clone(&own)));
             own
         };
         let shapes = readers.iter().map(note).collect();
@@ -80,7 +94,7 @@ impl<'a> Item<'a> {
         let known = self.reader.definitions.borrow().contains_key(name);
         if !known {
             let own = probe();
-            self.reader.definitions.borrow_mut().insert(name, Rc::clone(&own));
+            self.reader.definitions.borrow_mut().insert(name, Arc::clone(&own));
             read(Item::probing(self.reader, own));
         }
         true
@@ -89,7 +103,7 @@ impl<'a> Item<'a> {
     /// Notes a table whose keys are names of somebody else's choice, when this is a probe.
     pub(crate) fn probe_objects(&self, read: &dyn Fn(Item<'a>)) -> bool {
         let Some(place) = &self.probe else { return false };
-        for (_, item) in Table::probing(self.reader, Rc::clone(place)).open() {
+        for (_, item) in Table::probing(self.reader, Arc::clone(place)).open() {
             read(item);
         }
         true
@@ -108,7 +122,7 @@ pub(crate) fn json_schema() -> String {
     let capabilities = Capabilities::all();
     let reader = Reader::new(Files::default(), Names::default(), &capabilities);
     let root = probe();
-    let table = Table::probing(&reader, Rc::clone(&root));
+    let table = Table::probing(&reader, Arc::clone(&root));
     let _ = Plan::read(&table, "", 0);
     drop(table);
     let mut text =

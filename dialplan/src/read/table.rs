@@ -1,7 +1,6 @@
 //! One table under the reader.
 
 use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::schema::{self, Probe, Shape};
@@ -66,8 +65,8 @@ impl<'a> Table<'a> {
         let value = schema::probe();
         match keys.iter_mut().find(|(known, _)| *known == key) {
             // Asked for twice: what is noted last says more.
-            Some((_, known)) => *known = Rc::clone(&value),
-            None => keys.push((key, Rc::clone(&value))),
+            Some((_, known)) => *known = Arc::clone(&value),
+            None => keys.push((key, Arc::clone(&value))),
         }
         if required {
             needed.push(key);
@@ -81,7 +80,7 @@ impl<'a> Table<'a> {
             return None;
         };
         let value = schema::probe();
-        *rest = Some(Rc::clone(&value));
+        *rest = Some(Arc::clone(&value));
         Some(Item::probing(self.reader, value))
     }
 
