@@ -46,13 +46,19 @@ pub fn resident_bytes() -> u64 {
 ///
 /// Large blocks are mapped one by one, so that tables that grow with a burst of calls go back to
 /// the system when they shrink; by itself the library raises that border as soon as one of them is
-/// freed. The heaps grow and shrink in large steps: small ones cost a system call every few calls.
+/// freed. The heap grows and shrinks in large steps: small ones cost a system call every few calls.
+/// There is one for all threads: the control loop allocates nearly everything, media workers
+/// nothing, and of a heap of their own the library gives only the inner pages back, never the end.
 pub fn set_allocator() {
     const LARGE: libc::c_int = 256 * 1024;
     const STEP: libc::c_int = 1024 * 1024;
     const KEEP: libc::c_int = 16 * 1024 * 1024;
-    let settings =
-        [(libc::M_MMAP_THRESHOLD, LARGE), (libc::M_TOP_PAD, STEP), (libc::M_TRIM_THRESHOLD, KEEP)];
+    let settings = [
+        (libc::M_ARENA_MAX, 1),
+        (libc::M_MMAP_THRESHOLD, LARGE),
+        (libc::M_TOP_PAD, STEP),
+        (libc::M_TRIM_THRESHOLD, KEEP),
+    ];
     for (name, value) in settings {
         // SAFETY: mallopt takes two numbers and changes a setting of the allocator.
         let _taken = unsafe { libc::mallopt(name, value) };

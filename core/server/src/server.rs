@@ -106,7 +106,6 @@ impl Server {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
-        os::set_allocator();
         os::raise_open_files().map_err(system("more open files"))?;
         let clock = Clock::new();
         let poll = Poll::new().map_err(system("a poll"))?;

@@ -14,4 +14,4 @@ pub const WAITING_RECORDS: usize = 50_000;
 pub const BATCH_BYTES: usize = 1 << 20;
 
 /// Pages of 4 kB that SQLite may cache in each of its two connections.
-pub const CACHE_PAGES: u32 = 256;
+pub const CACHE_PAGES: u32 = 64;

@@ -11,10 +11,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Failed, table};
 use crate::config::{self, Config};
 use crate::control::Request;
-use crate::log;
 use crate::server::{RunningServer, Server};
+use crate::{log, os};
 
 pub(super) fn run(conf: &Path) -> Result<(), Failed> {
+    // Before there are other threads: the log's would take a heap of its own.
+    os::set_allocator();
     let config = config::load(conf)?;
     let _log = log::start(&config.log)?;
     std::panic::set_hook(Box::new(|panic| {

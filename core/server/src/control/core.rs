@@ -10,6 +10,7 @@ use koukan_sip::Flow;
 use koukan_switch::{Action, Directory, Now, Record, Switch};
 
 use super::EVENTS_A_TURN;
+use super::memory::Load;
 use super::outbox::{Deed, Outbox};
 use super::request::{SetDone, SetOrder};
 use crate::api;
@@ -205,11 +206,12 @@ impl Core {
     }
 
     /// Everything that calls and requests hold in memory, counted.
-    pub(crate) fn load(&self) -> usize {
+    pub(crate) fn load(&self) -> Load {
         let tables = self.parts.switch.tables();
-        [tables.calls, tables.dialogs, tables.client_transactions, tables.server_transactions]
-            .into_iter()
-            .fold(0, usize::saturating_add)
+        Load {
+            calls: tables.calls.saturating_add(tables.dialogs),
+            transactions: tables.client_transactions.saturating_add(tables.server_transactions),
+        }
     }
 
     pub(crate) fn why(&self, call: CallId) -> Option<api::Why> {

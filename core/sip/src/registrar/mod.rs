@@ -157,7 +157,7 @@ impl Registrar {
         if !request.star && request.contacts.is_empty() {
             return Ok(Vec::new());
         }
-        let mut bindings = known.to_vec();
+        let mut bindings = self.take(user);
         let mut changes = Vec::new();
         let removed = |gone: Binding| Change::Removed { key: gone.key() };
         if request.star {
@@ -172,8 +172,10 @@ impl Registrar {
                 continue;
             }
             let expires = now + Duration::from_secs(u64::from(seconds));
-            let binding = bind(contact, request, flow, expires, old.as_ref());
-            changes.extend(old.filter(|old| old.key() != binding.key()).map(removed));
+            let before = old.as_ref().map(Binding::key);
+            let binding = bind(contact, request, flow, expires, old);
+            let replaced = before.filter(|key| *key != binding.key());
+            changes.extend(replaced.map(|key| Change::Removed { key }));
             // Another phone that claims the same contact by the same number takes its place.
             bindings.retain(|known| known.key() != binding.key());
             bindings.push(binding.clone());
@@ -216,11 +218,20 @@ impl Registrar {
 
     /// Brings back a binding from before a restart.
     pub fn restore(&mut self, now: Time, user: &str, binding: Binding) {
-        let mut bindings =
-            self.users.get(user).map(|user| user.bindings.clone()).unwrap_or_default();
+        let mut bindings = self.take(user);
         bindings.retain(|known| known.key() != binding.key());
         bindings.push(binding);
         self.store(now, user, bindings);
+    }
+
+    /// Takes a user's bindings out, to be changed and given to `store`.
+    fn take(&mut self, user: &str) -> Vec<Binding> {
+        let Some(entry) = self.users.get_mut(user) else { return Vec::new() };
+        self.timers.update(entry.number, entry.next(), None);
+        for binding in &entry.bindings {
+            self.connections.remove(&(binding.flow.connection, entry.number));
+        }
+        std::mem::take(&mut entry.bindings)
     }
 
     fn store(&mut self, now: Time, user: &str, mut bindings: Vec<Binding>) {
@@ -234,19 +245,17 @@ impl Registrar {
                     .or_insert(User { number: self.next_number, bindings: Vec::new() })
             }
         };
-        let (number, before) = (entry.number, entry.next());
+        let number = entry.number;
         for binding in &mut bindings {
             if binding.liveness.asked.is_none() && binding.liveness.next.is_none() {
                 binding.liveness.next = self.config.keepalive.first(now, number, binding);
             }
         }
-        for binding in std::mem::replace(&mut entry.bindings, bindings) {
-            self.connections.remove(&(binding.flow.connection, number));
-        }
+        entry.bindings = bindings;
         let bound = entry.bindings.iter().filter_map(standing_connection);
         self.connections.extend(bound.map(|id| (id, number)));
         let after = entry.next();
-        self.timers.update(number, before, after);
+        self.timers.update(number, None, after);
         if after.is_none() {
             self.users.remove(user);
             self.numbers.remove(&number);
@@ -337,30 +346,55 @@ fn same_binding(known: &Binding, contact: &ContactEntry) -> bool {
     }
 }
 
-/// The binding that a contact of a request becomes.
+/// The binding that a contact of a request becomes. A refresh stays in the memory that the binding
+/// has: what lives long is not to be scattered among what a burst of requests leaves behind.
 fn bind(
     contact: &ContactEntry,
     request: &RegisterRequest,
     flow: Flow,
     expires: Time,
-    old: Option<&Binding>,
+    old: Option<Binding>,
 ) -> Binding {
+    let Some(old) = old else {
+        return Binding {
+            uri: contact.uri.clone(),
+            flow,
+            q: contact.q,
+            call_id: request.call_id.clone(),
+            cseq: request.cseq,
+            expires,
+            user_agent: request.user_agent.clone(),
+            path: request.path.clone(),
+            instance: contact.instance.clone(),
+            reg_id: contact.reg_id,
+            liveness: Liveness::default(),
+        };
+    };
     // A phone that was found there is still there, and is asked in its turn; one that was away has
     // come back.
-    let known = old.filter(|old| old.flow == flow && !old.is_away());
+    let stays = old.flow == flow && !old.is_away();
+    let Binding { uri, call_id, user_agent, path, instance, liveness, .. } = old;
     Binding {
-        uri: contact.uri.clone(),
+        uri: refilled(uri, &contact.uri),
         flow,
         q: contact.q,
-        call_id: request.call_id.clone(),
+        call_id: refilled(call_id, &request.call_id),
         cseq: request.cseq,
         expires,
-        user_agent: request.user_agent.clone(),
-        path: request.path.clone(),
-        instance: contact.instance.clone(),
+        user_agent: refilled(user_agent, &request.user_agent),
+        path: if path == request.path { path } else { request.path.clone() },
+        instance: if instance == contact.instance { instance } else { contact.instance.clone() },
         reg_id: contact.reg_id,
-        liveness: known.map(|old| old.liveness.clone()).unwrap_or_default(),
+        liveness: if stays { liveness } else { Liveness::default() },
     }
+}
+
+/// `old` with other bytes in it.
+fn refilled(mut old: Vec<u8>, bytes: &[u8]) -> Vec<u8> {
+    old.clear();
+    old.reserve_exact(bytes.len());
+    old.extend_from_slice(bytes);
+    old
 }
 
 /// Flows of one phone; RFC 5626, 4.2, wants two.
