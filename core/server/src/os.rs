@@ -65,10 +65,29 @@ pub fn set_allocator() {
     }
 }
 
-/// Gives memory back to the system that a start or a reload has used and freed.
+/// Gives memory back to the system that a start, a reload or a burst of calls has used and freed.
 pub fn trim_memory() {
+    renew_stock();
     // SAFETY: malloc_trim takes no pointer and may be called by any thread at any time.
     let _given_back = unsafe { libc::malloc_trim(0) };
+}
+
+/// The C library keeps a stock of free small blocks for each thread, a few of every size. Behind a
+/// burst they lie all over the heap, and none of their pages can go back: this thread gets others
+/// for them, side by side.
+fn renew_stock() {
+    const BLOCKS: usize = 7;
+    const LARGEST: usize = 1_032;
+    for size in (24..=LARGEST).step_by(16) {
+        let blocks = || -> [Vec<u8>; BLOCKS] {
+            std::array::from_fn(|_| std::hint::black_box(Vec::with_capacity(size)))
+        };
+        let old = blocks();
+        let new = blocks();
+        // In this order: the stock takes the new ones and has no room for the old ones.
+        drop(new);
+        drop(old);
+    }
 }
 
 /// 32 bytes of real randomness.
