@@ -306,22 +306,22 @@ fn status_line(rest: &[u8], text: Range<usize>) -> Result<StartLine, ScanError> 
 
 fn header_line(bytes: &[u8], text: Range<usize>) -> Result<HeaderLine, ScanError> {
     let whole = bytes.get(text.clone()).unwrap_or_default();
-    let length = token_length(whole);
-    let (name, rest) = whole.split_at_checked(length).ok_or(ScanError::HeaderName)?;
+    let colon = memchr(b':', whole).ok_or(ScanError::HeaderName)?;
+    let (name, raw) = whole.split_at_checked(colon).ok_or(ScanError::HeaderName)?;
     // RFC 3261, 25.1: white space may stand before the colon.
-    let raw = match rest {
-        [b':', raw @ ..] => raw,
-        _ => rest.trim_ascii_start().strip_prefix(b":").ok_or(ScanError::HeaderName)?,
-    };
-    if length == 0 {
+    let name = name.trim_ascii_end();
+    let header = Header::from_name(name);
+    // The names that are known are tokens.
+    if header == Header::Other && !is_token(name) {
         return Err(ScanError::HeaderName);
     }
+    let raw = raw.get(1..).unwrap_or_default();
     let value = raw.trim_ascii_start();
     let start = text.end.saturating_sub(value.len());
     let value = value.trim_ascii_end();
     Ok(HeaderLine {
-        header: Header::from_name(name),
-        name: Span::new(text.start, text.start.saturating_add(length))?,
+        header,
+        name: Span::new(text.start, text.start.saturating_add(name.len()))?,
         value: Span::new(start, start.saturating_add(value.len()))?,
     })
 }
