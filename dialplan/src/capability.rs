@@ -22,8 +22,8 @@ pub enum Feature {
     Menus,
     /// Queues.
     Queues,
-    /// Feature codes.
-    FeatureCodes,
+    /// Taking a colleague's ringing call by a code.
+    Pickup,
     /// Caps against fraud.
     FraudLimits,
     /// Tariffs and charges.
@@ -58,7 +58,7 @@ impl Feature {
         Self::Groups,
         Self::Menus,
         Self::Queues,
-        Self::FeatureCodes,
+        Self::Pickup,
         Self::FraudLimits,
         Self::Rating,
         Self::TrunkRegistration,
@@ -84,7 +84,7 @@ impl Feature {
             Self::Groups => "ring groups",
             Self::Menus => "menus",
             Self::Queues => "queues",
-            Self::FeatureCodes => "feature codes",
+            Self::Pickup => "pickup by a code",
             Self::FraudLimits => "caps against fraud",
             Self::Rating => "rating",
             Self::TrunkRegistration => "registration and pacing of a trunk",
@@ -125,6 +125,8 @@ impl Capabilities {
             .with(Feature::Forwarding)
             .with(Feature::Groups)
             .with(Feature::BusyDevices)
+            .with(Feature::Park)
+            .with(Feature::Pickup)
     }
 
     /// The same with one feature more.
@@ -155,9 +157,8 @@ pub(crate) const KEYS: &[(&str, &str, Feature)] = &[
     ("", "module", Feature::ModuleActions),
     ("plan", "limits", Feature::FraudLimits),
     ("tenant", "plan", Feature::PlanFiles),
-    ("feature_codes", "defaults", Feature::FeatureCodes),
     ("feature_codes", "park", Feature::Park),
-    ("feature_codes", "pickup", Feature::FeatureCodes),
+    ("feature_codes", "pickup", Feature::Pickup),
     ("feature_codes", "night", Feature::LiveSettings),
     ("feature_codes", "forward_on", Feature::Forwarding),
     ("feature_codes", "forward_off", Feature::Forwarding),

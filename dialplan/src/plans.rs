@@ -306,6 +306,12 @@ impl Plans {
         names.filter_map(move |name| self.device(tenant, &name.value))
     }
 
+    /// What parties on hold hear: a file of the tenant; none: the server's own music.
+    #[must_use]
+    pub fn hold_music(&self, tenant: &str) -> Option<&Arc<str>> {
+        self.plan(tenant)?.tenant.hold_music.as_ref()
+    }
+
     /// The park slots of an office.
     #[must_use]
     pub fn park(&self, tenant: &str) -> Option<&Arc<Park>> {

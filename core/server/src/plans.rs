@@ -42,7 +42,8 @@ pub fn load(conf: &Path, realm: &str, now: Timestamp) -> Outcome {
     let mut reader = Reader { conf, realm, plans: &plans, findings: &mut findings };
     let secrets = reader.secrets(plans.devices());
     let trunks = reader.trunks(plans.trunks());
-    let directory = Directory { plans: Arc::new(plans), secrets, trunks };
+    let homes = homes(conf, &plans);
+    let directory = Directory { plans: Arc::new(plans), secrets, homes, trunks };
     outcome(directory, findings, found)
 }
 
@@ -83,8 +84,19 @@ pub fn load_tenant(
         secrets.extend(reader.secrets(plans.devices_of(id)));
         trunks.extend(reader.trunks(plans.trunks_of(id)));
     }
-    let directory = Directory { plans: Arc::new(plans), secrets, trunks };
+    let homes = homes(conf, &plans);
+    let directory = Directory { plans: Arc::new(plans), secrets, homes, trunks };
     Some(outcome(directory, findings, found))
+}
+
+/// The directory of each tenant. A path that is no UTF-8 cannot be named in an order; the files below
+/// it are then not found.
+fn homes(conf: &Path, plans: &Plans) -> HashMap<Arc<str>, Arc<str>> {
+    let home = |tenant: &Arc<str>| {
+        let path = tenant_directory(conf, plans.directory_of(tenant)?);
+        Some((Arc::clone(tenant), Arc::from(path.to_str()?)))
+    };
+    plans.tenants().filter_map(home).collect()
 }
 
 fn outcome(directory: Directory, mut findings: Vec<String>, found: Report) -> Outcome {

@@ -76,6 +76,8 @@ pub struct Directory {
     pub plans: Arc<Plans>,
     /// The secret of each SIP user.
     pub secrets: HashMap<Arc<str>, Ha1>,
+    /// The directory of each tenant, which the names of its files are below.
+    pub homes: HashMap<Arc<str>, Arc<str>>,
     /// Where each trunk is.
     pub trunks: HashMap<TrunkKey, TrunkRoute>,
 }

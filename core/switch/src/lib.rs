@@ -9,6 +9,7 @@ mod leg;
 pub mod limits;
 mod memory;
 mod module;
+mod park;
 mod record;
 mod registration;
 mod settings;

@@ -13,6 +13,9 @@ pub(crate) const fn seconds(limit: Limit) -> Duration {
 /// goes in a circle.
 pub(crate) const DIVERSIONS: usize = 10;
 
+/// How often a parked call that comes back to who parked it waits again before it is released.
+pub(crate) const PARK_ROUNDS: u32 = 5;
+
 /// Early dialogs of one INVITE that are followed; more forks than these answer all the same.
 pub(crate) const FORKS: usize = 8;
 

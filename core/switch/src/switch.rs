@@ -14,12 +14,13 @@ use koukan_sip::{
 };
 
 use crate::action::{Action, Now};
-use crate::call::Call;
 use crate::call::channels::Channels;
+use crate::call::{Call, Stage};
 use crate::config::{Directory, SwitchConfig};
-use crate::leg::{LegState, LegStream, Party};
+use crate::leg::{LegState, LegStream};
 use crate::limits;
 use crate::module::{InstanceId, ModuleOrder, ModuleRequest};
+use crate::park::Lots;
 use crate::record::CallCause;
 use crate::registration::keepalive::Asked;
 use crate::registration::throttle::Throttle;
@@ -59,6 +60,7 @@ pub struct Switch {
     /// The journal's key of each subscription.
     pub(crate) watches: HashMap<SubscriptionId, String>,
     pub(crate) lamps: Lamps,
+    pub(crate) lots: Lots,
     pub(crate) throttle: Throttle<ServerTx>,
     /// What waits in the mailbox of each device, by its SIP user.
     pub(crate) messages: HashMap<Arc<str>, MessageSummary>,
@@ -101,6 +103,7 @@ impl Switch {
             by_notify: HashMap::new(),
             watches: HashMap::new(),
             lamps: Lamps::default(),
+            lots: Lots::default(),
             throttle: Throttle::default(),
             messages: HashMap::new(),
             settings: HashMap::new(),
@@ -234,6 +237,9 @@ impl Switch {
             call.deadline = next;
         }
         self.lamps.note(&mut call);
+        if let Stage::Parked(parked) = &call.stage {
+            self.lots.note(&call.tenant, &parked.slot);
+        }
         self.calls.insert(call.id, call);
     }
 
@@ -244,6 +250,7 @@ impl Switch {
         }
         self.explain(call.id, format!("ended: {cause:?}, {status}"));
         self.lamps.forget(&call);
+        self.leave_slot(&call);
         self.destroy_module(&mut call);
         for index in 0..call.legs.len() {
             let index = u16::try_from(index).unwrap_or(u16::MAX);
@@ -431,11 +438,7 @@ impl State for Switch {
     fn in_call(&self, tenant: &str, device: &str) -> bool {
         let calls = self.lamps.of(&(tenant.into(), device.into()));
         let legs = calls.iter().filter_map(|id| self.calls.get(id)).flat_map(|call| &call.legs);
-        let own = |party: &Party| {
-            matches!(party, Party::Device { tenant: of, device: known }
-                if **of == *tenant && **known == *device)
-        };
-        legs.into_iter().any(|leg| !leg.is_over() && own(&leg.party))
+        legs.into_iter().any(|leg| !leg.is_over() && leg.party.is_device(tenant, device))
     }
 
     fn trunk_channels(&self, tenant: Option<&str>, trunk: &str) -> u32 {

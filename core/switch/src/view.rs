@@ -20,7 +20,7 @@ pub struct CallView {
     pub caller: String,
     /// What was called.
     pub called: String,
-    /// `opening`, `ringing`, `trunk`, `module NAME`, `echo`, `bridged`.
+    /// `opening`, `ringing`, `trunk`, `module NAME`, `echo`, `parked SLOT`, `bridged`.
     pub stage: String,
     /// When it came.
     pub started: Timestamp,
@@ -87,6 +87,8 @@ pub struct Tables {
     pub client_transactions: usize,
     /// Server transactions.
     pub server_transactions: usize,
+    /// Calls in park slots.
+    pub parked: usize,
     /// Channels held.
     pub channels: usize,
 }
@@ -103,6 +105,7 @@ impl Switch {
             dialogs: ua.dialogs.max(self.by_dialog.len()),
             client_transactions: ua.client_transactions.max(self.by_client.len()),
             server_transactions: ua.server_transactions.max(self.by_server.len()),
+            parked: self.lots.len(),
             channels: usize::from(!self.channels.is_empty()),
         }
     }
@@ -129,6 +132,7 @@ fn call_view(call: &Call) -> CallView {
             Stage::Trunk(_) => "trunk".to_owned(),
             Stage::Module(run) => format!("module {}", run.module),
             Stage::Echo => "echo".to_owned(),
+            Stage::Parked(parked) => format!("parked {}", parked.slot),
             Stage::Bridged { .. } => "bridged".to_owned(),
         },
         started: call.started,

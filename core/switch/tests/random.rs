@@ -12,7 +12,7 @@ use office::modules::Script;
 use office::{Does, Office, Phone, SERVER, TRUNK};
 
 const PHONES: [char; 7] = ['A', 'B', 'C', 'D', 'E', 'F', TRUNK];
-const NUMBERS: [&str; 10] = [
+const NUMBERS: [&str; 20] = [
     "0312340001",
     "0312340002",
     "0312340003",
@@ -23,7 +23,31 @@ const NUMBERS: [&str; 10] = [
     "600",
     "601",
     "119",
+    "8101",
+    "8102",
+    "8103",
+    "700",
+    "*5",
+    "*58102",
+    "**804",
+    "**",
+    "**8101",
+    "650",
 ];
+
+/// Every feature of the desk: slots, codes, a group, phones that forward.
+fn plan(plan: &str) -> String {
+    plan.replace("[device.D]\n", "[device.D]\nforward = { busy = \"802\", no_answer = \"8101\" }\n")
+        .replace("[device.B]\n", "[device.B]\nforward = { unreachable = \"804\" }\n")
+        .replace(
+            "[extension.echo]",
+            "[park]\nslots = { first = \"8101\", count = 3 }\nreturn_after = \"10s\"\n\
+             [extension.park]\ndial = \"700\"\ndo = \"park\"\n\
+             [group.desk]\ndial = \"650\"\nmembers = [\"A\", \"C\", \"D\"]\npickup = true\n\
+             no_answer = \"park\"\n[feature_codes]\npark = \"*5\"\npickup = \"**\"\n\
+             [extension.echo]",
+        )
+}
 
 fn habit(office: &mut Office) -> Does {
     let ms = u64::from(office.dice(8_000));
@@ -51,7 +75,7 @@ fn living(office: &mut Office, name: char) -> &mut Phone {
 }
 
 fn refer(office: &mut Office, name: char) {
-    let number = NUMBERS[usize::try_from(office.dice(10)).unwrap()];
+    let number = NUMBERS[usize::try_from(office.dice(20)).unwrap()];
     let now = office.now;
     let phone = living(office, name);
     if !phone.up.is_empty() {
@@ -91,7 +115,8 @@ fn act(office: &mut Office) {
         14 => pick_up(office, name),
         15 => {
             let now = office.now;
-            let target = ["lamps", "804", "acme-801"][usize::try_from(office.dice(3)).unwrap()];
+            let target =
+                ["lamps", "804", "acme-801", "8101"][usize::try_from(office.dice(4)).unwrap()];
             office.phone(name).subscribe(now, target, "dialog", 120);
         }
         16 => {
@@ -102,7 +127,7 @@ fn act(office: &mut Office) {
             }
         }
         0..=4 => {
-            let number = NUMBERS[usize::try_from(office.dice(10)).unwrap()];
+            let number = NUMBERS[usize::try_from(office.dice(20)).unwrap()];
             office.phone(name).late_offer = name == TRUNK && number == "0312340003";
             office.call(name, number);
         }
@@ -130,7 +155,7 @@ fn act(office: &mut Office) {
 
 /// One day; the number of calls that it had.
 fn day(seed: u64) -> usize {
-    let mut office = Office::seeded(seed);
+    let mut office = Office::seeded_and_planned(seed, plan);
     office.loss_percent = 10;
     for name in PHONES {
         office.phone(name).does = habit(&mut office);
@@ -173,7 +198,7 @@ fn a_hundred_lossy_days_leave_nothing_behind() {
 #[test]
 fn a_seed_replays_the_same_day() {
     let run = || {
-        let mut office = Office::seeded(7);
+        let mut office = Office::seeded_and_planned(7, plan);
         office.loss_percent = 10;
         for name in 'A'..='F' {
             office.register(name, &[]);

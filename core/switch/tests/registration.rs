@@ -62,7 +62,7 @@ fn a_device_that_a_reload_has_taken_away_is_refused_and_not_left_waiting() {
     let mut office = Office::new();
     let known = office.switch.directory();
     let (secrets, trunks) = (known.secrets.clone(), known.trunks.clone());
-    let directory = koukan_switch::Directory { plans: std::sync::Arc::default(), secrets, trunks };
+    let directory = koukan_switch::Directory { secrets, trunks, ..Default::default() };
     office.switch.set_directory(std::sync::Arc::new(directory));
     office.register('A', &[]);
     office.call('B', "804");

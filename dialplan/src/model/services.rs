@@ -94,6 +94,20 @@ impl Park {
         })
     }
 
+    /// Every slot's digits, in order.
+    pub fn numbers(&self) -> impl Iterator<Item = Arc<str>> {
+        let width = self.first.len();
+        let number = |digits: &str| digits.parse::<u32>().unwrap_or(0);
+        let all = number(&self.first)..=number(&self.last);
+        all.map(move |slot| Arc::from(format!("{slot:0width$}")))
+    }
+
+    /// Whether these digits are one of the slots.
+    #[must_use]
+    pub fn has(&self, digits: &str) -> bool {
+        self.slots().contains(digits)
+    }
+
     pub(crate) fn slots(&self) -> Digits {
         Digits { first: Arc::clone(&self.first), last: Arc::clone(&self.last) }
     }
@@ -375,8 +389,11 @@ impl FeatureCodes {
             let defaults = table.or("defaults", false, Item::flag);
             let code = |(feature, word, usual): (FeatureCode, &'static str, &str)| {
                 let written = table.opt(word, |item| at(item, Item::code));
-                let default =
-                    (defaults && !table.has(word)).then(|| At { value: Arc::from(usual), place });
+                // The usual codes of what this version executes.
+                let needs = crate::capability::of_key("feature_codes", word);
+                let done = needs.is_none_or(|needs| table.reader.capabilities.has(needs));
+                let default = (defaults && done && !table.has(word))
+                    .then(|| At { value: Arc::from(usual), place });
                 let code = written.or(default)?;
                 Some((feature, At { value: Digits::one(code.value), place: code.place }))
             };

@@ -29,6 +29,8 @@ pub(crate) struct Tenant {
     pub(crate) channels: Channels,
     /// A human has allowed more numbers than the plan does, and why (S-04).
     pub(crate) more_numbers: Option<At<Arc<str>>>,
+    /// A file below the tenant's directory that parties on hold hear; none: the server's own.
+    pub(crate) hold_music: Option<Arc<str>>,
     /// The numbering plan of its country.
     pub(crate) country: Arc<Country>,
 }
@@ -82,6 +84,7 @@ impl Tenant {
             verified,
             channels,
             more_numbers,
+            hold_music: table.opt("hold_music", Item::path_inside),
             country: reader.country(),
         })
     }

@@ -133,6 +133,23 @@ impl Baresip {
         self.command(if on { "hold" } else { "resume" }, "")
     }
 
+    /// Has the exchange connect the other party with a number or user (blind transfer).
+    ///
+    /// # Errors
+    /// The control link broke.
+    pub fn transfer(&mut self, number: &str) -> io::Result<()> {
+        let uri = format!("sip:{number}@{}", self.server);
+        self.command("transfer", &uri)
+    }
+
+    /// Presses a key of the call.
+    ///
+    /// # Errors
+    /// The control link broke.
+    pub fn press(&mut self, key: char) -> io::Result<()> {
+        self.command("sndcode", &key.to_string())
+    }
+
     /// Waits for an event of this type (`CALL_INCOMING`, `CALL_ESTABLISHED`, `CALL_CLOSED` …) that
     /// was not waited for yet, and gives its parameter (the reason of a close).
     pub fn wait(&mut self, kind: &str, limit: Duration) -> Option<String> {

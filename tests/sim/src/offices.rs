@@ -130,7 +130,8 @@ pub(crate) fn directory(
         let route = TrunkRoute { address: trunk.address.parse().ok()?, credentials: None };
         Some(((trunk.tenant.clone(), trunk.name.clone()), route))
     });
-    Ok(Directory { trunks: trunks.collect(), secrets, plans: Arc::new(loaded.plans) })
+    let (trunks, plans) = (trunks.collect(), Arc::new(loaded.plans));
+    Ok(Directory { trunks, secrets, plans, ..Directory::default() })
 }
 
 /// The switch's set-up: a listener for datagrams, one for connections, two media workers.

@@ -6,7 +6,11 @@ use std::f32::consts::TAU;
 /// Beats of a minute: a bar of four lasts three seconds.
 const BEATS: u32 = 80;
 
-/// Chords as semitones above A at 110 Hz: root, third, fifth.
+/// The A that all is above: a quarter of a tone higher than the 440 Hz that lines are tried with, so
+/// that a measuring tone is never taken for the music, nor the music for it.
+const LOW_A: f32 = 113.22;
+
+/// Chords as semitones above the low A: root, third, fifth.
 const CHORDS: [[u8; 3]; 8] = [
     [3, 7, 10],   // C
     [0, 3, 7],    // A minor
@@ -22,7 +26,7 @@ const CHORDS: [[u8; 3]; 8] = [
 /// higher.
 const PATTERN: [usize; 8] = [0, 2, 3, 1, 2, 3, 1, 2];
 
-/// The melody: two notes a bar in semitones above A at 220 Hz.
+/// The melody: two notes a bar in semitones above the A an octave higher.
 const MELODY: [[u8; 2]; 8] =
     [[19, 15], [12, 15], [17, 15], [14, 10], [19, 22], [24, 19], [17, 20], [22, 14]];
 
@@ -41,11 +45,11 @@ pub fn hold_music(rate: u32) -> Vec<i16> {
             let [root, ..] = chord;
             let note = chord.get(*which).copied().unwrap_or(root + 12);
             let at = (bar * 8 + step) * quaver;
-            strike(&mut sound, at, rate, 110.0, note, (CHORD_PEAK, 0.7));
+            strike(&mut sound, at, rate, LOW_A, note, (CHORD_PEAK, 0.7));
         }
         for (half, note) in melody.into_iter().enumerate() {
             let at = (bar * 8 + half * 4) * quaver;
-            strike(&mut sound, at, rate, 220.0, note, (MELODY_PEAK, 1.1));
+            strike(&mut sound, at, rate, 2.0 * LOW_A, note, (MELODY_PEAK, 1.1));
         }
     }
     #[expect(clippy::cast_possible_truncation, reason = "saturates")]

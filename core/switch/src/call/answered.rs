@@ -88,6 +88,7 @@ impl Switch {
             && let Some(stream) = call.leg(index).and_then(|leg| leg.stream.id())
         {
             self.feed(call, 0, koukan_media::Source::Stream(stream));
+            self.stop_music(call, 0);
             self.explain(call.id, "early media");
         }
     }
@@ -153,6 +154,7 @@ impl Switch {
             self.end_leg(now, call, other, 487, Some(ELSEWHERE));
         }
         call.stage = Stage::Bridged { leg: index };
+        call.returning = None;
         let waiting = matches!(call.leg(0).map(|leg| leg.state), Some(LegState::Incoming { .. }));
         let codec = call.leg(index).and_then(|leg| leg.codec());
         if !self.answer_caller(now, call, codec.as_deref()) {

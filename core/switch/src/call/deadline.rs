@@ -19,6 +19,7 @@ impl Switch {
                 let sleeps = run.sleeps.iter().map(|(until, _)| *until);
                 sleeps.chain(run.collect.as_ref().map(|collect| collect.until)).min()
             }
+            Stage::Parked(parked) => Some(parked.until),
             Stage::Echo | Stage::Bridged { .. } => None,
         };
         let unanswered = call.answered.is_none().then_some(call.unanswered_until);
@@ -53,9 +54,12 @@ impl Switch {
                 }
                 Fate::Keep
             }
-            Stage::Opening { .. } | Stage::Trunk(_) | Stage::Echo | Stage::Bridged { .. } => {
-                Fate::Keep
-            }
+            Stage::Parked(parked) if parked.until <= now.time => self.park_timeout(now, call),
+            Stage::Opening { .. }
+            | Stage::Trunk(_)
+            | Stage::Echo
+            | Stage::Parked(_)
+            | Stage::Bridged { .. } => Fate::Keep,
         }
     }
 

@@ -24,16 +24,20 @@ pub(crate) struct Forwarding {
 
 impl Forwarding {
     /// The target for what the device's phones answered.
-    fn target(self, failures: &[u16], rang_out: bool) -> Option<(DiversionCause, Arc<str>)> {
+    fn target(
+        self,
+        failures: &[u16],
+        rang_out: Option<bool>,
+    ) -> Option<(DiversionCause, Arc<str>)> {
         let any = |wanted: &[u16]| failures.iter().any(|status| wanted.contains(status));
         let busy = any(&[486, 600, 603]).then_some(self.busy).flatten();
         let busy = busy.map(|to| (DiversionCause::Busy, to));
-        let silent = rang_out.then_some(self.no_answer).flatten();
-        let silent = silent.map(|to| (DiversionCause::NoAnswer, to));
-        let away = !rang_out && !any(&[486, 600, 603]);
+        let silent = rang_out.and(self.no_answer).map(|to| (DiversionCause::NoAnswer, to));
+        // A phone that showed nothing may be away; it did not answer in any case.
+        let away = rang_out != Some(true) && !any(&[486, 600, 603]);
         let away = away.then_some(self.unreachable).flatten();
         let away = away.map(|to| (DiversionCause::Unreachable, to));
-        busy.or(silent).or(away)
+        busy.or(away).or(silent)
     }
 }
 

@@ -23,6 +23,7 @@ use crate::call::channels::Channel;
 use crate::call::diverted::{Diverted, Why};
 use crate::leg::{Leg, LegState};
 use crate::module::InstanceId;
+use crate::park::Parked;
 use crate::transfer::Transfer;
 
 /// What a call does at this moment.
@@ -38,6 +39,8 @@ pub(crate) enum Stage {
     Module(ModuleRun),
     /// The caller hears itself.
     Echo,
+    /// The caller waits in a park slot.
+    Parked(Parked),
     /// The caller and this leg talk.
     Bridged { leg: u16 },
 }
@@ -116,14 +119,16 @@ pub(crate) struct Call {
     pub(crate) next_interim: Time,
     /// Statuses of phones or trunks that failed in this step.
     pub(crate) failures: Vec<u16>,
-    /// The last ring step ended by its time, with a phone that rang.
-    pub(crate) rang_out: bool,
+    /// The last ring step ended by its time: whether a phone showed that it rang.
+    pub(crate) rang_out: Option<bool>,
     /// How many of its legs the lamps know.
     pub(crate) indexed: usize,
     /// The leg that ends now was a redirection that is followed.
     pub(crate) followed: bool,
     /// Who passed it on, when somebody did.
     pub(crate) diverted: Option<Box<Diverted>>,
+    /// The slot that it waits in again when nobody takes it back.
+    pub(crate) returning: Option<Box<Parked>>,
     /// A transfer under way.
     pub(crate) transfer: Option<Box<Transfer>>,
     /// The switch's timer entry for this call.
@@ -137,6 +142,14 @@ impl Call {
 
     pub(crate) fn leg_mut(&mut self, index: u16) -> Option<&mut Leg> {
         self.legs.get_mut(usize::from(index))
+    }
+
+    /// The leg, by its number, that takes the caller out of its slot.
+    pub(crate) fn retriever(&self) -> Option<u64> {
+        match &self.stage {
+            Stage::Parked(parked) => parked.taker,
+            _ => None,
+        }
     }
 
     /// A party of ours passes the call on; false when that was too often.

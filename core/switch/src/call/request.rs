@@ -110,6 +110,9 @@ impl Switch {
         });
         let lines = decision.lines();
         leg.identity = asking.identity(&decision);
+        if let Some(joining) = self.joining(&decision, &asking.party) {
+            return self.join_call(now, (tx, dialog), leg, joining);
+        }
         let diverted = decision.diverted.clone();
         let mut call = self.new_call(now, &asking, decision, message);
         call.legs.push(leg);
@@ -192,9 +195,10 @@ impl Switch {
             answered: None,
             next_interim: now.time + self.config.interim_cdr,
             failures: Vec::new(),
-            rang_out: false,
+            rang_out: None,
             indexed: 0,
             followed: false,
+            returning: None,
             diverted: asking.diverted.clone(),
             transfer: None,
             deadline: None,

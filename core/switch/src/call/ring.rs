@@ -29,7 +29,7 @@ impl Switch {
         timeout: Duration,
         called_name: Option<Arc<str>>,
     ) -> bool {
-        call.rang_out = false;
+        call.rang_out = None;
         call.stage = Stage::Ringing(Ringing {
             waiting: targets,
             began: now.time,
@@ -179,9 +179,11 @@ impl Switch {
         match call.stage {
             Stage::Ringing(_) => self.ring_on(now, call),
             Stage::Trunk(_) => self.next_trunk(now, call, status),
-            Stage::Opening { .. } | Stage::Module(_) | Stage::Echo | Stage::Bridged { .. } => {
-                Fate::Keep
-            }
+            Stage::Opening { .. }
+            | Stage::Module(_)
+            | Stage::Echo
+            | Stage::Parked(_)
+            | Stage::Bridged { .. } => Fate::Keep,
         }
     }
 
@@ -195,7 +197,7 @@ impl Switch {
             self.explain(call.id, "nobody answered in time");
             let rang = |leg: &Leg| matches!(leg.state, LegState::Calling { rang: true, .. });
             let rang_out = call.rung().any(|(_, leg)| rang(leg));
-            call.rang_out = rang_out;
+            call.rang_out = Some(rang_out);
             let ringing: Vec<u16> = call.rung().map(|(index, _)| index).collect();
             for index in ringing {
                 self.end_leg(now, call, index, 487, None);

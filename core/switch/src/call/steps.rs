@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use koukan_dialplan::{PromptRef, Release, Step};
+use koukan_dialplan::{FeatureCode, PromptRef, Release, Step};
 
 use crate::action::Now;
 use crate::call::forwarding::Forwarding;
@@ -18,16 +18,18 @@ impl Switch {
             match step {
                 Step::Ring { targets, timeout, called_name } => {
                     if self.start_ringing(now, call, targets, timeout, called_name) {
+                        self.wire(call);
                         return Fate::Keep;
                     }
                 }
                 Step::Trunk(attempt) | Step::Forward(attempt) => {
                     if self.start_trunk(now, call, attempt) {
+                        self.wire(call);
                         return Fate::Keep;
                     }
                 }
                 Step::Announce { prompt, answered, .. } => {
-                    self.start_announcement(call, &prompt, answered, None);
+                    self.start_announcement(call, &[prompt], answered, None);
                     self.transfer_done(now, call);
                     return Fate::Keep;
                 }
@@ -45,6 +47,22 @@ impl Switch {
                     return Fate::Keep;
                 }
                 Step::Set { changes } => self.set_by_code(now, call, &changes),
+                Step::Park { slot, spec } => {
+                    if let Some(fate) = self.park_step(now, call, slot, spec) {
+                        return fate;
+                    }
+                }
+                Step::Feature { feature: FeatureCode::Park, argument } => {
+                    let spec = self.directory.plans.park(&call.tenant).cloned();
+                    let slot = (!argument.is_empty()).then_some(argument);
+                    let parked = spec.and_then(|spec| self.park_step(now, call, slot, spec));
+                    if let Some(fate) = parked {
+                        return fate;
+                    }
+                }
+                Step::Feature { feature: FeatureCode::Pickup, .. } => {
+                    self.refuse_step(call, 480, "nobody-rings");
+                }
                 Step::Release(release) => {
                     call.steps.clear();
                     call.failures.clear();
@@ -56,7 +74,6 @@ impl Switch {
                 | Step::Conference { .. }
                 | Step::Menu { .. }
                 | Step::Queue { .. }
-                | Step::Park { .. }
                 | Step::Feature { .. }
                 | Step::Module { .. }
                 | Step::Guarded { .. } => {
@@ -73,10 +90,13 @@ impl Switch {
         if self.transfer_failed(now, call, status) {
             return Fate::Keep;
         }
+        if let Some(parked) = call.returning.take() {
+            return self.park_again(now, call, *parked);
+        }
         match call.release.prompt.take() {
             Some(prompt) => {
                 let release = Release { prompt: None, status, ..call.release.clone() };
-                self.start_announcement(call, &prompt, false, Some(release));
+                self.start_announcement(call, &[prompt], false, Some(release));
                 Fate::Keep
             }
             None if call.failures.is_empty() => Fate::End(CallCause::Plan, status),
@@ -84,15 +104,25 @@ impl Switch {
         }
     }
 
-    /// Has the announcements' module play a prompt to the caller.
-    fn start_announcement(
+    /// The caller is released with this status and a prompt that says why.
+    pub(crate) fn refuse_step(&mut self, call: &mut Call, status: u16, prompt: &str) {
+        let language = self.directory.plans.language(&call.tenant).into();
+        let prompt = Some(PromptRef { language, name: prompt.into() });
+        call.steps.clear();
+        call.failures.clear();
+        call.release = Release { status, prompt, cause: "refused".into() };
+    }
+
+    /// Has the announcements' module play prompts to the caller.
+    pub(crate) fn start_announcement(
         &mut self,
         call: &mut Call,
-        prompt: &PromptRef,
+        prompts: &[PromptRef],
         answered: bool,
         release: Option<Release>,
     ) {
-        let prompts = serde_json::json!([{ "language": &*prompt.language, "name": &*prompt.name }]);
+        let prompt = |prompt: &PromptRef| serde_json::json!({ "language": &*prompt.language, "name": &*prompt.name });
+        let prompts: Vec<_> = prompts.iter().map(prompt).collect();
         let arguments =
             serde_json::json!({ "answered": answered, "times": 1, "prompts": prompts }).to_string();
         let role: Arc<str> = "announcements".into();

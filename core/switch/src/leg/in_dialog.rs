@@ -62,6 +62,7 @@ impl Switch {
         if self.referrer_gone(call, index) {
             self.explain(call.id, "the referrer has hung up; its transfer goes on");
         }
+        call.taker_gone(index);
         self.close_stream(call, index);
         Fate::Keep
     }

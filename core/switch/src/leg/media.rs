@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use koukan_base::StreamId;
 use koukan_media::{
-    Codec, CodecParams, Command, Direction, Event, Source, StreamConfig, TelephoneEvent,
+    Codec, CodecParams, Command, Direction, Event, OpenError, Source, StreamConfig, TelephoneEvent,
 };
 use koukan_sip::sdp::{self, Agreed, AudioFormat, LocalAudio, Session};
 use koukan_sip::{Body, Response};
@@ -14,6 +14,7 @@ use crate::action::{Action, Now};
 use crate::call::{Call, Stage};
 use crate::config::ListenerMedia;
 use crate::leg::dtmf::Digit;
+use crate::leg::music::holds;
 use crate::leg::{Leg, LegState, LegStream};
 use crate::record::CallCause;
 use crate::switch::{Fate, Switch};
@@ -75,26 +76,15 @@ impl Switch {
                 })
             }
             Event::Moved { stream } => self.stream_moved(now, stream),
-            Event::OpenFailed { stream, error } => {
-                self.with_stream(now, stream, |switch, call, index| {
-                    switch.by_stream.remove(&stream);
-                    if let Some(leg) = call.leg_mut(index) {
-                        leg.stream = LegStream::None;
-                    }
-                    switch.explain(call.id, format!("no media: {error}"));
-                    if index == 0 {
-                        switch.no_media(call)
-                    } else {
-                        switch.callee_over(now, call, index, 503)
-                    }
-                });
-                self.finish_closing(now, stream);
-            }
+            Event::OpenFailed { stream, error } => self.stream_failed(now, stream, error),
             Event::Silent { stream } => self.with_stream(now, stream, |switch, call, index| {
                 switch.party_is_silent(now, call, index)
             }),
             Event::Played { stream, op, end } => {
-                self.with_stream(now, stream, |switch, call, _| {
+                self.with_stream(now, stream, |switch, call, index| {
+                    if switch.music_ended(call, index, op, end) {
+                        return Fate::Keep;
+                    }
                     switch.played(call, op, end);
                     Fate::Keep
                 })
@@ -127,6 +117,27 @@ impl Switch {
                 self.finish_closing(now, stream);
             }
         }
+    }
+
+    fn stream_failed(&mut self, now: Now, stream: StreamId, error: OpenError) {
+        self.with_stream(now, stream, |switch, call, index| {
+            switch.by_stream.remove(&stream);
+            if let Some(leg) = call.leg_mut(index) {
+                leg.stream = LegStream::None;
+            }
+            switch.explain(call.id, format!("no media: {error}"));
+            let state = call.leg(index).map(|leg| leg.state);
+            match state {
+                _ if index == 0 => switch.no_media(call),
+                // It wanted to join the call, which goes on without it.
+                Some(LegState::Incoming { .. }) => {
+                    switch.end_leg(now, call, index, 503, None);
+                    switch.party_gone(call, index, CallCause::Internal, 503)
+                }
+                _ => switch.callee_over(now, call, index, 503),
+            }
+        });
+        self.finish_closing(now, stream);
     }
 
     /// A stream is at its new worker: it gets the orders that it has missed.
@@ -197,6 +208,9 @@ impl Switch {
         match leg.state {
             LegState::Opening => self.call_leg(now, call, index),
             LegState::Incoming { .. } if leg.replaces.is_some() => self.take_over(now, call, index),
+            LegState::Incoming { .. } if call.retriever() == Some(leg.number) => {
+                self.retrieve(now, call, index)
+            }
             LegState::Incoming { .. } if matches!(call.stage, Stage::Opening { .. }) => {
                 self.next_step(now, call)
             }
@@ -334,15 +348,43 @@ impl Switch {
     }
 
     /// Sets what every stream of the call sends, from where the call stands.
-    pub(crate) fn wire(&mut self, call: &Call) {
+    pub(crate) fn wire(&mut self, call: &mut Call) {
         match &call.stage {
             Stage::Bridged { leg } => {
-                self.feed(call, 0, source(call.leg(*leg)));
-                self.feed(call, *leg, source(call.leg(0)));
+                let leg = *leg;
+                self.hear(call, 0, leg);
+                self.hear(call, leg, 0);
             }
-            Stage::Echo => self.feed(call, 0, Source::Echo),
-            Stage::Opening { .. } | Stage::Ringing(_) | Stage::Trunk(_) | Stage::Module(_) => {}
+            Stage::Echo => {
+                self.feed(call, 0, Source::Echo);
+                self.stop_music(call, 0);
+            }
+            Stage::Parked(_) => self.wait_with_music(call),
+            // Who is put through waits like who is parked, until a phone or a trunk speaks.
+            Stage::Ringing(_) | Stage::Trunk(_) => {
+                let speaks = call.rung().any(|(_, leg)| leg.agreed.is_some());
+                let up = matches!(call.leg(0).map(|leg| leg.state), Some(LegState::Up { .. }));
+                if up && !speaks {
+                    self.wait_with_music(call);
+                }
+            }
+            Stage::Opening { .. } | Stage::Module(_) => {}
         }
+    }
+
+    /// What one side of a bridge hears: the other, or music while that one holds.
+    fn hear(&mut self, call: &mut Call, index: u16, other: u16) {
+        self.feed(call, index, source(call.leg(other)));
+        if holds(call.leg(other)) {
+            self.start_music(call, index);
+        } else {
+            self.stop_music(call, index);
+        }
+    }
+
+    fn wait_with_music(&mut self, call: &mut Call) {
+        self.feed(call, 0, Source::Silence);
+        self.start_music(call, 0);
     }
 
     pub(crate) fn feed(&mut self, call: &Call, index: u16, source: Source) {
@@ -352,19 +394,22 @@ impl Switch {
 
     pub(crate) fn play(
         &mut self,
-        call: &Call,
+        worker: koukan_base::WorkerId,
+        stream: StreamId,
         op: koukan_base::OpId,
         prompts: Vec<koukan_media::Prompt>,
         times: u32,
     ) {
-        let Some(stream) = call.leg(0).and_then(|leg| leg.stream.live()) else { return };
-        let command = Command::Play { stream, op, prompts: prompts.into(), times };
-        self.media(call.worker, command);
+        self.media(worker, Command::Play { stream, op, prompts: prompts.into(), times });
     }
 
-    pub(crate) fn stop_play(&mut self, call: &Call, op: koukan_base::OpId) {
-        let Some(stream) = call.leg(0).and_then(|leg| leg.stream.live()) else { return };
-        self.media(call.worker, Command::StopPlay { stream, op });
+    pub(crate) fn stop_play(
+        &mut self,
+        worker: koukan_base::WorkerId,
+        stream: StreamId,
+        op: koukan_base::OpId,
+    ) {
+        self.media(worker, Command::StopPlay { stream, op });
     }
 
     /// Answers the caller; true when it is answered now.

@@ -5,6 +5,7 @@ pub(crate) mod dtmf;
 pub(crate) mod identity;
 mod in_dialog;
 mod media;
+pub(crate) mod music;
 mod refresh;
 
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use koukan_sip::{ClientTx, DialogId, Flow, Header, Message, ServerTx};
 use crate::call::Call;
 use crate::config::TrunkKey;
 use crate::leg::identity::Identity;
+use crate::leg::music::Music;
 
 /// Who is at the other end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,14 @@ pub(crate) enum Party {
 }
 
 impl Party {
+    /// Whether it is this device.
+    pub(crate) fn is_device(&self, tenant: &str, device: &str) -> bool {
+        match self {
+            Self::Device { tenant: of, device: name } => **of == *tenant && **name == *device,
+            Self::Trunk(_) => false,
+        }
+    }
+
     /// The name in records and explain lines.
     pub(crate) fn name(&self) -> String {
         match self {
@@ -130,6 +140,8 @@ pub(crate) struct Leg {
     pub(crate) takes_update: bool,
     /// The peer takes INFO (RFC 6086), or does not say what it takes.
     pub(crate) takes_info: bool,
+    /// The music that its party hears.
+    pub(crate) music: Option<Music>,
     /// When the INVITE was sent, for the time within which a phone must show life.
     pub(crate) called_at: Option<Time>,
 }
@@ -163,6 +175,7 @@ impl Leg {
             offered_early: false,
             takes_update: false,
             takes_info: true,
+            music: None,
             called_at: None,
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use koukan_base::OpId;
 use koukan_dialplan::Release;
-use koukan_media::{PlayEnd, Prompt, Source};
+use koukan_media::{PlayEnd, Source};
 
 use crate::action::Now;
 use crate::call::{Call, Collect, ModuleRun, Stage};
@@ -150,18 +150,27 @@ impl Switch {
         let media_op = self.next_op();
         let Stage::Module(run) = &mut call.stage else { return };
         run.plays.push((media_op, op));
-        let prompts = prompts.iter().map(|(language, name)| Prompt::clip(language, name)).collect();
+        let prompts = prompts
+            .iter()
+            .map(|(language, name)| self.prompt(&call.tenant, language, name))
+            .collect();
+        let stream = call.leg(0).and_then(|leg| leg.stream.live());
         // Behind the last word the packets go on: a jitter buffer keeps the last ones until
         // others follow, and the caller's NAT its binding.
         self.feed(call, 0, Source::Silence);
-        self.play(call, media_op, prompts, times);
+        self.stop_music(call, 0);
+        if let Some(stream) = stream {
+            self.play(call.worker, stream, media_op, prompts, times);
+        }
     }
 
     fn cancel_operation(&mut self, call: &mut Call, instance: InstanceId, op: OpId) {
         let Stage::Module(run) = &mut call.stage else { return };
         if let Some(&(media_op, _)) = run.plays.iter().find(|(_, known)| *known == op) {
             // The worker's report of the stopped play is the operation's result.
-            self.stop_play(call, media_op);
+            if let Some(stream) = call.leg(0).and_then(|leg| leg.stream.live()) {
+                self.stop_play(call.worker, stream, media_op);
+            }
             return;
         }
         let slept = run.sleeps.iter().any(|(_, known)| *known == op);
@@ -223,8 +232,11 @@ impl Switch {
         let Stage::Module(run) = &mut call.stage else { return Fate::Keep };
         let module = run.module.clone();
         let release = run.release.take();
-        for (op, _) in std::mem::take(&mut run.plays) {
-            self.stop_play(call, op);
+        let plays = std::mem::take(&mut run.plays);
+        if let Some(stream) = call.leg(0).and_then(|leg| leg.stream.live()) {
+            for (op, _) in plays {
+                self.stop_play(call.worker, stream, op);
+            }
         }
         match &result {
             Ok(()) => self.explain(call.id, format!("module {module} is done")),

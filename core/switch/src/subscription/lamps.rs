@@ -120,7 +120,7 @@ impl Switch {
 
     /// The other party, as far as this office may know it; of a call that nobody has answered,
     /// what was dialled.
-    fn participant(
+    pub(crate) fn participant(
         &self,
         other: Option<&Leg>,
         called: &str,

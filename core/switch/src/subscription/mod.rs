@@ -61,6 +61,12 @@ impl Switch {
         if named.is_some() {
             return Err(403);
         }
+        if let Some(resource) = self.slot_of(&device.tenant, &user) {
+            return Ok(Target::One {
+                resource: (*resource).into(),
+                entity: message.request_uri().to_vec(),
+            });
+        }
         let devices = match plans.group_devices(&device.tenant, &user) {
             Some(devices) => devices,
             None if user == ALL => plans.devices().filter(own).collect(),
@@ -146,12 +152,16 @@ impl Switch {
                 self.notifier.set_state(now.time, &user, State::Dialogs(dialogs));
             }
         }
+        self.turn_slots(now);
         self.notifier.handle_timeout(now.time);
         self.notify_all(now, None);
     }
 
     /// The state of a resource for who has begun to watch it.
     fn tell_state(&mut self, now: Now, package: Package, user: &str) {
+        if let Some(state) = self.slot_state(user).filter(|_| package == Package::Dialog) {
+            return self.notifier.set_state(now.time, user, state);
+        }
         let Some(info) = self.directory.plans.device_by_user(user, "") else { return };
         let key = (info.tenant.clone(), info.device.clone());
         let state = match package {

@@ -27,6 +27,8 @@ pub(crate) struct Transfer {
     pub(crate) by: Option<u16>,
     /// Where its progress is told, unless nobody wants to know.
     report: Option<Report>,
+    /// Who asked, also when that party has hung up.
+    pub(crate) referrer: Option<Party>,
     /// Referred-By for the phones that ring (RFC 3892).
     pub(crate) referred_by: Box<[u8]>,
     /// The channels that it took.
@@ -171,7 +173,9 @@ impl Switch {
             call.channels.push(channel.clone());
         }
         let referred_by = wish.referred_by;
-        call.transfer = Some(Box::new(Transfer { by: Some(by), report, referred_by, channels }));
+        let referrer = call.leg(by).map(|leg| leg.party.clone());
+        let transfer = Transfer { by: Some(by), report, referrer, referred_by, channels };
+        call.transfer = Some(Box::new(transfer));
         call.did = None;
         if !self.divert_by_plan(call, &decision.diverted) {
             return self.release(now, call);
@@ -182,6 +186,7 @@ impl Switch {
         self.report(now, call, 100);
         self.feed(call, 0, koukan_media::Source::Silence);
         self.feed(call, by, koukan_media::Source::Silence);
+        self.stop_music(call, by);
         self.next_step(now, call)
     }
 
@@ -195,7 +200,13 @@ impl Switch {
         report: Option<Report>,
     ) -> Fate {
         let by = Some(index);
-        let transfer = Transfer { by, report, referred_by: Box::default(), channels: Vec::new() };
+        let transfer = Transfer {
+            by,
+            report,
+            referrer: None,
+            referred_by: Box::default(),
+            channels: Vec::new(),
+        };
         call.transfer = Some(Box::new(transfer));
         let outcome = self.transfer_into(now, call, index, place);
         self.report(now, call, outcome.err().unwrap_or(200));

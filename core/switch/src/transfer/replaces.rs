@@ -97,6 +97,8 @@ impl Switch {
         {
             if let Some(leg) = into.leg_mut(at) {
                 leg.stream = LegStream::Moving(stream, address);
+                // What it plays stops on the way.
+                leg.music = None;
             }
             self.move_stream(from.worker, stream, into.worker);
         }

@@ -30,6 +30,7 @@ pub(crate) struct Stream {
     pub(crate) config: Option<StreamConfig>,
     pub(crate) source: Source,
     play: Option<(OpId, Option<Time>)>,
+    names: Vec<String>,
     silent_at: Option<Time>,
 }
 
@@ -74,6 +75,12 @@ impl Media {
     pub(crate) fn joined(&self, a: SocketAddr, b: SocketAddr) -> bool {
         let (Some((a, from_b)), Some((b, from_a))) = (self.of(a), self.of(b)) else { return false };
         from_b.source == Source::Stream(b) && from_a.source == Source::Stream(a)
+    }
+
+    /// What the peer at `remote` hears instead of its source.
+    pub(crate) fn playing(&self, remote: SocketAddr) -> Option<Vec<String>> {
+        let (_, stream) = self.of(remote)?;
+        stream.play.map(|_| stream.names.clone())
     }
 
     pub(crate) fn press(&mut self, now: Time, remote: SocketAddr, digit: u8) {
@@ -145,6 +152,7 @@ impl Media {
                     config: None,
                     source: Source::Nothing,
                     play: None,
+                    names: Vec::new(),
                     silent_at: None,
                 };
                 assert!(self.streams.insert(stream, new).is_none(), "a stream's number repeats");
@@ -169,12 +177,15 @@ impl Media {
             Command::Play { stream, op, prompts, times } => {
                 let names: Vec<String> = prompts.iter().map(name).collect();
                 let missing = names.iter().any(|name| name.ends_with(MISSING));
-                self.played.extend(names);
+                self.played.extend(names.clone());
                 if missing {
                     self.tell(soon, Event::Played { stream, op, end: PlayEnd::Failed });
                     return;
                 }
                 let end = (times > 0).then(|| now + PROMPT_LENGTH * times);
+                if let Some(known) = self.known(stream) {
+                    known.names = names.clone();
+                }
                 let old = self.known(stream).and_then(|known| known.play.replace((op, end)));
                 if let Some((op, _)) = old {
                     self.tell(soon, Event::Played { stream, op, end: PlayEnd::Stopped });

@@ -99,6 +99,11 @@ impl Office {
         Self::with("2026-07-01T10:00:00+09:00", seed, OFFICE)
     }
 
+    /// The office of a seed with its plan rewritten; its phones not registered.
+    pub(crate) fn seeded_and_planned(seed: u64, rewrite: impl Fn(&str) -> String) -> Self {
+        Self::with("2026-07-01T10:00:00+09:00", seed, &rewrite(OFFICE))
+    }
+
     /// The office with two media workers, which calls are spread over in turn.
     pub(crate) fn on_two_workers() -> Self {
         let mut office = Self::new();
@@ -526,5 +531,8 @@ pub(crate) fn directory_of(offices: &[(&str, String)], date: Timestamp) -> Direc
         .plans
         .trunks()
         .map(|trunk| ((trunk.tenant.clone(), trunk.name.clone()), route(&trunk.address)));
-    Directory { trunks: trunks.collect(), secrets, plans: Arc::new(loaded.plans) }
+    let home = |tenant: &Arc<str>| (tenant.clone(), Arc::from(format!("/homes/{tenant}")));
+    let homes = loaded.plans.tenants().map(home).collect();
+    let trunks = trunks.collect();
+    Directory { trunks, secrets, homes, plans: Arc::new(loaded.plans) }
 }

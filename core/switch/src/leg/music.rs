@@ -1,0 +1,106 @@
+//! Music for who waits: the party whose other side holds (RFC 3264, section 8.4), who is parked,
+//! who is being put through. A file of the tenant, or the server's own.
+
+use std::path::{Component, Path};
+
+use koukan_base::OpId;
+use koukan_media::{PlayEnd, Prompt};
+
+use crate::call::Call;
+use crate::leg::{Leg, LegState};
+use crate::switch::Switch;
+
+/// A play without end on a leg's stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Music {
+    op: OpId,
+    /// The server's own, not a file of the tenant.
+    own: bool,
+}
+
+impl Switch {
+    /// Has a leg's party hear music, unless it does already or takes no audio.
+    pub(crate) fn start_music(&mut self, call: &mut Call, index: u16) {
+        let file = match &call.stage {
+            crate::call::Stage::Parked(parked) => parked.spec.hold_music.as_ref(),
+            _ => None,
+        };
+        let file = file.or_else(|| self.directory.plans.hold_music(&call.tenant)).cloned();
+        let file = file.map(|name| self.prompt(&call.tenant, "", &name));
+        self.play_music(call, index, file);
+    }
+
+    fn play_music(&mut self, call: &mut Call, index: u16, file: Option<Prompt>) {
+        let Some(leg) = call.leg(index).filter(|leg| leg.music.is_none() && hears(leg)) else {
+            return;
+        };
+        let Some(stream) = leg.stream.live() else { return };
+        let own = file.is_none();
+        let prompt = file.unwrap_or(Prompt::Music);
+        let op = self.next_op();
+        if let Some(leg) = call.leg_mut(index) {
+            leg.music = Some(Music { op, own });
+        }
+        self.play(call.worker, stream, op, vec![prompt], 0);
+    }
+
+    /// What the leg's stream is fed from is heard again, at once.
+    pub(crate) fn stop_music(&mut self, call: &mut Call, index: u16) {
+        let Some(leg) = call.leg_mut(index) else { return };
+        let (music, stream) = (leg.music.take(), leg.stream.live());
+        if let (Some(music), Some(stream)) = (music, stream) {
+            self.stop_play(call.worker, stream, music.op);
+        }
+    }
+
+    /// A play has ended; false when it was no music.
+    pub(crate) fn music_ended(
+        &mut self,
+        call: &mut Call,
+        index: u16,
+        op: OpId,
+        end: PlayEnd,
+    ) -> bool {
+        let Some(leg) = call.leg_mut(index) else { return false };
+        let Some(music) = leg.music.take_if(|music| music.op == op) else { return false };
+        if end == PlayEnd::Failed {
+            self.explain(call.id, "the music on hold cannot be read");
+            if !music.own {
+                self.play_music(call, index, None);
+            }
+        }
+        true
+    }
+
+    /// A prompt as the engine finds it: a file of a tenant by its path, which never leads out of
+    /// the tenant's directory.
+    pub(crate) fn prompt(&self, tenant: &str, language: &str, name: &str) -> Prompt {
+        if !language.is_empty() {
+            return Prompt::clip(language, name);
+        }
+        let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+        let home = self.directory.homes.get(tenant).filter(|_| inside);
+        let path = home.map(|home| format!("{home}/{name}")).unwrap_or_default();
+        Prompt::clip("", &path)
+    }
+}
+
+/// Whether a leg's party takes audio.
+fn hears(leg: &Leg) -> bool {
+    let sends = leg.agreed.as_ref().is_some_and(|agreed| {
+        matches!(
+            agreed.direction,
+            koukan_sip::sdp::Direction::SendRecv | koukan_sip::sdp::Direction::SendOnly
+        )
+    });
+    sends && matches!(leg.state, LegState::Up { .. })
+}
+
+/// Whether a leg's party has put the other one on hold.
+pub(crate) fn holds(leg: Option<&Leg>) -> bool {
+    let direction = leg.and_then(|leg| leg.agreed.as_ref()).map(|agreed| agreed.direction);
+    matches!(
+        direction,
+        Some(koukan_sip::sdp::Direction::RecvOnly | koukan_sip::sdp::Direction::Inactive)
+    )
+}

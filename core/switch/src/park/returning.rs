@@ -1,0 +1,111 @@
+//! A parked call that nobody took in time: it goes back to who parked it, with the slot shown, and
+//! waits again when nobody answers there; or it goes the way that the plan names.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use koukan_dialplan::{Caller, Facts, Resumed, ReturnTo, RingTarget, Start, Step};
+
+use crate::action::Now;
+use crate::call::channels::Channel;
+use crate::call::{Call, Stage};
+use crate::limits;
+use crate::park::Parked;
+use crate::record::CallCause;
+use crate::switch::{Fate, Switch};
+
+/// How long a phone rings that a parked call comes back to.
+const RINGS: Duration = Duration::from_secs(30);
+/// How long a phone that takes the call may need to be answered.
+const TAKING: Duration = Duration::from_secs(5);
+
+impl Switch {
+    /// Nobody took the call in time.
+    pub(crate) fn park_timeout(&mut self, now: Now, call: &mut Call) -> Fate {
+        if let Stage::Parked(parked) = &mut call.stage
+            && parked.taker.is_some()
+        {
+            parked.until = now.time + TAKING;
+            return Fate::Keep;
+        }
+        self.leave_slot(call);
+        let opening = Stage::Opening { until: now.time + limits::seconds(limits::STREAM_S) };
+        let Stage::Parked(parked) = std::mem::replace(&mut call.stage, opening) else {
+            return Fate::Keep;
+        };
+        self.explain(call.id, format!("nobody took it out of slot {}", parked.slot));
+        let device = match &parked.spec.return_to {
+            ReturnTo::Parker => parked.parker.clone(),
+            ReturnTo::Device(device) => Some(device.clone()),
+            ReturnTo::Way(way) => {
+                let decision = self.way_on(now, call, way);
+                call.release = decision.release.clone();
+                let steps = self.further_steps(call, decision).unwrap_or_default();
+                call.steps = steps.into();
+                return self.next_step(now, call);
+            }
+        };
+        let info = device.and_then(|device| self.directory.plans.device(&call.tenant, &device));
+        if let Some(info) = info {
+            let (device, user) = (info.device.clone(), info.user.clone());
+            let start = Start::After(Duration::ZERO);
+            let called_name = Some(self.slot_name(&call.tenant, &parked.slot));
+            let targets = vec![RingTarget { device, user, start }];
+            call.steps.push_back(Step::Ring { targets, timeout: RINGS, called_name });
+        }
+        call.returning = Some(parked.into());
+        self.next_step(now, call)
+    }
+
+    /// How a slot is shown on the phone that its call comes back to.
+    fn slot_name(&self, tenant: &str, slot: &str) -> Arc<str> {
+        match self.directory.plans.language(tenant) {
+            "ja" => format!("保留 {slot}").into(),
+            _ => format!("Park {slot}").into(),
+        }
+    }
+
+    /// Nobody took it back: it waits again, so often and no longer.
+    pub(crate) fn park_again(&mut self, now: Now, call: &mut Call, parked: Parked) -> Fate {
+        let rounds = parked.rounds.saturating_add(1);
+        let lots = &self.lots;
+        let free = lots
+            .free(&call.tenant, &parked.spec, Some(&parked.slot))
+            .or_else(|_| lots.free(&call.tenant, &parked.spec, None));
+        let Ok(slot) = free
+            .map_err(drop)
+            .and_then(|slot| if rounds < limits::PARK_ROUNDS { Ok(slot) } else { Err(()) })
+        else {
+            self.explain(call.id, "nobody takes the parked call back");
+            return Fate::End(CallCause::NotAnswered, 480);
+        };
+        let until = now.time + parked.spec.return_after;
+        self.wait_in_slot(now, call, Parked { slot, until, rounds, taker: None, ..parked });
+        Fate::Keep
+    }
+
+    /// What the plan makes of a way that it named, for a call under way.
+    pub(crate) fn way_on(
+        &self,
+        now: Now,
+        call: &Call,
+        way: &koukan_dialplan::Way,
+    ) -> koukan_dialplan::Decision {
+        let origin = self.origin_of(call);
+        let number = call.leg(0).and_then(|leg| leg.identity.number.clone());
+        let caller = Caller { anonymous: number.is_none(), number };
+        let resumed = Resumed {
+            tenant: call.tenant.clone(),
+            number: call.number.clone(),
+            holds_channel: call.channels.contains(&Channel::Tenant(call.tenant.clone())),
+        };
+        let facts = Facts {
+            at: now.date,
+            origin: &origin,
+            caller: &caller,
+            called: &call.called,
+            state: self,
+        };
+        self.directory.plans.go_on(&facts, &resumed, way)
+    }
+}
