@@ -127,6 +127,7 @@ impl Capabilities {
             .with(Feature::BusyDevices)
             .with(Feature::Park)
             .with(Feature::Pickup)
+            .with(Feature::Menus)
     }
 
     /// The same with one feature more.

@@ -186,6 +186,13 @@ impl Plans {
         decide::go_on(self, facts, resumed, way)
     }
 
+    /// Goes on with a running call by ringing a device of the closed list of a menu, as who dials
+    /// its extension does.
+    #[must_use]
+    pub fn ring_device(&self, facts: &Facts<'_>, resumed: &Resumed, device: &str) -> Decision {
+        decide::ring_device(self, facts, resumed, device)
+    }
+
     /// Decides a leg that is asked for otherwise than by dialling: a transfer, a redirection, a
     /// member of a conference, a call back, a module, a fax. `facts.called` is the target.
     #[must_use]

@@ -13,6 +13,9 @@ pub(crate) const fn seconds(limit: Limit) -> Duration {
 /// goes in a circle.
 pub(crate) const DIVERSIONS: usize = 10;
 
+/// Menus that one call may be through, before it counts as one that goes in a circle.
+pub(crate) const MENUS: u32 = 50;
+
 /// How often a parked call that comes back to who parked it waits again before it is released.
 pub(crate) const PARK_ROUNDS: u32 = 5;
 

@@ -20,7 +20,8 @@ pub struct CallView {
     pub caller: String,
     /// What was called.
     pub called: String,
-    /// `opening`, `ringing`, `trunk`, `module NAME`, `echo`, `parked SLOT`, `bridged`.
+    /// `opening`, `ringing`, `trunk`, `module NAME`, `echo`, `menu NAME`, `parked SLOT`,
+    /// `bridged`.
     pub stage: String,
     /// When it came.
     pub started: Timestamp,
@@ -132,6 +133,7 @@ fn call_view(call: &Call) -> CallView {
             Stage::Trunk(_) => "trunk".to_owned(),
             Stage::Module(run) => format!("module {}", run.module),
             Stage::Echo => "echo".to_owned(),
+            Stage::Menu(run) => format!("menu {}", run.name),
             Stage::Parked(parked) => format!("parked {}", parked.slot),
             Stage::Bridged { .. } => "bridged".to_owned(),
         },

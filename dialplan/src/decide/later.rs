@@ -37,6 +37,30 @@ pub struct Ask {
 }
 
 pub(super) fn go_on(plans: &Plans, facts: &Facts<'_>, resumed: &Resumed, way: &Way) -> Decision {
+    resume(plans, facts, resumed, |call, plan| {
+        call.because("later", format!("goes on with {}", way.words()));
+        call.perform(plan, &way.action)
+    })
+}
+
+pub(super) fn ring_device(
+    plans: &Plans,
+    facts: &Facts<'_>,
+    resumed: &Resumed,
+    device: &str,
+) -> Decision {
+    resume(plans, facts, resumed, |call, plan| {
+        call.because("menu.direct_extensions", format!("{} is dialled", facts.called));
+        outbound::ring_device(call, plan, device)
+    })
+}
+
+fn resume<'p>(
+    plans: &'p Plans,
+    facts: &Facts<'_>,
+    resumed: &Resumed,
+    decide: impl FnOnce(&mut Call<'p, '_>, &'p Plan) -> Release,
+) -> Decision {
     let mut call = Call::new(plans, facts);
     let release = match plans.plan(&resumed.tenant) {
         Some(plan) => {
@@ -45,8 +69,7 @@ pub(super) fn go_on(plans: &Plans, facts: &Facts<'_>, resumed: &Resumed, way: &W
             call.caller = facts.caller.number.clone().filter(|_| !facts.caller.anonymous);
             let number = resumed.number.as_ref().and_then(|name| plan.numbers.find(name));
             call.number = number.map(|number| (plan, number));
-            call.because("later", format!("goes on with {}", way.words()));
-            call.perform(plan, &way.action)
+            decide(&mut call, plan)
         }
         None => plain_release(480, "unknown-tenant"),
     };

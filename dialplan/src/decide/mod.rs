@@ -49,6 +49,16 @@ pub(crate) fn go_on(
     later::go_on(plans, facts, resumed, way)
 }
 
+/// Rings a device for a caller who dialled its extension in a menu.
+pub(crate) fn ring_device(
+    plans: &Plans,
+    facts: &Facts<'_>,
+    resumed: &Resumed,
+    device: &str,
+) -> Decision {
+    later::ring_device(plans, facts, resumed, device)
+}
+
 /// Decides a leg to outside that somebody asks for in the middle of a call, or without one.
 pub(crate) fn ask(plans: &Plans, facts: &Facts<'_>, ask: &Ask) -> Decision {
     later::ask(plans, facts, ask)

@@ -74,21 +74,7 @@ fn to_inside<'p>(
             call.because(format!("device.{name}"), text);
             plain_release(486, "own-extension")
         }
-        Target::Device(name) => {
-            let tenant = &plan.tenant.id.value;
-            let Some(device) = call.plans.device(tenant, name) else {
-                return plain_release(404, "unknown-device");
-            };
-            let target = RingTarget {
-                device: Arc::clone(&device.device),
-                user: Arc::clone(&device.user),
-                start: Start::After(Duration::ZERO),
-            };
-            match plan.devices.find(name) {
-                Some(device) => forwarded::ring(call, plan, device, target),
-                None => plain_release(404, "unknown-device"),
-            }
-        }
+        Target::Device(name) => ring_device(call, plan, name),
         Target::Extension(name) => match plan.extensions.find(name) {
             Some(extension) => {
                 call.because(format!("extension.{name}"), format!("{called} is dialled"));
@@ -108,6 +94,20 @@ fn to_inside<'p>(
             plain_release(480, "finished")
         }
     }
+}
+
+/// Rings a device as who dials its extension does.
+pub(super) fn ring_device<'p>(call: &mut Call<'p, '_>, plan: &'p Plan, name: &str) -> Release {
+    let device = call.plans.device(&plan.tenant.id.value, name);
+    let (Some(info), Some(device)) = (device, plan.devices.find(name)) else {
+        return plain_release(404, "unknown-device");
+    };
+    let target = RingTarget {
+        device: Arc::clone(&info.device),
+        user: Arc::clone(&info.user),
+        start: Start::After(Duration::ZERO),
+    };
+    forwarded::ring(call, plan, device, target)
 }
 
 /// A feature code, what follows it is its argument; the longest code wins.

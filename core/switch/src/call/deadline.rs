@@ -19,6 +19,7 @@ impl Switch {
                 let sleeps = run.sleeps.iter().map(|(until, _)| *until);
                 sleeps.chain(run.collect.as_ref().map(|collect| collect.until)).min()
             }
+            Stage::Menu(run) => run.until,
             Stage::Parked(parked) => Some(parked.until),
             Stage::Echo | Stage::Bridged { .. } => None,
         };
@@ -54,10 +55,14 @@ impl Switch {
                 }
                 Fate::Keep
             }
+            Stage::Menu(run) if run.until.is_some_and(|until| until <= now.time) => {
+                self.menu_timeout(now, call)
+            }
             Stage::Parked(parked) if parked.until <= now.time => self.park_timeout(now, call),
             Stage::Opening { .. }
             | Stage::Trunk(_)
             | Stage::Echo
+            | Stage::Menu(_)
             | Stage::Parked(_)
             | Stage::Bridged { .. } => Fate::Keep,
         }

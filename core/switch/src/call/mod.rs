@@ -6,6 +6,7 @@ pub(crate) mod channels;
 mod deadline;
 pub(crate) mod diverted;
 pub(crate) mod forwarding;
+pub(crate) mod menu;
 mod redirect;
 pub(crate) mod request;
 mod ring;
@@ -21,6 +22,7 @@ use koukan_dialplan::{Direction, Release, RingTarget, Step, TrunkCall};
 
 use crate::call::channels::Channel;
 use crate::call::diverted::{Diverted, Why};
+use crate::call::menu::MenuRun;
 use crate::leg::{Leg, LegState};
 use crate::module::InstanceId;
 use crate::park::Parked;
@@ -39,6 +41,8 @@ pub(crate) enum Stage {
     Module(ModuleRun),
     /// The caller hears itself.
     Echo,
+    /// The caller is asked for a key.
+    Menu(MenuRun),
     /// The caller waits in a park slot.
     Parked(Parked),
     /// The caller and this leg talk.
@@ -121,6 +125,8 @@ pub(crate) struct Call {
     pub(crate) failures: Vec<u16>,
     /// The last ring step ended by its time: whether a phone showed that it rang.
     pub(crate) rang_out: Option<bool>,
+    /// How many menus it has been through.
+    pub(crate) menus: u32,
     /// How many of its legs the lamps know.
     pub(crate) indexed: usize,
     /// The leg that ends now was a redirection that is followed.

@@ -196,6 +196,7 @@ impl Switch {
             next_interim: now.time + self.config.interim_cdr,
             failures: Vec::new(),
             rang_out: None,
+            menus: 0,
             indexed: 0,
             followed: false,
             returning: None,

@@ -182,6 +182,7 @@ impl Switch {
             Stage::Opening { .. }
             | Stage::Module(_)
             | Stage::Echo
+            | Stage::Menu(_)
             | Stage::Parked(_)
             | Stage::Bridged { .. } => Fate::Keep,
         }

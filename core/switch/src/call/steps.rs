@@ -47,6 +47,7 @@ impl Switch {
                     return Fate::Keep;
                 }
                 Step::Set { changes } => self.set_by_code(now, call, &changes),
+                Step::Menu { menu, spec } => return self.start_menu(now, call, menu, spec),
                 Step::Park { slot, spec } => {
                     if let Some(fate) = self.park_step(now, call, slot, spec) {
                         return fate;
@@ -72,7 +73,6 @@ impl Switch {
                 | Step::VoicemailMenu { .. }
                 | Step::Fax { .. }
                 | Step::Conference { .. }
-                | Step::Menu { .. }
                 | Step::Queue { .. }
                 | Step::Feature { .. }
                 | Step::Module { .. }

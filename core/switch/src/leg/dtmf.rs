@@ -6,7 +6,7 @@ use koukan_sip::{Body, Header, Message, Method};
 use crate::action::Now;
 use crate::call::{Call, Stage};
 use crate::leg::LegState;
-use crate::switch::Switch;
+use crate::switch::{Fate, Switch};
 
 /// How long a digit lasts when nobody says, in ms.
 const DURATION_MS: u32 = 160;
@@ -76,20 +76,26 @@ impl Switch {
         index: u16,
         digit: Digit,
         in_media: bool,
-    ) {
+    ) -> Fate {
         let other = match call.stage {
             Stage::Bridged { leg } if index == 0 => leg,
             Stage::Bridged { leg } if index == leg => 0,
-            _ if index == 0 => return self.digit(now, call, digit.digit),
-            _ => return,
+            Stage::Menu(_) if index == 0 => return self.menu_key(now, call, digit.digit),
+            _ => {
+                if index == 0 {
+                    self.digit(now, call, digit.digit);
+                }
+                return Fate::Keep;
+            }
         };
-        let Some(leg) = call.leg(other) else { return };
+        let Some(leg) = call.leg(other) else { return Fate::Keep };
         let passed = in_media && leg.agreed.as_ref().is_some_and(|a| a.telephone_event.is_some());
         let (LegState::Up { dialog }, true, false) = (leg.state, leg.takes_info, passed) else {
-            return;
+            return Fate::Keep;
         };
         let body = Some(digit.body());
         self.ua.request_in_dialog(now.time, dialog, Method::Info, Vec::new(), body);
+        Fate::Keep
     }
 }
 

@@ -152,8 +152,7 @@ impl Switch {
                 self.ua.respond(now.time, tx, Response::new(200));
                 if let Some(digit) = Digit::of(message) {
                     self.with_call(now, id, |switch, call| {
-                        switch.pressed(now, call, index, digit, false);
-                        Fate::Keep
+                        switch.pressed(now, call, index, digit, false)
                     });
                 }
             }

@@ -58,7 +58,7 @@ impl Switch {
         SocketAddr::new(own.map_or(bound.ip(), |media| media.shown), bound.port())
     }
 
-    fn media(&mut self, worker: koukan_base::WorkerId, command: Command) {
+    pub(crate) fn media(&mut self, worker: koukan_base::WorkerId, command: Command) {
         self.actions.push_back(Action::Media { worker, command });
     }
 
@@ -85,15 +85,16 @@ impl Switch {
                     if switch.music_ended(call, index, op, end) {
                         return Fate::Keep;
                     }
-                    switch.played(call, op, end);
+                    if !switch.menu_said(now, call, op) {
+                        switch.played(call, op, end);
+                    }
                     Fate::Keep
                 })
             }
             Event::Digit { stream, digit, duration_ms } => {
                 self.with_stream(now, stream, |switch, call, index| {
                     let digit = Digit { digit, duration_ms };
-                    switch.pressed(now, call, index, digit, true);
-                    Fate::Keep
+                    switch.pressed(now, call, index, digit, true)
                 })
             }
             // Nobody orders digits or fax tones of the switch's own accord yet.
@@ -341,7 +342,8 @@ impl Switch {
             srtp: None,
             silent_after: watched.then_some(self.config.rtp_timeout),
         };
-        let dtmf = config.telephone_event.is_none();
+        let asked = index == 0 && matches!(call.stage, Stage::Menu(_));
+        let dtmf = asked || config.telephone_event.is_none();
         self.media(call.worker, Command::Configure { stream, config });
         // A peer without telephone-events may say its keys in the sound.
         self.media(call.worker, Command::Detect { stream, dtmf, fax: false });
@@ -368,7 +370,7 @@ impl Switch {
                     self.wait_with_music(call);
                 }
             }
-            Stage::Opening { .. } | Stage::Module(_) => {}
+            Stage::Opening { .. } | Stage::Module(_) | Stage::Menu(_) => {}
         }
     }
 

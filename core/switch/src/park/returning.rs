@@ -4,10 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use koukan_dialplan::{Caller, Facts, Resumed, ReturnTo, RingTarget, Start, Step};
+use koukan_dialplan::{Decision, Facts, ReturnTo, RingTarget, Start, Step, Way};
 
 use crate::action::Now;
-use crate::call::channels::Channel;
 use crate::call::{Call, Stage};
 use crate::limits;
 use crate::park::Parked;
@@ -85,20 +84,8 @@ impl Switch {
     }
 
     /// What the plan makes of a way that it named, for a call under way.
-    pub(crate) fn way_on(
-        &self,
-        now: Now,
-        call: &Call,
-        way: &koukan_dialplan::Way,
-    ) -> koukan_dialplan::Decision {
-        let origin = self.origin_of(call);
-        let number = call.leg(0).and_then(|leg| leg.identity.number.clone());
-        let caller = Caller { anonymous: number.is_none(), number };
-        let resumed = Resumed {
-            tenant: call.tenant.clone(),
-            number: call.number.clone(),
-            holds_channel: call.channels.contains(&Channel::Tenant(call.tenant.clone())),
-        };
+    pub(crate) fn way_on(&self, now: Now, call: &Call, way: &Way) -> Decision {
+        let (origin, caller, resumed) = self.resumed(call);
         let facts = Facts {
             at: now.date,
             origin: &origin,
