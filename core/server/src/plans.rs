@@ -89,8 +89,8 @@ pub fn load_tenant(
     Some(outcome(directory, findings, found))
 }
 
-/// The directory of each tenant. A path that is no UTF-8 cannot be named in an order; the files below
-/// it are then not found.
+/// The directory of each tenant. A path that is no UTF-8 cannot be named in an order; the files
+/// below it are then not found.
 fn homes(conf: &Path, plans: &Plans) -> HashMap<Arc<str>, Arc<str>> {
     let home = |tenant: &Arc<str>| {
         let path = tenant_directory(conf, plans.directory_of(tenant)?);

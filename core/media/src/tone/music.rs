@@ -6,9 +6,9 @@ use std::f32::consts::TAU;
 /// Beats of a minute: a bar of four lasts three seconds.
 const BEATS: u32 = 80;
 
-/// The A that all is above: a quarter of a tone higher than the 440 Hz that lines are tried with,
-/// so that a measuring tone is never taken for the music, nor the music for it.
-const LOW_A: f32 = 113.22;
+/// The A that all is above: a semitone below that of the 440 Hz that lines are tried with, so that
+/// a measuring tone is never taken for the music, nor the music for it.
+const LOW_A: f32 = 103.83;
 
 /// Chords as semitones above the low A: root, third, fifth.
 const CHORDS: [[u8; 3]; 8] = [

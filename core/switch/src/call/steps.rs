@@ -54,10 +54,7 @@ impl Switch {
                     }
                 }
                 Step::Feature { feature: FeatureCode::Park, argument } => {
-                    let spec = self.directory.plans.park(&call.tenant).cloned();
-                    let slot = (!argument.is_empty()).then_some(argument);
-                    let parked = spec.and_then(|spec| self.park_step(now, call, slot, spec));
-                    if let Some(fate) = parked {
+                    if let Some(fate) = self.park_by_code(now, call, argument) {
                         return fate;
                     }
                 }

@@ -156,6 +156,17 @@ impl Switch {
         None
     }
 
+    /// The park code, with the slot that was dialled behind it.
+    pub(crate) fn park_by_code(
+        &mut self,
+        now: Now,
+        call: &mut Call,
+        slot: Arc<str>,
+    ) -> Option<Fate> {
+        let spec = self.directory.plans.park(&call.tenant).cloned()?;
+        self.park_step(now, call, (!slot.is_empty()).then_some(slot), spec)
+    }
+
     /// Parks a caller who is nobody's yet, by the plan.
     fn park_caller(
         &mut self,
