@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use koukan_dialplan::{Diagnostic, Severity};
 use serde_json::{Value, json};
 
-use super::{Failed, table};
+use super::{Failed, table, watch};
 use crate::config::{self, Finding};
 use crate::plans::{self, Outcome};
 
@@ -19,6 +19,9 @@ pub(super) struct CheckArguments {
     /// How the findings are printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Stay, and check again whenever a file is written
+    #[arg(long)]
+    watch: bool,
 }
 
 /// How findings are printed.
@@ -31,6 +34,17 @@ enum Format {
 }
 
 pub(super) fn check(arguments: &CheckArguments) -> Result<(), Failed> {
+    if !arguments.watch {
+        return check_once(arguments);
+    }
+    watch::each_change(&arguments.conf, || {
+        if let Err(Failed(words)) = check_once(arguments) {
+            table::complain(&words);
+        }
+    })
+}
+
+fn check_once(arguments: &CheckArguments) -> Result<(), Failed> {
     let conf = &arguments.conf;
     let (realm, own) = server_file(conf);
     if !conf.is_dir() {

@@ -11,6 +11,7 @@ mod run;
 mod settings;
 mod sim;
 mod table;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
