@@ -151,7 +151,9 @@ impl Timeline {
         text.push_str("24\n");
         for day in &self.days {
             let name = weekday(day.date.weekday());
-            let _ = writeln!(text, "{name} {}  {}  {}", day.date, day.strip(paint), day.kind);
+            let line = format!("{name} {}  {}  {}", day.date, day.strip(paint), day.kind);
+            text.push_str(line.trim_end());
+            text.push('\n');
         }
         for (place, outcome) in self.outcomes.iter().enumerate() {
             let _ = write!(text, "\n{}  {outcome}\n", paint(place, &letter(place)));

@@ -153,3 +153,39 @@ fn settings_survive_a_kill_and_a_phone_shows_another_number_without_a_reboot() {
     assert!(word(&shown, "place").is_some(), "{shown}");
     server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
 }
+
+#[test]
+fn reloads_and_the_way_back_touch_no_running_call() {
+    let server = Server::start("reloads").expect("the server starts");
+    let mut a = phone(&server, "a", &phone_spec(&server, 'A')).expect("A registers");
+    a.dial("600").expect("the control link stands");
+    a.wait("CALL_ESTABLISHED", LIMIT).expect("the echo answers");
+    let tenant = server.directory.join("conf/tenants/acme");
+    let more = tenant.join("zz.toml");
+    fs::write(&more, "schema = 1\n[extension.more\n").expect("it is written");
+    for reload in [&["reload"][..], &["reload", "acme"]] {
+        let refused = server.ctl(reload).expect_err("the bracket is not closed").to_string();
+        assert!(refused.contains("zz.toml:2:"), "{refused}");
+    }
+    fs::remove_file(&more).expect("it was there");
+    let renumber = |file: &str| {
+        let file = tenant.join(file);
+        let text = fs::read_to_string(&file).expect("the sample");
+        fs::write(&file, text.replace("\"600\"", "\"699\"")).expect("it is written");
+    };
+    renumber("office.toml");
+    let refused = server.ctl(&["reload", "acme"]).expect_err("the office expects 600").to_string();
+    assert!(refused.contains("expectation") && refused.contains("expect.toml:"), "{refused}");
+    renumber("expect.toml");
+    let report = server.ctl(&["reload", "acme"]).expect("it is in order");
+    let changes = report.get("changes").map(ToString::to_string).unwrap_or_default();
+    assert!(changes.contains("600") && changes.contains("699"), "{changes}");
+    assert!(a.wait("CALL_CLOSED", Duration::from_secs(1)).is_none(), "the call goes on");
+    server.ctl(&["reload", "--rollback"]).expect("there is one before");
+    assert!(a.wait("CALL_CLOSED", Duration::from_secs(1)).is_none(), "the call goes on");
+    hang_up(&mut a);
+    a.dial("600").expect("the control link stands");
+    a.wait("CALL_ESTABLISHED", LIMIT).expect("the echo is there again");
+    hang_up(&mut a);
+    server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
+}
