@@ -112,7 +112,7 @@ impl Switch {
         }
     }
 
-    /// Replaces plans and secrets; running calls go on with the steps that they have.
+    /// Replaces plans and secrets; running calls go on by the plans that decided them.
     pub fn set_directory(&mut self, directory: Arc<Directory>) {
         let old = std::mem::replace(&mut self.directory, directory);
         self.fit_settings(&old.plans);

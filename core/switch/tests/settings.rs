@@ -104,3 +104,33 @@ fn a_feature_code_flips_its_setting_and_the_caller_hears_that_it_did() {
     assert!(prompts(&office).contains("closed"), "{}", prompts(&office));
     assert!(!office.phones[&'B'].heard("invite"));
 }
+
+#[test]
+fn a_running_call_is_decided_to_its_end_by_the_plans_that_began_it() {
+    let forwards = "[device.B]\nforward = { no_answer = \"0455550001\", after = \"5s\" }";
+    let mut office = Office::changed("[device.B]", forwards);
+    office.call('A', "802");
+    office.run(Duration::from_secs(2));
+    assert!(office.phones[&'B'].heard("invite"));
+    // Reloaded meanwhile: the outside may not be called any more, and B forwards no more.
+    let plan = include_str!("../../../conf/tenants/acme/office.toml");
+    let plan = plan.split_once("\n[[expect]]").map_or(plan, |(plan, _)| plan);
+    let closed = plan.replace("block = [", "block = [\"fixed\", ");
+    let date = office.now().date;
+    let directory = directory_of(&[("acme", closed)], date);
+    assert_eq!(directory.plans.tenants().count(), 1);
+    office.switch.set_directory(Arc::new(directory));
+    office.run(Duration::from_secs(5));
+    let invite = office.phones[&TRUNK].invite.as_ref().expect("it goes on as it was decided");
+    assert_eq!(invite.request_user().as_deref(), Some(&b"0455550001"[..]));
+    let calls = |office: &Office| {
+        office.did.iter().filter(|did| {
+        matches!(did, Did::Sent(line, to) if line.starts_with("INVITE") && to.port() == 5070)
+    }).count()
+    };
+    let before = calls(&office);
+    assert!(before > 0);
+    office.call('C', "0455550001");
+    office.run(Duration::from_secs(2));
+    assert_eq!(calls(&office), before, "the next call is refused");
+}

@@ -66,7 +66,7 @@ impl Switch {
         };
         let facts =
             Facts { at: now.date, origin: &origin, caller: &caller, called: &target, state: self };
-        let decision = self.directory.plans.ask(&facts, &ask);
+        let decision = call.plans.ask(&facts, &ask);
         let release = decision.release.clone();
         let Some(steps) = self.further_steps(call, decision) else { return };
         call.failures.clear();

@@ -164,7 +164,7 @@ impl Switch {
                 called: &digits,
                 state: self,
             };
-            let decision = self.directory.plans.ring_device(&facts, &resumed, device);
+            let decision = call.plans.ring_device(&facts, &resumed, device);
             return self.menu_goes_on(now, call, decision);
         }
         let mut chars = digits.chars();

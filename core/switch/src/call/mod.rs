@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use koukan_base::{CallId, OpId, Time, WorkerId};
-use koukan_dialplan::{Direction, Release, RingTarget, Step, TrunkCall};
+use koukan_dialplan::{Direction, Plans, Release, RingTarget, Step, TrunkCall};
 
 use crate::call::channels::Channel;
 use crate::call::diverted::{Diverted, Why};
@@ -102,6 +102,9 @@ pub(crate) struct Call {
     pub(crate) worker: WorkerId,
     pub(crate) tenant: Arc<str>,
     pub(crate) generation: u64,
+    /// The plans that decided it: what follows from them is decided by them too, whatever was
+    /// reloaded meanwhile.
+    pub(crate) plans: Arc<Plans>,
     pub(crate) direction: Direction,
     pub(crate) caller: String,
     pub(crate) called: String,

@@ -29,11 +29,11 @@ impl Switch {
         let Some(Party::Device { tenant, device }) = call.leg(index).map(|leg| &leg.party) else {
             return false;
         };
-        let Some(info) = self.directory.plans.device(tenant, device).cloned() else { return false };
+        let Some(info) = call.plans.device(tenant, device).cloned() else { return false };
         let Some(target) = target_of(message).filter(|_| info.signalling.redirect) else {
             return false;
         };
-        let named = self.directory.plans.device_by_user(&target, "");
+        let named = call.plans.device_by_user(&target, "");
         let named = named.filter(|known| known.tenant == call.tenant);
         let called = named.map_or(target, |known| known.extension.clone());
         self.explain(call.id, format!("device {} redirects to {called}", info.device));
@@ -41,7 +41,7 @@ impl Switch {
             self.explain(call.id, "the call has been passed on too often");
             return false;
         }
-        let decision = self.directory.plans.decide(&Facts {
+        let decision = call.plans.decide(&Facts {
             at: now.date,
             origin: &Origin::Device { tenant: info.tenant, device: info.device },
             caller: &Caller { number: Some(info.extension), anonymous: false },

@@ -176,6 +176,7 @@ impl Switch {
             id,
             worker,
             generation: self.directory.plans.generation(&decision.tenant),
+            plans: self.directory.plans.clone(),
             tenant: decision.tenant,
             direction,
             caller: asking.shown.clone(),

@@ -93,6 +93,6 @@ impl Switch {
             called: &call.called,
             state: self,
         };
-        self.directory.plans.go_on(&facts, &resumed, way)
+        call.plans.go_on(&facts, &resumed, way)
     }
 }
