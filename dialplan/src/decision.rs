@@ -135,6 +135,9 @@ pub enum DiversionCause {
 }
 
 impl DiversionCause {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Unconditional, Self::Busy, Self::NoAnswer, Self::Unreachable];
+
     /// The key of the plan.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -2,7 +2,7 @@
 
 mod office;
 
-use koukan_dialplan::{Capabilities, Diversion, DiversionCause, Step};
+use koukan_dialplan::{Capabilities, Change, Diversion, DiversionCause, Live, Step};
 use office::load;
 use office::world::{World, at, call_in, call_out, changed, plans};
 
@@ -42,6 +42,35 @@ fn what_comes_of_ringing_is_told_to_the_switch_behind_the_ring_step() {
     assert_eq!((timeout.as_secs(), &**device), (7, "B"));
     assert_eq!((busy.as_deref(), no_answer.as_deref()), (Some("803"), Some("0455550001")));
     assert_eq!(*unreachable, None);
+}
+
+#[test]
+fn what_a_customer_sets_stands_over_the_plan_until_it_is_given_back() {
+    let plans = plans(&with("always = \"803\", busy = \"804\""));
+    let (by, when) = (std::sync::Arc::from("test"), at("2026-07-01T10:00"));
+    let mut live = Live::new();
+    let set = |live: &mut Live, key: &str, value: Option<&str>| {
+        let change = Change::parse(key, value).expect("a setting");
+        plans.change("acme", live, &change, &by, when)
+    };
+    let rings = |live: &Live| {
+        let mut world = World::default();
+        world.live.insert("acme".to_owned(), live.clone());
+        call_out(&plans, "A", "802", &world).outcome().rings.join("")
+    };
+    assert_eq!(rings(&live), "C");
+    set(&mut live, "B.forward_always", Some("805")).expect("an extension");
+    assert_eq!(rings(&live), "E");
+    set(&mut live, "B.forward_always", Some("off")).expect("off");
+    assert_eq!(rings(&live), "B");
+    let entries = live.entries();
+    assert_eq!(&*entries[0].key, "device.B.forward_always");
+    assert_eq!(Live::restore(entries).0, live);
+    set(&mut live, "device.B.forward_always", None).expect("given back");
+    assert_eq!(rings(&live), "C");
+    for wrong in ["999", "119", "x"] {
+        assert!(set(&mut live, "B.forward_busy", Some(wrong)).is_err(), "{wrong}");
+    }
 }
 
 #[test]

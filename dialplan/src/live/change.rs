@@ -7,6 +7,7 @@ use jiff::civil::Date;
 
 use super::{CellValue, Entry, Live, Setting};
 use crate::capability::{Capabilities, Feature};
+use crate::decision::DiversionCause;
 use crate::limits;
 use crate::model::Plan;
 use crate::model::number::{Mode, Number, Role};
@@ -81,6 +82,15 @@ pub enum Change {
         device: Arc<str>,
         /// The number's name in the plan.
         number: Option<Arc<str>>,
+    },
+    /// Where the calls of a device go on.
+    DeviceForward {
+        /// The device's name in the plan.
+        device: Arc<str>,
+        /// When.
+        cause: DiversionCause,
+        /// An extension, a number, or `off`.
+        to: Option<Arc<str>>,
     },
     /// Do not disturb: the device is not rung.
     Dnd {
@@ -179,7 +189,9 @@ pub enum ChangeError {
 
 /// The settings, for whoever names none of them.
 const KEYS: &str = "NUMBER.mode, NUMBER.off_hours, NUMBER.forwarding, NUMBER.forward_to, \
-                    NUMBER.closed, DEVICE.caller_id, DEVICE.dnd, SCHEDULE.DAY.HH:MM-HH:MM, \
+                    NUMBER.closed, DEVICE.caller_id, DEVICE.dnd, DEVICE.forward_always, \
+                    DEVICE.forward_busy, DEVICE.forward_no_answer, DEVICE.forward_unreachable, \
+                    SCHEDULE.DAY.HH:MM-HH:MM, \
                     SCHEDULE.YYYY-MM-DD";
 
 /// Who asks for a change, and when; and what the server can execute.
@@ -253,6 +265,9 @@ impl Live {
             }
             Change::CallerId { device, number } => {
                 return self.caller_id(plan, device, number.as_ref(), asker);
+            }
+            Change::DeviceForward { device, cause, to } => {
+                return self.device_forward(plan, device, (*cause, to.as_ref()), asker);
             }
             Change::Dnd { device, on } => {
                 self.of_device(plan, device)?.dnd = on.map(|on| asker.set(on));
@@ -346,24 +361,27 @@ impl Live {
     ) -> Result<(), ChangeError> {
         let number = find_number(plan, name)?;
         allowed(plan, number, Used::Forwarding, asker)?;
-        let wrong = |why: &str| ChangeError::Target { to: Arc::clone(to), why: why.to_owned() };
-        let digits = to.strip_prefix('+').unwrap_or(to);
-        if digits.len() < 3 || digits.len() > 16 || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(wrong("no number"));
-        }
-        let country = &plan.tenant.country;
-        let called = country.canonical(to);
-        let own = plan.numbers.iter().any(|own| *plan.did(own) == *called);
-        if !own {
-            let date = plan.tenant.timezone.to_datetime(asker.at).date();
-            let Some(entry) = plan.classes.of(&called, date) else {
-                return Err(wrong("of no class"));
-            };
-            if plan.outbound.block.iter().any(|class| class.value == entry.class) {
-                return Err(wrong(&format!("blocked:{}", entry.class)));
+        target(plan, to, asker)?;
+        self.of_number(plan, name)?.forward_to = Some(asker.set(Arc::clone(to)));
+        Ok(())
+    }
+
+    /// Where the calls of a device go on, inside or outside.
+    fn device_forward(
+        &mut self,
+        plan: &Plan,
+        device: &Arc<str>,
+        (cause, to): (DiversionCause, Option<&Arc<str>>),
+        asker: &Asker<'_>,
+    ) -> Result<(), ChangeError> {
+        if let Some(to) = to.filter(|to| ***to != *super::OFF) {
+            forwards(plan, asker)?;
+            if plan.inside.find(to).is_none() {
+                target(plan, to, asker)?;
             }
         }
-        self.of_number(plan, name)?.forward_to = Some(asker.set(Arc::clone(to)));
+        let to = to.map(|to| asker.set(Arc::clone(to)));
+        self.of_device(plan, device)?.set_forward(cause, to);
         Ok(())
     }
 
@@ -452,6 +470,40 @@ fn allowed(
     if !number.subscribes(used.word()) {
         let number = Arc::clone(&number.name);
         return Err(ChangeError::NotSubscribed { number, option: used.word() });
+    }
+    Ok(())
+}
+
+/// S-65 of a device, which has no options of its own.
+fn forwards(plan: &Plan, asker: &Asker<'_>) -> Result<(), ChangeError> {
+    let what = Used::Forwarding.word();
+    if !asker.capabilities.has(Feature::Forwarding) {
+        return Err(ChangeError::NotSupported { what });
+    }
+    if plan.rules.verified.contains(&Used::Forwarding) && !plan.tenant.verified {
+        return Err(ChangeError::NotVerified { what });
+    }
+    Ok(())
+}
+
+/// A target that a trunk would be asked for, or that is a number of the office.
+fn target(plan: &Plan, to: &Arc<str>, asker: &Asker<'_>) -> Result<(), ChangeError> {
+    let wrong = |why: &str| ChangeError::Target { to: Arc::clone(to), why: why.to_owned() };
+    let digits = to.strip_prefix('+').unwrap_or(to);
+    if digits.len() < 3 || digits.len() > 16 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(wrong("no number"));
+    }
+    let country = &plan.tenant.country;
+    let called = country.canonical(to);
+    let own = plan.numbers.iter().any(|own| *plan.did(own) == *called);
+    if !own {
+        let date = plan.tenant.timezone.to_datetime(asker.at).date();
+        let Some(entry) = plan.classes.of(&called, date) else {
+            return Err(wrong("of no class"));
+        };
+        if plan.outbound.block.iter().any(|class| class.value == entry.class) {
+            return Err(wrong(&format!("blocked:{}", entry.class)));
+        }
     }
     Ok(())
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::key::{forward_cause, forward_key};
 use super::{CellValue, Change, Live, LiveDevice, LiveNumber, Setting};
+use crate::decision::DiversionCause;
 use crate::model::Plan;
 use crate::model::device::Device;
 use crate::model::number::Mode;
@@ -18,8 +20,8 @@ use crate::source::Place;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// `number.number1.mode`, `number.number1.closed`, `number.number1.forward_to`,
-    /// `device.A.caller_id`, `device.A.dnd`, `schedule.office.weekday.09:30`,
-    /// `schedule.office.2026-08-12`.
+    /// `device.A.caller_id`, `device.A.dnd`, `device.A.forward_busy`,
+    /// `schedule.office.weekday.09:30`, `schedule.office.2026-08-12`.
     pub key: Arc<str>,
     /// `forward`, `true`, digits, a name, `announce:lunch`, `closed`; `None`: deleted.
     pub value: Option<Arc<str>>,
@@ -89,7 +91,9 @@ impl Live {
                     live.entries(number, &mut entries);
                 }
             }
-            Change::CallerId { device, .. } | Change::Dnd { device, .. } => {
+            Change::CallerId { device, .. }
+            | Change::DeviceForward { device, .. }
+            | Change::Dnd { device, .. } => {
                 if let Some(live) = self.device(device) {
                     live.entries(device, &mut entries);
                 }
@@ -149,7 +153,7 @@ impl Live {
                 match what {
                     "caller_id" => device.caller_id = Some(setting.clone()),
                     "dnd" => device.dnd = Some(with(setting, text.parse().ok()?)),
-                    _ => return None,
+                    other => device.set_forward(forward_cause(other)?, Some(setting.clone())),
                 }
             }
             "schedule" => self.take_schedule(rest, setting)?,
@@ -205,8 +209,14 @@ impl Live {
             let default = default.map_or("-", |name| name).to_owned();
             let live = self.device(&device.name);
             let caller_id = live.and_then(|live| live.caller_id.as_ref());
-            let key = |what| format!("device.{}.{what}", device.name);
+            let key = |what: &str| format!("device.{}.{what}", device.name);
             shown.add(key("caller_id"), default, caller_id, |name| name.to_string());
+            for cause in DiversionCause::ALL {
+                let to = device.forward.as_ref().and_then(|forward| forward.target(cause));
+                let to = to.map_or("-", |to| &to.value).to_owned();
+                let live = live.and_then(|live| live.forward(cause));
+                shown.without_place(key(&forward_key(cause)), to, live, |to| to.to_string());
+            }
             let dnd = live.and_then(|live| live.dnd.as_ref());
             shown.without_place(key("dnd"), String::from("false"), dnd, bool::to_string);
         }
@@ -290,9 +300,12 @@ impl LiveNumber {
 
 impl LiveDevice {
     fn entries(&self, name: &str, entries: &mut Vec<Entry>) {
-        let key = |what| format!("device.{name}.{what}");
+        let key = |what: &str| format!("device.{name}.{what}");
         add(entries, key("caller_id"), self.caller_id.as_ref(), |number| number.to_string());
         add(entries, key("dnd"), self.dnd.as_ref(), bool::to_string);
+        for cause in DiversionCause::ALL {
+            add(entries, key(&forward_key(cause)), self.forward(cause), |to| to.to_string());
+        }
     }
 }
 

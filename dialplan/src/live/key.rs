@@ -7,6 +7,7 @@ use jiff::civil::Date;
 
 use super::entry::cell_key;
 use super::{CellValue, Change, ChangeError};
+use crate::decision::DiversionCause;
 use crate::model::number::Mode;
 use crate::model::schedule::DayClass;
 use crate::read::{Cell, cell_of};
@@ -35,8 +36,11 @@ impl Change {
             "closed" => Self::Closed { number: object, closed: asked.some(ON, on_off)? },
             "caller_id" => Self::CallerId { device: object, number: value.map(Arc::from) },
             "dnd" => Self::Dnd { device: object, on: asked.some(ON, on_off)? },
-            other => match other.parse::<Date>() {
-                Ok(date) if other.len() == DATE_CHARS => {
+            other => match (forward_cause(other), other.parse::<Date>()) {
+                (Some(cause), _) => {
+                    Self::DeviceForward { device: object, cause, to: value.map(Arc::from) }
+                }
+                (None, Ok(date)) if other.len() == DATE_CHARS => {
                     Self::Day { schedule: object, date, closed: asked.some(DAY, day)? }
                 }
                 _ => asked.cells(name, other)?,
@@ -74,6 +78,9 @@ impl Change {
             Self::CallerId { device, number } => {
                 format!("{device}.caller_id={}", value(number.as_deref()))
             }
+            Self::DeviceForward { device, cause, to } => {
+                format!("{device}.{}={}", forward_key(*cause), value(to.as_deref()))
+            }
             Self::Dnd { device, on: set } => format!("{device}.dnd={}", on(*set)),
         }
     }
@@ -87,6 +94,9 @@ impl Change {
             Self::ForwardTo { number, .. } => vec![format!("number.{number}.forward_to")],
             Self::Closed { number, .. } => vec![format!("number.{number}.closed")],
             Self::CallerId { device, .. } => vec![format!("device.{device}.caller_id")],
+            Self::DeviceForward { device, cause, .. } => {
+                vec![format!("device.{device}.{}", forward_key(*cause))]
+            }
             Self::Dnd { device, .. } => vec![format!("device.{device}.dnd")],
             Self::Day { schedule, date, .. } => vec![format!("schedule.{schedule}.{date}")],
             Self::Cells { schedule, day, from, to, .. } => {
@@ -100,7 +110,7 @@ impl Change {
         let gives_back = match self {
             Self::Mode { mode, .. } => mode.is_none(),
             Self::OffHours { .. } | Self::Forwarding { .. } => false,
-            Self::ForwardTo { to, .. } => to.is_none(),
+            Self::ForwardTo { to, .. } | Self::DeviceForward { to, .. } => to.is_none(),
             Self::Closed { closed, .. } | Self::Day { closed, .. } => closed.is_none(),
             Self::Cells { value, .. } => value.is_none(),
             Self::CallerId { number, .. } => number.is_none(),
@@ -108,6 +118,17 @@ impl Change {
         };
         if gives_back { self.keys() } else { Vec::new() }
     }
+}
+
+/// The key of a device's forwarding.
+pub(super) fn forward_key(cause: DiversionCause) -> String {
+    format!("forward_{}", cause.as_str())
+}
+
+/// The reason that such a key is about.
+pub(super) fn forward_cause(key: &str) -> Option<DiversionCause> {
+    let word = key.strip_prefix("forward_")?;
+    DiversionCause::ALL.into_iter().find(|cause| cause.as_str() == word)
 }
 
 /// A key and a value as they were given.

@@ -20,6 +20,7 @@ pub(crate) use entry::places;
 pub use entry::{Effective, Entry, EntryError};
 pub use settings::{Aside, Settings};
 
+use crate::decision::DiversionCause;
 use crate::model::number::Mode;
 use crate::model::schedule::DayClass;
 use crate::read::Cell;
@@ -61,6 +62,24 @@ pub(crate) struct LiveSchedule {
 pub(crate) struct LiveDevice {
     pub(crate) caller_id: Option<Setting<Arc<str>>>,
     pub(crate) dnd: Option<Setting<bool>>,
+    /// Where its calls go on, by [`DiversionCause`]; [`OFF`] where the files say otherwise.
+    forward: [Option<Setting<Arc<str>>>; 4],
+}
+
+/// The target of a device's forwarding that is switched off.
+pub(crate) const OFF: &str = "off";
+
+impl LiveDevice {
+    /// Where its calls go on for this reason.
+    pub(crate) fn forward(&self, cause: DiversionCause) -> Option<&Setting<Arc<str>>> {
+        self.forward.get(cause as usize)?.as_ref()
+    }
+
+    pub(crate) fn set_forward(&mut self, cause: DiversionCause, to: Option<Setting<Arc<str>>>) {
+        if let Some(place) = self.forward.get_mut(cause as usize) {
+            *place = to;
+        }
+    }
 }
 
 /// What a customer may put into a half hour (S-21).

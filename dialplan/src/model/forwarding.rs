@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::decision::DiversionCause;
 use crate::read::{Item, Table};
 use crate::source::At;
 
@@ -34,6 +35,16 @@ impl DeviceForward {
         })
     }
 
+    /// The target for a reason.
+    pub(crate) const fn target(&self, cause: DiversionCause) -> Option<&At<Arc<str>>> {
+        match cause {
+            DiversionCause::Unconditional => self.always.as_ref(),
+            DiversionCause::Busy => self.busy.as_ref(),
+            DiversionCause::NoAnswer => self.no_answer.as_ref(),
+            DiversionCause::Unreachable => self.unreachable.as_ref(),
+        }
+    }
+
     pub(crate) fn targets(&self) -> impl Iterator<Item = &At<Arc<str>>> {
         [&self.always, &self.busy, &self.no_answer, &self.unreachable].into_iter().flatten()
     }
@@ -51,4 +62,4 @@ fn target(table: &Table<'_>, key: &'static str) -> Option<At<Arc<str>>> {
 }
 
 /// How long a phone rings before `no_answer`.
-const AFTER: Duration = Duration::from_secs(20);
+pub(crate) const AFTER: Duration = Duration::from_secs(20);

@@ -22,6 +22,13 @@ pickup = true
 [feature_codes]
 park = "*5"
 pickup = "**"
+[extension.front]
+dial = "620"
+do = { menu = "front" }
+[menu.front]
+prompt = "lunch"
+digits = { 1 = { group = "desk" } }
+direct_extensions = ["D"]
 "#;
 
 /// The sample office with more in its plan.
@@ -35,6 +42,9 @@ fn office(name: &str, changes: &[(&str, &str)]) -> Server {
         plan = plan.replace(from, to);
     }
     fs::write(&file, plan + FEATURES).expect("the plan can be written");
+    // The sample's expectations speak of the sample.
+    let expectations = server.directory.join("conf/tenants/acme/expect.toml");
+    fs::write(expectations, "schema = 1\n").expect("the file can be written");
     server.ctl(&["reload"]).expect("the plan is in order");
     server
 }
@@ -73,7 +83,7 @@ fn a_forwarded_number_reaches_its_target_as_itself_with_every_phone_off() {
     let mode = "ring = { devices = [\"D\", \"E\"], strategy = \"all\", timeout = \"30s\" }\n\
                 mode = \"ring\"";
     let forwarded = "ring = { devices = [\"D\", \"E\"], strategy = \"all\" }\n\
-                     options = [\"forwarding\"]\nmode = \"forward\"\nforward_to = \"09012345678\"";
+                     options = [\"forwarding\"]\nmode = \"forward\"\nforward_to = \"0455550001\"";
     let server = office("forwarded", &[(mode, forwarded)]);
     let mut outside = carrier(&server, "0455550001", 1000.0).expect("the carrier starts");
     outside.dial("0312340003").expect("the control link stands");
@@ -192,5 +202,35 @@ fn a_parked_call_is_taken_by_another_phone_or_comes_back() {
     wait(&mut b, "CALL_ESTABLISHED");
     b.hang_up().expect("the control link stands");
     wait(&mut a, "CALL_CLOSED");
+    server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
+}
+
+#[test]
+fn a_key_of_a_menu_rings_a_group_and_an_extension_of_its_list_a_phone() {
+    let server = office("menu", &[]);
+    let (mut a, mut b) = (ring(&server, 'A', 440.0), ring(&server, 'B', 880.0));
+    let mut d = ring(&server, 'D', 1300.0);
+    a.dial("620").expect("the control link stands");
+    wait(&mut a, "CALL_ESTABLISHED");
+    sleep(Duration::from_secs(1));
+    a.press('1').expect("the control link stands");
+    wait(&mut b, "CALL_INCOMING");
+    b.answer().expect("the control link stands");
+    wait(&mut b, "CALL_ESTABLISHED");
+    sleep(Duration::from_secs(3));
+    b.hang_up().expect("the control link stands");
+    wait(&mut a, "CALL_CLOSED");
+    assert_tone(&a, 2.0, 880.0);
+
+    a.dial("620").expect("the control link stands");
+    wait(&mut a, "CALL_ESTABLISHED");
+    sleep(Duration::from_secs(1));
+    for key in ['8', '0', '4'] {
+        a.press(key).expect("the control link stands");
+        sleep(Duration::from_millis(300));
+    }
+    wait(&mut d, "CALL_INCOMING");
+    a.hang_up().expect("the control link stands");
+    wait(&mut d, "CALL_CLOSED");
     server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
 }
