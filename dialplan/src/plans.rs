@@ -18,7 +18,7 @@ use crate::load::Each;
 use crate::model::number::Number;
 use crate::model::objects::Object;
 use crate::model::outside::{Profile, Trunk};
-use crate::model::services::Park;
+use crate::model::services::{FeatureCode, Park};
 use crate::model::signalling::{DeviceSignalling, TrunkSignalling};
 use crate::model::{Plan, Target};
 use crate::rating::{self, Account, Charge, FinishedLeg, RateError};
@@ -311,6 +311,25 @@ impl Plans {
         let shared = groups.filter(move |group| group.pickup && member(&group.ring));
         let names = shared.flat_map(|group| group.ring.devices.iter());
         names.filter_map(move |name| self.device(tenant, &name.value))
+    }
+
+    /// The number whose night key these digits are on this device: the one that the device shows.
+    #[must_use]
+    pub fn night_number(
+        &self,
+        tenant: &str,
+        device: &str,
+        digits: &str,
+        live: Option<&Live>,
+    ) -> Option<&Arc<str>> {
+        let plan = self.plan(tenant)?;
+        let mut codes = plan.feature_codes.codes.iter();
+        codes.find(|(code, at)| *code == FeatureCode::Night && *at.value.first == *digits)?;
+        let set = live.and_then(|live| live.device(device)?.caller_id.as_ref());
+        let file = plan.devices.find(device).and_then(|device| device.caller_id.as_ref());
+        let name = set.map(|set| &set.value).or(file.map(|name| &name.value));
+        let number = name.and_then(|name| plan.numbers.find(name));
+        number.or_else(|| plan.main_number()).map(|number| &number.name)
     }
 
     /// What parties on hold hear: a file of the tenant; none: the server's own music.

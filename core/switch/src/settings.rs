@@ -45,6 +45,9 @@ impl Switch {
         if !settings.is_empty() {
             self.settings.insert(tenant.into(), settings);
         }
+        if outcome.is_ok() {
+            self.note_night(tenant, change);
+        }
         for entry in outcome.iter().flatten() {
             let record = SettingRecord {
                 tenant: tenant.to_owned(),

@@ -61,6 +61,8 @@ pub struct Switch {
     pub(crate) watches: HashMap<SubscriptionId, String>,
     pub(crate) lamps: Lamps,
     pub(crate) lots: Lots,
+    /// Night keys whose lamps have to be looked at.
+    pub(crate) night_keys: BTreeSet<Arc<str>>,
     pub(crate) throttle: Throttle<ServerTx>,
     /// What waits in the mailbox of each device, by its SIP user.
     pub(crate) messages: HashMap<Arc<str>, MessageSummary>,
@@ -104,6 +106,7 @@ impl Switch {
             watches: HashMap::new(),
             lamps: Lamps::default(),
             lots: Lots::default(),
+            night_keys: BTreeSet::new(),
             throttle: Throttle::default(),
             messages: HashMap::new(),
             settings: HashMap::new(),

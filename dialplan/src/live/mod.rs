@@ -113,6 +113,13 @@ impl Live {
         schedules.fold(numbers.saturating_add(devices), usize::saturating_add)
     }
 
+    /// Whether the night key of a number is on.
+    #[must_use]
+    pub fn is_closed(&self, number: &str) -> bool {
+        let closed = self.number(number).and_then(|live| live.closed.as_ref());
+        closed.is_some_and(|set| set.value)
+    }
+
     pub(crate) fn number(&self, name: &str) -> Option<&LiveNumber> {
         self.numbers.get(name)
     }

@@ -3,6 +3,7 @@
 //! digest. A list (RFC 4662) is a group of the plan, or `lamps`, which stands for every device.
 
 pub(crate) mod lamps;
+mod night;
 pub(crate) mod watch;
 
 use koukan_dialplan::DeviceInfo;
@@ -61,7 +62,8 @@ impl Switch {
         if named.is_some() {
             return Err(403);
         }
-        if let Some(resource) = self.slot_of(&device.tenant, &user) {
+        let slot = self.slot_of(&device.tenant, &user);
+        if let Some(resource) = slot.or_else(|| self.night_of(device, &user)) {
             return Ok(Target::One {
                 resource: (*resource).into(),
                 entity: message.request_uri().to_vec(),
@@ -153,13 +155,15 @@ impl Switch {
             }
         }
         self.turn_slots(now);
+        self.turn_night_keys(now);
         self.notifier.handle_timeout(now.time);
         self.notify_all(now, None);
     }
 
     /// The state of a resource for who has begun to watch it.
     fn tell_state(&mut self, now: Now, package: Package, user: &str) {
-        if let Some(state) = self.slot_state(user).filter(|_| package == Package::Dialog) {
+        let own = self.night_state(user).or_else(|| self.slot_state(user));
+        if let Some(state) = own.filter(|_| package == Package::Dialog) {
             return self.notifier.set_state(now.time, user, state);
         }
         let Some(info) = self.directory.plans.device_by_user(user, "") else { return };
