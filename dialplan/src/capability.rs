@@ -128,6 +128,7 @@ impl Capabilities {
             .with(Feature::Park)
             .with(Feature::Pickup)
             .with(Feature::Menus)
+            .with(Feature::OnError)
     }
 
     /// The same with one feature more.

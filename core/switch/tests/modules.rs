@@ -188,3 +188,40 @@ fn an_operator_ends_a_call_in_an_application() {
     assert!(office.kill());
     assert_eq!(ending(&only(office.finish())), (CallCause::Killed, 200));
 }
+
+#[test]
+fn a_module_that_fails_leaves_the_call_to_the_way_that_the_plan_names() {
+    // What fails, and who rings then: nobody when all went well.
+    for (script, rings) in [(Some(Script::Fails("rain")), "B"), (None, "")] {
+        let mut office = Office::changed(
+            "do = { announce = \"closed\" }   # hear what callers hear at night",
+            "do = { announce = \"closed\", on_error = { group = \"desk\" } }\n\
+             [group.desk]\nmembers = [\"B\"]",
+        );
+        office.modules.script = script;
+        office.call('A', "601");
+        office.run(Duration::from_secs(2));
+        assert_eq!(office.phone('B').heard("invite"), rings == "B", "{:?}", office.explained);
+        office.run(Duration::from_secs(3));
+        office.give_up('A');
+        office.hang_up('A');
+        office.finish();
+    }
+}
+
+#[test]
+fn a_forward_that_no_trunk_takes_goes_the_way_on_and_a_busy_target_does_not() {
+    for (status, rings) in [(503, true), (486, false)] {
+        let mut office = Office::changed(
+            "do = { announce = \"closed\" }   # hear what callers hear at night",
+            "do = { forward = \"0455550001\", on_error = { group = \"desk\" } }\n\
+             [group.desk]\nmembers = [\"B\"]",
+        );
+        office.phone(office::TRUNK).does = office::Does::Refuses(status);
+        office.call('A', "601");
+        office.run(Duration::from_secs(2));
+        assert_eq!(office.phone('B').heard("invite"), rings, "{status}: {:?}", office.explained);
+        office.give_up('A');
+        office.finish();
+    }
+}

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use koukan_base::{CallId, OpId, Time, WorkerId};
-use koukan_dialplan::{Direction, Plans, Release, RingTarget, Step, TrunkCall};
+use koukan_dialplan::{Direction, Plans, Release, RingTarget, Step, TrunkCall, Way};
 
 use crate::call::channels::Channel;
 use crate::call::diverted::{Diverted, Why};
@@ -128,6 +128,8 @@ pub(crate) struct Call {
     pub(crate) failures: Vec<u16>,
     /// The last ring step ended by its time: whether a phone showed that it rang.
     pub(crate) rang_out: Option<bool>,
+    /// The way on when what the step at hand is done by fails.
+    pub(crate) on_error: Option<Way>,
     /// How many menus it has been through.
     pub(crate) menus: u32,
     /// How many of its legs the lamps know.

@@ -198,6 +198,7 @@ impl Switch {
             failures: Vec::new(),
             rang_out: None,
             menus: 0,
+            on_error: None,
             indexed: 0,
             followed: false,
             returning: None,

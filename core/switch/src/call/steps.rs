@@ -13,72 +13,102 @@ use crate::switch::{Fate, Switch};
 impl Switch {
     /// Begins the next step that can begin, or releases the caller when none is left.
     pub(crate) fn next_step(&mut self, now: Now, call: &mut Call) -> Fate {
+        call.on_error = None;
         while let Some(step) = call.steps.pop_front() {
             self.explain(call.id, format!("step: {}", name(&step)));
-            match step {
-                Step::Ring { targets, timeout, called_name } => {
-                    if self.start_ringing(now, call, targets, timeout, called_name) {
-                        self.wire(call);
-                        return Fate::Keep;
-                    }
+            let step = match step {
+                Step::Guarded { step, on_error } => {
+                    call.on_error = Some(on_error);
+                    *step
                 }
-                Step::Trunk(attempt) | Step::Forward(attempt) => {
-                    if self.start_trunk(now, call, attempt) {
-                        self.wire(call);
-                        return Fate::Keep;
-                    }
-                }
-                Step::Announce { prompt, answered, .. } => {
-                    self.start_announcement(call, &[prompt], answered, None);
-                    self.transfer_done(now, call);
-                    return Fate::Keep;
-                }
-                Step::Divert { device, extension, busy, no_answer, unreachable } => {
-                    let device = Forwarding { device, extension, busy, no_answer, unreachable };
-                    self.forward_by_device(now, call, device);
-                }
-                Step::Echo => {
-                    call.stage = Stage::Echo;
-                    if !self.answer_caller(now, call, None) {
-                        return Fate::End(CallCause::NotAnswered, 488);
-                    }
-                    self.wire(call);
-                    self.transfer_done(now, call);
-                    return Fate::Keep;
-                }
-                Step::Set { changes } => self.set_by_code(now, call, &changes),
-                Step::Menu { menu, spec } => return self.start_menu(now, call, menu, spec),
-                Step::Park { slot, spec } => {
-                    if let Some(fate) = self.park_step(now, call, slot, spec) {
-                        return fate;
-                    }
-                }
-                Step::Feature { feature: FeatureCode::Park, argument } => {
-                    if let Some(fate) = self.park_by_code(now, call, argument) {
-                        return fate;
-                    }
-                }
-                Step::Feature { feature: FeatureCode::Pickup, .. } => {
-                    self.refuse_step(call, 480, "nobody-rings");
-                }
-                Step::Release(release) => {
-                    call.steps.clear();
-                    call.failures.clear();
-                    call.release = release;
-                }
-                Step::Voicemail { .. }
-                | Step::VoicemailMenu { .. }
-                | Step::Fax { .. }
-                | Step::Conference { .. }
-                | Step::Queue { .. }
-                | Step::Feature { .. }
-                | Step::Module { .. }
-                | Step::Guarded { .. } => {
-                    self.explain(call.id, "this step is not supported by this version");
-                }
+                step => step,
+            };
+            if let Some(fate) = self.begin_step(now, call, step) {
+                return fate;
+            }
+            if let Some(fate) = self.step_failed(now, call) {
+                return fate;
             }
         }
         self.release(now, call)
+    }
+
+    /// A step that somebody else does has failed: the way on that the plan names, when it does.
+    pub(crate) fn step_failed(&mut self, now: Now, call: &mut Call) -> Option<Fate> {
+        let way = call.on_error.take()?;
+        self.explain(call.id, "goes the way on from an error");
+        let decision = self.way_on(now, call, &way);
+        call.release = decision.release.clone();
+        call.failures.clear();
+        call.steps = self.further_steps(call, decision).unwrap_or_default().into();
+        Some(self.next_step(now, call))
+    }
+
+    /// Begins a step; `None` when the next one has its turn.
+    fn begin_step(&mut self, now: Now, call: &mut Call, step: Step) -> Option<Fate> {
+        match step {
+            Step::Ring { targets, timeout, called_name } => {
+                if self.start_ringing(now, call, targets, timeout, called_name) {
+                    self.wire(call);
+                    return Some(Fate::Keep);
+                }
+            }
+            Step::Trunk(attempt) | Step::Forward(attempt) => {
+                if self.start_trunk(now, call, attempt) {
+                    self.wire(call);
+                    return Some(Fate::Keep);
+                }
+            }
+            Step::Announce { prompt, answered, .. } => {
+                self.start_announcement(call, &[prompt], answered, None);
+                self.transfer_done(now, call);
+                return Some(Fate::Keep);
+            }
+            Step::Divert { device, extension, busy, no_answer, unreachable } => {
+                let device = Forwarding { device, extension, busy, no_answer, unreachable };
+                self.forward_by_device(now, call, device);
+            }
+            Step::Echo => {
+                call.stage = Stage::Echo;
+                if !self.answer_caller(now, call, None) {
+                    return Some(Fate::End(CallCause::NotAnswered, 488));
+                }
+                self.wire(call);
+                self.transfer_done(now, call);
+                return Some(Fate::Keep);
+            }
+            Step::Set { changes } => self.set_by_code(now, call, &changes),
+            Step::Menu { menu, spec } => return Some(self.start_menu(now, call, menu, spec)),
+            Step::Park { slot, spec } => {
+                if let Some(fate) = self.park_step(now, call, slot, spec) {
+                    return Some(fate);
+                }
+            }
+            Step::Feature { feature: FeatureCode::Park, argument } => {
+                if let Some(fate) = self.park_by_code(now, call, argument) {
+                    return Some(fate);
+                }
+            }
+            Step::Feature { feature: FeatureCode::Pickup, .. } => {
+                self.refuse_step(call, 480, "nobody-rings");
+            }
+            Step::Release(release) => {
+                call.steps.clear();
+                call.failures.clear();
+                call.release = release;
+            }
+            Step::Voicemail { .. }
+            | Step::VoicemailMenu { .. }
+            | Step::Fax { .. }
+            | Step::Conference { .. }
+            | Step::Queue { .. }
+            | Step::Feature { .. }
+            | Step::Module { .. }
+            | Step::Guarded { .. } => {
+                self.explain(call.id, "this step is not supported by this version");
+            }
+        }
+        None
     }
 
     /// Releases the caller: after the refusal's announcement when there is one.

@@ -131,6 +131,9 @@ impl Switch {
         if trunks_fault {
             call.failures.clear();
             call.release.status = 503;
+            if let Some(fate) = self.step_failed(now, call) {
+                return fate;
+            }
         }
         self.next_step(now, call)
     }

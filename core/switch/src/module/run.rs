@@ -248,7 +248,10 @@ impl Switch {
                     if call.failures.is_empty() { CallCause::Plan } else { CallCause::NotAnswered };
                 Fate::End(cause, release.status)
             }
-            None => self.next_step(now, call),
+            None => {
+                let failed = result.is_err().then(|| self.step_failed(now, call)).flatten();
+                failed.unwrap_or_else(|| self.next_step(now, call))
+            }
         }
     }
 }
