@@ -1,20 +1,36 @@
-//! The border of fax: what the server will link to receive, keep, convert and send pages. Nothing
-//! runs yet; a number with `fax` is refused by `koukan check` as not supported by this version.
+//! Fax on the server's side, without C and without `unsafe`: pages and documents (ITU-T T.4, T.6,
+//! RFC 2306). Nothing is received or sent yet; a number with `fax` is refused by `koukan check` as
+//! not supported by this version.
 //!
-//! What stands on this side of the border, without C and without `unsafe`:
-//!
-//! - *the queue's rules*: which document is sent next, by which trunk, how often and when again
-//!   after which T.30 outcome (T.30, Annex A names the frames that an outcome is read from);
-//! - *pages*: T.6 strips (ITU-T T.6) as they came from the line, wrapped unchanged into PDF
-//!   or TIFF; rendered documents turned into such strips;
-//! - *the worker protocol*: versioned, length-prefixed frames over a Unix socket, with the
-//!   descriptors of the streams beside them.
+//! - [`EncodedPage`] is a page as it came from the line or stands in a file, [`Bitmap`] its picture
+//!   elements;
+//! - [`tiff`] reads and writes the files that fax programs exchange;
+//! - [`pdf`] wraps received pages without touching their code, [`picture`] shows them as JPEG;
+//! - [`render`](render()) turns a stranger's document into pages that can be sent.
 //!
 //! What stands on the other side: the fax worker, an unprivileged child process that owns the fax
 //! streams and speaks T.30 over G.711 and over T.38, as terminal and as gateway. A fault in it
 //! costs the running faxes, never a voice call. Its protocol engine and that engine's licence stay
 //! out of the server's binary for the same reason.
 //!
-//! The crate will know no socket, thread or clock of the server: the server hands in what the
-//! worker said and the time, and carries out the actions that come back.
+//! The crate knows no socket, thread or clock: what it works on is handed in.
 #![forbid(unsafe_code)]
+
+mod bitmap;
+mod coding;
+pub mod limits;
+pub mod pdf;
+pub mod picture;
+pub mod render;
+mod resolution;
+mod stamp;
+pub mod tiff;
+
+pub use bitmap::{Bitmap, Gray};
+pub use coding::{Coding, CodingError, EncodedPage, Strip};
+pub use render::render;
+pub use resolution::{DOTS_PER_INCH, Dpi, Paper, Resolution};
+pub use stamp::Stamp;
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,7 @@ mod rtp;
 mod send;
 pub mod srtp;
 pub mod tone;
+pub mod udptl;
 
 pub use codec::{Codec, CodecParams};
 pub use command::{Command, Direction, Prompt, Source, SrtpKeys, StreamConfig, TelephoneEvent};

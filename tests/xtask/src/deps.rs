@@ -23,10 +23,16 @@ const OPUS: Package = Package { name: "libopus-dev", shown_by: "/usr/include/opu
 /// libFuzzer is C++.
 const FUZZER: Package = Package { name: "build-essential", shown_by: "c++" };
 
-/// What a build and a start need: SQLite is compiled from its source.
-pub(crate) const RUN: &[Package] = &[COMPILER, PKG_CONFIG, OPUS];
+/// Header lines of faxes are drawn with it; IPA Font License 1.0.
+const FONT: Package = Package {
+    name: "fonts-ipafont-gothic",
+    shown_by: "/usr/share/fonts/opentype/ipafont-gothic/ipag.ttf",
+};
 
-/// What the tests need: phones and a carrier that others wrote.
+/// What a build and a start need: SQLite is compiled from its source.
+pub(crate) const RUN: &[Package] = &[COMPILER, PKG_CONFIG, OPUS, FONT];
+
+/// What the tests need: phones, a carrier and readers of pages that others wrote.
 const TEST: &[Package] = &[
     COMPILER,
     PKG_CONFIG,
@@ -38,6 +44,10 @@ const TEST: &[Package] = &[
     Package { name: "iproute2", shown_by: "ip" },
     Package { name: "iptables", shown_by: "iptables" },
     Package { name: "procps", shown_by: "sysctl" },
+    Package { name: "poppler-utils", shown_by: "pdftoppm" },
+    Package { name: "qpdf", shown_by: "qpdf" },
+    Package { name: "libtiff-tools", shown_by: "tiffcp" },
+    FONT,
 ];
 
 /// What stands beside our server in the benches. Where systemd runs, Debian starts it as a service
