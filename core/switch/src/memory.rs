@@ -43,6 +43,12 @@ impl Switch {
             .and(self.actions.len(), self.actions.capacity())
     }
 
+    /// The requests of ours that have no outcome yet, one line each.
+    #[must_use]
+    pub fn under_way(&self) -> Vec<String> {
+        self.ua.under_way()
+    }
+
     /// Requests of ours outside calls that wait for their outcome, and refusals that are held
     /// back; none when nothing is under way.
     #[must_use]

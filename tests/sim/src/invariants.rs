@@ -89,7 +89,8 @@ impl World {
         }
         let (tables, waiting) = (self.switch.tables(), self.switch.waiting());
         if tables != Tables::default() || waiting > 0 {
-            return Err(format!("{tables:?}, {waiting} questions without an answer"));
+            let lines = self.switch.under_way();
+            return Err(format!("{tables:?}, {waiting} questions without an answer, {lines:#?}"));
         }
         let left = self.stations.iter().find_map(|station| station.left_over());
         left.map_or(Ok(()), |words| Err(format!("left at a station: {words}")))

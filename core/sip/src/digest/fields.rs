@@ -1,5 +1,7 @@
 //! The comma-separated fields of a challenge or of credentials (RFC 7616, 3.3 and 3.4).
 
+use crate::header::quoted::{bare, until};
+
 /// The fields behind the scheme's name `Digest`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fields<'a>(&'a [u8]);
@@ -16,36 +18,15 @@ impl<'a> Fields<'a> {
     pub(super) fn value(self, name: &[u8]) -> Option<&'a [u8]> {
         let mut rest = self.0;
         while !rest.is_empty() {
-            let end = field_end(rest);
+            let end = until(rest, b',');
             let field = rest.get(..end)?.trim_ascii();
             rest = rest.get(end.saturating_add(1)..).unwrap_or_default();
             let Some(equals) = field.iter().position(|&byte| byte == b'=') else { continue };
             if field.get(..equals)?.trim_ascii().eq_ignore_ascii_case(name) {
                 let value = field.get(equals.saturating_add(1)..)?.trim_ascii();
-                let bare = value.strip_prefix(b"\"").and_then(|inner| inner.strip_suffix(b"\""));
-                return Some(bare.unwrap_or(value));
+                return Some(bare(value));
             }
         }
         None
     }
-}
-
-/// Where the first comma outside quotes stands, or the end.
-fn field_end(text: &[u8]) -> usize {
-    let (mut quoted, mut escaped) = (false, false);
-    text.iter()
-        .position(|&byte| {
-            if escaped {
-                escaped = false;
-                return false;
-            }
-            match byte {
-                b'\\' if quoted => escaped = true,
-                b'"' => quoted = !quoted,
-                b',' if !quoted => return true,
-                _ => {}
-            }
-            false
-        })
-        .unwrap_or(text.len())
 }

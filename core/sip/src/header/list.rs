@@ -1,5 +1,7 @@
 //! Values separated by commas (RFC 3261, section 7.3.1), outside quotes and angle brackets.
 
+use super::quoted::{Quotes, bracket_behind_quote};
+
 /// The values of one line of a list header, without white space; empty ones are passed over.
 pub fn split_list(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
@@ -15,23 +17,32 @@ pub fn split_list(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     .filter(|value| !value.is_empty())
 }
 
-/// Where the first comma outside quotes and angle brackets stands.
+/// Where the first comma outside quotes and angle brackets stands. A name of Shift_JIS whose last
+/// byte seems to escape its quote ends there all the same.
 fn comma(text: &[u8]) -> Option<usize> {
-    let (mut quoted, mut escaped, mut bracketed) = (false, false, false);
+    let mut quotes = Quotes::default();
+    let found = outside(text, &mut quotes);
+    if found.is_some() || !quotes.is_open() {
+        return found;
+    }
+    let start = text.len().checked_sub(text.trim_ascii_start().len())?;
+    let bracket = start.checked_add(bracket_behind_quote(text.get(start..)?)?)?;
+    let behind = outside(text.get(bracket..)?, &mut Quotes::default())?;
+    bracket.checked_add(behind)
+}
+
+fn outside(text: &[u8], quotes: &mut Quotes) -> Option<usize> {
+    let mut bracketed = false;
     text.iter().position(|&byte| {
-        if escaped {
-            escaped = false;
+        if bracketed {
+            bracketed = byte != b'>';
             return false;
         }
-        match byte {
-            b'\\' if quoted => escaped = true,
-            b'"' if !bracketed => quoted = !quoted,
-            b'<' if !quoted => bracketed = true,
-            b'>' if !quoted => bracketed = false,
-            b',' if !quoted && !bracketed => return true,
-            _ => {}
+        if !quotes.is_outside(byte) {
+            return false;
         }
-        false
+        bracketed = byte == b'<';
+        byte == b','
     })
 }
 
@@ -44,5 +55,14 @@ mod tests {
         let line = br#""A, \"B" <sip:a@b;x=1,2>;q=1 , <sip:c@d>,, *"#;
         let values: Vec<&[u8]> = split_list(line).collect();
         assert_eq!(values, [br#""A, \"B" <sip:a@b;x=1,2>;q=1"#.as_slice(), b"<sip:c@d>", b"*",]);
+    }
+
+    #[test]
+    fn a_name_that_ends_with_a_backslash_hides_no_value_behind_it() {
+        let name = b"\"\x95\x5c\"".as_slice();
+        let line = [b" ", name, b" <sip:a@b;x=1,2>, ", name, b" <tel:1>, <sip:c@d>"].concat();
+        let values: Vec<&[u8]> = split_list(&line).collect();
+        assert_eq!(values.len(), 3, "{values:?}");
+        assert_eq!(values.get(1), Some(&b"\"\x95\x5c\" <tel:1>".as_slice()));
     }
 }

@@ -10,6 +10,7 @@ mod list;
 mod name_addr;
 mod option_tag;
 mod params;
+pub(crate) mod quoted;
 mod rack;
 mod reason;
 mod refer;

@@ -1,6 +1,7 @@
 //! From, To, Contact, Route and their like (RFC 3261, sections 20.10, 20.20, 25.1: name-addr and
 //! addr-spec).
 
+use super::quoted::{bracket_behind_quote, find_outside};
 use super::{Params, Uri};
 
 /// A display name, a URI and the header's parameters.
@@ -19,7 +20,8 @@ impl<'a> NameAddr<'a> {
     #[must_use]
     pub fn parse(value: &'a [u8]) -> Option<Self> {
         let value = value.trim_ascii();
-        let Some(open) = open_bracket(value).or_else(|| open_after_quote(value)) else {
+        let open = find_outside(value, b'<').or_else(|| bracket_behind_quote(value));
+        let Some(open) = open else {
             // RFC 3261, 20: without brackets the parameters are the header's, not the URI's.
             let end = value.iter().position(|&byte| byte == b';').unwrap_or(value.len());
             let (uri_text, params) = value.split_at_checked(end)?;
@@ -51,39 +53,6 @@ impl<'a> NameAddr<'a> {
     pub fn tag(&self) -> Option<&'a [u8]> {
         self.params.value(b"tag").filter(|tag| !tag.is_empty())
     }
-}
-
-/// Where `<` stands outside a quoted display name.
-fn open_bracket(value: &[u8]) -> Option<usize> {
-    let (mut quoted, mut escaped) = (false, false);
-    value.iter().position(|&byte| {
-        if escaped {
-            escaped = false;
-            return false;
-        }
-        match byte {
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'<' if !quoted => return true,
-            _ => {}
-        }
-        false
-    })
-}
-
-/// Where `<` stands right behind a quote, in a value whose quotes do not end by the rules: the
-/// second byte of some characters of Shift_JIS is a backslash, which then seems to escape the
-/// closing quote (`"\x95\x5c" <sip:...>`). Phones in Japan send such names.
-fn open_after_quote(value: &[u8]) -> Option<usize> {
-    if value.first() != Some(&b'"') {
-        return None;
-    }
-    value.iter().enumerate().skip(1).find_map(|(at, &byte)| {
-        let behind = value.get(at.checked_add(1)?..)?;
-        let spaces = behind.len().checked_sub(behind.trim_ascii_start().len())?;
-        let bracket = at.checked_add(1)?.checked_add(spaces)?;
-        (byte == b'"' && value.get(bracket) == Some(&b'<')).then_some(bracket)
-    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Parameters behind semicolons (RFC 3261, section 25.1: generic-param).
 
+use super::quoted::{bare, until};
+
 /// The parameters of a value, as the bytes behind its first semicolon.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Params<'a>(&'a [u8]);
@@ -23,7 +25,7 @@ impl<'a> Params<'a> {
             if rest.is_empty() {
                 return None;
             }
-            let (part, more) = rest.split_at_checked(semicolon(rest))?;
+            let (part, more) = rest.split_at_checked(until(rest, b';'))?;
             rest = more.get(1..).unwrap_or_default();
             Some(part.trim_ascii())
         })
@@ -48,28 +50,7 @@ fn split(part: &[u8]) -> (&[u8], Option<&[u8]>) {
     let Some(equals) = part.iter().position(|&byte| byte == b'=') else { return (part, None) };
     let name = part.get(..equals).unwrap_or_default().trim_ascii_end();
     let value = part.get(equals.saturating_add(1)..).unwrap_or_default().trim_ascii_start();
-    let bare = value.strip_prefix(b"\"").and_then(|inner| inner.strip_suffix(b"\""));
-    (name, Some(bare.unwrap_or(value)))
-}
-
-/// Where the first semicolon outside quotes stands, or the end.
-fn semicolon(text: &[u8]) -> usize {
-    let (mut quoted, mut escaped) = (false, false);
-    text.iter()
-        .position(|&byte| {
-            if escaped {
-                escaped = false;
-                return false;
-            }
-            match byte {
-                b'\\' if quoted => escaped = true,
-                b'"' => quoted = !quoted,
-                b';' if !quoted => return true,
-                _ => {}
-            }
-            false
-        })
-        .unwrap_or(text.len())
+    (name, Some(bare(value)))
 }
 
 #[cfg(test)]

@@ -112,42 +112,19 @@ impl Dialog {
     /// The dialog that an INVITE of the peer opens (RFC 3261, 12.1.1).
     pub(super) fn as_server(request: &Message, flow: Flow, local_tag: Vec<u8>) -> Self {
         let to = request.header(Header::To).unwrap_or_default();
-        let cseq = request.cseq().map_or(0, |cseq| cseq.number);
-        Self {
-            call_id: request.call_id().to_vec(),
+        // RFC 2543 wanted no Contact: such a caller is reached at its From.
+        let target = contact(request).or_else(|| request.from().map(|from| from.uri_text));
+        let mut dialog = Self {
             remote_tag: request.from_tag().unwrap_or_default().to_vec(),
             local: [to, b";tag=", &local_tag].concat(),
-            local_tag,
             remote: request.header(Header::From).unwrap_or_default().to_vec(),
-            local_cseq: 0,
-            remote_cseq: Some(cseq),
-            // RFC 2543 wanted no Contact: such a caller is reached at its From.
-            remote_target: contact(request)
-                .or_else(|| request.from().map(|from| from.uri_text))
-                .unwrap_or_default()
-                .to_vec(),
+            remote_cseq: Some(request.cseq().map_or(0, |cseq| cseq.number)),
+            remote_target: target.unwrap_or_default().to_vec(),
             routes: request.list(Header::RecordRoute).map(<[u8]>::to_vec).collect(),
-            flow,
-            confirmed: false,
-            invite_cseq: 0,
-            ack: None,
-            waiting_ack: None,
-            ending: None,
-            server_invite: None,
-            server_update: None,
-            offer_tx: None,
-            reliable_invite: None,
-            client_invite: None,
-            remote_rseq: None,
-            prack_wanted: None,
-            has_description: false,
-            negotiation: Negotiation::Settled,
-            takes_update: request.allows(Method::Update) == Some(true),
-            session: None,
-            try_again: None,
-            opened_by: None,
-            credentials: None,
-        }
+            ..Self::new(request.call_id(), local_tag, flow)
+        };
+        dialog.learn(request);
+        dialog
     }
 
     /// The dialog that a response to our INVITE opens (RFC 3261, 12.1.2).
@@ -159,18 +136,38 @@ impl Dialog {
     ) -> Self {
         let cseq = response.cseq().map_or(0, |cseq| cseq.number);
         let mut dialog = Self {
-            call_id: response.call_id().to_vec(),
-            local_tag,
             remote_tag: response.to_tag().unwrap_or_default().to_vec(),
             local,
             remote: response.header(Header::To).unwrap_or_default().to_vec(),
             local_cseq: cseq,
-            remote_cseq: None,
-            remote_target: request.request_uri.clone(),
-            routes: Vec::new(),
-            flow: request.flow,
-            confirmed: false,
             invite_cseq: cseq,
+            remote_target: request.request_uri.clone(),
+            credentials: request.credentials.clone(),
+            ..Self::new(response.call_id(), local_tag, request.flow)
+        };
+        dialog.learn(response);
+        if request.body.is_some() {
+            dialog.negotiation = Negotiation::Ours;
+        }
+        dialog.take_routes(response);
+        dialog
+    }
+
+    /// An early dialog of which no more is known than our half of its identity.
+    fn new(call_id: &[u8], local_tag: Vec<u8>, flow: Flow) -> Self {
+        Self {
+            call_id: call_id.to_vec(),
+            local_tag,
+            remote_tag: Vec::new(),
+            local: Vec::new(),
+            remote: Vec::new(),
+            local_cseq: 0,
+            remote_cseq: None,
+            remote_target: Vec::new(),
+            routes: Vec::new(),
+            flow,
+            confirmed: false,
+            invite_cseq: 0,
             ack: None,
             waiting_ack: None,
             ending: None,
@@ -187,14 +184,8 @@ impl Dialog {
             session: None,
             try_again: None,
             opened_by: None,
-            credentials: request.credentials.clone(),
-        };
-        dialog.learn(response);
-        if request.body.is_some() {
-            dialog.negotiation = Negotiation::Ours;
+            credentials: None,
         }
-        dialog.take_routes(response);
-        dialog
     }
 
     /// The route set and target of a response that creates or confirms the dialog.

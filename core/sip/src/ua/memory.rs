@@ -22,6 +22,21 @@ impl UserAgent {
         tables.into_iter().fold((0, 0), sum)
     }
 
+    /// The requests of ours that have no outcome yet, one line each: for who looks into a table that
+    /// does not become empty.
+    #[must_use]
+    pub fn under_way(&self) -> Vec<String> {
+        let mut lines: Vec<(u64, String)> = Vec::new();
+        for (id, client) in &self.clients {
+            let known = self.outgoing.get(&client.tx);
+            let call_id = known.map(|known| String::from_utf8_lossy(&known.call_id).into_owned());
+            let (method, flow, state) = (client.method, client.flow, &client.machine);
+            lines.push((*id, format!("{method:?} {call_id:?} at {flow}: {state:?}")));
+        }
+        lines.sort();
+        lines.into_iter().map(|(_, line)| line).collect()
+    }
+
     /// Gives back the room that the tables have taken and do not use any more. Costs a rehash of
     /// what is in them: for quiet times behind a burst.
     pub fn shrink(&mut self) {
