@@ -178,3 +178,20 @@ fn channels_are_free_again_after_every_ending() {
     }
     assert_eq!(office.finish().len(), 6);
 }
+
+#[test]
+fn a_phone_whose_answer_was_lost_until_it_hung_up_is_over_and_the_caller_is_told() {
+    let mut office = Office::open();
+    office.phone('D').does = Does::Answers(500);
+    office.call('A', "804");
+    office.run(Duration::from_millis(300));
+    // Nothing of the phone arrives any more, until it has given its answer up.
+    office.deafen(Some('D'));
+    office.run(secs(33));
+    office.deafen(None);
+    office.run(secs(10));
+    let log = office.phone('A').log.clone();
+    assert!(log.iter().any(|line| line.starts_with("failed ")), "{log:?}");
+    let cdr = only(office.finish());
+    assert_eq!((ending(&cdr).0, cdr.legs[1].status), (CallCause::NotAnswered, 408));
+}

@@ -323,8 +323,21 @@ impl UserAgent {
         if let Some(invite) = gone.as_ref().and_then(|dialog| dialog.client_invite) {
             self.bound_orphan(now, invite);
         }
+        let early = gone.as_ref().filter(|dialog| !dialog.confirmed);
+        if let Some(invite) = early.and_then(|dialog| dialog.opened_by) {
+            self.fork_gone(now, invite);
+        }
         if gone.is_none_or(|dialog| dialog.ending.is_none()) {
             self.tell(Event::Bye { dialog: DialogId(id), message });
+        }
+    }
+
+    /// A fork of an INVITE of ours has hung up before we heard its 2xx: that was lost for 64·T1, and
+    /// no other response follows from there. Without another fork the INVITE is given up (9.1).
+    fn fork_gone(&mut self, now: Time, invite: super::ClientTx) {
+        let Some(outgoing) = self.outgoing.get(&invite) else { return };
+        if !outgoing.forks.iter().any(|fork| self.dialogs.contains_key(&fork.dialog)) {
+            self.cancel(now, invite, None);
         }
     }
 

@@ -30,6 +30,9 @@ impl Switch {
     pub(crate) fn hung_up(&mut self, now: Now, dialog: DialogId) {
         let Some((id, index)) = self.by_dialog.remove(&dialog) else { return };
         self.with_call(now, id, |switch, call| {
+            if let Some(LegState::Calling { tx, .. }) = call.leg(index).map(|leg| leg.state) {
+                return switch.answer_lost(now, call, index, (tx, dialog));
+            }
             if let Some(leg) = call.leg_mut(index) {
                 if let LegState::Incoming { tx, .. } = leg.state {
                     switch.by_server.remove(&tx);
@@ -45,6 +48,24 @@ impl Switch {
             };
             switch.party_gone(call, index, cause, 487)
         });
+    }
+
+    /// A party that we called hangs up, and its answer has never come: the network lost it for as
+    /// long as it was repeated. Another fork of the same phone may still be there.
+    fn answer_lost(
+        &mut self,
+        now: Now,
+        call: &mut Call,
+        index: u16,
+        (tx, dialog): (ClientTx, DialogId),
+    ) -> Fate {
+        let Some(leg) = call.leg_mut(index) else { return Fate::Keep };
+        leg.early.retain(|known| *known != dialog);
+        if !leg.early.is_empty() {
+            return Fate::Keep;
+        }
+        self.by_client.remove(&tx);
+        self.callee_over(now, call, index, 408)
     }
 
     /// A party has gone. The call goes on when it was not one of the two that talk.

@@ -63,6 +63,8 @@ pub(crate) struct Office {
     packets: u64,
     dice: Rng,
     pub(crate) loss_percent: u32,
+    /// From this address nothing arrives.
+    unheard: Option<SocketAddr>,
     pub(crate) did: Vec<Did>,
     pub(crate) explained: Vec<(CallId, String)>,
     /// What went to an address where nobody of the office is.
@@ -180,6 +182,7 @@ impl Office {
             packets: 0,
             dice: Rng::from_number(seed ^ 0xD1CE),
             loss_percent: 0,
+            unheard: None,
             did: Vec::new(),
             explained: Vec::new(),
             strays: Vec::new(),
@@ -284,6 +287,11 @@ impl Office {
         self.media.mute(self.now, media);
     }
 
+    /// Nothing of this phone arrives, until somebody else is named.
+    pub(crate) fn deafen(&mut self, name: Option<char>) {
+        self.unheard = name.map(|name| self.phone(name).address);
+    }
+
     pub(crate) fn mute(&mut self, name: char) {
         let media = self.phone(name).media;
         self.media.mute(self.now, media);
@@ -371,7 +379,7 @@ impl Office {
 
     fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
         let lossy = self.loss_percent > 0;
-        if lossy && self.dice.next_u32() % 100 < self.loss_percent {
+        if lossy && self.dice.next_u32() % 100 < self.loss_percent || self.unheard == Some(from) {
             return;
         }
         let spread = if lossy { self.dice.next_u32() % 40 } else { 0 };

@@ -422,7 +422,10 @@ impl Phone {
                 self.log.push(format!("cancelled {}", reason.unwrap_or_default()));
             }
             Event::Acked { .. } => self.log.push("acked".to_owned()),
-            Event::AckMissing { dialog } => self.ua.bye(now, dialog, None),
+            Event::AckMissing { dialog } => {
+                self.up.retain(|known| *known != dialog);
+                self.ua.bye(now, dialog, None);
+            }
             Event::InDialog { tx, message, .. } => {
                 self.log.push(format!("request {:?}", message.method().unwrap()));
                 self.requests.push(message.clone());

@@ -274,3 +274,29 @@ fn a_failed_flow_ends_its_requests_with_503() {
     assert_eq!(status, 503);
     rig.finish();
 }
+
+#[test]
+fn a_callee_whose_2xx_never_came_and_that_hangs_up_leaves_no_invite_behind() {
+    let mut rig = Rig::new(12, 0, Transport::Udp);
+    let call = rig.invite(None);
+    let (tx, _) = rig.incoming();
+    rig.respond(1, tx, 180);
+    rig.run_for(Duration::from_secs(1));
+    // The network is gone for longer than the callee repeats its answer.
+    rig.lose = |from, message| from == 1 && message.status() == Some(200);
+    rig.respond(1, tx, 200);
+    let callee = rig.until(1, |event| match event {
+        Event::AckMissing { dialog } => Some(*dialog),
+        _ => None,
+    });
+    rig.lose = |_, _| false;
+    let now = rig.now;
+    rig.agents[1].bye(now, callee, None);
+    rig.until(0, |event| matches!(event, Event::Bye { .. }).then_some(()));
+    let failed = rig.until(0, |event| match event {
+        Event::Failed { tx, status, .. } => Some((*tx, *status)),
+        _ => None,
+    });
+    assert_eq!(failed, (call, 408));
+    rig.finish();
+}
