@@ -191,11 +191,14 @@ impl Media {
                 self.due.add(now + SOON, Due::Tell(Event::Moved { stream }));
             }
             Command::Close { stream } => self.close(now, worker, stream),
-            #[allow(
-                unreachable_patterns,
-                reason = "orders that no call of the sample office gives"
-            )]
-            other => self.wrong = Some(format!("an order that is not known here: {other:?}")),
+            Command::SendDigits { stream, op, .. } => {
+                let known = self.known(worker, stream, "send digits to").is_some();
+                let end = if known { PlayEnd::Finished } else { PlayEnd::Stopped };
+                self.due.add(now + SOON, Due::Tell(Event::DigitsSent { stream, op, end }));
+            }
+            Command::Detect { stream, .. } => {
+                let _ = self.known(worker, stream, "detect");
+            }
         }
     }
 

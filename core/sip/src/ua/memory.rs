@@ -22,8 +22,8 @@ impl UserAgent {
         tables.into_iter().fold((0, 0), sum)
     }
 
-    /// The requests of ours that have no outcome yet, one line each: for who looks into a table that
-    /// does not become empty.
+    /// The requests of ours that have no outcome yet, one line each: for who looks into a table
+    /// that does not become empty.
     #[must_use]
     pub fn under_way(&self) -> Vec<String> {
         let mut lines: Vec<(u64, String)> = Vec::new();

@@ -332,8 +332,8 @@ impl UserAgent {
         }
     }
 
-    /// A fork of an INVITE of ours has hung up before we heard its 2xx: that was lost for 64·T1, and
-    /// no other response follows from there. Without another fork the INVITE is given up (9.1).
+    /// A fork of an INVITE of ours has hung up before we heard its 2xx: that was lost for 64·T1,
+    /// and no other response follows from there. Without another fork the INVITE is given up (9.1).
     fn fork_gone(&mut self, now: Time, invite: super::ClientTx) {
         let Some(outgoing) = self.outgoing.get(&invite) else { return };
         if !outgoing.forks.iter().any(|fork| self.dialogs.contains_key(&fork.dialog)) {
