@@ -12,10 +12,12 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender as Jobs;
 use crossbeam_queue::ArrayQueue;
-use koukan_base::{Rng, StreamId, Time, WorkerId};
+use koukan_base::{OpId, Rng, StreamId, Time, WorkerId};
 use koukan_codecs::opus::OpusSettings;
 use koukan_media::rtcp::RtcpSession;
-use koukan_media::{Command, Event, KeyOrder, OpenError, PlayEnd};
+use koukan_media::{
+    Command, Event, KeyOrder, OpenError, PlayEnd, RecordEnd, RecordReport, Recording,
+};
 use mio::{Poll, Waker};
 use thiserror::Error;
 
@@ -25,6 +27,7 @@ use crate::limits;
 use crate::order::{Order, Returned, Setup};
 use crate::ports::Ports;
 use crate::prompts::Library;
+use crate::record::{Ring, Session, Tap, write_recordings};
 use crate::routes::{Change, Routes};
 use crate::stats::{Counters, EngineStats};
 use crate::stream::Stream;
@@ -107,13 +110,17 @@ struct Remote {
 pub struct Engine {
     remotes: Vec<Remote>,
     events: Arc<Events>,
-    /// What `Open` came to, to be taken by `try_recv`.
+    /// What was answered on this side, to be taken by `try_recv`.
     opened: VecDeque<Event>,
     ports: Ports,
     routes: Routes,
     rng: Rng,
     jobs: Option<Jobs<Job>>,
     job_thread: Option<JoinHandle<()>>,
+    recorder: Option<Jobs<Session>>,
+    recorder_thread: Option<JoinHandle<()>>,
+    /// Recordings whose end has not been told.
+    recordings: usize,
     stop: Arc<AtomicBool>,
     phase: u8,
 }
@@ -145,6 +152,11 @@ impl Engine {
         let job_thread = std::thread::Builder::new()
             .name("media-job".to_owned())
             .spawn(move || read_prompts(library, &waiting, &targets, &out))?;
+        let (recorder, sessions) = crossbeam_channel::bounded(most_recordings());
+        let out = events.clone();
+        let recorder_thread = std::thread::Builder::new()
+            .name("media-job-disk".to_owned())
+            .spawn(move || write_recordings(&sessions, &out))?;
         let mut rng = Rng::from_seed(config.seed);
         #[expect(clippy::cast_possible_truncation, reason = "any 16 bits will do")]
         let start = rng.next_u32() as u16;
@@ -157,6 +169,9 @@ impl Engine {
             rng,
             jobs: Some(jobs),
             job_thread: Some(job_thread),
+            recorder: Some(recorder),
+            recorder_thread: Some(recorder_thread),
+            recordings: 0,
             stop,
             phase: 0,
         })
@@ -191,6 +206,7 @@ impl Engine {
                 self.order(index, Order::Configure(stream, Box::new(setup)));
                 self.reroute(index, stream);
                 self.listen(index, stream);
+                self.retrack(index, stream);
             }
             Command::Feed { stream, source } => {
                 self.routes.feed(stream, source);
@@ -220,6 +236,13 @@ impl Engine {
                 self.routes.detect(stream, Wanted { dtmf, fax });
                 self.listen(index, stream);
             }
+            Command::Record { stream, op, recording } => {
+                self.record(index, stream, op, &recording);
+            }
+            Command::StopRecord { stream, op } => {
+                self.routes.recorded(stream, op);
+                self.order(index, Order::StopRecord(stream, op));
+            }
             Command::Move { stream, to } => {
                 let to = usize::from(to.0).checked_rem(self.remotes.len()).unwrap_or(0);
                 let changes = self.routes.unwire(stream);
@@ -245,6 +268,40 @@ impl Engine {
     fn listen(&mut self, index: usize, stream: StreamId) {
         if let Some(ear) = self.routes.ear(stream) {
             self.order(index, Order::Listen(stream, ear));
+        }
+    }
+
+    /// Begins a recording: its ring and its file here, its tap on the worker.
+    fn record(&mut self, index: usize, stream: StreamId, op: OpId, order: &Recording) {
+        let sample_rate = order.format.sample_rate();
+        let refused = self.recordings >= most_recordings()
+            || !self.routes.record(stream, op, order.what, sample_rate);
+        let ring = Arc::new(Ring::new(sample_rate, order.what.channels()));
+        let session = Session {
+            stream,
+            op,
+            path: order.path.clone(),
+            format: order.format,
+            channels: order.what.channels(),
+            ring: ring.clone(),
+        };
+        let taken = !refused
+            && self.recorder.as_ref().is_some_and(|recorder| recorder.try_send(session).is_ok());
+        if !taken {
+            let end = RecordEnd::Refused;
+            let report = RecordReport { end, samples: 0, dropped: 0, sample_rate };
+            self.opened.push_back(Event::Recorded { stream, op, report });
+            return;
+        }
+        self.recordings += 1;
+        self.order(index, Order::Record(stream, Box::new(Tap::new(op, order, ring))));
+        self.retrack(index, stream);
+    }
+
+    /// A recording goes on in the stream's codec.
+    fn retrack(&mut self, index: usize, stream: StreamId) {
+        if let Some(tracks) = self.routes.tracks(stream) {
+            self.order(index, Order::Tracks(stream, Some(tracks)));
         }
     }
 
@@ -316,7 +373,15 @@ impl Engine {
             self.order(to, Order::Adopt(stream));
             self.flush();
         }
-        let event = self.opened.pop_front().or_else(|| self.events.queue.pop())?;
+        let answer = self.opened.pop_front();
+        let event = match answer {
+            Some(answer) => return Some(answer),
+            None => self.events.queue.pop()?,
+        };
+        if let Event::Recorded { stream, op, .. } = event {
+            self.recordings = self.recordings.saturating_sub(1);
+            self.routes.recorded(stream, op);
+        }
         if let Event::OpenFailed { stream, .. } = event {
             // Nobody will close it; whoever fed from it is silent already.
             drop(self.routes.close(stream));
@@ -354,6 +419,16 @@ impl Drop for Engine {
         if let Some(thread) = self.job_thread.take() {
             let _ = thread.join();
         }
+        // What never reached its worker ends here, so that every recording has an end.
+        for remote in &self.remotes {
+            while remote.orders.pop().is_some() {}
+            while remote.returned.pop().is_some() {}
+        }
+        while self.events.moving.pop().is_some() {}
+        self.recorder = None;
+        if let Some(thread) = self.recorder_thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
@@ -386,6 +461,10 @@ fn start_worker(
         worker.run(&stop);
     })?;
     Ok(Remote { orders, returned, waker, queued: false, counters, thread: Some(thread) })
+}
+
+fn most_recordings() -> usize {
+    usize::try_from(limits::RECORDINGS.default).unwrap_or(usize::MAX)
 }
 
 /// The default bound of streams a worker.

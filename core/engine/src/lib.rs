@@ -16,6 +16,7 @@ mod packet;
 mod pin;
 mod ports;
 mod prompts;
+mod record;
 mod routes;
 mod rtcp;
 mod secure;

@@ -18,5 +18,15 @@ pub const BURST: usize = 16;
 /// Other streams that one stream may feed: a two-party call has one, early media another.
 pub const LISTENERS: usize = 4;
 
+/// Recordings that run at once in the whole engine.
+pub const RECORDINGS: Limit = Limit {
+    name: "recordings",
+    default: 500,
+    min: 1,
+    max: 10_000,
+    why: "each holds up to a quarter of a megabyte on its way to the disk, and one thread writes \
+          them all",
+};
+
 /// Bytes of the largest prompt file.
 pub const PROMPT_BYTES: u64 = 16_000_000;

@@ -4,6 +4,7 @@ use koukan_base::{OpId, StreamId};
 use koukan_media::{KeyOrder, Source, StreamConfig};
 
 use crate::ear::Ear;
+use crate::record::{Tap, Tracks};
 use crate::secure::{Change, Secure};
 use crate::stream::{Play, Stream};
 use crate::voice::{Hearing, Speaker};
@@ -25,6 +26,10 @@ pub(crate) enum Order {
     Keys(StreamId, KeyOrder),
     /// What the peer's sound is listened to with from now on.
     Listen(StreamId, Option<Box<Ear>>),
+    Record(StreamId, Box<Tap>),
+    StopRecord(StreamId, OpId),
+    /// What is recorded is of another codec from now on.
+    Tracks(StreamId, Option<Box<Tracks>>),
     Close(StreamId),
 }
 
@@ -44,5 +49,7 @@ pub(crate) enum Returned {
     Speaker(#[expect(dead_code, reason = "only freed")] Box<Speaker>),
     Ear(#[expect(dead_code, reason = "only freed")] Box<Ear>),
     Hearing(#[expect(dead_code, reason = "only freed")] Box<Hearing>),
+    Tap(#[expect(dead_code, reason = "only freed")] Box<Tap>),
+    Tracks(#[expect(dead_code, reason = "only freed")] Box<Tracks>),
     Secure(#[expect(dead_code, reason = "only freed")] Box<Secure>),
 }

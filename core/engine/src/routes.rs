@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 
-use koukan_base::StreamId;
+use koukan_base::{OpId, StreamId};
 use koukan_codecs::opus::OpusSettings;
-use koukan_media::{Codec, CodecParams, Source, SrtpKeys, StreamConfig};
+use koukan_media::{Codec, CodecParams, Recorded, Source, SrtpKeys, StreamConfig};
 
 use crate::ear::{Ear, Wanted};
+use crate::record::Tracks;
 use crate::secure::{self, Secure};
 use crate::voice::{Hearing, Speaker};
 
@@ -22,6 +23,9 @@ struct Known {
     /// What is listened for in its peer's sound, and what its ear was made for.
     wanted: Wanted,
     ear: Option<(Codec, Wanted)>,
+    /// What is recorded and at which rate, and the codec that its tracks are made for.
+    recording: Option<(OpId, Recorded, u32)>,
+    tracks: Option<Codec>,
     /// Who listens to it.
     listeners: Vec<StreamId>,
 }
@@ -115,6 +119,32 @@ impl Routes {
         };
         known.ear = needed;
         Some(ear)
+    }
+
+    /// A stream is to be recorded; false when there is none, or it is recorded already.
+    pub(crate) fn record(&mut self, stream: StreamId, op: OpId, what: Recorded, rate: u32) -> bool {
+        let known = self.streams.get_mut(&stream).filter(|known| known.recording.is_none());
+        known.map(|known| known.recording = Some((op, what, rate))).is_some()
+    }
+
+    /// A recording has ended, or is to.
+    pub(crate) fn recorded(&mut self, stream: StreamId, op: OpId) {
+        let Some(known) = self.streams.get_mut(&stream) else { return };
+        if known.recording.is_some_and(|(own, ..)| own == op) {
+            (known.recording, known.tracks) = (None, None);
+        }
+    }
+
+    /// The tracks that a stream's recording needs from now on, when those are others than it has.
+    pub(crate) fn tracks(&mut self, stream: StreamId) -> Option<Box<Tracks>> {
+        let known = self.streams.get_mut(&stream)?;
+        let (codec, (_, what, rate)) = (known.codec?.codec, known.recording?);
+        if known.tracks == Some(codec) {
+            return None;
+        }
+        let tracks = Tracks::new(codec, what, rate).ok()?;
+        known.tracks = Some(codec);
+        Some(Box::new(tracks))
     }
 
     /// A stream is to send what a source gives.

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use koukan_base::Time;
 use koukan_codecs::g711;
-use koukan_media::{Codec, HEADER_BYTES};
+use koukan_media::jitter::Payload;
+use koukan_media::{Codec, HEADER_BYTES, RtpHeader};
 
 use crate::stats::{Counters, add};
 use crate::stream::{Stream, fill};
@@ -50,16 +51,42 @@ pub(crate) fn speak(
         let Some(target) = stream.target().filter(|_| length > 0 && !key_pressed) else { continue };
         let clock_rate = params.codec.clock_rate();
         *head = stream.sender.own(now, params.payload_type, ticks, clock_rate).bytes();
-        send(stream, buffer.get(..HEADER_BYTES + length).unwrap_or_default(), target, counters);
+        send(
+            now,
+            stream,
+            buffer.get(..HEADER_BYTES + length).unwrap_or_default(),
+            target,
+            counters,
+        );
     }
     finished
+}
+
+/// What goes to the peer is part of a recording of both directions.
+fn record_sent(now: Time, stream: &mut Stream, packet: &[u8]) {
+    let (Some(tap), Some(config)) = (&mut stream.tap, &stream.config) else { return };
+    let Some(header) = RtpHeader::parse(packet) else { return };
+    let bytes = packet.get(header.payload_start..header.payload_end).unwrap_or_default();
+    let payload = match header.payload_type {
+        number if number == config.codec.payload_type => Payload::Audio(bytes),
+        13 => Payload::Noise(bytes),
+        _ => Payload::Event,
+    };
+    tap.say(now, &header, config.codec.codec, payload);
 }
 
 /// Bytes of the longest packet that is sent under SRTP.
 const SEALED: usize = 2_048;
 
 /// Sends a packet, under SRTP when that was agreed. The packet stays as it is for others.
-pub(crate) fn send(stream: &mut Stream, packet: &[u8], target: SocketAddr, counters: &Counters) {
+pub(crate) fn send(
+    now: Time,
+    stream: &mut Stream,
+    packet: &[u8],
+    target: SocketAddr,
+    counters: &Counters,
+) {
+    record_sent(now, stream, packet);
     let payload = packet.len().saturating_sub(HEADER_BYTES);
     stream.octets = stream.octets.saturating_add(u64::try_from(payload).unwrap_or(0));
     let outcome = match &mut stream.secure {

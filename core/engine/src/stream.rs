@@ -15,6 +15,7 @@ use mio::net::UdpSocket;
 use crate::ear::Ear;
 use crate::limits::LISTENERS;
 use crate::prompts::Clip;
+use crate::record::Tap;
 use crate::secure::Secure;
 use crate::voice::{Hearing, Speaker};
 
@@ -52,6 +53,8 @@ pub(crate) struct Stream {
     pub(crate) sends_events: bool,
     /// Listens to what the peer sends.
     pub(crate) ear: Option<Box<Ear>>,
+    /// Records what the peer says, and hears.
+    pub(crate) tap: Option<Box<Tap>>,
     /// Keys that are pressed towards the peer, and the timestamp of the one that is down.
     pub(crate) keys: KeySender,
     pub(crate) key_timestamp: u32,
@@ -95,6 +98,7 @@ impl Stream {
             digits: DigitReceiver::default(),
             sends_events: false,
             ear: None,
+            tap: None,
             keys: KeySender::default(),
             key_timestamp: 0,
             play: None,
@@ -110,7 +114,7 @@ impl Stream {
 
     /// Whether it has something to do by the clock.
     pub(crate) fn ticks(&self) -> bool {
-        self.speaks() || !self.keys.is_idle()
+        self.speaks() || !self.keys.is_idle() || self.tap.is_some()
     }
 
     /// Whether it sends sound by the clock rather than by what comes in.

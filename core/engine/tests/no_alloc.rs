@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use common::{Phone, WORKER, bridge, engine};
 use koukan_base::OpId;
-use koukan_media::{Codec, Command, Digits, Prompt, Source};
+use koukan_media::{Codec, Command, Digits, Prompt, RecordFormat, Recorded, Recording, Source};
 
 /// Counts what media threads allocate and free while counting is on.
 struct Counting;
@@ -30,7 +30,8 @@ fn is_media() -> bool {
             // Looking it up allocates: this call must not ask again.
             known.set(Some(false));
             let name = std::fs::read_to_string("/proc/thread-self/comm").unwrap_or_default();
-            let media = name.trim_end().strip_prefix("media-").is_some_and(|rest| rest != "job");
+            let media =
+                name.trim_end().strip_prefix("media-").is_some_and(|rest| !rest.starts_with("job"));
             known.set(Some(media));
             media
         })
@@ -85,6 +86,20 @@ fn thousands_of_packets_and_ticks_allocate_nothing_on_the_worker() {
     engine.send(WORKER, Command::Configure { stream: opus.stream, config });
     let (stream, prompts) = (quiet.stream, [Prompt::Music].into());
     engine.send(WORKER, Command::Play { stream, op: OpId(1), prompts, times: 0 });
+    let recordings = std::env::temp_dir().join(format!("koukan-no-alloc-{}", std::process::id()));
+    std::fs::create_dir_all(&recordings).unwrap();
+    for (op, phone) in [(5, &wide), (6, &a), (7, &opus)] {
+        let recording = Box::new(Recording {
+            path: recordings.join(format!("{op}.wav")).into(),
+            what: Recorded::Stereo,
+            format: RecordFormat::Linear16k,
+            longest: Duration::from_secs(3_600),
+            silence: None,
+            stop_digits: None,
+        });
+        let (stream, op) = (phone.stream, OpId(op));
+        engine.send(WORKER, Command::Record { stream, op, recording });
+    }
     std::thread::sleep(Duration::from_millis(300));
     for stream in [opus.stream, b.stream, narrow.stream] {
         let (op, digits) = (OpId(2), Digits::new(b"0123456789").unwrap());
@@ -112,9 +127,18 @@ fn thousands_of_packets_and_ticks_allocate_nothing_on_the_worker() {
         }
     }
     std::thread::sleep(Duration::from_millis(400));
+    // A recording ends on the worker, too.
+    engine.send(WORKER, Command::StopRecord { stream: a.stream, op: OpId(6) });
+    std::thread::sleep(Duration::from_millis(100));
     ON.store(false, Ordering::SeqCst);
     let stats = engine.stats().workers[0];
     println!("{stats:?}, {} allocations or frees on the worker", COUNT.load(Ordering::SeqCst));
     assert!(stats.received > 5_000 && stats.sent > 5_000, "{stats:?}");
     assert_eq!(COUNT.load(Ordering::SeqCst), 0);
+    drop(engine);
+    for op in 5..8 {
+        let file = std::fs::metadata(recordings.join(format!("{op}.wav"))).unwrap();
+        assert!(file.len() > 20_000, "{op}: {}", file.len());
+    }
+    std::fs::remove_dir_all(recordings).unwrap();
 }

@@ -9,6 +9,7 @@ use koukan_base::{OpId, StreamId, WorkerId};
 
 use crate::CodecParams;
 use crate::keys::Digits;
+use crate::recording::Recording;
 use crate::srtp::MasterKey;
 use crate::tone::NamedTone;
 
@@ -88,6 +89,26 @@ pub enum Command {
         dtmf: bool,
         /// CNG, CED and ANSam.
         fax: bool,
+    },
+    /// Record what the stream's peer says, or what it says and hears, until it is stopped or the
+    /// order's rules end it. One recording a stream at a time. A disk that is too slow costs
+    /// silence in the file, never anybody's sound. Answered by [`crate::Event::Recorded`], exactly
+    /// once, when the file is whole: also when it is refused, and behind [`crate::Event::Closed`]
+    /// when the stream ends first. It goes on while the stream moves.
+    Record {
+        /// The stream.
+        stream: StreamId,
+        /// The operation's number, given back in the event.
+        op: OpId,
+        /// What, how, where to and until when.
+        recording: Box<Recording>,
+    },
+    /// Stop a recording; its event says [`crate::RecordEnd::Stopped`]. Nothing when it has ended.
+    StopRecord {
+        /// The stream.
+        stream: StreamId,
+        /// The operation to stop.
+        op: OpId,
     },
     /// Hand the stream to another worker with its sockets and everything it knows of its peer; what
     /// it plays is stopped, what it sends and who hears it is forgotten. It takes no orders until

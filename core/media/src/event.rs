@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 
 use koukan_base::{OpId, StreamId};
 
+use crate::recording::RecordReport;
 use crate::tone::FaxTone;
 
-/// A report about one stream. Every `Play`, `SendDigits` and `Close` gets exactly one answer; an
-/// `Open` gets one, and a worker that cannot take the opened stream says [`Event::OpenFailed`]
-/// behind it.
+/// A report about one stream. Every `Play`, `SendDigits`, `Record` and `Close` gets exactly one
+/// answer; an `Open` gets one, and a worker that cannot take the opened stream says
+/// [`Event::OpenFailed`] behind it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The stream has its ports; `rtp` is the bound local address, RTCP is one port above.
@@ -61,6 +62,15 @@ pub enum Event {
         /// [`PlayEnd::Finished`] when the last digit is sent; [`PlayEnd::Stopped`] when the stream
         /// ended or moved; [`PlayEnd::Failed`] when too many waited or the stream may not send.
         end: PlayEnd,
+    },
+    /// A recording has ended and its file is whole, or there is none.
+    Recorded {
+        /// The stream, which may be gone by now.
+        stream: StreamId,
+        /// The operation that ended.
+        op: OpId,
+        /// How, and what is in the file.
+        report: RecordReport,
     },
     /// The peer sent a digit, as a telephone-event (RFC 4733) or, where that is detected, as a tone
     /// in the sound: reported once, at its end.

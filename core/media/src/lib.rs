@@ -17,6 +17,7 @@ pub mod mixer;
 mod pitch;
 pub mod quality;
 mod receive;
+mod recording;
 pub mod rtcp;
 mod rtp;
 mod send;
@@ -34,5 +35,8 @@ pub use keys::{
 };
 pub use latch::{Latch, Verdict};
 pub use receive::ReceiveStats;
+pub use recording::{
+    LONGEST_RECORDING, RecordEnd, RecordFormat, RecordReport, RecordRules, Recorded, Recording,
+};
 pub use rtp::{HEADER_BYTES, RtpHeader};
 pub use send::Sender;

@@ -81,6 +81,7 @@ impl Worker {
     /// is heard.
     fn tick(&mut self, now: Time, slot: u32) {
         let Ok(index) = usize::try_from(slot) else { return };
+        self.tick_tap(now, slot);
         let mut tone = [0; TONE_FRAME];
         let sounds = self.tick_keys(now, slot, &mut tone);
         let tone = sounds.then_some(&tone);
@@ -110,7 +111,7 @@ impl Worker {
             if let Some(target) = stream.target() {
                 let header = stream.sender.own(now, params.payload_type, 160, 8000);
                 head.copy_from_slice(&header.bytes());
-                send(stream, out, target, &self.counters);
+                send(now, stream, out, target, &self.counters);
             }
             finished
         } else {

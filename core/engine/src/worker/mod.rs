@@ -5,6 +5,7 @@ mod clock;
 mod orders;
 mod press;
 mod receive;
+mod record;
 mod table;
 
 use std::collections::HashMap;
@@ -15,7 +16,7 @@ use std::time::Instant;
 
 use crossbeam_queue::ArrayQueue;
 use koukan_base::{StreamId, Time};
-use koukan_media::PlayEnd;
+use koukan_media::{PlayEnd, RecordEnd};
 use mio::{Events as Ready, Poll, Token};
 
 use crate::control::Events;
@@ -92,6 +93,11 @@ impl Worker {
             }
             self.ticks(now);
         }
+        // What has been said until now is recorded to its end.
+        let (now, count) = (self.now(), u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
+        for slot in 0..count {
+            self.end_tap(now, slot, RecordEnd::Stopped);
+        }
     }
 
     fn next_deadline(&self) -> Time {
@@ -106,11 +112,14 @@ impl Worker {
                 Order::Open(stream) => self.open(now, stream, false),
                 Order::Release(id, to) => self.release(id, to),
                 Order::Adopt(stream) => self.open(now, stream, true),
-                Order::Close(id) => self.close(id),
+                Order::Close(id) => self.close(now, id),
                 Order::Configure(id, setup) => self.configure(now, id, *setup),
                 Order::Hear(id, hearing) => self.hear_with(now, id, hearing),
                 Order::Feed(id, source) => self.feed(now, id, source),
                 Order::Play(id, play) => self.play(now, id, play),
+                Order::Record(id, tap) => self.record(now, id, tap),
+                Order::StopRecord(id, op) => self.stop_record(now, id, op),
+                Order::Tracks(id, tracks) => self.turn_tracks(id, tracks),
                 Order::Keys(id, order) => self.press(now, id, order),
                 Order::Listen(id, ear) => self.listen_with(id, ear),
                 Order::StopPlay(id, op) => {

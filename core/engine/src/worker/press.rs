@@ -72,7 +72,7 @@ impl Worker {
                 *head = header.bytes();
                 payload.copy_from_slice(&packet.payload);
             }
-            send(stream, &out, target, &self.counters);
+            send(now, stream, &out, target, &self.counters);
         }
         let (id, idle) = (stream.id, stream.keys.is_idle());
         if let Some(op) = stream.keys.poll_done() {

@@ -81,6 +81,7 @@ impl Worker {
         let (origin, echo) = (stream.id.0, stream.source == Source::Echo);
         let listeners: [Option<u32>; LISTENERS] = stream.listeners;
         let keys = self.keys_of(now, slot, &packet);
+        self.take_down(now, slot, &packet, &keys);
         let mut law = packet.kind;
         if echo {
             self.send_on(now, slot, origin, &packet, &mut law, &keys);
@@ -178,6 +179,6 @@ impl Worker {
         if let Some(place) = out.first_chunk_mut::<HEADER_BYTES>() {
             *place = header.bytes();
         }
-        send(stream, out, target, &self.counters);
+        send(now, stream, out, target, &self.counters);
     }
 }

@@ -1,7 +1,7 @@
 //! Which streams a worker has: taken in, given up, ended.
 
 use koukan_base::{StreamId, Time};
-use koukan_media::{Event, OpenError, PlayEnd, Source};
+use koukan_media::{Event, OpenError, PlayEnd, RecordEnd, Source};
 use mio::{Interest, Token};
 
 use super::Worker;
@@ -34,6 +34,8 @@ impl Worker {
                     *place = Some(stream);
                 }
                 add(&self.counters.streams, 1);
+                // A recording goes on here.
+                self.retick(now, slot);
                 if moved {
                     self.events.push(Event::Moved { stream: id });
                 }
@@ -46,7 +48,10 @@ impl Worker {
         }
     }
 
-    pub(super) fn close(&mut self, id: StreamId) {
+    pub(super) fn close(&mut self, now: Time, id: StreamId) {
+        if let Some(slot) = self.by_id.get(&id).copied() {
+            self.end_tap(now, slot, RecordEnd::Stopped);
+        }
         let Some(stream) = self.detach(id) else { return };
         let stats = stream.stats();
         self.give_back(Returned::Stream(stream));

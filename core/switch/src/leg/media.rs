@@ -97,8 +97,8 @@ impl Switch {
                     switch.pressed(now, call, index, digit, true)
                 })
             }
-            // Nobody orders digits or fax tones of the switch's own accord yet.
-            Event::DigitsSent { .. } | Event::FaxTone { .. } => {}
+            // The switch orders none of these yet.
+            Event::DigitsSent { .. } | Event::FaxTone { .. } | Event::Recorded { .. } => {}
             Event::Heard { stream, from } => {
                 self.with_stream(now, stream, |switch, call, index| {
                     let party = call.leg(index).map(|leg| leg.party.name()).unwrap_or_default();

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use koukan_base::{OpId, StreamId, Time, WorkerId};
-use koukan_media::{Command, Event, OpenError, PlayEnd, Prompt, Source, StreamConfig, StreamStats};
+use koukan_media::{
+    Command, Event, OpenError, PlayEnd, Prompt, RecordEnd, RecordReport, Source, StreamConfig,
+    StreamStats,
+};
 
 /// How long a prompt lasts.
 pub(crate) const PROMPT_LENGTH: Duration = Duration::from_secs(3);
@@ -206,6 +209,18 @@ impl Media {
                 self.tell(soon, Event::DigitsSent { stream, op, end });
             }
             Command::Detect { stream, .. } => {
+                self.known(stream);
+            }
+            Command::Record { stream, op, recording } => {
+                let end = match self.known(stream) {
+                    Some(_) => RecordEnd::Stopped,
+                    None => RecordEnd::Refused,
+                };
+                let sample_rate = recording.format.sample_rate();
+                let report = RecordReport { end, samples: 0, dropped: 0, sample_rate };
+                self.tell(soon, Event::Recorded { stream, op, report });
+            }
+            Command::StopRecord { stream, .. } => {
                 self.known(stream);
             }
             Command::Move { stream, to } => {

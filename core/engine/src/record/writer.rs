@@ -1,0 +1,183 @@
+//! The thread that writes recordings: it looks for full blocks ten times a second, so that no
+//! worker ever has to wake it.
+
+use std::fs::{self, File};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use koukan_base::{OpId, StreamId};
+use koukan_codecs::{WavEncoding, g711, wav_head};
+use koukan_media::{Event, RecordEnd, RecordFormat, RecordReport};
+
+use super::ring::{Block, Ring};
+use crate::control::Events;
+
+/// How often it looks for what is to be written.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Samples of silence that are written in one go.
+const SILENCE: usize = 4_000;
+
+/// One recording.
+pub(crate) struct Session {
+    pub(crate) stream: StreamId,
+    pub(crate) op: OpId,
+    pub(crate) path: Arc<Path>,
+    pub(crate) format: RecordFormat,
+    pub(crate) channels: u16,
+    pub(crate) ring: Arc<Ring>,
+}
+
+/// The thread: until nobody orders any more and every recording has ended.
+pub(crate) fn write_recordings(orders: &Receiver<Session>, events: &Events) {
+    let mut running: Vec<Writing> = Vec::new();
+    let mut open = true;
+    while open || !running.is_empty() {
+        let order = if running.is_empty() {
+            orders.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            orders.recv_timeout(LOOK)
+        };
+        match order {
+            Ok(session) => running.push(Writing::begin(session)),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                open = false;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        running.retain_mut(|writing| {
+            let Some(report) = writing.turn() else { return true };
+            let (stream, op) = (writing.session.stream, writing.session.op);
+            events.push(Event::Recorded { stream, op, report });
+            false
+        });
+    }
+}
+
+/// A recording that runs.
+struct Writing {
+    session: Session,
+    part: PathBuf,
+    /// None when it cannot be written.
+    file: Option<File>,
+    /// Samples of each channel in the file.
+    samples: u64,
+    bytes: Vec<u8>,
+}
+
+impl Writing {
+    fn begin(session: Session) -> Self {
+        let mut name = session.path.as_os_str().to_owned();
+        name.push(".part");
+        let part = PathBuf::from(name);
+        let head = wav_head(encoding(session.format), session.channels, rate(&session), 0);
+        let opened = File::create(&part).and_then(|mut file| file.write_all(&head).map(|()| file));
+        if opened.is_err() {
+            session.ring.fail();
+        }
+        Self { session, part, file: opened.ok(), samples: 0, bytes: Vec::new() }
+    }
+
+    /// Writes what is there; the report when the recording has ended.
+    fn turn(&mut self) -> Option<RecordReport> {
+        // What was given before the end was set is seen behind it.
+        let end = self.session.ring.end();
+        while let Some(block) = self.session.ring.take() {
+            if self.write(&block).is_err() {
+                self.file = None;
+                self.session.ring.fail();
+            }
+            self.session.ring.give_back(block.samples);
+        }
+        let end = end?;
+        let end = match (end, self.file.take()) {
+            (RecordEnd::Refused | RecordEnd::DiskError, _) => end,
+            (_, None) => RecordEnd::DiskError,
+            (_, Some(_)) if self.samples == 0 => end,
+            (_, Some(file)) => self.complete(file).map_or(RecordEnd::DiskError, |()| end),
+        };
+        let kept = self.samples > 0 && !matches!(end, RecordEnd::Refused | RecordEnd::DiskError);
+        if !kept {
+            // Nothing is left of what is no recording; without a file there is none to remove.
+            let _ = fs::remove_file(&self.part);
+        }
+        Some(RecordReport {
+            end,
+            samples: if kept { self.samples } else { 0 },
+            dropped: self.session.ring.dropped(),
+            sample_rate: rate(&self.session),
+        })
+    }
+
+    fn write(&mut self, block: &Block) -> io::Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let channels = u64::from(self.session.channels);
+        let mut gap = block.gap.saturating_mul(channels);
+        while gap > 0 {
+            let count = usize::try_from(gap).unwrap_or(SILENCE).min(SILENCE);
+            let silence = [0; SILENCE];
+            let silence = silence.get(..count).unwrap_or_default();
+            encode(self.session.format, silence, &mut self.bytes);
+            file.write_all(&self.bytes)?;
+            gap = gap.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
+        }
+        let samples = block.samples.get(..block.filled).unwrap_or_default();
+        encode(self.session.format, samples, &mut self.bytes);
+        file.write_all(&self.bytes)?;
+        let filled = u64::try_from(samples.len()).unwrap_or(0) / channels.max(1);
+        self.samples = self.samples.saturating_add(block.gap).saturating_add(filled);
+        Ok(())
+    }
+
+    /// The head's sizes, everything on the disk, and its name.
+    fn complete(&self, mut file: File) -> io::Result<()> {
+        let (encoding, channels) = (encoding(self.session.format), self.session.channels);
+        let bytes = self.samples * u64::from(encoding.bytes()) * u64::from(channels);
+        if bytes % 2 == 1 {
+            // RIFF pads its chunks to an even length.
+            file.write_all(&[0])?;
+        }
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(&wav_head(encoding, channels, rate(&self.session), bytes))?;
+        file.sync_all()?;
+        fs::rename(&self.part, &self.session.path)?;
+        if let Some(directory) = self.session.path.parent() {
+            File::open(directory)?.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+const fn encoding(format: RecordFormat) -> WavEncoding {
+    match format {
+        RecordFormat::Linear8k | RecordFormat::Linear16k => WavEncoding::Linear16,
+        RecordFormat::Alaw => WavEncoding::Alaw,
+        RecordFormat::Ulaw => WavEncoding::Ulaw,
+    }
+}
+
+const fn rate(session: &Session) -> u32 {
+    session.format.sample_rate()
+}
+
+/// Samples as the file has them.
+fn encode(format: RecordFormat, samples: &[i16], bytes: &mut Vec<u8>) {
+    bytes.clear();
+    match format {
+        RecordFormat::Linear8k | RecordFormat::Linear16k => {
+            bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+        }
+        RecordFormat::Alaw => {
+            bytes.resize(samples.len(), 0);
+            g711::encode_alaw(samples, bytes);
+        }
+        RecordFormat::Ulaw => {
+            bytes.resize(samples.len(), 0);
+            g711::encode_ulaw(samples, bytes);
+        }
+    }
+}
