@@ -48,7 +48,9 @@ pub use model::device::DeviceKind;
 pub use model::number::Mode;
 pub use model::schedule::DayClass;
 pub use model::services::{FeatureCode, Menu, Park, Queue, QueueStrategy, ReturnTo, Room};
-pub use model::signalling::{DeviceSignalling, DiversionHeader, IdentityHeader, TrunkSignalling};
+pub use model::signalling::{
+    DeviceSignalling, DiversionHeader, IdentityHeader, SrtpPolicy, TrunkSignalling,
+};
 pub use model::tariff::ChargedLeg;
 pub use outcome::Outcome;
 pub use plans::{DeviceInfo, Loaded, Plans, TrunkInfo};

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use koukan_dialplan::{
     Caller, Capabilities, Decision, DeviceSignalling, Direction, DiversionHeader, Facts,
-    IdentityHeader, Idle, Loaded, Origin, Plans, Start, State, Step, TenantSource, TrunkSignalling,
+    IdentityHeader, Idle, Loaded, Origin, Plans, SrtpPolicy, Start, State, Step, TenantSource,
+    TrunkSignalling,
 };
 use office::{load, sample, wednesday};
 
@@ -318,8 +319,11 @@ fn signalling_is_cautious_unless_the_plan_says_otherwise() {
         "profile = \"jp-ngn\"\ntrusted = false\nidentity = \"preferred\"\ntransfer = true\n\
          diversion = \"history-info\"\nsession_expires = \"300s\"",
     );
-    let text =
-        text.replacen("ext = \"801\"", "ext = \"801\"\nredirect = true\nmwi = \"unsolicited\"", 1);
+    let text = text.replacen(
+        "ext = \"801\"",
+        "ext = \"801\"\nredirect = true\nmwi = \"unsolicited\"\nsrtp = \"offer\"",
+        1,
+    );
     let set = plans(&text);
     let expected = TrunkSignalling {
         trusted: false,
@@ -330,7 +334,10 @@ fn signalling_is_cautious_unless_the_plan_says_otherwise() {
     };
     assert_eq!(set.trunk(Some("acme"), "carrier").unwrap().signalling, expected);
     let device = set.device("acme", "A").unwrap().signalling;
-    assert_eq!(device, DeviceSignalling { redirect: true, unsolicited_mwi: true });
+    assert_eq!(
+        device,
+        DeviceSignalling { redirect: true, unsolicited_mwi: true, srtp: SrtpPolicy::Offer }
+    );
     assert_eq!(set.device("acme", "B").unwrap().signalling, DeviceSignalling::default());
 }
 

@@ -12,12 +12,34 @@ pub struct DeviceSignalling {
     pub redirect: bool,
     /// `mwi`: it is told of waiting messages without asking (RFC 3842, unsolicited).
     pub unsolicited_mwi: bool,
+    /// `srtp`: whether its media is encrypted.
+    pub srtp: SrtpPolicy,
+}
+
+/// How a device's media is encrypted (SRTP with keys in SDP, RFC 4568).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SrtpPolicy {
+    /// Nothing is said: a device that demands SRTP gets it, nobody is offered it.
+    #[default]
+    Answered,
+    /// `off`: never, also when the device asks.
+    Off,
+    /// `offer`: offered as a wish where the device's signalling is encrypted (TLS).
+    Offer,
+    /// `required`: nothing else is spoken, also over UDP, where the keys can be read on the way.
+    Required,
 }
 
 impl DeviceSignalling {
     pub(crate) fn read(table: &mut Table<'_>) -> Self {
         let modes = [("subscribe", false), ("unsolicited", true)];
+        let srtp = [
+            ("off", SrtpPolicy::Off),
+            ("offer", SrtpPolicy::Offer),
+            ("required", SrtpPolicy::Required),
+        ];
         Self {
+            srtp: table.or("srtp", SrtpPolicy::Answered, |item| item.choice(&srtp)),
             redirect: table.or("redirect", false, Item::flag),
             unsolicited_mwi: table.or("mwi", false, |item| item.choice(&modes)),
         }

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 
 use thiserror::Error;
 
-use super::{AudioFormat, Direction, LocalAudio, Media, Session, events};
+use super::{AudioFormat, Crypto, Direction, LocalAudio, Media, Security, Session, events};
 
 /// Why there is no agreement: answered 488 as offer, the end of the call as answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// No audio stream over plain RTP that is not refused.
-    #[error("no audio stream over RTP/AVP")]
+    /// No audio stream over RTP that is not refused.
+    #[error("no audio stream over RTP")]
     NoAudio,
     /// The audio stream has no address.
     #[error("no connection address for the audio stream")]
@@ -19,6 +19,9 @@ pub enum Refusal {
     /// The address is of the other family than ours.
     #[error("the peer's address is of another family than ours")]
     AddressFamily,
+    /// One side demands SRTP, and there are no keys that both can use.
+    #[error("no keys of SRTP that both can use")]
+    NoKeys,
     /// No format in common.
     #[error("no codec in common")]
     NoCodec,
@@ -46,6 +49,10 @@ pub struct Agreed {
     pub ptime_ms: u8,
     /// Which way media may flow, seen from us.
     pub direction: Direction,
+    /// The peer's line of keys that goes with one of ours: SRTP is spoken.
+    pub crypto: Option<Crypto>,
+    /// SRTP was demanded (`RTP/SAVP`), by either side.
+    pub secure: bool,
 }
 
 /// What `local` and the peer's description (its answer to our offer, or its offer) agree on. The
@@ -71,6 +78,12 @@ pub fn agreed(local: &LocalAudio, peer: &Session, prefer_ours: bool) -> Result<A
         common.sort_by_key(rank);
     }
     let format = common.first().cloned().ok_or(Refusal::NoCodec)?;
+    let ours = |theirs: &&Crypto| local.crypto.iter().any(|own| theirs.answers(own));
+    let crypto = media.crypto.iter().find(ours).cloned();
+    let secure = local.secure || media.security() == Security::Required;
+    if secure && crypto.is_none() {
+        return Err(Refusal::NoKeys);
+    }
     let rtcp = media.rtcp_port.unwrap_or(media.port.saturating_add(1));
     let event = local.telephone_event.and_then(|_| events::of_codec(media, &format));
     let rate = event.map_or(8000, |(_, rate)| rate);
@@ -87,6 +100,8 @@ pub fn agreed(local: &LocalAudio, peer: &Session, prefer_ours: bool) -> Result<A
         direction: local.direction.and(peer_direction(media).reversed()),
         format,
         common,
+        crypto,
+        secure,
     })
 }
 

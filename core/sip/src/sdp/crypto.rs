@@ -28,8 +28,10 @@ pub struct Crypto {
 }
 
 impl Crypto {
-    /// `1 AES_CM_128_HMAC_SHA1_80 inline:…`.
-    pub(super) fn parse(value: &str) -> Option<Self> {
+    /// Reads what stands behind `a=crypto:`: `1 AES_CM_128_HMAC_SHA1_80 inline:…`; `None` when a
+    /// part is missing.
+    #[must_use]
+    pub fn parse(value: &str) -> Option<Self> {
         let mut words = value.split_ascii_whitespace();
         let tag: u32 = words.next()?.parse().ok().filter(|tag| *tag < 1_000_000_000)?;
         let (suite, key_params) = (words.next()?, words.next()?);
@@ -40,6 +42,20 @@ impl Crypto {
             key_params: key_params.to_owned(),
             session_params: session_params.join(" "),
         })
+    }
+
+    /// What stands behind `a=crypto:`, as it is written.
+    #[must_use]
+    pub fn value(&self) -> String {
+        let Self { tag, suite, key_params, session_params } = self;
+        let space = if session_params.is_empty() { "" } else { " " };
+        format!("{tag} {suite} {key_params}{space}{session_params}")
+    }
+
+    /// Whether this line of an answer is about that one of an offer (RFC 4568, 5.1.2).
+    #[must_use]
+    pub fn answers(&self, offered: &Self) -> bool {
+        self.tag == offered.tag && self.suite == offered.suite
     }
 }
 
@@ -65,6 +81,7 @@ mod tests {
         assert_eq!(crypto.key_params, "inline:secretkey|2^20|1:4");
         assert_eq!(crypto.session_params, "UNENCRYPTED_SRTCP KDR=1");
         assert!(!format!("{crypto:?}").contains("secretkey"));
+        assert_eq!(crypto.value(), line);
         for line in ["", "x y z", "1 AES", "9999999999 A inline:b"] {
             assert_eq!(Crypto::parse(line), None, "{line}");
         }

@@ -106,6 +106,12 @@ pub struct LocalAudio {
     pub ptime_ms: u8,
     /// Which way we let media flow.
     pub direction: Direction,
+    /// Our keys (RFC 4568): in an offer the lines that we offer, the preferred first; in an answer
+    /// the one that answers the peer's.
+    pub crypto: Vec<Crypto>,
+    /// Nothing but SRTP is taken, and an offer says `RTP/SAVP`. When not, keys in an offer are a
+    /// wish beside `RTP/AVP`.
+    pub secure: bool,
 }
 
 impl LocalAudio {

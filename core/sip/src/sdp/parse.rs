@@ -131,13 +131,13 @@ impl Session {
 }
 
 impl Media {
-    /// Whether it is plain audio over RTP. `a=crypto` beside RTP/AVP is a phone's wish, not a
-    /// demand, and is passed over; SAVP is a demand.
+    /// Whether it is audio over RTP or SRTP. `a=crypto` beside RTP/AVP is a phone's wish, not a
+    /// demand; SAVP is a demand.
     #[must_use]
     pub fn is_audio(&self) -> bool {
+        let known: [&[u8]; 4] = [b"RTP/AVP", b"RTP/AVPF", b"RTP/SAVP", b"RTP/SAVPF"];
         self.kind.eq_ignore_ascii_case(b"audio")
-            && (self.protocol.eq_ignore_ascii_case(b"RTP/AVP")
-                || self.protocol.eq_ignore_ascii_case(b"RTP/AVPF"))
+            && known.iter().any(|known| self.protocol.eq_ignore_ascii_case(known))
     }
 
     /// Whether the stream is encrypted: not at all, if we like, or without a choice.

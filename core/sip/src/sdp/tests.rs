@@ -15,6 +15,8 @@ fn local() -> LocalAudio {
         telephone_event: Some(101),
         ptime_ms: 20,
         direction: Direction::SendRecv,
+        crypto: Vec::new(),
+        secure: false,
     }
 }
 
@@ -116,7 +118,8 @@ fn what_would_lead_media_astray_is_refused() {
         agreed(&local(), &session, false).unwrap_err()
     };
     assert_eq!(refusal(&GRANDSTREAM.replace("c=IN IP4 192.168.1.20\r\n", "")), Refusal::NoAddress);
-    assert_eq!(refusal(&GRANDSTREAM.replace("RTP/AVP", "RTP/SAVP")), Refusal::NoAudio);
+    assert_eq!(refusal(&GRANDSTREAM.replace("RTP/AVP", "RTP/SAVP")), Refusal::NoKeys);
+    assert_eq!(refusal(&GRANDSTREAM.replace("RTP/AVP", "UDP/TLS/RTP/SAVP")), Refusal::NoAudio);
     assert_eq!(refusal(&GRANDSTREAM.replace("8 0 18 101", "18 101")), Refusal::NoCodec);
     assert_eq!(
         refusal(&GRANDSTREAM.replace("c=IN IP4 192.168.1.20", "c=IN IP6 ::1")),
@@ -205,6 +208,50 @@ fn keys_beside_plain_rtp_are_a_wish_and_savp_is_a_demand() {
     assert_eq!(Session::parse(GRANDSTREAM.as_bytes()).unwrap().media[0].security(), Security::None);
     let many = format!("{GRANDSTREAM}{}", keys.repeat(100));
     assert_eq!(Session::parse(many.as_bytes()).unwrap().media[0].crypto.len(), 8);
+}
+
+#[test]
+fn keys_are_agreed_on_where_both_have_them_and_demands_are_kept() {
+    let line = |text: &str| Crypto::parse(text).unwrap();
+    let ours = line("1 AES_CM_128_HMAC_SHA1_80 inline:ours");
+    let other = line("2 AEAD_AES_128_GCM inline:other");
+    let secure = LocalAudio { crypto: vec![ours.clone(), other], secure: true, ..local() };
+    let offer = text(&LocalSession::new(2).offer(&secure));
+    assert!(offer.contains("m=audio 20000 RTP/SAVP 0 8 101\r\n"));
+    assert!(offer.contains("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:ours\r\n"));
+    assert!(offer.contains("a=crypto:2 AEAD_AES_128_GCM inline:other\r\n"));
+    // Their answer: the tag and suite of one of ours.
+    let with = |protocol: &str, lines: &str| {
+        let body = format!("{GRANDSTREAM}{lines}").replace("RTP/AVP", protocol);
+        Session::parse(body.as_bytes()).unwrap()
+    };
+    let theirs = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:theirs\r\n";
+    let taken = agreed(&secure, &with("RTP/SAVP", theirs), false).unwrap();
+    assert_eq!(taken.crypto.unwrap().key_params, "inline:theirs");
+    for lines in ["", "a=crypto:2 AES_CM_128_HMAC_SHA1_80 inline:x\r\n"] {
+        let refused = agreed(&secure, &with("RTP/SAVP", lines), false);
+        assert_eq!(refused.unwrap_err(), Refusal::NoKeys, "{lines}");
+        assert_eq!(agreed(&secure, &with("RTP/AVP", lines), false).unwrap_err(), Refusal::NoKeys);
+    }
+    // A wish: answered with or without keys.
+    let wish = LocalAudio { secure: false, ..secure.clone() };
+    assert!(text(&LocalSession::new(2).offer(&wish)).contains("m=audio 20000 RTP/AVP 0"));
+    assert_eq!(agreed(&wish, &with("RTP/AVP", ""), false).unwrap().crypto, None);
+    assert!(agreed(&wish, &with("RTP/AVP", theirs), false).unwrap().crypto.is_some());
+    // Our answer to their demand: one line, their protocol.
+    for protocol in ["RTP/SAVP", "RTP/SAVPF", "RTP/AVP"] {
+        let local = LocalAudio { crypto: vec![ours.clone()], ..local() };
+        let offer = with(protocol, theirs);
+        let (answer, agreed) = LocalSession::new(4).answer(&offer, &local, false).unwrap();
+        let answer = text(&answer);
+        assert!(answer.contains(&format!("m=audio 20000 {protocol} 8 0 101\r\n")), "{answer}");
+        assert_eq!(answer.matches("a=crypto:").count(), 1);
+        assert_eq!((agreed.crypto.is_some(), agreed.secure), (true, protocol != "RTP/AVP"));
+        let (plain, agreed) = LocalSession::new(4)
+            .answer(&with("RTP/AVP", theirs), &super::tests::local(), false)
+            .unwrap();
+        assert!(!text(&plain).contains("crypto") && agreed.crypto.is_none());
+    }
 }
 
 fn opus() -> LocalAudio {

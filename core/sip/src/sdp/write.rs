@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::{Agreed, AudioFormat, LocalAudio, Refusal, Session, agreed, events};
+use super::{Agreed, AudioFormat, LocalAudio, Refusal, Security, Session, agreed, events};
 
 /// Our description of one dialog over its life.
 #[derive(Clone, Debug)]
@@ -43,7 +43,9 @@ impl LocalSession {
         for line in lines.as_deref().unwrap_or(&[Line::Ours]) {
             match line {
                 Line::Ours => {
-                    audio_lines(&mut content, local, &local.formats, &events, local.ptime_ms);
+                    let protocol = if local.secure { "RTP/SAVP" } else { "RTP/AVP" };
+                    let formats = &local.formats;
+                    audio_lines(&mut content, protocol, local, formats, &events);
                 }
                 Line::Refused(line) => content.extend_from_slice(line),
             }
@@ -71,9 +73,22 @@ impl LocalSession {
         let mut lines = Vec::new();
         for (index, media) in offer.media.iter().enumerate() {
             if index == taken {
-                let answer = LocalAudio { direction: agreed.direction, ..local.clone() };
+                let mut answer = LocalAudio {
+                    direction: agreed.direction,
+                    ptime_ms: agreed.ptime_ms,
+                    ..local.clone()
+                };
+                answer.crypto.retain(|own| agreed.crypto.as_ref().is_some_and(|c| own.answers(c)));
                 let events = events::answered(local, media, &agreed.common);
-                audio_lines(&mut content, &answer, &agreed.common, &events, agreed.ptime_ms);
+                // RFC 3264, 6: the answer's protocol is the offer's.
+                let secure = media.security() == Security::Required;
+                let feedback = secure && media.protocol.to_ascii_uppercase().ends_with(b"F");
+                let protocol = match (secure, feedback) {
+                    (false, _) => "RTP/AVP",
+                    (true, false) => "RTP/SAVP",
+                    (true, true) => "RTP/SAVPF",
+                };
+                audio_lines(&mut content, protocol, &answer, &agreed.common, &events);
                 lines.push(Line::Ours);
             } else {
                 let line = refused_line(media);
@@ -119,12 +134,12 @@ fn session_lines(content: &mut Vec<u8>, address: IpAddr) {
 
 fn audio_lines(
     content: &mut Vec<u8>,
+    protocol: &str,
     local: &LocalAudio,
     formats: &[AudioFormat],
     events: &[(u8, u32)],
-    ptime_ms: u8,
 ) {
-    let mut text = format!("m=audio {} RTP/AVP", local.address.port());
+    let mut text = format!("m=audio {} {protocol}", local.address.port());
     let types = formats.iter().map(|format| format.payload_type);
     let types = types.chain(events.iter().map(|(number, _)| *number));
     types.for_each(|number| text.push_str(&format!(" {number}")));
@@ -138,7 +153,10 @@ fn audio_lines(
         text.push_str(&format!("a=rtpmap:{number} telephone-event/{rate}\r\n"));
         text.push_str(&format!("a=fmtp:{number} 0-15\r\n"));
     }
-    text.push_str(&format!("a=ptime:{ptime_ms}\r\n"));
+    for crypto in &local.crypto {
+        text.push_str(&format!("a=crypto:{}\r\n", crypto.value()));
+    }
+    text.push_str(&format!("a=ptime:{}\r\n", local.ptime_ms));
     text.push_str(&format!("a={}\r\n", local.direction.attribute()));
     content.extend_from_slice(text.as_bytes());
 }

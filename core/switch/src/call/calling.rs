@@ -26,7 +26,7 @@ impl Switch {
             .and_then(|leg| leg.agreed.as_ref().map(|a| a.format.name.clone()))
             .or(first);
         let Some(leg) = call.leg(index) else { return Fate::Keep };
-        let Some(local) = self.local_audio(leg, first.as_deref()) else { return Fate::Keep };
+        let Some(local) = self.local_audio(leg, first.as_deref(), None) else { return Fate::Keep };
         let request = match &leg.party {
             Party::Device { tenant, device } => self.device_request(call, leg, tenant, device),
             Party::Trunk(key) => self.trunk_request(call, leg, key),

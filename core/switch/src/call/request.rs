@@ -71,7 +71,12 @@ impl Switch {
         }
         let offer = match message.sdp().map(Session::parse) {
             None => None,
-            Some(Ok(session)) if has_our_codec(&self.config.codecs, &session) => Some(session),
+            Some(Ok(session))
+                if has_our_codec(&self.config.codecs, &session)
+                    && !self.cannot_secure(&asking.party, &session) =>
+            {
+                Some(session)
+            }
             Some(Ok(_) | Err(_)) => {
                 self.ua.respond(now.time, tx, Response::new(488));
                 return;

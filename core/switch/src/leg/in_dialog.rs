@@ -215,7 +215,11 @@ impl Switch {
 
     fn answer_offer(&mut self, call: &mut Call, index: u16, offer: &Session) -> Option<Body> {
         let other = other_codec(call, index);
-        let local = self.local_audio(call.leg(index)?, other.as_deref())?;
+        let leg = call.leg(index)?;
+        if self.cannot_secure(&leg.party, offer) {
+            return None;
+        }
+        let local = self.local_audio(leg, other.as_deref(), Some(offer))?;
         let leg = call.leg_mut(index)?;
         let (bytes, agreed) = leg.session.answer(offer, &local, other.is_some()).ok()?;
         if index == 0 {
@@ -229,7 +233,7 @@ impl Switch {
     /// A re-INVITE without an offer asks for ours (RFC 3261, 14.2).
     fn offer_again(&mut self, call: &mut Call, index: u16) -> Option<Body> {
         let codec = other_codec(call, index);
-        let local = self.local_audio(call.leg(index)?, codec.as_deref())?;
+        let local = self.local_audio(call.leg(index)?, codec.as_deref(), None)?;
         let leg = call.leg_mut(index)?;
         let bytes = leg.session.offer(&local);
         leg.offered = Some(local);

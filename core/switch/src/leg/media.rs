@@ -15,6 +15,7 @@ use crate::call::{Call, Stage};
 use crate::config::ListenerMedia;
 use crate::leg::dtmf::Digit;
 use crate::leg::music::holds;
+use crate::leg::srtp::{self, LocalKeys, OwnKeys};
 use crate::leg::{Leg, LegState, LegStream};
 use crate::record::CallCause;
 use crate::switch::{Fate, Switch};
@@ -33,6 +34,7 @@ impl Switch {
         let Some(leg) = call.leg_mut(index) else { return false };
         let Some(local) = self.media_address(leg) else { return false };
         leg.stream = LegStream::Opening(stream);
+        leg.own_keys = Some(Box::new(OwnKeys::new(&mut self.rng)));
         self.by_stream.insert(stream, (id, index));
         self.media(worker, Command::Open { stream, local });
         true
@@ -237,18 +239,27 @@ impl Switch {
         self.party_gone(call, index, CallCause::MediaLost, 480)
     }
 
-    /// Our side of a leg's audio. The other leg's codec comes first when it is known.
-    pub(crate) fn local_audio(&self, leg: &Leg, first: Option<&str>) -> Option<LocalAudio> {
+    /// Our side of a leg's audio in the answer to `offer`, or in an offer of ours. The other leg's
+    /// codec comes first when it is known.
+    pub(crate) fn local_audio(
+        &self,
+        leg: &Leg,
+        first: Option<&str>,
+        offer: Option<&Session>,
+    ) -> Option<LocalAudio> {
         let LegStream::Open(_, bound) = leg.stream else { return None };
         let mut formats: Vec<AudioFormat> =
             self.config.codecs.iter().copied().map(format).collect();
         formats.sort_by_key(|format| Some(format.name.as_str()) != first);
+        let LocalKeys { crypto, secure } = self.local_keys(leg, offer);
         Some(LocalAudio {
             address: self.shown_address(leg, bound),
             formats,
             telephone_event: Some(TELEPHONE_EVENT),
             ptime_ms: PTIME_MS,
             direction: sdp::Direction::SendRecv,
+            crypto,
+            secure,
         })
     }
 
@@ -264,7 +275,7 @@ impl Switch {
         if let Some(answer) = &leg.answer {
             return Some(Body::sdp(answer.clone()));
         }
-        let local = self.local_audio(leg, first)?;
+        let local = self.local_audio(leg, first, leg.offer.as_ref())?;
         let leg = call.leg_mut(index)?;
         let Some(offer) = leg.offer.take() else {
             let bytes = leg.session.offer(&local);
@@ -293,6 +304,10 @@ impl Switch {
             .map_err(|error| error.to_string())
             .and_then(|answer| sdp::agreed(local, &answer, false).map_err(|why| why.to_string()));
         match outcome {
+            Ok(agreed) if !srtp::can_be_used(&agreed) => {
+                self.explain(call.id, "the answer cannot be used: its keys of SRTP are not spoken");
+                false
+            }
             Ok(agreed) => {
                 self.agree(call, index, agreed);
                 true
@@ -308,8 +323,14 @@ impl Switch {
     pub(crate) fn agree(&mut self, call: &mut Call, index: u16, agreed: Agreed) {
         let Some(leg) = call.leg_mut(index) else { return };
         let party = leg.party.name();
-        let line =
-            format!("{party}: {} at {}, {:?}", agreed.format.name, agreed.remote, agreed.direction);
+        let secure = agreed.crypto.as_ref().map(|crypto| format!(", SRTP {}", crypto.suite));
+        let line = format!(
+            "{party}: {} at {}, {:?}{}",
+            agreed.format.name,
+            agreed.remote,
+            agreed.direction,
+            secure.unwrap_or_default()
+        );
         leg.agreed = Some(agreed);
         self.explain(call.id, line);
         self.configure(call, index);
@@ -339,7 +360,7 @@ impl Switch {
             // A peer that takes INFO is told by the switch.
             digit_tones: !leg.takes_info,
             direction,
-            srtp: None,
+            srtp: srtp::keys(leg, agreed),
             silent_after: watched.then_some(self.config.rtp_timeout),
         };
         let asked = index == 0 && matches!(call.stage, Stage::Menu(_));

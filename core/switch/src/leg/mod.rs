@@ -7,6 +7,7 @@ mod in_dialog;
 mod media;
 pub(crate) mod music;
 mod refresh;
+pub(crate) mod srtp;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::call::Call;
 use crate::config::TrunkKey;
 use crate::leg::identity::Identity;
 use crate::leg::music::Music;
+use crate::leg::srtp::OwnKeys;
 
 /// Who is at the other end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +122,8 @@ pub(crate) struct Leg {
     /// The answer that we gave in a provisional response, to be repeated in the final one.
     pub(crate) answer: Option<Vec<u8>>,
     pub(crate) agreed: Option<Agreed>,
+    /// Our keys of SRTP, made with its stream.
+    pub(crate) own_keys: Option<Box<OwnKeys>>,
     pub(crate) sip_call_id: String,
     pub(crate) started: Timestamp,
     pub(crate) answered: Option<Timestamp>,
@@ -162,6 +166,7 @@ impl Leg {
             offered: None,
             answer: None,
             agreed: None,
+            own_keys: None,
             sip_call_id: String::new(),
             started: now,
             answered: None,

@@ -13,7 +13,7 @@ impl Switch {
         let Some(&(id, index)) = self.by_dialog.get(&dialog) else { return };
         self.with_call(now, id, |switch, call| {
             let Some(leg) = call.leg(index) else { return Fate::Keep };
-            let (local, body) = (switch.local_audio(leg, None), leg.session.repeat());
+            let (local, body) = (switch.local_audio(leg, None, None), leg.session.repeat());
             if let Some(leg) = call.leg_mut(index) {
                 leg.offered = local;
             }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use koukan_base::{Rng, Time};
-use koukan_sip::sdp::{AudioFormat, Direction, LocalAudio, LocalSession, Session};
+use koukan_sip::sdp::{AudioFormat, Crypto, Direction, LocalAudio, LocalSession, Session};
 use koukan_sip::{
     Body, ClientTx, DialogId, Event, Header, Listener, ListenerId, Message, Method, Response,
     ServerTx, Transport, UaAction, UaConfig, UserAgent,
@@ -51,6 +51,9 @@ pub(crate) struct Phone {
     pub(crate) does: Does,
     /// Its payload type of telephone-event, when it has it.
     pub(crate) telephone_event: Option<u8>,
+    /// Its keys of SRTP, and whether it takes nothing else.
+    pub(crate) crypto: Vec<Crypto>,
+    pub(crate) secure: bool,
     /// What its responses to INVITEs say beside their description.
     pub(crate) answer_headers: Vec<(&'static str, Vec<u8>)>,
     /// Offers are left out of INVITEs.
@@ -126,6 +129,8 @@ impl Phone {
             user,
             does: Does::Rings,
             telephone_event: Some(101),
+            crypto: Vec::new(),
+            secure: false,
             answer_headers: Vec::new(),
             late_offer: false,
             never_acks: false,
@@ -339,6 +344,8 @@ impl Phone {
             telephone_event: self.telephone_event,
             ptime_ms: 20,
             direction,
+            crypto: self.crypto.clone(),
+            secure: self.secure,
         }
     }
 

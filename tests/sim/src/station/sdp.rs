@@ -39,6 +39,8 @@ impl Voice {
             telephone_event: self.habits.telephone_event,
             ptime_ms: 20,
             direction: self.direction,
+            crypto: Vec::new(),
+            secure: false,
         }
     }
 
