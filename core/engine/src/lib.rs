@@ -24,9 +24,10 @@ mod speak;
 mod stats;
 mod stream;
 mod voice;
+mod watch;
 mod worker;
 
 pub use koukan_codecs::opus::OpusSettings;
 
 pub use control::{Engine, EngineConfig, EngineError, default_max_streams};
-pub use stats::{EngineStats, WorkerStats};
+pub use stats::{EngineStats, FAULT_WORDS, WorkerStats};

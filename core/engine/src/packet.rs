@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use crate::control::Events;
 use crate::stream::Stream;
+use crate::watch::sounds;
 
 /// Bytes of the longest payload that is taken: an Ethernet frame's.
 const MOST_PAYLOAD: usize = 1_500;
@@ -64,6 +65,12 @@ pub(crate) fn accept(
     }
     stream.heard = now;
     stream.silent = false;
+    if let PacketKind::Audio(codec) = kind
+        && !stream.watch.sounded
+    {
+        let payload = datagram.get(header.payload_start..header.payload_end).unwrap_or_default();
+        stream.watch.sounded = sounds(codec, payload);
+    }
     let clock_rate = config.codec.codec.clock_rate();
     stream.reception.note(now, header.ssrc, header.sequence, header.timestamp, clock_rate);
     Some(Packet { header, kind })

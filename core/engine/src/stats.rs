@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use koukan_media::quality::Cause;
+
 /// The counters of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -10,12 +12,34 @@ pub(crate) struct Counters {
     pub(crate) dropped: AtomicU64,
     pub(crate) send_errors: AtomicU64,
     pub(crate) late_ticks: AtomicU64,
+    pub(crate) spans: AtomicU64,
+    pub(crate) poor_spans: AtomicU64,
+    faults: [AtomicU64; FAULTS],
     pub(crate) streams: AtomicU64,
     pub(crate) crossed_commands: AtomicU64,
     pub(crate) cpu_ns: AtomicU64,
 }
 
+/// Kinds of faults.
+const FAULTS: usize = 6;
+
+/// Their words, in the order of [`WorkerStats::faults`].
+pub const FAULT_WORDS: [&str; FAULTS] = ["loss", "late", "delay", "one-way", "no-media", "silence"];
+
 impl Counters {
+    /// The counter of a fault.
+    pub(crate) fn fault(&self, cause: Cause) -> &AtomicU64 {
+        let [loss, late, delay, one_way, no_media, silence] = &self.faults;
+        match cause {
+            Cause::Loss(_) => loss,
+            Cause::Late(_) => late,
+            Cause::Delay(_) => delay,
+            Cause::OneWay => one_way,
+            Cause::NoMedia => no_media,
+            Cause::Silence => silence,
+        }
+    }
+
     pub(crate) fn read(&self) -> WorkerStats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         WorkerStats {
@@ -24,6 +48,9 @@ impl Counters {
             dropped: get(&self.dropped),
             send_errors: get(&self.send_errors),
             late_ticks: get(&self.late_ticks),
+            spans: get(&self.spans),
+            poor_spans: get(&self.poor_spans),
+            faults: self.faults.each_ref().map(get),
             streams: get(&self.streams),
             crossed_commands: get(&self.crossed_commands),
             cpu_ns: get(&self.cpu_ns),
@@ -44,6 +71,12 @@ pub struct WorkerStats {
     pub send_errors: u64,
     /// Ticks that came more than 5 ms late.
     pub late_ticks: u64,
+    /// Spans of five seconds that streams were judged over.
+    pub spans: u64,
+    /// Those below R 70.
+    pub poor_spans: u64,
+    /// Faults that began, as [`FAULT_WORDS`] names them.
+    pub faults: [u64; FAULTS],
     /// Streams at this moment.
     pub streams: u64,
     /// Commands for streams that were gone.

@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use koukan_base::{OpId, StreamId, Time};
 use koukan_codecs::g711;
+use koukan_media::quality::Verdict;
 use koukan_media::rtcp::RtcpSession;
 use koukan_media::{
     Codec, DigitReceiver, KeyMode, KeySender, Latch, ReceiveStats, Sender, Source, StreamConfig,
@@ -18,6 +20,7 @@ use crate::prompts::Clip;
 use crate::record::Tap;
 use crate::secure::Secure;
 use crate::voice::{Hearing, Speaker};
+use crate::watch::{Counts, Watch};
 
 /// A prompt being played.
 #[derive(Debug)]
@@ -48,6 +51,8 @@ pub(crate) struct Stream {
     pub(crate) octets: u64,
     /// What the peer says it lost of ours.
     pub(crate) peer_lost: u32,
+    /// What the peer's sound is like.
+    pub(crate) watch: Watch,
     pub(crate) digits: DigitReceiver,
     /// The peer has sent telephone-events: what sounds like a digit is none.
     pub(crate) sends_events: bool,
@@ -95,6 +100,7 @@ impl Stream {
             secure: None,
             octets: 0,
             peer_lost: 0,
+            watch: Watch::default(),
             digits: DigitReceiver::default(),
             sends_events: false,
             ear: None,
@@ -148,7 +154,20 @@ impl Stream {
         self.config.as_ref().map_or(8_000, |config| config.codec.codec.clock_rate())
     }
 
-    pub(crate) fn stats(&self) -> StreamStats {
+    /// The counts that quality is judged by; what its hearers know comes beside.
+    pub(crate) fn counts(&self, late: u64, buffered: Duration) -> Counts {
+        let way = self.session.round_trip().unwrap_or_default();
+        Counts {
+            received: self.reception.received(),
+            lost: self.reception.lost(),
+            sent: self.sender.sent(),
+            late,
+            delay: way / 2 + buffered,
+            jitter_us: self.reception.jitter_us(self.clock_rate()),
+        }
+    }
+
+    pub(crate) fn stats(&self, quality: Option<Verdict>) -> StreamStats {
         let way = self.session.round_trip().map_or(0, |way| way.as_micros());
         StreamStats {
             received: self.reception.received(),
@@ -158,6 +177,7 @@ impl Stream {
             jitter_us: self.reception.jitter_us(self.clock_rate()),
             round_trip_us: u32::try_from(way).unwrap_or(u32::MAX),
             peer_lost: self.peer_lost,
+            quality,
         }
     }
 

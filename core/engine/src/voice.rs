@@ -139,6 +139,11 @@ impl Hearing {
         self.from
     }
 
+    /// Packets that came too late for it, and the delay that it aims at.
+    pub(crate) fn lateness(&self) -> (u64, Duration) {
+        (self.jitter.counts().late, self.jitter.target())
+    }
+
     /// A packet of the other stream.
     pub(crate) fn insert(
         &mut self,

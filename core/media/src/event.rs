@@ -1,9 +1,11 @@
 //! What a media worker reports to the switch.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use koukan_base::{OpId, StreamId};
 
+use crate::quality::{Cause, Verdict};
 use crate::recording::RecordReport;
 use crate::tone::FaxTone;
 
@@ -89,6 +91,14 @@ pub enum Event {
         /// Which.
         tone: FaxTone,
     },
+    /// Something is wrong with what the peer sends, or is not any more. Told of streams whose peer
+    /// owes RTP (`silent_after` is set), once when it begins and once when it is over.
+    Quality {
+        /// The stream.
+        stream: StreamId,
+        /// What is wrong and for how long already; none when it is over.
+        fault: Option<(Cause, Duration)>,
+    },
     /// The stream is gone, its ports are free, these are its final counts.
     Closed {
         /// The stream.
@@ -144,4 +154,6 @@ pub struct StreamStats {
     pub round_trip_us: u32,
     /// Packets of ours that the peer says it lost.
     pub peer_lost: u32,
+    /// What the peer's sound was like while it owed RTP (E-model, ITU-T G.107).
+    pub quality: Option<Verdict>,
 }

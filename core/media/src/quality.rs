@@ -140,6 +140,46 @@ impl Cause {
     }
 }
 
+impl Cause {
+    /// One word, for labels and columns.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Loss(_) => "loss",
+            Self::Late(_) => "late",
+            Self::Delay(_) => "delay",
+            Self::OneWay => "one-way",
+            Self::NoMedia => "no-media",
+            Self::Silence => "silence",
+        }
+    }
+}
+
+/// What a way was like over its whole call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Mean R, in tenths.
+    pub mean_r: u16,
+    /// R of the worst span, in tenths.
+    pub worst_r: u16,
+    /// What was wrong in the worst span that had a fault.
+    pub cause: Option<Cause>,
+}
+
+impl Verdict {
+    /// MOS of the mean R (G.107, annex B), in hundredths.
+    #[must_use]
+    pub fn mos_hundredths(self) -> u16 {
+        tenths(mos(f32::from(self.mean_r) / 10.0) * 10.0)
+    }
+}
+
+/// A number of at most 6553 in tenths.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
+fn tenths(value: f32) -> u16 {
+    (value * 10.0).round() as u16
+}
+
 /// A fault that lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -169,6 +209,8 @@ pub struct QualityAccount {
     spans: u32,
     sum: f32,
     worst: f32,
+    /// R of the worst span with a fault, and the fault.
+    worst_fault: Option<(f32, Cause)>,
 }
 
 impl QualityAccount {
@@ -184,6 +226,7 @@ impl QualityAccount {
             spans: 0,
             sum: 0.0,
             worst: 100.0,
+            worst_fault: None,
         }
     }
 
@@ -217,6 +260,11 @@ impl QualityAccount {
             _ if self.silent_spans >= SILENT_SPANS => Some(Cause::Silence),
             _ => None,
         };
+        if let Some(cause) = cause
+            && self.worst_fault.is_none_or(|(worst, _)| r < worst)
+        {
+            self.worst_fault = Some((r, cause));
+        }
         let since = if cause == Some(Cause::Silence) { self.silent_since } else { began };
         let before = self.fault;
         self.fault = cause.map(|cause| match before {
@@ -242,6 +290,26 @@ impl QualityAccount {
         let random = 1.0 / (1.0 - (percent / 100.0).min(0.95));
         let ratio = (span.longest_run as f32 / 2.0 / random).max(1.0);
         r_factor(self.codec, percent, ratio, span.delay)
+    }
+
+    /// What lay between the last span and `now` does not count: the way was on hold.
+    pub const fn resume(&mut self, now: Time) {
+        self.span_began = now;
+        self.silent_spans = 0;
+    }
+
+    /// When the span under way began.
+    #[must_use]
+    pub const fn span_began(&self) -> Time {
+        self.span_began
+    }
+
+    /// What the way was like so far; `None` before the first span.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Verdict> {
+        let (mean, worst) = self.score()?;
+        let cause = self.worst_fault.map(|(_, cause)| cause);
+        Some(Verdict { mean_r: tenths(mean), worst_r: tenths(worst), cause })
     }
 
     /// The fault at the moment.
@@ -335,5 +403,10 @@ mod tests {
         let (mean, worst) = account.score().unwrap();
         assert!(near(worst, bad, 0.01) && mean > worst && mean < well);
         assert_eq!(account.fault(), None);
+        let verdict = account.verdict().unwrap();
+        assert_eq!((verdict.worst_r, verdict.cause), (tenths(worst), Some(Cause::Loss(50))));
+        assert!((230..250).contains(&verdict.mos_hundredths()), "{verdict:?}");
+        account.resume(Time::from_millis(60_000));
+        assert_eq!(account.span_began(), Time::from_millis(60_000));
     }
 }

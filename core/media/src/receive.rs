@@ -17,6 +17,8 @@ pub struct ReceiveStats {
     jitter_16: u32,
     /// Expected and received at the report before.
     reported: (u64, u64),
+    /// The longest run of numbers that were missing when the next one came, since it was asked for.
+    longest_run: u32,
 }
 
 impl ReceiveStats {
@@ -39,6 +41,7 @@ impl ReceiveStats {
                 transit,
                 jitter_16: self.jitter_16,
                 reported: self.reported,
+                longest_run: self.longest_run,
             };
             self.base = self.base.wrapping_sub(u32::try_from(received & 0xFFFF_FFFF).unwrap_or(0));
             self.received = received.saturating_add(1);
@@ -48,6 +51,7 @@ impl ReceiveStats {
         let [_, _, high, low] = self.highest.to_be_bytes();
         let ahead = sequence.wrapping_sub(u16::from_be_bytes([high, low]));
         if ahead < 0x8000 {
+            self.longest_run = self.longest_run.max(u32::from(ahead.saturating_sub(1)));
             self.highest = self.highest.wrapping_add(u32::from(ahead));
         }
         let difference = transit.wrapping_sub(self.transit).cast_signed().unsigned_abs();
@@ -81,6 +85,11 @@ impl ReceiveStats {
             last_report: 0,
             delay: 0,
         })
+    }
+
+    /// The longest run of missing numbers since the last call of this. What was only late counts.
+    pub const fn take_longest_run(&mut self) -> u32 {
+        std::mem::replace(&mut self.longest_run, 0)
     }
 
     /// Packets accepted.
@@ -133,6 +142,7 @@ mod tests {
         note(&mut stats, 80, 2, 40_000, 7);
         note(&mut stats, 100, 2, 40_001, 167);
         assert_eq!((stats.received(), stats.lost()), (4, 2));
+        assert_eq!((stats.take_longest_run(), stats.take_longest_run()), (2, 0));
     }
 
     #[test]

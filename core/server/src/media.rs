@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use koukan_base::WorkerId;
-use koukan_engine::{Engine, EngineConfig, EngineError, OpusSettings, default_max_streams};
+use koukan_engine::{
+    Engine, EngineConfig, EngineError, FAULT_WORDS, OpusSettings, default_max_streams,
+};
 use koukan_media::{Command, Event};
 use mio::Waker;
 
@@ -103,12 +105,18 @@ impl Media {
     /// What the workers have counted.
     #[must_use]
     pub fn measure(&self) -> MediaSnapshot {
-        let mut sum = MediaSnapshot::default();
+        let faults = FAULT_WORDS.map(|word| (word, 0)).into();
+        let mut sum = MediaSnapshot { faults, ..MediaSnapshot::default() };
         for worker in self.engine.stats().workers {
             sum.received = sum.received.saturating_add(worker.received);
             sum.sent = sum.sent.saturating_add(worker.sent);
             sum.dropped = sum.dropped.saturating_add(worker.dropped);
             sum.late_ticks = sum.late_ticks.saturating_add(worker.late_ticks);
+            sum.quality_spans = sum.quality_spans.saturating_add(worker.spans);
+            sum.quality_poor_spans = sum.quality_poor_spans.saturating_add(worker.poor_spans);
+            for ((_, all), count) in sum.faults.iter_mut().zip(worker.faults) {
+                *all = all.saturating_add(count);
+            }
             sum.send_errors = sum.send_errors.saturating_add(worker.send_errors);
             sum.cpu_s += worker.cpu_ns as f64 / 1e9;
         }

@@ -76,6 +76,12 @@ pub struct MediaSnapshot {
     pub dropped: u64,
     /// Ticks that came late.
     pub late_ticks: u64,
+    /// Spans of five seconds that a party's sound was judged over.
+    pub quality_spans: u64,
+    /// Those below R 70.
+    pub quality_poor_spans: u64,
+    /// Faults of sound that began, by cause.
+    pub faults: Vec<(&'static str, u64)>,
     /// Packets that the system would not send.
     pub send_errors: u64,
     /// CPU time of the workers.
@@ -187,6 +193,21 @@ impl Snapshot {
             "RTP packets that the system would not send.",
             media.send_errors,
         );
+        page.counter(
+            "koukan_quality_spans_total",
+            "Spans of five seconds that a party's sound was judged over.",
+            media.quality_spans,
+        );
+        page.counter(
+            "koukan_quality_poor_spans_total",
+            "Those of them whose E-model R was below 70.",
+            media.quality_poor_spans,
+        );
+        let name = "koukan_quality_faults_total";
+        page.head(name, "Faults of a party's sound that began.", "counter");
+        for (cause, count) in &media.faults {
+            page.labelled(name, "cause", cause, *count);
+        }
         page.head("koukan_media_cpu_seconds_total", "CPU time of the media workers.", "counter");
         page.value("koukan_media_cpu_seconds_total", media.cpu_s);
     }

@@ -17,11 +17,11 @@ use crate::segment::Position;
 use crate::{limits, rows, settings};
 
 /// The version of [`SCHEMA`], kept in SQLite's `user_version`.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// What brings version 1, then 2 and so on, to the next.
-const UPGRADES: [&str; 1] = [include_str!("upgrade_2.sql")];
+const UPGRADES: [&str; 2] = [include_str!("upgrade_2.sql"), include_str!("upgrade_3.sql")];
 
 /// How long a statement waits for another process that looks into the file.
 const BUSY: Duration = Duration::from_secs(5);
@@ -184,7 +184,7 @@ async fn migrate(connection: &mut SqliteConnection, steps: &[&'static str]) -> s
     for step in steps {
         sqlx::raw_sql(*step).execute(&mut *transaction).await?;
     }
-    sqlx::raw_sql("PRAGMA user_version = 2").execute(&mut *transaction).await?;
+    sqlx::raw_sql("PRAGMA user_version = 3").execute(&mut *transaction).await?;
     transaction.commit().await
 }
 

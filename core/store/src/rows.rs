@@ -46,10 +46,12 @@ pub(crate) const INSERT_CALLS: &str = "INSERT INTO calls (call, tenant, generati
      value->>'ended', value->>'last_seen', value->>'cause', value->>'status' FROM json_each(?)";
 
 pub(crate) const INSERT_LEGS: &str = "INSERT INTO legs (call, position, party, call_id, started, \
-     answered, ended, status, rtp_received, rtp_sent) \
+     answered, ended, status, rtp_received, rtp_sent, quality_mean, quality_worst, \
+     quality_cause) \
      SELECT call.value->>'call', leg.key, leg.value->>'party', leg.value->>'call_id', \
      leg.value->>'started', leg.value->>'answered', leg.value->>'ended', leg.value->>'status', \
-     leg.value->>'rtp_received', leg.value->>'rtp_sent' \
+     leg.value->>'rtp_received', leg.value->>'rtp_sent', leg.value->>'quality_mean', \
+     leg.value->>'quality_worst', leg.value->>'quality_cause' \
      FROM json_each(?) AS call, json_each(call.value, '$.legs') AS leg";
 
 fn ms(time: Timestamp) -> i64 {
@@ -120,6 +122,9 @@ fn leg_json(leg: &CdrLeg) -> Value {
         "status": leg.status,
         "rtp_received": integer(leg.rtp_received),
         "rtp_sent": integer(leg.rtp_sent),
+        "quality_mean": leg.quality_mean,
+        "quality_worst": leg.quality_worst,
+        "quality_cause": leg.quality_cause,
     })
 }
 
@@ -135,6 +140,11 @@ fn time(row: &SqliteRow, column: &str) -> sqlx::Result<Timestamp> {
 fn time_if(row: &SqliteRow, column: &str) -> sqlx::Result<Option<Timestamp>> {
     let ms: Option<i64> = row.try_get(column)?;
     ms.map(|ms| Timestamp::from_millisecond(ms).map_err(|_| odd(column))).transpose()
+}
+
+fn number_if<T: TryFrom<i64>>(row: &SqliteRow, column: &str) -> sqlx::Result<Option<T>> {
+    let number: Option<i64> = row.try_get(column)?;
+    number.map(|number| T::try_from(number).map_err(|_| odd(column))).transpose()
 }
 
 fn number<T: TryFrom<i64>>(row: &SqliteRow, column: &str) -> sqlx::Result<T> {
@@ -200,6 +210,9 @@ pub(crate) fn leg(row: &SqliteRow) -> sqlx::Result<(String, CdrLeg)> {
         status: number(row, "status")?,
         rtp_received: number(row, "rtp_received")?,
         rtp_sent: number(row, "rtp_sent")?,
+        quality_mean: number_if(row, "quality_mean")?,
+        quality_worst: number_if(row, "quality_worst")?,
+        quality_cause: row.try_get("quality_cause")?,
     };
     Ok((row.try_get("call")?, leg))
 }

@@ -58,5 +58,8 @@ CREATE TABLE legs (
     status INTEGER NOT NULL,
     rtp_received INTEGER NOT NULL,
     rtp_sent INTEGER NOT NULL,
+    quality_mean INTEGER,
+    quality_worst INTEGER,
+    quality_cause TEXT,
     PRIMARY KEY (call, position)
 ) WITHOUT ROWID;

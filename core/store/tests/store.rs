@@ -67,6 +67,9 @@ fn call(number: u32, ended: bool) -> Cdr {
         status: 200,
         rtp_received: 3000,
         rtp_sent: 2999,
+        quality_mean: Some(881),
+        quality_worst: number.is_multiple_of(2).then_some(412),
+        quality_cause: number.is_multiple_of(2).then(|| "loss".to_owned()),
     };
     Cdr {
         call: format!("{number:016}"),

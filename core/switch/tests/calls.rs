@@ -52,12 +52,18 @@ fn the_first_answer_wins_and_the_others_are_told_so() {
     let interim = office.cdrs().iter().filter(|cdr| cdr.cause.is_none()).count();
     assert!(interim >= 4, "begun, answered and two interim records: {interim}");
     office.hang_up(TRUNK);
+    office.run(secs(2));
+    assert!(office.explained("R 90 (MOS 4.34) on the mean, 61 at worst, when 7 % of the packets"));
     let cdr = only(office.finish());
     assert_eq!(ending(&cdr), (CallCause::CallerHungUp, 200));
     let legs: Vec<_> = cdr.legs.iter().map(|leg| (leg.party.as_str(), leg.status)).collect();
     let wanted = [("trunk carrier", 200), ("device A", 487), ("device B", 200), ("device C", 487)];
     assert_eq!(legs, wanted);
     assert!(cdr.legs.iter().all(|leg| leg.rtp_received == 70 && !leg.call_id.is_empty()));
+    for leg in &cdr.legs {
+        let quality = (leg.quality_mean, leg.quality_worst, leg.quality_cause.as_deref());
+        assert_eq!(quality, (Some(901), Some(612), Some("loss")));
+    }
 }
 
 #[test]

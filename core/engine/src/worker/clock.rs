@@ -138,6 +138,7 @@ impl Worker {
                 self.events.push(Event::Silent { stream: stream.id });
             }
             self.end_lost_keys(now, index);
+            self.judge(now, index);
         }
         self.counters.cpu_ns.store(crate::pin::thread_cpu_ns(), Ordering::Relaxed);
     }

@@ -2,6 +2,7 @@
 //! locks, blocks or logs for it.
 
 mod clock;
+mod judge;
 mod orders;
 mod press;
 mod receive;

@@ -40,6 +40,7 @@ impl Worker {
         if let Some(old) = old_secure {
             self.give_back(Returned::Secure(old));
         }
+        self.watch(now, slot);
         self.retick(now, slot);
     }
 

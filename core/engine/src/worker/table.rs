@@ -7,6 +7,7 @@ use mio::{Interest, Token};
 use super::Worker;
 use crate::limits::LISTENERS;
 use crate::order::Returned;
+use crate::rtcp;
 use crate::stats::{add, sub};
 use crate::stream::Stream;
 
@@ -52,8 +53,13 @@ impl Worker {
         if let Some(slot) = self.by_id.get(&id).copied() {
             self.end_tap(now, slot, RecordEnd::Stopped);
         }
-        let Some(stream) = self.detach(id) else { return };
-        let stats = stream.stats();
+        let verdict = self.by_id.get(&id).copied().and_then(|slot| self.verdict(now, slot));
+        let Some(mut stream) = self.detach(id) else { return };
+        // RFC 3550, 6.3.7: whoever leaves says so. One that never said anything does not.
+        if stream.sender.sent() > 0 {
+            rtcp::report(now, &mut stream, true);
+        }
+        let stats = stream.stats(verdict);
         self.give_back(Returned::Stream(stream));
         self.events.push(Event::Closed { stream: id, stats });
     }

@@ -49,6 +49,13 @@ fn record(now: Now, call: &Call, cause: Option<CallCause>) -> Cdr {
                 status: leg.status,
                 rtp_received: leg.stats.received,
                 rtp_sent: leg.stats.sent,
+                quality_mean: leg.stats.quality.map(|verdict| verdict.mean_r),
+                quality_worst: leg.stats.quality.map(|verdict| verdict.worst_r),
+                quality_cause: leg
+                    .stats
+                    .quality
+                    .and_then(|verdict| verdict.cause)
+                    .map(|cause| cause.word().to_owned()),
             })
             .collect(),
     }

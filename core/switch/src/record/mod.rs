@@ -134,6 +134,16 @@ pub struct CdrLeg {
     pub status: u16,
     /// RTP packets received and sent.
     pub rtp_received: u64,
+    /// Mean R of what its party sent (E-model, ITU-T G.107), in tenths; none when it owed no sound
+    /// for long enough to tell.
+    #[serde(default)]
+    pub quality_mean: Option<u16>,
+    /// R of the worst five seconds, in tenths.
+    #[serde(default)]
+    pub quality_worst: Option<u16>,
+    /// What was wrong then, in a word: `loss`, `late`, `delay`, `one-way`, `no-media`, `silence`.
+    #[serde(default)]
+    pub quality_cause: Option<String>,
     /// RTP packets sent.
     pub rtp_sent: u64,
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use koukan_base::{OpId, StreamId, Time, WorkerId};
+use koukan_media::quality::{Cause, Verdict};
 use koukan_media::{
     Command, Event, OpenError, PlayEnd, Prompt, RecordEnd, RecordReport, Source, StreamConfig,
     StreamStats,
@@ -25,6 +26,7 @@ pub(crate) const STATS: StreamStats = StreamStats {
     jitter_us: 0,
     round_trip_us: 0,
     peer_lost: 0,
+    quality: Some(Verdict { mean_r: 901, worst_r: 612, cause: Some(Cause::Loss(7)) }),
 };
 
 #[derive(Clone, Debug)]
