@@ -12,22 +12,23 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender as Jobs;
 use crossbeam_queue::ArrayQueue;
-use koukan_base::{OpId, Rng, StreamId, Time, WorkerId};
+use koukan_base::{BridgeId, OpId, Rng, StreamId, Time, WorkerId};
 use koukan_codecs::opus::OpusSettings;
 use koukan_media::rtcp::RtcpSession;
 use koukan_media::{
-    Command, Event, KeyOrder, OpenError, PlayEnd, RecordEnd, RecordReport, Recording,
+    Command, Event, KeyOrder, OpenError, RecordEnd, RecordReport, Recording, Source, StreamConfig,
 };
 use mio::{Poll, Waker};
 use thiserror::Error;
 
 use crate::ear::Wanted;
-use crate::jobs::{Job, Task, read_prompts};
+use crate::jobs::{Job, Target, Task, read_prompts};
 use crate::limits;
 use crate::order::{Order, Returned, Setup};
 use crate::ports::Ports;
 use crate::prompts::Library;
 use crate::record::{Ring, Session, Tap, write_recordings};
+use crate::rooms::Rooms;
 use crate::routes::{Change, Routes};
 use crate::stats::{Counters, EngineStats};
 use crate::stream::Stream;
@@ -114,6 +115,7 @@ pub struct Engine {
     opened: VecDeque<Event>,
     ports: Ports,
     routes: Routes,
+    rooms: Rooms,
     rng: Rng,
     jobs: Option<Jobs<Job>>,
     job_thread: Option<JoinHandle<()>>,
@@ -166,6 +168,7 @@ impl Engine {
             opened: VecDeque::new(),
             ports: Ports::new(&config.ports, start),
             routes: Routes::new(config.opus),
+            rooms: Rooms::default(),
             rng,
             jobs: Some(jobs),
             job_thread: Some(job_thread),
@@ -199,34 +202,29 @@ impl Engine {
         self.free_returned();
         match command {
             Command::Open { stream, local } => self.open(index, stream, local),
-            Command::Configure { stream, config } => {
-                let speaker = self.routes.configure(stream, &config);
-                let secure = self.routes.secure(stream, &config);
-                let setup = Setup { config, speaker, secure };
-                self.order(index, Order::Configure(stream, Box::new(setup)));
-                self.reroute(index, stream);
-                self.listen(index, stream);
-                self.retrack(index, stream);
-            }
-            Command::Feed { stream, source } => {
-                self.routes.feed(stream, source);
-                self.order(index, Order::Feed(stream, source));
-                self.reroute(index, stream);
-            }
+            Command::Configure { stream, config } => self.configure(index, stream, config),
+            Command::Feed { stream, source } => self.feed(index, stream, source),
             Command::Play { stream, op, prompts, times } => {
-                let what = Task::Play { prompts, times };
-                let job = Job { worker: index, stream, op, what };
-                let full = self.jobs.as_ref().is_none_or(|jobs| jobs.try_send(job).is_err());
-                if full {
-                    self.events.push(Event::Played { stream, op, end: PlayEnd::Failed });
-                }
+                self.job(index, Target::Stream(stream), op, Task::Play { prompts, times });
             }
             Command::StopPlay { stream, op } => {
-                let job = Job { worker: index, stream, op, what: Task::Stop };
-                let full = self.jobs.as_ref().is_none_or(|jobs| jobs.try_send(job).is_err());
-                if full {
-                    self.order(index, Order::StopPlay(stream, op));
-                }
+                self.job(index, Target::Stream(stream), op, Task::Stop);
+            }
+            Command::Join { stream, room, muted } => self.join(index, stream, room, muted),
+            Command::Mute { stream, muted } => {
+                self.rooms.mute(stream, muted);
+                self.order(index, Order::Mute(stream, muted));
+            }
+            Command::Leave { stream } => {
+                self.leave_room(stream);
+                self.routes.feed(stream, Source::Nothing);
+                self.order(index, Order::Feed(stream, Source::Nothing));
+            }
+            Command::Announce { room, op, prompts, times } => {
+                self.job(index, Target::Room(room), op, Task::Play { prompts, times });
+            }
+            Command::StopAnnounce { room, op } => {
+                self.job(index, Target::Room(room), op, Task::Stop);
             }
             Command::SendDigits { stream, op, digits, duration_ms, pause_ms } => {
                 let order = KeyOrder { op, digits, duration_ms, pause_ms };
@@ -245,11 +243,13 @@ impl Engine {
             }
             Command::Move { stream, to } => {
                 let to = usize::from(to.0).checked_rem(self.remotes.len()).unwrap_or(0);
+                self.leave_room(stream);
                 let changes = self.routes.unwire(stream);
                 self.order(index, Order::Release(stream, to));
                 self.hear(index, changes);
             }
             Command::Close { stream } => {
+                self.leave_room(stream);
                 let changes = self.routes.close(stream);
                 self.order(index, Order::Close(stream));
                 self.hear(index, changes);
@@ -257,11 +257,77 @@ impl Engine {
         }
     }
 
+    fn configure(&mut self, index: usize, stream: StreamId, config: StreamConfig) {
+        let speaker = self.routes.configure(stream, &config);
+        let secure = self.routes.secure(stream, &config);
+        let setup = Setup { config, speaker, secure };
+        self.order(index, Order::Configure(stream, Box::new(setup)));
+        self.reroute(index, stream);
+        self.listen(index, stream);
+        self.retrack(index, stream);
+        self.turn_seat(index, stream);
+    }
+
+    fn feed(&mut self, index: usize, stream: StreamId, source: Source) {
+        // Rooms are joined, not fed from.
+        let is_room = matches!(source, Source::Room(_));
+        let source = if is_room { Source::Nothing } else { source };
+        self.leave_room(stream);
+        self.routes.feed(stream, source);
+        self.order(index, Order::Feed(stream, source));
+        self.reroute(index, stream);
+    }
+
     /// Streams that must hear another codec than they speak get what they need for it. Streams
     /// that feed from each other are of one worker.
     fn reroute(&mut self, index: usize, stream: StreamId) {
         let changes = self.routes.changes(stream);
         self.hear(index, changes);
+    }
+
+    /// A play, or its end, takes its way through the job thread.
+    fn job(&mut self, index: usize, target: Target, op: OpId, what: Task) {
+        let stops = matches!(what, Task::Stop);
+        let job = Job { worker: index, target, op, what };
+        let full = self.jobs.as_ref().is_none_or(|jobs| jobs.try_send(job).is_err());
+        match (full, stops) {
+            (true, true) => self.order(index, target.stop(op)),
+            (true, false) => self.events.push(target.failed(op)),
+            (false, _) => {}
+        }
+    }
+
+    /// A stream comes into a room.
+    fn join(&mut self, index: usize, stream: StreamId, room: BridgeId, muted: bool) {
+        self.leave_room(stream);
+        let settings = self.routes.settings();
+        let codec = self.routes.codec(stream);
+        let orders = codec
+            .and_then(|codec| self.rooms.join(index, (stream, codec), (room, muted), settings));
+        let Some(orders) = orders else {
+            self.opened.push_back(Event::Joined { stream, room, joined: false });
+            return;
+        };
+        self.routes.feed(stream, Source::Room(room));
+        self.reroute(index, stream);
+        for order in orders {
+            self.order(index, order);
+        }
+    }
+
+    /// A member of a room has agreed on another codec.
+    fn turn_seat(&mut self, index: usize, stream: StreamId) {
+        let Some(codec) = self.routes.codec(stream) else { return };
+        for order in self.rooms.turn(stream, codec, self.routes.settings()) {
+            self.order(index, order);
+        }
+    }
+
+    /// A stream leaves its room, if it is in one.
+    fn leave_room(&mut self, stream: StreamId) {
+        if let Some((worker, Some(order))) = self.rooms.leave(stream) {
+            self.order(worker, order);
+        }
     }
 
     /// A stream gets another ear, when what is listened for or its codec is another than before.
@@ -385,6 +451,8 @@ impl Engine {
         if let Event::OpenFailed { stream, .. } = event {
             // Nobody will close it; whoever fed from it is silent already.
             drop(self.routes.close(stream));
+            self.leave_room(stream);
+            self.flush();
         }
         Some(event)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
 use crossbeam_queue::ArrayQueue;
-use koukan_base::{OpId, StreamId};
+use koukan_base::{BridgeId, OpId, StreamId};
 use koukan_media::{Event, PlayEnd, Prompt};
 use mio::Waker;
 
@@ -17,9 +17,34 @@ use crate::stream::Play;
 /// What takes its way through the job thread.
 pub(crate) struct Job {
     pub(crate) worker: usize,
-    pub(crate) stream: StreamId,
+    pub(crate) target: Target,
     pub(crate) op: OpId,
     pub(crate) what: Task,
+}
+
+/// Where it plays.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    Stream(StreamId),
+    Room(BridgeId),
+}
+
+impl Target {
+    /// The report of a play that cannot be.
+    pub(crate) const fn failed(self, op: OpId) -> Event {
+        let end = PlayEnd::Failed;
+        match self {
+            Self::Stream(stream) => Event::Played { stream, op, end },
+            Self::Room(room) => Event::Announced { room, op, end },
+        }
+    }
+
+    pub(crate) const fn stop(self, op: OpId) -> Order {
+        match self {
+            Self::Stream(stream) => Order::StopPlay(stream, op),
+            Self::Room(room) => Order::StopAnnounce(room, op),
+        }
+    }
 }
 
 pub(crate) enum Task {
@@ -37,24 +62,28 @@ pub(crate) fn read_prompts(
     events: &Events,
 ) {
     while let Ok(job) = jobs.recv() {
-        let Job { worker, stream, op, what } = job;
+        let Job { worker, target, op, what } = job;
         let Task::Play { prompts, times } = what else {
             if let Some((orders, waker)) = targets.get(worker) {
                 // A full queue means that the worker has stopped, and its plays with it.
-                let _ = orders.push(Order::StopPlay(stream, op));
+                let _ = orders.push(target.stop(op));
                 let _ = waker.wake();
             }
             continue;
         };
         let clips = library.get(&prompts).filter(|clips| !clips.is_empty());
         let (Some(clips), Some((orders, waker))) = (clips, targets.get(worker)) else {
-            events.push(Event::Played { stream, op, end: PlayEnd::Failed });
+            events.push(target.failed(op));
             continue;
         };
         let rounds = (times > 0).then_some(times);
         let play = Play { op, clips, clip: 0, at: 0, rounds };
-        if orders.push(Order::Play(stream, play)).is_err() {
-            events.push(Event::Played { stream, op, end: PlayEnd::Failed });
+        let order = match target {
+            Target::Stream(stream) => Order::Play(stream, play),
+            Target::Room(room) => Order::Announce(room, play),
+        };
+        if orders.push(order).is_err() {
+            events.push(target.failed(op));
         }
         let _ = waker.wake();
     }

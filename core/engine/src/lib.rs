@@ -17,6 +17,8 @@ mod pin;
 mod ports;
 mod prompts;
 mod record;
+mod room;
+mod rooms;
 mod routes;
 mod rtcp;
 mod secure;

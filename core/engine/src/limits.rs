@@ -18,6 +18,12 @@ pub const BURST: usize = 16;
 /// Other streams that one stream may feed: a two-party call has one, early media another.
 pub const LISTENERS: usize = 4;
 
+/// Rooms on one worker.
+pub const ROOMS: usize = 64;
+
+/// Members of one room.
+pub const ROOM_MEMBERS: usize = 1_000;
+
 /// Recordings that run at once in the whole engine.
 pub const RECORDINGS: Limit = Limit {
     name: "recordings",

@@ -1,10 +1,11 @@
 //! What goes from the control side to a worker, and back to be freed.
 
-use koukan_base::{OpId, StreamId};
+use koukan_base::{BridgeId, OpId, StreamId};
 use koukan_media::{KeyOrder, Source, StreamConfig};
 
 use crate::ear::Ear;
 use crate::record::{Tap, Tracks};
+use crate::room::{Room, Seat};
 use crate::secure::{Change, Secure};
 use crate::stream::{Play, Stream};
 use crate::voice::{Hearing, Speaker};
@@ -30,6 +31,15 @@ pub(crate) enum Order {
     StopRecord(StreamId, OpId),
     /// What is recorded is of another codec from now on.
     Tracks(StreamId, Option<Box<Tracks>>),
+    /// A room begins, or takes the place of the smaller or narrower one of its number.
+    OpenRoom(Box<Room>),
+    /// Its last member has left.
+    CloseRoom(BridgeId),
+    /// A stream takes a seat; whether that is to be told.
+    Sit(StreamId, Box<Seat>, bool),
+    Mute(StreamId, bool),
+    Announce(BridgeId, Play),
+    StopAnnounce(BridgeId, OpId),
     Close(StreamId),
 }
 
@@ -51,5 +61,7 @@ pub(crate) enum Returned {
     Hearing(#[expect(dead_code, reason = "only freed")] Box<Hearing>),
     Tap(#[expect(dead_code, reason = "only freed")] Box<Tap>),
     Tracks(#[expect(dead_code, reason = "only freed")] Box<Tracks>),
+    Room(#[expect(dead_code, reason = "only freed")] Box<Room>),
+    Seat(#[expect(dead_code, reason = "only freed")] Box<Seat>),
     Secure(#[expect(dead_code, reason = "only freed")] Box<Secure>),
 }

@@ -98,6 +98,16 @@ impl Routes {
         }
     }
 
+    /// The codec that a stream has agreed on.
+    pub(crate) fn codec(&self, stream: StreamId) -> Option<Codec> {
+        Some(self.streams.get(&stream)?.codec?.codec)
+    }
+
+    /// How Opus is spoken.
+    pub(crate) const fn settings(&self) -> OpusSettings {
+        self.settings
+    }
+
     /// What is to be listened for in a stream.
     pub(crate) fn detect(&mut self, stream: StreamId, wanted: Wanted) {
         if let Some(known) = self.streams.get_mut(&stream) {
@@ -182,7 +192,7 @@ impl Routes {
         let to = known.codec.map(|params| params.codec);
         let from = match known.source {
             Some(Source::Stream(other)) => self.streams.get(&other)?.codec,
-            Some(Source::Echo | Source::Silence | Source::Nothing) | None => None,
+            Some(Source::Echo | Source::Silence | Source::Nothing | Source::Room(_)) | None => None,
         };
         let wanted =
             from.map(|params| params.codec).zip(to).filter(|(from, to)| !is_direct(*from, *to));

@@ -40,15 +40,27 @@ pub(crate) fn speak(
             speaker.say_narrow(&samples);
         }
     }
-    let (ticks, params) = (speaker.ticks(), speaker.params());
     let key_pressed = stream.hearing.as_ref().is_some_and(|hearing| hearing.is_in_event(now));
+    send_spoken(now, stream, key_pressed, buffer, counters);
+    finished
+}
+
+/// Sends the whole packets of what a stream's speaker was given, or drops them.
+pub(crate) fn send_spoken(
+    now: Time,
+    stream: &mut Stream,
+    dropped: bool,
+    buffer: &mut [u8],
+    counters: &Counters,
+) {
     loop {
-        let Some(speaker) = &mut stream.speaker else { return finished };
+        let Some(speaker) = &mut stream.speaker else { return };
+        let (ticks, params) = (speaker.ticks(), speaker.params());
         let Some((head, rest)) = buffer.split_first_chunk_mut::<HEADER_BYTES>() else { break };
         let Some(length) = speaker.packet(rest.get_mut(..SPOKEN).unwrap_or_default()) else {
             break;
         };
-        let Some(target) = stream.target().filter(|_| length > 0 && !key_pressed) else { continue };
+        let Some(target) = stream.target().filter(|_| length > 0 && !dropped) else { continue };
         let clock_rate = params.codec.clock_rate();
         *head = stream.sender.own(now, params.payload_type, ticks, clock_rate).bytes();
         send(
@@ -59,7 +71,6 @@ pub(crate) fn speak(
             counters,
         );
     }
-    finished
 }
 
 /// What goes to the peer is part of a recording of both directions.

@@ -18,6 +18,7 @@ use crate::ear::Ear;
 use crate::limits::LISTENERS;
 use crate::prompts::Clip;
 use crate::record::Tap;
+use crate::room::Seat;
 use crate::secure::Secure;
 use crate::voice::{Hearing, Speaker};
 use crate::watch::{Counts, Watch};
@@ -68,6 +69,8 @@ pub(crate) struct Stream {
     pub(crate) speaker: Option<Box<Speaker>>,
     /// Hears its source, when that speaks another codec.
     pub(crate) hearing: Option<Box<Hearing>>,
+    /// Its seat in a room.
+    pub(crate) seat: Option<Box<Seat>>,
     /// Slots of the streams that send what this one receives.
     pub(crate) listeners: [Option<u32>; LISTENERS],
     pub(crate) dropped: u64,
@@ -110,6 +113,7 @@ impl Stream {
             play: None,
             speaker: None,
             hearing: None,
+            seat: None,
             listeners: [None; LISTENERS],
             dropped: 0,
             heard: Time::ZERO,

@@ -115,8 +115,12 @@ pub(crate) enum Around {
 
 impl Hearing {
     pub(crate) fn new(from: Codec, to: Codec) -> Result<Self, OpusError> {
-        let (decoder, rate) = Decoder::new(from, sample_rate(to))?;
-        let mode = JitterMode::VOICE;
+        Self::at_rate(from, sample_rate(to), JitterMode::VOICE)
+    }
+
+    /// Of a codec, at a rate.
+    pub(crate) fn at_rate(from: Codec, to_rate: u32, mode: JitterMode) -> Result<Self, OpusError> {
+        let (decoder, rate) = Decoder::new(from, to_rate)?;
         let jitter = JitterBuffer::new(JitterConfig {
             sample_rate: rate,
             clock_rate: from.clock_rate(),
@@ -127,7 +131,7 @@ impl Hearing {
             from,
             jitter,
             decoder,
-            resampler: Resampler::new(rate, sample_rate(to)),
+            resampler: Resampler::new(rate, to_rate),
             frame: usize::try_from(rate / 50).unwrap_or(NARROW_FRAME),
             decoded: [0; WIDE_FRAME],
             event_until: Time::ZERO,

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{Phone, WORKER, bridge, engine};
-use koukan_base::OpId;
+use koukan_base::{BridgeId, OpId};
 use koukan_media::{Codec, Command, Digits, Prompt, RecordFormat, Recorded, Recording, Source};
 
 /// Counts what media threads allocate and free while counting is on.
@@ -100,6 +100,16 @@ fn thousands_of_packets_and_ticks_allocate_nothing_on_the_worker() {
         let (stream, op) = (phone.stream, OpId(op));
         engine.send(WORKER, Command::Record { stream, op, recording });
     }
+    // A room with members of several codecs, one of whom speaks, and something played into it.
+    let mut member = Phone::new(&mut engine, 8, Codec::Pcma);
+    let others = [(9, Codec::G722), (10, Codec::Opus), (11, Codec::Pcma), (12, Codec::Pcmu)];
+    let others = others.map(|(number, codec)| Phone::new(&mut engine, number, codec));
+    let room = BridgeId(1);
+    for stream in others.iter().map(|phone| phone.stream).chain([member.stream]) {
+        engine.send(WORKER, Command::Join { stream, room, muted: false });
+    }
+    let (op, prompts) = (OpId(8), [Prompt::Music].into());
+    engine.send(WORKER, Command::Announce { room, op, prompts, times: 0 });
     std::thread::sleep(Duration::from_millis(300));
     for stream in [opus.stream, b.stream, narrow.stream] {
         let (op, digits) = (OpId(2), Digits::new(b"0123456789").unwrap());
@@ -115,11 +125,12 @@ fn thousands_of_packets_and_ticks_allocate_nothing_on_the_worker() {
         a.speak(2);
         b.speak(3);
         c.speak(4);
+        member.speak((round & 0x7F) as u8);
         wide.speak((round & 0x7F) as u8);
         a.socket.send_to(b"garbage", a.engine).unwrap();
         if round % 20 == 0 {
             // A busy machine must not overflow the sockets' buffers.
-            let sent = u64::from(round) * 4;
+            let sent = u64::from(round) * 5;
             let patience = Instant::now() + Duration::from_secs(1);
             while engine.stats().workers[0].received < sent && Instant::now() < patience {
                 std::thread::sleep(Duration::from_millis(2));
@@ -127,7 +138,8 @@ fn thousands_of_packets_and_ticks_allocate_nothing_on_the_worker() {
         }
     }
     std::thread::sleep(Duration::from_millis(400));
-    // A recording ends on the worker, too.
+    // A recording ends on the worker, too, and a member leaves.
+    engine.send(WORKER, Command::Leave { stream: member.stream });
     engine.send(WORKER, Command::StopRecord { stream: a.stream, op: OpId(6) });
     std::thread::sleep(Duration::from_millis(100));
     ON.store(false, Ordering::SeqCst);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use koukan_base::{OpId, StreamId, WorkerId};
+use koukan_base::{BridgeId, OpId, StreamId, WorkerId};
 
 use crate::CodecParams;
 use crate::keys::Digits;
@@ -110,6 +110,50 @@ pub enum Command {
         /// The operation to stop.
         op: OpId,
     },
+    /// Bring the stream into a room, where it hears all the others and they hear it; what it sent
+    /// before ends. The first member opens the room, on this worker; the last one ends it. A room
+    /// mixes at the highest rate that a member's codec has. Answered by [`crate::Event::Joined`],
+    /// exactly once. A stream on another worker than its room is moved there first.
+    Join {
+        /// The stream; what it speaks is agreed on.
+        stream: StreamId,
+        /// Which room: any number that names it.
+        room: BridgeId,
+        /// Whether the others do not hear it.
+        muted: bool,
+    },
+    /// Whether the others in its room hear a stream.
+    Mute {
+        /// The stream.
+        stream: StreamId,
+        /// They do not.
+        muted: bool,
+    },
+    /// Take the stream out of its room; it sends nothing until it is told what. So does
+    /// [`Command::Feed`], with what it is to send.
+    Leave {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// Play prompts to everybody in a room, over what is said; a running one is stopped first.
+    /// Answered by [`crate::Event::Announced`], exactly once.
+    Announce {
+        /// The room.
+        room: BridgeId,
+        /// The operation's number, given back in the event.
+        op: OpId,
+        /// What to play, in order.
+        prompts: Arc<[Prompt]>,
+        /// How often the whole list is played; 0 is for ever.
+        times: u32,
+    },
+    /// Stop what is played into a room; its event says [`crate::PlayEnd::Stopped`].
+    StopAnnounce {
+        /// The room.
+        room: BridgeId,
+        /// The operation to stop.
+        op: OpId,
+    },
     /// Hand the stream to another worker with its sockets and everything it knows of its peer; what
     /// it plays is stopped, what it sends and who hears it is forgotten. It takes no orders until
     /// [`crate::Event::Moved`], and from then on those of the new worker only.
@@ -173,6 +217,9 @@ pub enum Source {
     /// What another stream of the same worker receives. Two streams that feed from each other are a
     /// two-party bridge; one that feeds from the other hears early media.
     Stream(StreamId),
+    /// What is said in its room. Ordered by [`Command::Join`] alone; [`Command::Feed`] takes it for
+    /// nothing.
+    Room(BridgeId),
 }
 
 /// Which way media may flow, seen from us (RFC 3264, section 5.1).

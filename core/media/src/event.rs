@@ -3,15 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use koukan_base::{OpId, StreamId};
+use koukan_base::{BridgeId, OpId, StreamId};
 
 use crate::quality::{Cause, Verdict};
 use crate::recording::RecordReport;
 use crate::tone::FaxTone;
 
-/// A report about one stream. Every `Play`, `SendDigits`, `Record` and `Close` gets exactly one
-/// answer; an `Open` gets one, and a worker that cannot take the opened stream says
-/// [`Event::OpenFailed`] behind it.
+/// A report about one stream, or a room. Every `Play`, `SendDigits`, `Record`, `Join`, `Announce`
+/// and `Close` gets exactly one answer; an `Open` gets one, and a worker that cannot take the
+/// opened stream says [`Event::OpenFailed`] behind it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The stream has its ports; `rtp` is the bound local address, RTCP is one port above.
@@ -90,6 +90,34 @@ pub enum Event {
         stream: StreamId,
         /// Which.
         tone: FaxTone,
+    },
+    /// A stream was to come into a room.
+    Joined {
+        /// The stream.
+        stream: StreamId,
+        /// The room.
+        room: BridgeId,
+        /// It is there. It is not when the room is full or on another worker, or the stream is gone
+        /// or has agreed on nothing.
+        joined: bool,
+    },
+    /// A member of a room begins or ceases to talk.
+    Talks {
+        /// The stream.
+        stream: StreamId,
+        /// The room.
+        room: BridgeId,
+        /// It talks now.
+        talking: bool,
+    },
+    /// What was played into a room has ended.
+    Announced {
+        /// The room.
+        room: BridgeId,
+        /// The operation that ended.
+        op: OpId,
+        /// How.
+        end: PlayEnd,
     },
     /// Something is wrong with what the peer sends, or is not any more. Told of streams whose peer
     /// owes RTP (`silent_after` is set), once when it begins and once when it is over.

@@ -182,6 +182,16 @@ impl Media {
                 let old = known.play.take_if(|play| *play == op);
                 self.stopped(now, stream, old);
             }
+            // No office of the simulation orders recordings or rooms.
+            Command::Record { .. }
+            | Command::StopRecord { .. }
+            | Command::Join { .. }
+            | Command::Mute { .. }
+            | Command::Leave { .. }
+            | Command::Announce { .. }
+            | Command::StopAnnounce { .. } => {
+                self.wrong = Some(format!("an order that is not known here: {command:?}"));
+            }
             Command::Move { stream, to } => {
                 let Some(known) = self.known(worker, stream, "move") else { return };
                 known.source = Source::Nothing;

@@ -16,9 +16,9 @@ use crate::stream::fill;
 
 /// Packet time of what we make ourselves: 20 ms at 8 kHz.
 const FRAME: usize = 160;
-const TICK: Duration = Duration::from_millis(20);
+pub(super) const TICK: Duration = Duration::from_millis(20);
 /// A tick that comes later than this is counted as late.
-const LATE: Duration = Duration::from_millis(5);
+pub(super) const LATE: Duration = Duration::from_millis(5);
 /// Streams are looked over for silence so often.
 const SWEEP: Duration = Duration::from_millis(250);
 

@@ -7,6 +7,7 @@ mod orders;
 mod press;
 mod receive;
 mod record;
+mod rooms;
 mod table;
 
 use std::collections::HashMap;
@@ -21,7 +22,9 @@ use koukan_media::{PlayEnd, RecordEnd};
 use mio::{Events as Ready, Poll, Token};
 
 use crate::control::Events;
+use crate::limits::ROOMS;
 use crate::order::{Order, Returned};
+use crate::room::Room;
 use crate::stats::{Counters, add};
 use crate::stream::Stream;
 
@@ -42,6 +45,8 @@ pub(crate) struct Worker {
     ticking: [Vec<u32>; 20],
     next_tick: [Time; 20],
     next_sweep: Time,
+    rooms: Box<[Option<Box<Room>>]>,
+    next_room: Time,
     started: Instant,
 }
 
@@ -68,6 +73,8 @@ impl Worker {
             ticking: std::array::from_fn(|_| Vec::with_capacity(max_streams)),
             next_tick: [Time::ZERO; 20],
             next_sweep: Time::ZERO,
+            rooms: (0..ROOMS).map(|_| None).collect(),
+            next_room: Time::MAX,
             started,
         }
     }
@@ -92,6 +99,7 @@ impl Worker {
                     Token(token) => self.readable(now, token),
                 }
             }
+            self.tick_rooms(now);
             self.ticks(now);
         }
         // What has been said until now is recorded to its end.
@@ -104,7 +112,8 @@ impl Worker {
     fn next_deadline(&self) -> Time {
         let phases = self.ticking.iter().zip(&self.next_tick);
         let ticks = phases.filter(|(slots, _)| !slots.is_empty()).map(|(_, at)| *at);
-        ticks.min().map_or(self.next_sweep, |at| at.min(self.next_sweep))
+        let own = self.next_sweep.min(self.next_room);
+        ticks.min().map_or(own, |at| at.min(own))
     }
 
     fn take_orders(&mut self, now: Time) {
@@ -121,6 +130,12 @@ impl Worker {
                 Order::Record(id, tap) => self.record(now, id, tap),
                 Order::StopRecord(id, op) => self.stop_record(now, id, op),
                 Order::Tracks(id, tracks) => self.turn_tracks(id, tracks),
+                Order::OpenRoom(room) => self.open_room(now, room),
+                Order::CloseRoom(id) => self.close_room(id),
+                Order::Sit(id, seat, told) => self.sit(now, id, seat, told),
+                Order::Mute(id, muted) => self.mute(id, muted),
+                Order::Announce(id, play) => self.announce(id, play),
+                Order::StopAnnounce(id, op) => self.end_announcement(id, Some(op)),
                 Order::Keys(id, order) => self.press(now, id, order),
                 Order::Listen(id, ear) => self.listen_with(id, ear),
                 Order::StopPlay(id, op) => {

@@ -67,6 +67,8 @@ impl Worker {
         let Some(slot) = self.slot(id) else { return };
         let Some(stream) = self.stream(slot) else { return };
         let old = std::mem::replace(&mut stream.source, source);
+        self.stand_up(slot);
+        let Some(stream) = self.stream(slot) else { return };
         if old != source {
             // Whoever held a key is not heard any more.
             stream.keys.let_go(0);

@@ -82,6 +82,7 @@ impl Worker {
         let listeners: [Option<u32>; LISTENERS] = stream.listeners;
         let keys = self.keys_of(now, slot, &packet);
         self.take_down(now, slot, &packet, &keys);
+        self.hear_member(now, slot, &packet);
         let mut law = packet.kind;
         if echo {
             self.send_on(now, slot, origin, &packet, &mut law, &keys);
@@ -93,6 +94,21 @@ impl Worker {
             self.press_on(now, listener, &keys);
             self.send_on(now, listener, origin, &packet, &mut law, &keys);
         }
+    }
+
+    /// Gives the packet in the buffer to its stream's seat in a room.
+    fn hear_member(&mut self, now: Time, slot: u32, packet: &Packet) {
+        let range = packet.header.payload_start..packet.header.payload_end;
+        let Ok(index) = usize::try_from(slot) else { return };
+        let stream = self.slots.get_mut(index).and_then(Option::as_deref_mut);
+        let Some(seat) = stream.and_then(|stream| stream.seat.as_mut()) else { return };
+        let bytes = self.buffer.get(range).unwrap_or_default();
+        let payload = match packet.kind {
+            PacketKind::Audio(codec) if codec == seat.hearing.from() => Payload::Audio(bytes),
+            PacketKind::Audio(_) | PacketKind::Event { .. } => Payload::Event,
+            PacketKind::Noise => Payload::Noise(bytes),
+        };
+        seat.hearing.insert(now, &packet.header, payload, Around::Plain);
     }
 
     /// Gives the packet in the buffer to the hearing of `slot`, if it has one for it.

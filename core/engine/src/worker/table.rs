@@ -83,6 +83,7 @@ impl Worker {
         };
         self.end_play(slot, PlayEnd::Stopped);
         self.end_keys(slot, PlayEnd::Stopped);
+        self.stand_up(slot);
         self.untick(slot);
         let index = usize::try_from(slot).unwrap_or(usize::MAX);
         let mut stream = self.slots.get_mut(index).and_then(Option::take)?;

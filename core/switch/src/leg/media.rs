@@ -4,9 +4,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use koukan_base::StreamId;
-use koukan_media::quality::Verdict;
 use koukan_media::{
-    Codec, CodecParams, Command, Direction, Event, OpenError, Source, StreamConfig, TelephoneEvent,
+    Codec, CodecParams, Command, Direction, Event, OpenError, Source, StreamConfig, StreamStats,
+    TelephoneEvent,
 };
 use koukan_sip::sdp::{self, Agreed, AudioFormat, LocalAudio, Session};
 use koukan_sip::{Body, Response};
@@ -16,6 +16,7 @@ use crate::call::{Call, Stage};
 use crate::config::ListenerMedia;
 use crate::leg::dtmf::Digit;
 use crate::leg::music::holds;
+use crate::leg::sound::quality_line;
 use crate::leg::srtp::{self, LocalKeys, OwnKeys};
 use crate::leg::{Leg, LegState, LegStream};
 use crate::record::CallCause;
@@ -101,21 +102,13 @@ impl Switch {
                 })
             }
             // The switch orders none of these yet.
-            Event::DigitsSent { .. } | Event::FaxTone { .. } | Event::Recorded { .. } => {}
-            Event::Quality { stream, fault } => {
-                self.with_stream(now, stream, |switch, call, index| {
-                    let party = call.leg(index).map(|leg| leg.party.name()).unwrap_or_default();
-                    let line = match fault {
-                        Some((cause, lasted)) => {
-                            let seconds = lasted.as_secs();
-                            format!("sound of {party}: {cause}, for {seconds} s already")
-                        }
-                        None => format!("sound of {party}: as it should be again"),
-                    };
-                    switch.explain(call.id, line);
-                    Fate::Keep
-                })
-            }
+            Event::DigitsSent { .. }
+            | Event::FaxTone { .. }
+            | Event::Recorded { .. }
+            | Event::Joined { .. }
+            | Event::Talks { .. }
+            | Event::Announced { .. } => {}
+            Event::Quality { stream, fault } => self.sound_changed(now, stream, fault),
             Event::Heard { stream, from } => {
                 self.with_stream(now, stream, |switch, call, index| {
                     let party = call.leg(index).map(|leg| leg.party.name()).unwrap_or_default();
@@ -123,22 +116,24 @@ impl Switch {
                     Fate::Keep
                 })
             }
-            Event::Closed { stream, stats } => {
-                if let Some(&(id, index)) = self.by_stream.get(&stream) {
-                    let open = self.calls.get_mut(&id);
-                    let over = self.closing.get_mut(&id).map(|(call, _)| call);
-                    if let Some(leg) = open.or(over).and_then(|call| call.leg_mut(index)) {
-                        let line = stats.quality.map(|verdict| quality_line(leg, verdict));
-                        leg.stats = stats;
-                        if let Some(line) = line {
-                            self.actions.push_back(Action::Explain { call: id, text: line });
-                        }
-                        leg.stream = LegStream::None;
-                    }
+            Event::Closed { stream, stats } => self.stream_closed(now, stream, stats),
+        }
+    }
+
+    fn stream_closed(&mut self, now: Now, stream: StreamId, stats: StreamStats) {
+        if let Some(&(id, index)) = self.by_stream.get(&stream) {
+            let open = self.calls.get_mut(&id);
+            let over = self.closing.get_mut(&id).map(|(call, _)| call);
+            if let Some(leg) = open.or(over).and_then(|call| call.leg_mut(index)) {
+                let line = stats.quality.map(|verdict| quality_line(leg, verdict));
+                leg.stats = stats;
+                leg.stream = LegStream::None;
+                if let Some(text) = line {
+                    self.actions.push_back(Action::Explain { call: id, text });
                 }
-                self.finish_closing(now, stream);
             }
         }
+        self.finish_closing(now, stream);
     }
 
     fn stream_failed(&mut self, now: Now, stream: StreamId, error: OpenError) {
@@ -203,7 +198,7 @@ impl Switch {
         self.media(from, Command::Move { stream, to });
     }
 
-    fn with_stream(
+    pub(crate) fn with_stream(
         &mut self,
         now: Now,
         stream: StreamId,
@@ -551,18 +546,6 @@ fn receive_type(leg: &Leg, format: &AudioFormat) -> u8 {
     let ours =
         leg.offered.as_ref().and_then(|local| local.formats.iter().find(|our| our.is_same(format)));
     ours.unwrap_or(format).payload_type
-}
-
-/// What a leg's sound was like, in words.
-fn quality_line(leg: &Leg, verdict: Verdict) -> String {
-    let (party, mos) = (leg.party.name(), verdict.mos_hundredths());
-    let (mean, worst) = (verdict.mean_r / 10, verdict.worst_r / 10);
-    let cause = verdict.cause.map(|cause| format!(", when {cause}")).unwrap_or_default();
-    format!(
-        "sound of {party}: R {mean} (MOS {}.{:02}) on the mean, {worst} at worst{cause}",
-        mos / 100,
-        mos % 100
-    )
 }
 
 /// Telephone-events, when both have them at one clock rate.

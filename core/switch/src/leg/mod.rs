@@ -7,6 +7,7 @@ mod in_dialog;
 mod media;
 pub(crate) mod music;
 mod refresh;
+mod sound;
 pub(crate) mod srtp;
 
 use std::net::SocketAddr;

@@ -222,9 +222,19 @@ impl Media {
                 let report = RecordReport { end, samples: 0, dropped: 0, sample_rate };
                 self.tell(soon, Event::Recorded { stream, op, report });
             }
-            Command::StopRecord { stream, .. } => {
+            Command::StopRecord { stream, .. }
+            | Command::Mute { stream, .. }
+            | Command::Leave { stream } => {
                 self.known(stream);
             }
+            Command::Join { stream, room, .. } => {
+                let joined = self.known(stream).is_some();
+                self.tell(soon, Event::Joined { stream, room, joined });
+            }
+            Command::Announce { room, op, .. } => {
+                self.tell(soon, Event::Announced { room, op, end: PlayEnd::Finished });
+            }
+            Command::StopAnnounce { .. } => {}
             Command::Move { stream, to } => {
                 let Some(known) = self.known(stream) else { return };
                 known.source = Source::Nothing;

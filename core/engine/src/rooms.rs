@@ -1,0 +1,151 @@
+//! What the control side knows of rooms: who is in which, how many places and which rate it has. A
+//! room that needs more is made anew here, where allocating is allowed.
+
+use std::collections::HashMap;
+
+use koukan_base::{BridgeId, StreamId};
+use koukan_codecs::opus::OpusSettings;
+use koukan_codecs::sample_rate;
+use koukan_media::Codec;
+
+use crate::limits::{ROOM_MEMBERS, ROOMS};
+use crate::order::Order;
+use crate::room::{Room, Seat};
+
+/// Places of a room at first.
+const FIRST_PLACES: usize = 8;
+
+/// Codecs whose encoding costs next to nothing to have ready.
+const CHEAP: [Codec; 4] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::L16];
+
+/// One room.
+#[derive(Debug)]
+struct Known {
+    worker: usize,
+    members: Vec<(StreamId, Codec, bool)>,
+    places: usize,
+    rate: u32,
+    opus: bool,
+}
+
+/// All rooms.
+#[derive(Debug, Default)]
+pub(crate) struct Rooms {
+    rooms: HashMap<BridgeId, Known>,
+    of: HashMap<StreamId, BridgeId>,
+}
+
+impl Rooms {
+    /// A stream comes into a room on a worker: the orders; none when it cannot.
+    pub(crate) fn join(
+        &mut self,
+        worker: usize,
+        (stream, codec): (StreamId, Codec),
+        (room, muted): (BridgeId, bool),
+        settings: OpusSettings,
+    ) -> Option<Vec<Order>> {
+        let here = self.rooms.values().filter(|known| known.worker == worker).count();
+        if !self.rooms.contains_key(&room) && here >= ROOMS {
+            return None;
+        }
+        let known = self.rooms.entry(room).or_insert_with(|| Known {
+            worker,
+            members: Vec::new(),
+            places: 0,
+            rate: 0,
+            opus: false,
+        });
+        if known.worker != worker || known.members.len() >= ROOM_MEMBERS {
+            return None;
+        }
+        known.members.push((stream, codec, muted));
+        self.of.insert(stream, room);
+        let mut orders = known.grow(room, settings);
+        let seat = Seat::new(room, muted, codec, known.rate).ok()?;
+        if orders.is_empty() {
+            orders.push(Order::Sit(stream, Box::new(seat), true));
+        } else {
+            // All of them sit down anew; only the newcomer is told of.
+            orders.retain(|order| !matches!(order, Order::Sit(known, ..) if *known == stream));
+            orders.push(Order::Sit(stream, Box::new(seat), true));
+        }
+        Some(orders)
+    }
+
+    /// A stream leaves its room, if it is in one: its worker and the orders that follow.
+    pub(crate) fn leave(&mut self, stream: StreamId) -> Option<(usize, Option<Order>)> {
+        let room = self.of.remove(&stream)?;
+        let known = self.rooms.get_mut(&room)?;
+        known.members.retain(|(member, ..)| *member != stream);
+        let worker = known.worker;
+        if !known.members.is_empty() {
+            return Some((worker, None));
+        }
+        self.rooms.remove(&room);
+        Some((worker, Some(Order::CloseRoom(room))))
+    }
+
+    /// The room of a stream.
+    pub(crate) fn of(&self, stream: StreamId) -> Option<BridgeId> {
+        self.of.get(&stream).copied()
+    }
+
+    /// A member has agreed on another codec, or is muted: the orders.
+    pub(crate) fn turn(
+        &mut self,
+        stream: StreamId,
+        codec: Codec,
+        settings: OpusSettings,
+    ) -> Vec<Order> {
+        let Some(room) = self.of(stream) else { return Vec::new() };
+        let Some(known) = self.rooms.get_mut(&room) else { return Vec::new() };
+        let Some(member) = known.members.iter_mut().find(|(member, ..)| *member == stream) else {
+            return Vec::new();
+        };
+        if member.1 == codec {
+            return Vec::new();
+        }
+        member.1 = codec;
+        let muted = member.2;
+        let orders = known.grow(room, settings);
+        if !orders.is_empty() {
+            return orders;
+        }
+        let seat = Seat::new(room, muted, codec, known.rate).map(Box::new);
+        seat.map(|seat| vec![Order::Sit(stream, seat, false)]).unwrap_or_default()
+    }
+
+    /// Notes whether a member is muted.
+    pub(crate) fn mute(&mut self, stream: StreamId, now_muted: bool) {
+        let Some(known) = self.of(stream).and_then(|room| self.rooms.get_mut(&room)) else {
+            return;
+        };
+        for (_, _, muted) in known.members.iter_mut().filter(|(member, ..)| *member == stream) {
+            *muted = now_muted;
+        }
+    }
+}
+
+impl Known {
+    /// Another room when this one has too few places, too low a rate, or no encoder of Opus: with
+    /// seats for everybody.
+    fn grow(&mut self, room: BridgeId, settings: OpusSettings) -> Vec<Order> {
+        let rates = self.members.iter().map(|(_, codec, _)| sample_rate(*codec));
+        let rate = rates.max().unwrap_or(8_000).max(self.rate);
+        let opus = self.opus || self.members.iter().any(|(_, codec, _)| *codec == Codec::Opus);
+        if self.members.len() <= self.places && rate == self.rate && opus == self.opus {
+            return Vec::new();
+        }
+        let places = self.members.len().next_power_of_two().max(FIRST_PLACES).max(self.places);
+        let codecs: Vec<Codec> = CHEAP.into_iter().chain(opus.then_some(Codec::Opus)).collect();
+        let Ok(made) = Room::new(room, (places, rate), &codecs, settings) else {
+            return Vec::new();
+        };
+        (self.places, self.rate, self.opus) = (places, rate, opus);
+        let seats = self.members.iter().filter_map(|(stream, codec, muted)| {
+            let seat = Seat::new(room, *muted, *codec, rate).ok()?;
+            Some(Order::Sit(*stream, Box::new(seat), false))
+        });
+        std::iter::once(Order::OpenRoom(Box::new(made))).chain(seats).collect()
+    }
+}
