@@ -9,7 +9,7 @@ mod write;
 
 use thiserror::Error;
 
-pub use read::read;
+pub use read::{read, salvage};
 pub use write::write;
 
 /// Why a file is no fax in TIFF: its writer's fault.

@@ -13,8 +13,21 @@ const FIELDS: usize = 256;
 /// # Errors
 /// The first fault; nothing of a file with one is returned.
 pub fn read(file: &[u8]) -> Result<Vec<EncodedPage>, TiffError> {
-    let reader = Reader::new(file)?;
     let mut pages = Vec::new();
+    collect(file, &mut pages)?;
+    if pages.is_empty() { Err(TiffError::NoPage) } else { Ok(pages) }
+}
+
+/// The pages before the first fault of a file whose writer died: what was finished is there.
+#[must_use]
+pub fn salvage(file: &[u8]) -> Vec<EncodedPage> {
+    let mut pages = Vec::new();
+    let _fault = collect(file, &mut pages);
+    pages
+}
+
+fn collect(file: &[u8], pages: &mut Vec<EncodedPage>) -> Result<(), TiffError> {
+    let reader = Reader::new(file)?;
     let mut next = reader.u32_at(4).ok_or(TiffError::Damaged)?;
     let mut directories = 0;
     // A file may hold as many reduced images as pages; a circle ends here too.
@@ -29,7 +42,7 @@ pub fn read(file: &[u8]) -> Result<Vec<EncodedPage>, TiffError> {
         }
         next = after;
     }
-    if pages.is_empty() { Err(TiffError::NoPage) } else { Ok(pages) }
+    Ok(())
 }
 
 struct Reader<'f> {

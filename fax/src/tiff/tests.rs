@@ -4,7 +4,7 @@ use std::process::Command;
 
 use proptest::prelude::*;
 
-use super::{TiffError, read, write};
+use super::{TiffError, read, salvage, write};
 use crate::coding::{Coding, EncodedPage, Strip};
 use crate::{Bitmap, Dpi, Resolution};
 
@@ -44,6 +44,17 @@ fn every_cut_and_every_flipped_byte_is_an_error_or_a_page_and_never_a_panic() {
             pages.iter().for_each(|page| drop(page.decode()));
         }
     }
+}
+
+#[test]
+fn finished_pages_of_a_file_whose_writer_died_are_there() {
+    let pages: Vec<_> = (1..4).map(|seed| coded(seed, 1_728, Resolution::Fine)).collect();
+    let file = write(&pages);
+    let found = |length: usize| salvage(&file[..length]).len();
+    assert_eq!(
+        (found(0), found(file.len() / 2), found(file.len() - 1), found(file.len())),
+        (0, 1, 2, 3)
+    );
 }
 
 #[test]

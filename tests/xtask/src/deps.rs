@@ -48,6 +48,10 @@ const TEST: &[Package] = &[
     Package { name: "qpdf", shown_by: "qpdf" },
     Package { name: "libtiff-tools", shown_by: "tiffcp" },
     FONT,
+    Package { name: "libtiff-dev", shown_by: "/usr/include/x86_64-linux-gnu/tiffio.h" },
+    Package { name: "libjpeg-dev", shown_by: "/usr/include/jpeglib.h" },
+    Package { name: "libclang-dev", shown_by: "/usr/lib/llvm-14/include/clang-c/Index.h" },
+    Package { name: "libspandsp-dev", shown_by: "/usr/include/spandsp/t38_core.h" },
 ];
 
 /// What stands beside our server in the benches. Where systemd runs, Debian starts it as a service

@@ -1,0 +1,207 @@
+//! One fax, pure: datagrams of its sockets and ticks of 20 ms in, datagrams and events out. The
+//! clock is handed in, so that an hour of fax runs in seconds in tests, and with loss of a seed
+//! (T.30 over G.711, T.38 terminal, T.38 gateway).
+
+mod engine;
+mod rtp;
+mod udptl;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use koukan_base::Time;
+use koukan_fax::protocol::{End, Event, Media, Page, Task};
+
+pub use engine::SessionError;
+pub use rtp::RtpLine;
+pub use udptl::UdptlLine;
+
+use crate::spandsp::{Machine, Seen, Totals, words};
+use engine::Engine;
+
+/// Samples of a tick.
+pub const TICK_SAMPLES: usize = 160;
+
+/// The time of a tick.
+pub const TICK: Duration = Duration::from_millis(20);
+
+/// A far end that is not heard for so long has vanished. T.30's own timers (T1 is 35 s, T5 60 s)
+/// end a fax sooner while packets come.
+pub const SILENCE: Duration = Duration::from_secs(70);
+
+/// How long the confirmation of the last page that is taken has to get out: a preamble of a second
+/// and a frame of three octets at 300 bit/s, through a jitter buffer.
+pub const PAGE_LIMIT_GRACE: Duration = Duration::from_millis(2_500);
+
+/// spandsp's code for a call that was cut.
+const CALL_DROPPED: i32 = 49;
+
+/// Which of a session's sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Line {
+    /// The one of RTP.
+    Audio,
+    /// The one of UDPTL.
+    T38,
+}
+
+/// One fax.
+#[derive(Debug)]
+pub struct Session {
+    engine: Engine,
+    max_pages: u32,
+    pages: u32,
+    /// When the call is cut because no more pages are taken.
+    cut_at: Option<Time>,
+    heard: Time,
+    rate: (u32, bool),
+    ident: Option<String>,
+    events: Vec<Event>,
+    over: bool,
+}
+
+impl Session {
+    /// A fax that is about to begin; `directory` is the one that its file must lie in.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn new(
+        now: Time,
+        task: &Task,
+        media: Media,
+        directory: &Path,
+    ) -> Result<Self, SessionError> {
+        let max_pages = match task {
+            Task::Receive { max_pages, .. } => *max_pages,
+            Task::Send { .. } | Task::Gateway { .. } => u32::MAX,
+        };
+        Ok(Self {
+            engine: Engine::new(task, media, directory)?,
+            max_pages,
+            pages: 0,
+            cut_at: None,
+            heard: now,
+            rate: (0, false),
+            ident: None,
+            events: Vec::new(),
+            over: false,
+        })
+    }
+
+    /// A datagram came at one of its sockets.
+    pub fn receive(&mut self, now: Time, line: Line, from: SocketAddr, datagram: &[u8]) {
+        if self.engine.receive(now, line, from, datagram) {
+            self.heard = now;
+        }
+    }
+
+    /// 20 ms have passed. What is to be sent is given to `send`.
+    pub fn tick(&mut self, now: Time, mut send: impl FnMut(Line, SocketAddr, &[u8])) {
+        if self.over {
+            return;
+        }
+        let mut sent = false;
+        self.engine.tick(now, &mut |line, to, datagram: &[u8]| {
+            sent |= line == Line::T38;
+            send(line, to, datagram);
+        });
+        if sent {
+            // While a T.38 terminal sends a page the other one is silent, however long it takes.
+            self.heard = now;
+        }
+        self.observe(now);
+        let vanished = now.since(self.heard) >= SILENCE;
+        if self.cut_at.is_some_and(|at| at <= now) || vanished {
+            self.stop(now);
+        }
+    }
+
+    /// The call is over: what came is kept, and the end is the last event.
+    pub fn stop(&mut self, now: Time) {
+        if self.over {
+            return;
+        }
+        match self.engine.machine() {
+            Some(machine) => machine.terminate(),
+            // A gateway has no end of its own; the two machines know theirs.
+            None => self.end(0, self.engine.totals()),
+        }
+        self.observe(now);
+        if !self.over {
+            self.end(CALL_DROPPED, self.engine.totals());
+        }
+    }
+
+    /// What has happened since the last time.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Whether the end has been reported.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Turns what the engine saw and counts into events.
+    fn observe(&mut self, now: Time) {
+        let totals = self.engine.totals();
+        let mut ended = None;
+        for seen in self.engine.take_seen() {
+            match seen {
+                Seen::Negotiated => self.negotiated(totals),
+                Seen::Retrain => self.events.push(Event::Retrain),
+                Seen::Refused(kind) => self.events.push(Event::RefusedFrame { kind }),
+                Seen::ConfirmedWithMore => {
+                    if totals.pages >= self.max_pages {
+                        self.cut_at.get_or_insert(now + PAGE_LIMIT_GRACE);
+                    }
+                }
+                Seen::Over(code) => ended = Some(code),
+            }
+        }
+        while self.pages < totals.pages.min(self.max_pages) {
+            self.pages += 1;
+            self.events.push(Event::Page(Page {
+                number: self.pages,
+                width: totals.width,
+                length: totals.length,
+                bytes: totals.bytes,
+                bad_rows: totals.bad_rows,
+            }));
+        }
+        if let Some(code) = ended {
+            self.end(code, totals);
+        }
+    }
+
+    fn negotiated(&mut self, totals: Totals) {
+        let ident = self.engine.machine().and_then(|machine| Machine::remote_ident(machine));
+        if let Some(ident) = ident.filter(|ident| Some(ident) != self.ident.as_ref()) {
+            self.ident = Some(ident.clone());
+            self.events.push(Event::Remote { ident });
+        }
+        let rate = (totals.bit_rate, totals.ecm);
+        if rate.0 != 0 && rate != self.rate {
+            self.rate = rate;
+            self.events.push(Event::Rate { bit_rate: rate.0, ecm: rate.1 });
+        }
+    }
+
+    fn end(&mut self, code: i32, totals: Totals) {
+        if self.over {
+            return;
+        }
+        self.over = true;
+        self.events.push(Event::End(End {
+            code: u16::try_from(code).unwrap_or(u16::MAX),
+            words: words(code),
+            confirmed: self.pages,
+            bit_rate: totals.bit_rate,
+            ecm: totals.ecm,
+            ecm_retries: totals.ecm_retries,
+            page_limit: self.cut_at.is_some(),
+        }));
+    }
+}

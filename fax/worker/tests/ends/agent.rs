@@ -1,0 +1,161 @@
+//! The fax machine of `agent.c` as an end of a call: Debian's libspandsp2 0.0.6 in a process of its
+//! own, driven tick by tick.
+
+use std::io::{BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+
+use koukan_base::Time;
+use koukan_fax::protocol::Law;
+use koukan_fax::queue::Rate;
+use koukan_faxworker::session::{Line, RtpLine, TICK_SAMPLES, UdptlLine};
+use koukan_faxworker::spandsp::Packet;
+
+use crate::ends::{audio, t38};
+
+/// Builds the agent once; `None` where its library is not installed.
+pub(crate) fn program() -> Option<&'static Path> {
+    static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let built = PROGRAM.get_or_init(|| {
+        if !Path::new("/usr/include/spandsp/t38_core.h").is_file() {
+            println!("libspandsp-dev is not installed: not compared");
+            return None;
+        }
+        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("agent");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/agent.c");
+        let mut command = Command::new("cc");
+        command.args(["-O1", "-o"]).arg(&program).args([source, "-lspandsp"]);
+        let done = command.output().expect("a C compiler is there");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        Some(program)
+    });
+    built.as_deref()
+}
+
+/// What the agent says of itself after a tick.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Status {
+    pub(crate) over: bool,
+    pub(crate) code: u8,
+    pub(crate) pages: u8,
+}
+
+/// The agent at one end of a link.
+pub(crate) struct Agent {
+    child: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+    line: AgentLine,
+    pub(crate) port: u16,
+    pub(crate) status: Status,
+}
+
+enum AgentLine {
+    Audio(Box<RtpLine>),
+    T38(Box<UdptlLine>),
+}
+
+impl Agent {
+    /// One that calls or answers, and sends or receives this file; its peer is at `peer`.
+    pub(crate) fn new(
+        (port, peer): (u16, u16),
+        over: Line,
+        (calling, sends): (bool, bool),
+        file: &Path,
+        (rate, ecm): (Rate, bool),
+    ) -> Self {
+        let medium = if over == Line::T38 { "t38" } else { "audio" };
+        let role = if calling { "call" } else { "answer" };
+        let duty = if sends { "send" } else { "receive" };
+        let modems = match rate {
+            Rate::V27ter => "1",
+            Rate::V29 => "3",
+            Rate::V17 => "7",
+        };
+        let mut command = Command::new(program().expect("it was built"));
+        command.args([medium, role, duty]).arg(file).args([modems, if ecm { "1" } else { "0" }]);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        let to = child.stdin.take().expect("piped");
+        let from = BufReader::new(child.stdout.take().expect("piped"));
+        let line = match over {
+            Line::T38 => AgentLine::T38(Box::new(UdptlLine::new(&t38(peer)))),
+            Line::Audio => AgentLine::Audio(Box::new(RtpLine::new(audio(peer, Law::Mu)))),
+        };
+        Self { child, to, from, line, port, status: Status::default() }
+    }
+
+    /// Over which it speaks.
+    pub(crate) fn line(&self) -> Line {
+        match self.line {
+            AgentLine::Audio(_) => Line::Audio,
+            AgentLine::T38(_) => Line::T38,
+        }
+    }
+
+    /// A datagram came.
+    pub(crate) fn receive(&mut self, now: Time, from: SocketAddr, datagram: &[u8]) {
+        match &mut self.line {
+            AgentLine::Audio(line) => drop(line.receive(now, from, datagram)),
+            AgentLine::T38(line) => {
+                line.receive(now, from, datagram, |number, ifp| {
+                    let length = u16::try_from(ifp.len()).expect("short");
+                    let mut request = vec![b'P'];
+                    request.extend_from_slice(&number.to_be_bytes());
+                    request.extend_from_slice(&length.to_be_bytes());
+                    request.extend_from_slice(ifp);
+                    self.to.write_all(&request).expect("the agent lives");
+                });
+            }
+        }
+    }
+
+    /// 20 ms have passed.
+    pub(crate) fn tick(&mut self, now: Time, mut send: impl FnMut(SocketAddr, &[u8])) {
+        match &mut self.line {
+            AgentLine::Audio(line) => {
+                let mut samples = [0_i16; TICK_SAMPLES];
+                line.pull(now, &mut samples);
+                let mut request = vec![b'A'];
+                samples.iter().for_each(|one| request.extend_from_slice(&one.to_le_bytes()));
+                self.to.write_all(&request).expect("the agent lives");
+                let [kind] = read(&mut self.from);
+                assert_eq!(kind, b'A');
+                let bytes: [u8; 2 * TICK_SAMPLES] = read(&mut self.from);
+                for (sample, pair) in samples.iter_mut().zip(bytes.chunks_exact(2)) {
+                    *sample = i16::from_le_bytes([pair[0], pair[1]]);
+                }
+                line.send(&samples, &mut send);
+            }
+            AgentLine::T38(_) => self.to.write_all(b"T").expect("the agent lives"),
+        }
+        loop {
+            let [kind, one, two, three] = read(&mut self.from);
+            if kind == b'S' {
+                self.status = Status { over: one != 0, code: two, pages: three };
+                return;
+            }
+            let mut ifp = vec![0; usize::from(u16::from_be_bytes([two, three]))];
+            self.from.read_exact(&mut ifp).expect("the agent lives");
+            if let AgentLine::T38(line) = &mut self.line {
+                line.send(&Packet { ifp, times: one.clamp(1, 3) }, &mut send);
+            }
+        }
+    }
+}
+
+fn read<const N: usize>(from: &mut impl Read) -> [u8; N] {
+    let mut bytes = [0; N];
+    from.read_exact(&mut bytes).expect("the agent lives");
+    bytes
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.to.write_all(b"Q");
+        let _ = self.to.flush();
+        let _ = self.child.wait();
+    }
+}
