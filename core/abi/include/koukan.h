@@ -47,12 +47,16 @@ typedef struct kk_str {
 /* "KOUKAN", SUB, LF: a transfer in text mode damages it. */
 #define KK_MAGIC_INIT { 0x4b, 0x4f, 0x55, 0x4b, 0x41, 0x4e, 0x1a, 0x0a }
 #define KK_ABI_MAJOR 1
-#define KK_ABI_MINOR 0
+#define KK_ABI_MINOR 1
 
-#define KK_ID_APP_1 "kk.app/1"   /* factory of the module: kk_app_1 */
-#define KK_ID_CALL_1 "kk.call/1" /* extension of the host: kk_call_1 */
-#define KK_ID_LOG_1 "kk.log/1"   /* extension of the host: kk_log_1 */
-#define KK_ID_WAKE_1 "kk.wake/1" /* extension of the host: kk_wake_1 */
+#define KK_ID_APP_1 "kk.app/1"     /* factory of the module: kk_app_1 */
+#define KK_ID_TASK_1 "kk.task/1"   /* factory of the module: kk_app_1, run without a call */
+#define KK_ID_CALL_1 "kk.call/1"   /* extension of the host: kk_call_1 */
+#define KK_ID_LAMP_1 "kk.lamp/1"   /* extension of the host: kk_lamp_1 */
+#define KK_ID_LOG_1 "kk.log/1"     /* extension of the host: kk_log_1 */
+#define KK_ID_MAIL_1 "kk.mail/1"   /* extension of the host: kk_mail_1 */
+#define KK_ID_STORE_1 "kk.store/1" /* extension of the host: kk_store_1 */
+#define KK_ID_WAKE_1 "kk.wake/1"   /* extension of the host: kk_wake_1 */
 
 /* ---- Statuses ----------------------------------------------------------------------------- */
 
@@ -113,12 +117,24 @@ typedef struct kk_wake_1 {
     void (*release)(const kk_host *host);
 } kk_wake_1;
 
-/* A prompt; `language` empty means a file of the call's tenant. */
+/* A prompt; `language` empty means a file of the call's tenant, KK_OBJECTS an object of the
+ * module's own store for that tenant (since 1.1). */
+#define KK_OBJECTS "kk:objects"
+
 typedef struct kk_prompt {
     size_t size; /* the same in every element of an array: its stride */
     kk_str language;
     kk_str name;
 } kk_prompt;
+
+/* What is recorded, and until when. Whichever comes first ends it; 0 and empty are never. */
+typedef struct kk_recording {
+    size_t size;
+    kk_str object; /* the object to be made, see kk_store_1 */
+    uint32_t max_ms;
+    uint32_t silence_ms;
+    kk_str keys; /* any of these keys ends it */
+} kk_recording;
 
 /*
  * kk.call/1 - granted by `grants = ["call"]`. All [call].
@@ -149,7 +165,74 @@ typedef struct kk_call_1 {
     kk_status (*cancel)(const kk_host *host, kk_call call, kk_op op);
     /* Says in words why the application is about to end with a negative status. */
     kk_status (*explain)(const kk_host *host, kk_call call, kk_str text);
+    /* Since 1.1: the call goes on to a number as if its device had dialled it, through the same
+     * rules. KK_OK, and the application is over; KK_E_FAILED with the rule's word when the plan
+     * refuses it, and the application goes on. */
+    kk_status (*dial)(const kk_host *host, kk_call call, kk_str number, kk_op *op);
+    /* Since 1.1: records what the caller says into an object of the module's store. The event's
+     * text is the length in ms, in digits, also with KK_E_HANGUP, which is how a message usually
+     * ends. The object is whole when the event comes. */
+    kk_status (*record)(const kk_host *host, kk_call call, const kk_recording *recording,
+                        kk_op *op);
 } kk_call_1;
+
+/*
+ * kk.lamp/1 - granted with "call". [call]: how many messages wait in a mailbox of the plan. The
+ * phones that it is a mailbox of show it.
+ */
+typedef struct kk_lamp_1 {
+    size_t size;
+    kk_status (*set_messages)(const kk_host *host, kk_str tenant, kk_str mailbox,
+                              uint32_t new_messages, uint32_t old_messages);
+} kk_lamp_1;
+
+/*
+ * kk.store/1 - granted by `grants = ["store"]`. All [call]. Small records and objects of this
+ * module alone, by tenant. What `put` and `remove` did is on the disk before anything that the
+ * module orders after it takes effect; it survives the process, however that ends.
+ *
+ * A function that fills a buffer stores the length in `len`; KK_E_LIMIT when `room` is less, and
+ * then nothing was copied. Keys are 1 to 200 bytes, values at most 8,192, of any UTF-8.
+ */
+typedef struct kk_store_1 {
+    size_t size;
+    kk_status (*put)(const kk_host *host, kk_str tenant, kk_str key, kk_str value);
+    kk_status (*get)(const kk_host *host, kk_str tenant, kk_str key, char *buffer, size_t room,
+                     size_t *len);
+    /* KK_OK also when there is none. */
+    kk_status (*remove)(const kk_host *host, kk_str tenant, kk_str key);
+    /* The first key behind `after` that begins with `prefix`; KK_E_NOT_FOUND when there is none. */
+    kk_status (*next)(const kk_host *host, kk_str tenant, kk_str prefix, kk_str after, char *buffer,
+                      size_t room, size_t *len);
+    /* The first tenant behind `after` that has records. */
+    kk_status (*next_tenant)(const kk_host *host, kk_str after, char *buffer, size_t room,
+                             size_t *len);
+    /* Bytes of an object; KK_E_NOT_FOUND. Names of objects are 1 to 64 of a-z, 0-9, '-'. */
+    kk_status (*object_size)(const kk_host *host, kk_str tenant, kk_str name, uint64_t *bytes);
+    kk_status (*object_remove)(const kk_host *host, kk_str tenant, kk_str name);
+} kk_store_1;
+
+/* A mail; the object is attached as it is now, whatever becomes of it afterwards. */
+typedef struct kk_message {
+    size_t size;
+    kk_str tenant;
+    kk_str id; /* the same mail ordered twice is sent once: 1 to 64 of a-z, 0-9, '-' */
+    const kk_str *to;
+    size_t to_len; /* 1 to 16 */
+    kk_str subject;
+    kk_str text;
+    kk_str object;    /* of the module's store; empty: nothing is attached */
+    kk_str file_name; /* what the attachment is called */
+} kk_message;
+
+/*
+ * kk.mail/1 - granted by `grants = ["mail"]`. [call]: queues a mail on the disk; the host sends it
+ * and tries again until it is taken or too old.
+ */
+typedef struct kk_mail_1 {
+    size_t size;
+    kk_status (*send)(const kk_host *host, const kk_message *message);
+} kk_mail_1;
 
 /* ---- The module --------------------------------------------------------------------------- */
 
@@ -171,6 +254,7 @@ typedef struct kk_event {
     kk_str text;
     uint32_t digit; /* ASCII: 0 to 9, A to D, *, # */
     uint32_t reserved;
+    int64_t date_ms; /* since 1.1: the server's date, in ms since 1970 */
 } kk_event;
 
 typedef struct kk_start {
@@ -179,9 +263,17 @@ typedef struct kk_start {
     kk_call call;
     kk_str application; /* which of the module's applications */
     kk_str arguments;   /* one JSON object */
+    int64_t date_ms;    /* since 1.1 */
+    kk_str tenant;      /* since 1.1: whose call it is */
 } kk_start;
 
-/* kk.app/1: applications on calls. All [call]. */
+/*
+ * kk.app/1: applications on calls. All [call].
+ *
+ * kk.task/1, the same table, since 1.1: the host starts the application "task" once, without a
+ * call, when the module is loaded. Its kk_call may wait (`sleep`, whose end comes early when the
+ * server's date is set) and cancel, and everything that takes a tenant serves it.
+ */
 typedef struct kk_app_1 {
     size_t size;
     /* KK_PENDING: stores the instance and gets events. KK_OK: done already; negative: failed; in

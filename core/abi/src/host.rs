@@ -1,4 +1,8 @@
-//! What the host offers: `kk_host` and its extensions `kk.log/1`, `kk.wake/1`, `kk.call/1`.
+//! What the host offers: `kk_host` and its extensions `kk.log/1`, `kk.wake/1`, `kk.call/1`,
+//! `kk.lamp/1`, `kk.store/1`, `kk.mail/1`.
+//!
+//! A struct that has grown is two types: `NAME` as the first minor version had it, and `NAMEMinorN`
+//! that begins with it. Whoever gets a pointer reads as far as its `size` says.
 
 use std::ffi::c_void;
 
@@ -102,4 +106,131 @@ pub struct Call1 {
     pub cancel: unsafe extern "C" fn(*const Host, CallNumber, op: OpNumber) -> Status,
     /// Says why the application is about to end with a negative status.
     pub explain: unsafe extern "C" fn(*const Host, CallNumber, text: Str) -> Status,
+}
+
+/// `kk_call_1` since minor version 1.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Call1Minor1 {
+    /// What the first version had; its `size` is that of the whole.
+    pub minor0: Call1,
+    /// Lets the call go on to a number.
+    pub dial: unsafe extern "C" fn(*const Host, CallNumber, Str, op: *mut OpNumber) -> Status,
+    /// Records the caller into an object.
+    pub record: unsafe extern "C" fn(
+        host: *const Host,
+        call: CallNumber,
+        recording: *const Recording,
+        op: *mut OpNumber,
+    ) -> Status,
+}
+
+/// `kk_recording`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Recording {
+    /// Bytes of the struct.
+    pub size: usize,
+    /// The object to be made.
+    pub object: Str,
+    /// The longest that it may be; 0 is for ever.
+    pub max_ms: u32,
+    /// So much silence ends it; 0 is none.
+    pub silence_ms: u32,
+    /// Any of these keys ends it.
+    pub keys: Str,
+}
+
+/// `kk_lamp_1`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Lamp1 {
+    /// Bytes of the struct.
+    pub size: usize,
+    /// How many messages wait in a mailbox.
+    pub set_messages: unsafe extern "C" fn(
+        host: *const Host,
+        tenant: Str,
+        mailbox: Str,
+        new_messages: u32,
+        old_messages: u32,
+    ) -> Status,
+}
+
+/// `kk_store_1`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Store1 {
+    /// Bytes of the struct.
+    pub size: usize,
+    /// Writes a record.
+    pub put: unsafe extern "C" fn(*const Host, tenant: Str, key: Str, value: Str) -> Status,
+    /// Reads one.
+    pub get: unsafe extern "C" fn(
+        host: *const Host,
+        tenant: Str,
+        key: Str,
+        buffer: *mut u8,
+        room: usize,
+        len: *mut usize,
+    ) -> Status,
+    /// Removes one.
+    pub remove: unsafe extern "C" fn(*const Host, tenant: Str, key: Str) -> Status,
+    /// The first key behind another that begins with a prefix.
+    pub next: unsafe extern "C" fn(
+        host: *const Host,
+        tenant: Str,
+        prefix: Str,
+        after: Str,
+        buffer: *mut u8,
+        room: usize,
+        len: *mut usize,
+    ) -> Status,
+    /// The first tenant behind another that has records.
+    pub next_tenant: unsafe extern "C" fn(
+        host: *const Host,
+        after: Str,
+        buffer: *mut u8,
+        room: usize,
+        len: *mut usize,
+    ) -> Status,
+    /// Bytes of an object.
+    pub object_size:
+        unsafe extern "C" fn(*const Host, tenant: Str, name: Str, bytes: *mut u64) -> Status,
+    /// Removes an object.
+    pub object_remove: unsafe extern "C" fn(*const Host, tenant: Str, name: Str) -> Status,
+}
+
+/// `kk_message`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Message {
+    /// Bytes of the struct.
+    pub size: usize,
+    /// Whose mail it is.
+    pub tenant: Str,
+    /// What tells it from others.
+    pub id: Str,
+    /// Its receivers.
+    pub to: *const Str,
+    /// How many those are.
+    pub to_len: usize,
+    /// Its subject.
+    pub subject: Str,
+    /// Its words.
+    pub text: Str,
+    /// An object to attach.
+    pub object: Str,
+    /// What the attachment is called.
+    pub file_name: Str,
+}
+
+/// `kk_mail_1`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Mail1 {
+    /// Bytes of the struct.
+    pub size: usize,
+    /// Queues a mail.
+    pub send: unsafe extern "C" fn(*const Host, message: *const Message) -> Status,
 }

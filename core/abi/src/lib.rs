@@ -11,8 +11,10 @@ pub mod status;
 
 use std::ffi::c_void;
 
-pub use host::{Call1, Host, Log1, Plain, Prompt, Wake1};
-pub use module::{App1, Entry, Event, Start};
+pub use host::{
+    Call1, Call1Minor1, Host, Lamp1, Log1, Mail1, Message, Plain, Prompt, Recording, Store1, Wake1,
+};
+pub use module::{App1, Entry, Event, EventMinor1, Start, StartMinor1};
 pub use status::Status;
 
 /// The first bytes of [`Entry`]: "KOUKAN", SUB, LF; a transfer in text mode damages it.
@@ -20,7 +22,7 @@ pub const MAGIC: [u8; 8] = *b"KOUKAN\x1a\n";
 /// The version that both sides must share.
 pub const ABI_MAJOR: u16 = 1;
 /// What this host offers beyond the major version's first.
-pub const ABI_MINOR: u16 = 0;
+pub const ABI_MINOR: u16 = 1;
 /// The one symbol of a module.
 pub const ENTRY_SYMBOL: &str = "kk_module_entry";
 /// How much of [`Entry`] the host reads from the file before it loads it.
@@ -30,13 +32,26 @@ pub const PREFLIGHT_LEN: usize = 16;
 pub mod id {
     /// A module's applications: [`App1`](crate::App1).
     pub const APP_1: &str = "kk.app/1";
+    /// A module's application without a call: [`App1`](crate::App1).
+    pub const TASK_1: &str = "kk.task/1";
     /// Operations on calls: [`Call1`](crate::Call1).
     pub const CALL_1: &str = "kk.call/1";
+    /// Messages that wait: [`Lamp1`](crate::Lamp1).
+    pub const LAMP_1: &str = "kk.lamp/1";
+    /// Mails: [`Mail1`](crate::Mail1).
+    pub const MAIL_1: &str = "kk.mail/1";
+    /// Records and objects: [`Store1`](crate::Store1).
+    pub const STORE_1: &str = "kk.store/1";
     /// The host's log: [`Log1`](crate::Log1).
     pub const LOG_1: &str = "kk.log/1";
     /// Waking a call from any thread: [`Wake1`](crate::Wake1).
     pub const WAKE_1: &str = "kk.wake/1";
 }
+
+/// The language of a prompt that is an object of the module's store.
+pub const OBJECTS: &str = "kk:objects";
+/// The application that [`id::TASK_1`] starts.
+pub const TASK: &str = "task";
 
 /// The types of an [`Event`].
 pub mod event {
@@ -109,4 +124,13 @@ const _: () = {
     assert!(size_of::<Event>() == 56);
     assert!(size_of::<Start>() == 56);
     assert!(size_of::<App1>() == 32);
+    // What minor version 1 added.
+    assert!(size_of::<Call1Minor1>() == 88);
+    assert!(size_of::<EventMinor1>() == 64);
+    assert!(size_of::<StartMinor1>() == 80);
+    assert!(size_of::<Recording>() == 48);
+    assert!(size_of::<Lamp1>() == 16);
+    assert!(size_of::<Mail1>() == 16);
+    assert!(size_of::<Message>() == 120);
+    assert!(size_of::<Store1>() == 64);
 };

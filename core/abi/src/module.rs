@@ -88,3 +88,25 @@ pub struct App1 {
     /// Ends it, exactly once.
     pub destroy: Option<unsafe extern "C" fn(instance: Instance)>,
 }
+
+/// `kk_start` since minor version 1.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct StartMinor1 {
+    /// What the first version had; its `size` is that of the whole.
+    pub minor0: Start,
+    /// The server's date, in ms since 1970.
+    pub date_ms: i64,
+    /// Whose call it is.
+    pub tenant: Str,
+}
+
+/// `kk_event` since minor version 1.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct EventMinor1 {
+    /// What the first version had; its `size` is that of the whole.
+    pub minor0: Event,
+    /// The server's date, in ms since 1970.
+    pub date_ms: i64,
+}

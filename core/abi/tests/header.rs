@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use koukan_abi::{
-    ABI_MAJOR, ABI_MINOR, App1, Call1, Entry, Event, Host, Log1, MAGIC, Prompt, Start, Str, Wake1,
+    ABI_MAJOR, ABI_MINOR, App1, Call1, Call1Minor1, Entry, Event, EventMinor1, Host, Lamp1, Log1,
+    MAGIC, Mail1, Message, OBJECTS, Prompt, Recording, Start, StartMinor1, Store1, Str, Wake1,
     event, id, log, status,
 };
 
@@ -27,6 +28,22 @@ macro_rules! layout {
     };
 }
 
+/// One struct that has grown: the whole's size, and the offsets of its beginning and of what was
+/// added.
+macro_rules! grown {
+    ($out:ident, $whole:ty, $first:ty, $c:literal, [$($old:ident),+], [$($new:ident),+]) => {
+        let c = $c;
+        writeln!($out, "_Static_assert(sizeof({c}) == {}, \"{c}\");", size_of::<$whole>()).unwrap();
+        for (field, at) in [
+            $((stringify!($old).trim_start_matches("r#"), offset_of!($first, $old)),)+
+            $((stringify!($new), offset_of!($whole, $new)),)+
+        ] {
+            writeln!($out, "_Static_assert(offsetof({c}, {field}) == {at}, \"{c}.{field}\");")
+                .unwrap();
+        }
+    };
+}
+
 fn structs() -> String {
     let mut out = String::new();
     layout!(out, Str, "kk_str", [ptr, len]);
@@ -34,14 +51,45 @@ fn structs() -> String {
     layout!(out, Log1, "kk_log_1", [size, write]);
     layout!(out, Wake1, "kk_wake_1", [size, wake, retain, release]);
     layout!(out, Prompt, "kk_prompt", [size, language, name]);
+    layout!(out, Recording, "kk_recording", [size, object, max_ms, silence_ms, keys]);
+    layout!(out, Lamp1, "kk_lamp_1", [size, set_messages]);
     layout!(
         out,
+        Store1,
+        "kk_store_1",
+        [size, put, get, remove, next, next_tenant, object_size, object_remove]
+    );
+    layout!(
+        out,
+        Message,
+        "kk_message",
+        [size, tenant, id, to, to_len, subject, text, object, file_name]
+    );
+    layout!(out, Mail1, "kk_mail_1", [size, send]);
+    grown!(
+        out,
+        Call1Minor1,
         Call1,
         "kk_call_1",
-        [size, answer, early_media, play, collect_digits, sleep, hang_up, cancel, explain]
+        [size, answer, early_media, play, collect_digits, sleep, hang_up, cancel, explain],
+        [dial, record]
     );
-    layout!(out, Event, "kk_event", [size, now_ns, r#type, status, op, text, digit, reserved]);
-    layout!(out, Start, "kk_start", [size, now_ns, call, application, arguments]);
+    grown!(
+        out,
+        EventMinor1,
+        Event,
+        "kk_event",
+        [size, now_ns, r#type, status, op, text, digit, reserved],
+        [date_ms]
+    );
+    grown!(
+        out,
+        StartMinor1,
+        Start,
+        "kk_start",
+        [size, now_ns, call, application, arguments],
+        [date_ms, tenant]
+    );
     layout!(out, App1, "kk_app_1", [size, start, event, destroy]);
     layout!(
         out,
@@ -109,7 +157,12 @@ fn main_of_strings() -> String {
     let ids = [
         ("KK_ID_APP_1", id::APP_1),
         ("KK_ID_CALL_1", id::CALL_1),
+        ("KK_ID_LAMP_1", id::LAMP_1),
         ("KK_ID_LOG_1", id::LOG_1),
+        ("KK_ID_MAIL_1", id::MAIL_1),
+        ("KK_ID_STORE_1", id::STORE_1),
+        ("KK_ID_TASK_1", id::TASK_1),
+        ("KK_OBJECTS", OBJECTS),
         ("KK_ID_WAKE_1", id::WAKE_1),
     ];
     for (name, value) in ids {

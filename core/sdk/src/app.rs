@@ -4,10 +4,12 @@ use std::pin::Pin;
 
 use serde::de::DeserializeOwned;
 
-use crate::{Call, Error, Result};
+use koukan_abi::Str;
+
+use crate::{Background, Call, Error, Result};
 
 /// An application at work.
-pub(crate) type Running = Pin<Box<dyn Future<Output = Result<()>>>>;
+pub type Running = Pin<Box<dyn Future<Output = Result<()>>>>;
 
 /// What [`export_module!`](crate::export_module) makes of its arguments.
 pub trait Module: 'static {
@@ -17,6 +19,10 @@ pub trait Module: 'static {
     const VERSION: &'static str;
     /// Its applications.
     const APPS: &'static [App];
+    /// What it does without a call, from its loading on.
+    const TASK: Option<fn(Background) -> Running>;
+    /// The extensions of the host without which it does not start.
+    const REQUIRED: &'static [Str];
 }
 
 /// An application of a module.
@@ -26,6 +32,15 @@ pub struct App {
     pub name: &'static str,
     /// Makes the future of one call from the JSON of its arguments; see [`app`].
     pub begin: fn(Call, &str) -> Result<Running>,
+}
+
+/// Makes the future of a module's task.
+pub fn task<F, T>(function: F, host: Background) -> Running
+where
+    F: Fn(Background) -> T,
+    T: Future<Output = Result<()>> + 'static,
+{
+    Box::pin(function(host))
 }
 
 /// Reads the arguments and makes the future, which has not run yet.

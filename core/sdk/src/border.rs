@@ -1,5 +1,5 @@
-//! The C border of a module: `kk_module_entry`, its functions, and the host's tables. Everything
-//! unsafe of the SDK stands here.
+//! The C border of a module: `kk_module_entry` and its functions. The host's tables are called in
+//! `real`; nothing else of the SDK is unsafe.
 //!
 //! Each function that the host calls runs its body inside `guarded`: no panic leaves the module.
 //! After a panic the instance's future is dropped inside another catch, and the panic's payload
@@ -11,19 +11,19 @@ use std::marker::PhantomData;
 use std::mem::{self, size_of};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::ptr;
+use std::rc::Rc;
 use std::slice;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use koukan_abi as abi;
-use koukan_abi::{Status, Str, event, id, log, status};
+use koukan_abi::{Status, Str, event, id, status};
 
-use crate::app::Module;
-use crate::op::Operation;
-use crate::session::{Done, Event, Host, Level};
+use crate::app::{Module, Running};
+use crate::real::{Bound, RealHost, RealRemote};
+use crate::session::{Done, Event, Level, Moment, Session};
 use crate::task::Task;
-use crate::wake::Remote;
-use crate::{Error, Result};
+use crate::{Background, Call, Error, Result};
 
 /// `kk_module_entry` as a static.
 #[repr(transparent)]
@@ -56,8 +56,8 @@ pub const fn entry<M: Module>() -> StaticEntry {
         name: Str::borrow(M::NAME),
         version: Str::borrow(M::VERSION),
         toolchain: Str::borrow(TOOLCHAIN),
-        required: REQUIRED.as_ptr(),
-        required_len: REQUIRED.len(),
+        required: M::REQUIRED.as_ptr(),
+        required_len: M::REQUIRED.len(),
         init: Some(init),
         deinit: Some(deinit),
         get_factory: Some(get_factory::<M>),
@@ -65,24 +65,6 @@ pub const fn entry<M: Module>() -> StaticEntry {
 }
 
 const TOOLCHAIN: &str = concat!("koukan-sdk ", env!("CARGO_PKG_VERSION"));
-const REQUIRED: &[Str] =
-    &[Str::borrow(id::CALL_1), Str::borrow(id::LOG_1), Str::borrow(id::WAKE_1)];
-
-/// The host of this build, from `init` to `deinit`.
-#[derive(Clone, Copy)]
-struct Bound {
-    host: *const abi::Host,
-    call: &'static abi::Call1,
-    log: &'static abi::Log1,
-    wake: &'static abi::Wake1,
-}
-
-// SAFETY: the host's struct and tables are constant and live until the process ends; which function
-// may be called on which thread is checked by the host itself (KK_E_THREAD).
-unsafe impl Send for Bound {}
-// SAFETY: as for Send.
-unsafe impl Sync for Bound {}
-
 static BOUND: Mutex<Option<Bound>> = Mutex::new(None);
 /// The last panic, as the hook saw it: the reason of the instance that it ended.
 static PANICKED: Mutex<Option<String>> = Mutex::new(None);
@@ -120,42 +102,6 @@ fn on_panic(info: &PanicHookInfo<'_>) {
     *lock(&PANICKED) = Some(text);
 }
 
-impl Bound {
-    fn write(&self, call: u64, level: Level, text: &str) {
-        let level = match level {
-            Level::Error => log::ERROR,
-            Level::Warn => log::WARN,
-            Level::Info => log::INFO,
-            Level::Debug => log::DEBUG,
-        };
-        // SAFETY: the host's own function and pointer; the text lives through the call.
-        unsafe { (self.log.write)(self.host, call, level, Str::borrow(text)) };
-    }
-
-    fn explain(&self, call: u64, text: &str) {
-        // SAFETY: as for `write`.
-        unsafe { (self.call.explain)(self.host, call, Str::borrow(text)) };
-    }
-}
-
-/// The table behind an extension's pointer, when it is large enough for version 1 of it.
-///
-/// # Safety
-/// `table` is null, or points to a table of the host that begins with its size, is constant and
-/// lives until the process ends; `T` is the struct of that table.
-unsafe fn table<T>(table: *const c_void) -> Option<&'static T> {
-    if table.is_null() {
-        return None;
-    }
-    // SAFETY: the caller's promise: every table begins with its size.
-    let size = unsafe { table.cast::<usize>().read() };
-    if size < size_of::<T>() {
-        return None;
-    }
-    // SAFETY: the caller's promise, and its size covers `T`.
-    Some(unsafe { &*table.cast::<T>() })
-}
-
 /// The text of the host's that lives for `'t`; none when it is no UTF-8.
 ///
 /// # Safety
@@ -177,22 +123,9 @@ unsafe extern "C" fn init(host: *const abi::Host) -> Status {
         if host.is_null() {
             return status::ARGUMENT;
         }
-        let extension = |id: &str| {
-            // SAFETY: the host calls `init` with its own valid struct.
-            let get_extension = unsafe { (*host).get_extension };
-            // SAFETY: the host's function with its own pointer; the id lives through the call.
-            unsafe { get_extension(host, Str::borrow(id)) }
-        };
-        // SAFETY: the contract of `get_extension`: this id's table, or null.
-        let call = unsafe { table::<abi::Call1>(extension(id::CALL_1)) };
-        // SAFETY: as above.
-        let log = unsafe { table::<abi::Log1>(extension(id::LOG_1)) };
-        // SAFETY: as above.
-        let wake = unsafe { table::<abi::Wake1>(extension(id::WAKE_1)) };
-        let (Some(call), Some(log), Some(wake)) = (call, log, wake) else {
-            return status::UNSUPPORTED;
-        };
-        *lock(&BOUND) = Some(Bound { host, call, log, wake });
+        // SAFETY: the host calls `init` with its own valid struct.
+        let Some(bound) = (unsafe { Bound::find(host) }) else { return status::UNSUPPORTED };
+        *lock(&BOUND) = Some(bound);
         panic::set_hook(Box::new(on_panic));
         status::OK
     })
@@ -214,6 +147,7 @@ unsafe extern "C" fn get_factory<M: Module>(wanted: Str) -> *const c_void {
         // SAFETY: the host's text lives through the call.
         match unsafe { text(wanted) } {
             Some(id::APP_1) => ptr::from_ref(Factory::<M>::APP).cast(),
+            Some(id::TASK_1) if M::TASK.is_some() => ptr::from_ref(Factory::<M>::TASK).cast(),
             _ => ptr::null(),
         }
     })
@@ -230,6 +164,12 @@ impl<M: Module> Factory<M> {
         event: Some(on_event),
         destroy: Some(destroy),
     };
+    const TASK: &'static abi::App1 = &abi::App1 {
+        size: size_of::<abi::App1>(),
+        start: Some(start_task::<M>),
+        event: Some(on_event),
+        destroy: Some(destroy),
+    };
 }
 
 /// What an `instance` pointer leads to.
@@ -241,30 +181,93 @@ struct Instance {
 }
 
 unsafe extern "C" fn start<M: Module>(start: *const abi::Start, out: *mut abi::Instance) -> Status {
-    // SAFETY: the host passes its own struct, valid for the call, or null.
-    let Some(start) = (unsafe { start.as_ref() }) else { return status::ARGUMENT };
-    if start.size < size_of::<abi::Start>() || out.is_null() {
+    let begin = |begun: &Begun<'_>| {
+        let app = M::APPS.iter().find(|app| app.name == begun.application);
+        let app = app.ok_or(status::NOT_FOUND)?;
+        Ok(move |session, arguments: &str| (app.begin)(Call::new(session), arguments))
+    };
+    // SAFETY: the host's promise for both.
+    unsafe { start_with(start, out, begin) }
+}
+
+unsafe extern "C" fn start_task<M: Module>(
+    start: *const abi::Start,
+    out: *mut abi::Instance,
+) -> Status {
+    let begin = |begun: &Begun<'_>| {
+        let task = M::TASK.filter(|_| begun.application == abi::TASK).ok_or(status::NOT_FOUND)?;
+        Ok(move |session, _: &str| Ok(task(Background::new(session))))
+    };
+    // SAFETY: the host's promise for both.
+    unsafe { start_with(start, out, begin) }
+}
+
+/// What the host starts.
+struct Begun<'t> {
+    call: u64,
+    moment: Moment,
+    tenant: &'t str,
+    application: &'t str,
+    arguments: &'t str,
+}
+
+/// Reads a start, whichever minor version of the border the host has.
+///
+/// # Safety
+/// `start` is null or leads to a struct that begins with its size; it and its texts live for `'t`.
+unsafe fn read_start<'t>(start: *const abi::Start) -> Option<Begun<'t>> {
+    // SAFETY: the caller's promise.
+    let first = unsafe { start.as_ref() }?;
+    if first.size < size_of::<abi::Start>() {
+        return None;
+    }
+    let mut moment = Moment { now_ns: first.now_ns, date_ms: 0 };
+    let mut tenant = Some("");
+    if first.size >= size_of::<abi::StartMinor1>() {
+        // SAFETY: its size covers the grown struct.
+        let grown = unsafe { start.cast::<abi::StartMinor1>().read() };
+        moment.date_ms = grown.date_ms;
+        // SAFETY: the caller's promise.
+        tenant = unsafe { text(grown.tenant) };
+    }
+    // SAFETY: the caller's promise.
+    let application = unsafe { text(first.application) }?;
+    // SAFETY: as above.
+    let arguments = unsafe { text(first.arguments) }?;
+    Some(Begun { call: first.call, moment, tenant: tenant?, application, arguments })
+}
+
+/// Starts what `find` finds for it.
+///
+/// # Safety
+/// As for `read_start`; `out` is null or a place for one pointer.
+unsafe fn start_with<B>(
+    start: *const abi::Start,
+    out: *mut abi::Instance,
+    find: impl FnOnce(&Begun<'_>) -> std::result::Result<B, Status>,
+) -> Status
+where
+    B: FnOnce(Rc<Session>, &str) -> Result<Running>,
+{
+    // SAFETY: the caller's promise.
+    let Some(begun) = (unsafe { read_start(start) }) else { return status::ARGUMENT };
+    if out.is_null() {
         return status::ARGUMENT;
     }
     let Some(bound) = *lock(&BOUND) else { return status::FAILED };
-    // SAFETY: the host's texts live through the call.
-    let application = unsafe { text(start.application) };
-    // SAFETY: as above.
-    let arguments = unsafe { text(start.arguments) };
-    let (Some(application), Some(arguments)) = (application, arguments) else {
-        return status::ARGUMENT;
+    let begin = match find(&begun) {
+        Ok(begin) => begin,
+        Err(status) => return status,
     };
-    let Some(app) = M::APPS.iter().find(|app| app.name == application) else {
-        return status::NOT_FOUND;
-    };
-    let call = start.call;
+    let call = begun.call;
     let mut instance = Instance { task: None, bound, call };
-    let begun = guarded(|| {
+    let task = guarded(|| {
         let host = Box::new(RealHost { bound, call });
         let remote = Box::new(RealRemote::new(bound, call));
-        Task::begin(host, remote, start.now_ns, |call| (app.begin)(call, arguments))
+        let begin = |session| begin(session, begun.arguments);
+        Task::begin(host, remote, (begun.moment, begun.tenant), begin)
     });
-    match begun {
+    match task {
         Ok(Ok(task)) => instance.task = Some(task),
         Ok(Err(error)) => return instance.fail(&error),
         Err(Panicked) => return instance.panicked(),
@@ -272,7 +275,7 @@ unsafe extern "C" fn start<M: Module>(start: *const abi::Start, out: *mut abi::I
     let status = instance.step(Task::poll);
     if status == status::PENDING {
         let instance = Box::into_raw(Box::new(instance));
-        // SAFETY: the host's place for one pointer, valid for the call; null was refused above.
+        // SAFETY: the caller's promise; null was refused above.
         unsafe { out.write(instance.cast()) };
     }
     status
@@ -282,16 +285,21 @@ unsafe extern "C" fn on_event(instance: abi::Instance, event: *const abi::Event)
     // SAFETY: the host passes what `start` stored, before `destroy`, one event at a time.
     let instance = unsafe { instance.cast::<Instance>().as_mut() };
     // SAFETY: the host passes its own struct, valid for the call, or null.
-    let event = unsafe { event.as_ref() };
-    let (Some(instance), Some(event)) = (instance, event) else { return status::ARGUMENT };
-    if event.size < size_of::<abi::Event>() {
+    let first = unsafe { event.as_ref() };
+    let (Some(instance), Some(first)) = (instance, first) else { return status::ARGUMENT };
+    if first.size < size_of::<abi::Event>() {
         return status::ARGUMENT;
     }
-    let now_ns = event.now_ns;
+    let mut now = Moment { now_ns: first.now_ns, date_ms: 0 };
+    if first.size >= size_of::<abi::EventMinor1>() {
+        // SAFETY: its size covers the grown struct.
+        now.date_ms = unsafe { event.cast::<abi::EventMinor1>().read() }.date_ms;
+    }
+    let event = first;
     // SAFETY: the event's text lives through the call.
     let event = unsafe { read_event(event) };
     match event {
-        Some(event) => instance.step(move |task| task.handle(now_ns, event)),
+        Some(event) => instance.step(move |task| task.handle(now, event)),
         None => status::PENDING,
     }
 }
@@ -368,90 +376,5 @@ impl Instance {
         let text = lock(&PANICKED).take();
         self.bound.explain(self.call, text.as_deref().unwrap_or("panicked"));
         status::PANIC
-    }
-}
-
-/// The host on the other side of the border.
-struct RealHost {
-    bound: Bound,
-    call: u64,
-}
-
-impl Host for RealHost {
-    fn start(&self, operation: &Operation) -> std::result::Result<u64, Status> {
-        let Bound { host, call: table, .. } = self.bound;
-        let (call, mut op) = (self.call, 0);
-        let out = &raw mut op;
-        let status = match *operation {
-            // SAFETY: the host's function, its own pointer, a place for the number.
-            Operation::Answer => unsafe { (table.answer)(host, call, out) },
-            // SAFETY: as above.
-            Operation::EarlyMedia => unsafe { (table.early_media)(host, call, out) },
-            Operation::Play { ref prompts, times } => {
-                let prompts: Vec<abi::Prompt> = prompts
-                    .iter()
-                    .map(|prompt| abi::Prompt {
-                        size: size_of::<abi::Prompt>(),
-                        language: Str::borrow(&prompt.language),
-                        name: Str::borrow(&prompt.name),
-                    })
-                    .collect();
-                let (first, count) = (prompts.as_ptr(), prompts.len());
-                // SAFETY: as above; the array and the texts in it live through the call.
-                unsafe { (table.play)(host, call, first, count, times, out) }
-            }
-            Operation::CollectDigits { min, max, timeout_ms } => {
-                // SAFETY: as above.
-                unsafe { (table.collect_digits)(host, call, min, max, timeout_ms, out) }
-            }
-            // SAFETY: as above.
-            Operation::Sleep { ms } => unsafe { (table.sleep)(host, call, ms, out) },
-            Operation::HangUp { sip_status } => {
-                // SAFETY: as above.
-                unsafe { (table.hang_up)(host, call, sip_status, out) }
-            }
-        };
-        if status == status::OK { Ok(op) } else { Err(status) }
-    }
-
-    fn cancel(&self, op: u64) {
-        let Bound { host, call: table, .. } = self.bound;
-        // An operation that has had its result meanwhile needs no cancelling.
-        // SAFETY: the host's function and its own pointer.
-        let _ = unsafe { (table.cancel)(host, self.call, op) };
-    }
-
-    fn log(&self, level: Level, text: &str) {
-        self.bound.write(self.call, level, text);
-    }
-}
-
-/// What the wakers of a task hold: it keeps the build loaded.
-struct RealRemote {
-    bound: Bound,
-    call: u64,
-}
-
-impl RealRemote {
-    fn new(bound: Bound, call: u64) -> Self {
-        // SAFETY: the host's function and its own pointer.
-        unsafe { (bound.wake.retain)(bound.host) };
-        Self { bound, call }
-    }
-}
-
-impl Remote for RealRemote {
-    fn wake(&self) {
-        let Bound { host, wake, .. } = self.bound;
-        // A host that takes no wakes is ending.
-        // SAFETY: the host's function and its own pointer, on any thread.
-        let _ = unsafe { (wake.wake)(host, self.call) };
-    }
-}
-
-impl Drop for RealRemote {
-    fn drop(&mut self) {
-        // SAFETY: the host's function and its own pointer, on any thread.
-        unsafe { (self.bound.wake.release)(self.bound.host) };
     }
 }

@@ -5,8 +5,11 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::Duration;
 
+#[cfg(doc)]
+use crate::Error;
 use crate::Result;
 use crate::op::{Op, Operation};
+use crate::services::Store;
 use crate::session::{Level, Session};
 
 /// A prompt: a file of the server's in a language, or of the tenant's when `language` is empty.
@@ -21,6 +24,12 @@ pub struct Prompt {
 }
 
 impl Prompt {
+    /// An object of the module's own: a recording that it made.
+    #[must_use]
+    pub fn object(name: &str) -> Self {
+        Self::new(koukan_abi::OBJECTS, name)
+    }
+
     /// A prompt of the server's in a language.
     #[must_use]
     pub fn new(language: &str, name: &str) -> Self {
@@ -36,6 +45,26 @@ impl fmt::Display for Prompt {
         write!(f, "{}/{}", self.language, self.name)
     }
 }
+
+/// What became of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// How long it is.
+    pub length: Duration,
+    /// The caller has hung up: nothing more can be asked of the call.
+    pub hung_up: bool,
+}
+
+impl Recorded {
+    /// From the result's text, which the operation marks when it ended with the call.
+    fn read(text: &str) -> Self {
+        let ms = text.trim_start_matches(HUNG_UP).parse().unwrap_or(0);
+        Self { length: Duration::from_millis(ms), hung_up: text.starts_with(HUNG_UP) }
+    }
+}
+
+/// The mark of a recording that ended with its call.
+pub(crate) const HUNG_UP: char = 'h';
 
 /// The call. It belongs to one thread, and so does everything that holds it:
 ///
@@ -73,7 +102,7 @@ impl Call {
     }
 
     /// Collects up to `max` digits; ends at `max`, at `#`, or `timeout` after the last one, and
-    /// fails with [`Error::TimedOut`](crate::Error::TimedOut) when they are fewer than `min`.
+    /// fails with [`Error::TimedOut`] when they are fewer than `min`.
     pub fn collect_digits(&self, min: u8, max: u8, timeout: Duration) -> Op<String> {
         let operation = Operation::CollectDigits { min, max, timeout_ms: milliseconds(timeout) };
         self.op(operation, |digits| digits)
@@ -84,6 +113,31 @@ impl Call {
         self.op(Operation::Sleep { ms: milliseconds(time) }, drop)
     }
 
+    /// Records what the caller says into an object of the module's own. It ends when the caller
+    /// hangs up, which is no error here, after `most`, after so much silence, or by one of the
+    /// keys.
+    pub fn record(
+        &self,
+        object: &str,
+        most: Duration,
+        silence: Duration,
+        keys: &str,
+    ) -> Op<Recorded> {
+        let operation = Operation::Record {
+            object: object.to_owned(),
+            max_ms: milliseconds(most),
+            silence_ms: milliseconds(silence),
+            keys: keys.to_owned(),
+        };
+        self.op(operation, |text| Recorded::read(&text))
+    }
+
+    /// Lets the call go on to a number, as if its device had dialled it. The application is over
+    /// then; it goes on with [`Error::Failed`] when the plan refuses the number.
+    pub fn dial(&self, number: &str) -> Op<()> {
+        self.op(Operation::Dial { number: number.to_owned() }, drop)
+    }
+
     /// Ends the call; a caller who was not answered hears `sip_status` (400 to 699).
     pub fn hangup(&self, sip_status: u16) -> Op<()> {
         self.op(Operation::HangUp { sip_status }, drop)
@@ -92,7 +146,7 @@ impl Call {
     /// The next key that no operation consumes, in ASCII.
     ///
     /// # Errors
-    /// [`Error::HangUp`](crate::Error::HangUp): the caller is gone.
+    /// [`Error::HangUp`]: the caller is gone.
     pub async fn next_digit(&self) -> Result<u8> {
         poll_fn(|context| self.session.poll_digit(context)).await
     }
@@ -100,6 +154,24 @@ impl Call {
     /// Writes a line to the server's log, with the call's number.
     pub fn log(&self, level: Level, text: &str) {
         self.session.host().log(level, text);
+    }
+
+    /// Whose call it is; empty from a host that does not tell.
+    #[must_use]
+    pub fn tenant(&self) -> &str {
+        self.session.tenant()
+    }
+
+    /// What the module keeps for the call's tenant.
+    #[must_use]
+    pub fn store(&self) -> Store {
+        Store::new(Rc::clone(&self.session), self.session.tenant())
+    }
+
+    /// The server's date at the event at hand, in ms since 1970.
+    #[must_use]
+    pub fn date_ms(&self) -> i64 {
+        self.session.date_ms()
     }
 
     /// Monotonic time of the event at hand.

@@ -34,11 +34,13 @@ use koukan_abi::{Status, status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::app::app;
-use crate::session::{Done, Event, Host};
+use crate::app::{Running, app, task};
+use crate::services::Services;
+use crate::session::{Done, Event, Host, Moment, Session};
 use crate::task::Task;
 use crate::wake::Remote;
-use crate::{Call, Level, Operation, Result};
+pub use crate::world::World;
+use crate::{Background, Call, Level, Mail, Operation, Result};
 
 /// What the application asked of its call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +75,11 @@ struct Desk {
     requests: RefCell<VecDeque<Request>>,
     owed: RefCell<Vec<Owed>>,
     log: RefCell<Vec<(Level, String)>>,
+    world: World,
 }
+
+/// The tenant of every call of a fake host.
+pub const TENANT: &str = "acme";
 
 /// An operation whose result is owed.
 struct Owed {
@@ -94,6 +100,8 @@ impl Host for Rc<Desk> {
             Operation::Answer
             | Operation::EarlyMedia
             | Operation::Play { .. }
+            | Operation::Record { .. }
+            | Operation::Dial { .. }
             | Operation::HangUp { .. } => None,
         };
         let operation = operation.clone();
@@ -120,6 +128,50 @@ impl Host for Rc<Desk> {
     }
 }
 
+impl Services for Rc<Desk> {
+    fn put(&self, tenant: &str, key: &str, value: &str) -> std::result::Result<(), Status> {
+        self.world.put(tenant, key, value)
+    }
+
+    fn get(&self, tenant: &str, key: &str) -> std::result::Result<String, Status> {
+        self.world.get(tenant, key)
+    }
+
+    fn remove(&self, tenant: &str, key: &str) -> std::result::Result<(), Status> {
+        self.world.remove(tenant, key)
+    }
+
+    fn next(&self, tenant: &str, prefix: &str, after: &str) -> std::result::Result<String, Status> {
+        self.world.next(tenant, prefix, after)
+    }
+
+    fn next_tenant(&self, after: &str) -> std::result::Result<String, Status> {
+        self.world.next_tenant(after)
+    }
+
+    fn object_size(&self, tenant: &str, name: &str) -> std::result::Result<u64, Status> {
+        self.world.object_size(tenant, name)
+    }
+
+    fn object_remove(&self, tenant: &str, name: &str) -> std::result::Result<(), Status> {
+        self.world.object_remove(tenant, name)
+    }
+
+    fn set_messages(
+        &self,
+        tenant: &str,
+        mailbox: &str,
+        new: u32,
+        old: u32,
+    ) -> std::result::Result<(), Status> {
+        self.world.set_messages(tenant, mailbox, new, old)
+    }
+
+    fn send_mail(&self, tenant: &str, mail: &Mail) -> std::result::Result<(), Status> {
+        self.world.send_mail(tenant, mail)
+    }
+}
+
 struct Flag(Arc<AtomicBool>);
 
 impl Remote for Flag {
@@ -142,12 +194,43 @@ impl Run {
         A: DeserializeOwned,
         T: Future<Output = Result<()>> + 'static,
     {
+        Self::start_in(&World::default(), function, arguments)
+    }
+
+    /// Starts an application on a call of [`TENANT`] in a world that other runs may share.
+    ///
+    /// # Panics
+    /// As for [`Self::start`].
+    pub fn start_in<F, A, T>(world: &World, function: F, arguments: &impl Serialize) -> Self
+    where
+        F: Fn(Call, A) -> T,
+        A: DeserializeOwned,
+        T: Future<Output = Result<()>> + 'static,
+    {
         let arguments = serde_json::to_string(arguments).expect("arguments that JSON can hold");
-        let desk = Rc::new(Desk::default());
+        Self::begin(world, TENANT, |session| app(function, Call::new(session), &arguments))
+    }
+
+    /// Starts a module's task.
+    pub fn background<F, T>(world: &World, function: F) -> Self
+    where
+        F: Fn(Background) -> T,
+        T: Future<Output = Result<()>> + 'static,
+    {
+        Self::begin(world, "", |session| Ok(task(function, Background::new(session))))
+    }
+
+    fn begin(
+        world: &World,
+        tenant: &str,
+        begin: impl FnOnce(Rc<Session>) -> Result<Running>,
+    ) -> Self {
+        let desk = Rc::new(Desk { world: world.clone(), ..Desk::default() });
         let woken = Arc::new(AtomicBool::new(false));
         let host = Box::new(Rc::clone(&desk));
         let remote = Box::new(Flag(Arc::clone(&woken)));
-        let task = Task::begin(host, remote, 0, |call| app(function, call, &arguments));
+        let now = Moment { now_ns: 0, date_ms: world.date_ms() };
+        let task = Task::begin(host, remote, (now, tenant), begin);
         let mut run = Self { task: None, desk, woken, outcome: None };
         match task {
             Ok(task) => {
@@ -242,6 +325,25 @@ impl Run {
         self.desk.now_ns.set(until);
     }
 
+    /// The caller hangs up in the middle of a recording, which is so long then: its operation gets
+    /// the result that a server gives it, and the object is there.
+    ///
+    /// # Panics
+    /// Nothing is being recorded.
+    pub fn hang_up_recording(&mut self, length: Duration) {
+        let recording = self.desk.owed.borrow().iter().find_map(|owed| match &owed.operation {
+            Operation::Record { object, .. } => Some((owed.op, object.clone())),
+            _ => None,
+        });
+        let (op, object) = recording.expect("a recording under way");
+        let ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+        self.desk.world.make_object(TENANT, &object, ms.saturating_mul(8));
+        self.desk.owed.borrow_mut().retain(|owed| owed.op != op);
+        self.deliver_done(op, status::HANGUP, &ms.to_string());
+        self.settle();
+        self.hang_up();
+    }
+
     /// The caller hangs up: every operation gets its result, the application hears of it, and is
     /// destroyed.
     pub fn hang_up(&mut self) {
@@ -297,8 +399,9 @@ impl Run {
     }
 
     fn event(&mut self, event: Event) {
-        let now_ns = self.desk.now_ns.get();
-        self.step(|task| task.handle(now_ns, event));
+        let date_ms = self.desk.world.date_ms();
+        let now = Moment { now_ns: self.desk.now_ns.get(), date_ms };
+        self.step(|task| task.handle(now, event));
     }
 
     fn step(&mut self, step: impl FnOnce(&mut Task) -> Poll<Result<()>>) {

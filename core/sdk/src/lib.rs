@@ -33,31 +33,43 @@
 compile_error!("a module must unwind, so that the border can catch its panics: panic = \"unwind\"");
 
 mod app;
-#[expect(unsafe_code, reason = "the C border; everything unsafe of the SDK stands in this file")]
+#[expect(unsafe_code, reason = "the C border: what the host calls")]
 mod border;
 mod call;
 mod error;
 pub mod fake;
 mod op;
+#[expect(unsafe_code, reason = "the host's tables; the other file of what is unsafe in the SDK")]
+mod real;
+pub mod say;
+mod services;
 mod session;
 mod task;
 mod wake;
+mod world;
 
-pub use app::{App, Module, app};
+pub use app::{App, Module, Running, app, task};
 pub use border::{StaticEntry, entry};
-pub use call::{Call, Prompt};
+pub use call::{Call, Prompt, Recorded};
 pub use error::{Error, Result};
-pub use koukan_abi::{Status, status};
+pub use koukan_abi::{Status, Str, status};
 pub use op::{Op, Operation};
+pub use services::{Background, Mail, Store};
 pub use session::Level;
 
 /// Exports the module: its one symbol `kk_module_entry`, with the applications by name. The second
-/// argument of an application is what its JSON arguments are read into.
+/// argument of an application is what its JSON arguments are read into. `requires` names extensions
+/// beyond those of calls and the log without which the module does not start, `task` an
+/// `async fn(Background) -> Result<()>` that runs without a call.
 #[macro_export]
 macro_rules! export_module {
+    (@task) => { None };
+    (@task $task:path) => { Some(|host| $crate::task($task, host)) };
     (
         name: $name:expr,
         version: $version:expr,
+        $(requires: [$($required:literal),+ $(,)?],)?
+        $(task: $task:path,)?
         apps: { $($app:literal: $function:path),+ $(,)? } $(,)?
     ) => {
         const _: () = {
@@ -71,6 +83,14 @@ macro_rules! export_module {
                         name: $app,
                         begin: |call, arguments| $crate::app($function, call, arguments),
                     }),+
+                ];
+                const TASK: Option<fn($crate::Background) -> $crate::Running> =
+                    $crate::export_module!(@task $($task)?);
+                const REQUIRED: &'static [$crate::Str] = &[
+                    $crate::Str::borrow("kk.call/1"),
+                    $crate::Str::borrow("kk.log/1"),
+                    $crate::Str::borrow("kk.wake/1"),
+                    $($($crate::Str::borrow($required)),+)?
                 ];
             }
 

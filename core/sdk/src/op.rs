@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use koukan_abi::{Status, status};
 
+use crate::call::HUNG_UP;
 use crate::session::{Done, Session};
 use crate::{Error, Prompt, Result};
 
@@ -38,6 +39,22 @@ pub enum Operation {
         /// How long.
         ms: u32,
     },
+    /// Record the caller.
+    Record {
+        /// The object to be made.
+        object: String,
+        /// The longest that it may be; 0 is for ever.
+        max_ms: u32,
+        /// So much silence ends it; 0 is none.
+        silence_ms: u32,
+        /// Keys that end it.
+        keys: String,
+    },
+    /// Let the call go on to a number.
+    Dial {
+        /// Which.
+        number: String,
+    },
     /// End the call.
     HangUp {
         /// What a caller hears who was not answered.
@@ -54,6 +71,8 @@ impl Operation {
             Self::Play { .. } => "play",
             Self::CollectDigits { .. } => "collect digits",
             Self::Sleep { .. } => "wait",
+            Self::Record { .. } => "record",
+            Self::Dial { .. } => "dial",
             Self::HangUp { .. } => "hang up",
         }
     }
@@ -72,6 +91,10 @@ impl Operation {
         let or = |default: &str| if text.is_empty() { default.to_owned() } else { text.clone() };
         match status {
             status::OK => Ok(text),
+            // A message usually ends with its call, and is there all the same.
+            status::HANGUP if matches!(self, Self::Record { .. }) && !text.is_empty() => {
+                Ok(format!("{HUNG_UP}{text}"))
+            }
             status::CANCELLED => Err(Error::Cancelled),
             status::HANGUP => Err(Error::HangUp),
             status::TIMEOUT => Err(Error::TimedOut),

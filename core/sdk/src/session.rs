@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use koukan_abi::Status;
 
 use crate::op::Operation;
+use crate::services::Services;
 use crate::{Error, Result};
 
 /// How important a line of the log is.
@@ -23,7 +24,7 @@ pub enum Level {
 }
 
 /// What a session orders from its host; the real one stands in `border`, the other in `fake`.
-pub(crate) trait Host {
+pub(crate) trait Host: Services {
     /// Starts an operation.
     fn start(&self, operation: &Operation) -> std::result::Result<u64, Status>;
     /// Cancels one.
@@ -73,18 +74,29 @@ pub(crate) struct Session {
     digits: RefCell<VecDeque<u8>>,
     digit_waker: RefCell<Option<Waker>>,
     hung_up: Cell<bool>,
-    now_ns: Cell<u64>,
+    now: Cell<Moment>,
+    tenant: String,
+}
+
+/// The time of an event, by both clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// Monotonic time.
+    pub(crate) now_ns: u64,
+    /// The server's date, in ms since 1970; 0 from a host that does not tell.
+    pub(crate) date_ms: i64,
 }
 
 impl Session {
-    pub(crate) fn new(host: Box<dyn Host>, now_ns: u64) -> Self {
+    pub(crate) fn new(host: Box<dyn Host>, now: Moment, tenant: String) -> Self {
         Self {
             host,
             slots: RefCell::default(),
             digits: RefCell::default(),
             digit_waker: RefCell::default(),
             hung_up: Cell::new(false),
-            now_ns: Cell::new(now_ns),
+            now: Cell::new(now),
+            tenant,
         }
     }
 
@@ -93,12 +105,20 @@ impl Session {
     }
 
     pub(crate) fn now_ns(&self) -> u64 {
-        self.now_ns.get()
+        self.now.get().now_ns
+    }
+
+    pub(crate) fn date_ms(&self) -> i64 {
+        self.now.get().date_ms
+    }
+
+    pub(crate) fn tenant(&self) -> &str {
+        &self.tenant
     }
 
     /// Takes an event in; the task is polled after it.
-    pub(crate) fn handle(&self, now_ns: u64, event: Event) {
-        self.now_ns.set(now_ns.max(self.now_ns.get()));
+    pub(crate) fn handle(&self, now: Moment, event: Event) {
+        self.now.set(Moment { now_ns: now.now_ns.max(self.now_ns()), ..now });
         match event {
             Event::OpDone { op, done } => {
                 // A cancelled operation's slot is gone: nobody waits for its result.

@@ -4,10 +4,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use crate::Result;
 use crate::app::Running;
-use crate::session::{Event, Host, Session};
+use crate::session::{Event, Host, Moment, Session};
 use crate::wake::{Remote, TaskWake};
-use crate::{Call, Result};
 
 /// One application on one call.
 pub(crate) struct Task {
@@ -22,20 +22,20 @@ impl Task {
     pub(crate) fn begin(
         host: Box<dyn Host>,
         remote: Box<dyn Remote>,
-        now_ns: u64,
-        begin: impl FnOnce(Call) -> Result<Running>,
+        (now, tenant): (Moment, &str),
+        begin: impl FnOnce(Rc<Session>) -> Result<Running>,
     ) -> Result<Self> {
-        let session = Rc::new(Session::new(host, now_ns));
-        let future = begin(Call::new(Rc::clone(&session)))?;
+        let session = Rc::new(Session::new(host, now, tenant.to_owned()));
+        let future = begin(Rc::clone(&session))?;
         let wake = Arc::new(TaskWake::new(remote));
         let waker = Waker::from(Arc::clone(&wake));
         Ok(Self { session, wake, waker, future })
     }
 
     /// Takes an event in and lets the future go on.
-    pub(crate) fn handle(&mut self, now_ns: u64, event: Event) -> Poll<Result<()>> {
+    pub(crate) fn handle(&mut self, now: Moment, event: Event) -> Poll<Result<()>> {
         self.wake.event_begins();
-        self.session.handle(now_ns, event);
+        self.session.handle(now, event);
         self.poll()
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use koukan_store::{CdrReader, Opened, StoreConfig};
-use koukan_switch::{Contact, Record, SettingRecord, Watch};
+use koukan_switch::{Contact, Note, Record, SettingRecord, Watch};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -20,6 +20,8 @@ pub struct Restored {
     pub watches: Vec<Watch>,
     /// Live settings of all offices.
     pub settings: Vec<SettingRecord>,
+    /// What modules wrote down.
+    pub notes: Vec<Note>,
 }
 
 /// The journal of a shard.
@@ -42,7 +44,7 @@ impl Journal {
         clock: &Clock,
     ) -> Result<(Self, Restored), koukan_store::OpenError> {
         let place = StoreConfig { data: config.data.clone(), database: config.database.clone() };
-        let Opened { journal, cdrs, contacts, watches, settings, closed_calls, damage } =
+        let Opened { journal, cdrs, contacts, watches, settings, notes, closed_calls, damage } =
             koukan_store::open(&place, clock.date())?;
         for damage in damage {
             tracing::warn!(
@@ -61,7 +63,7 @@ impl Journal {
         tracing::info!(phones, lamps, flipped, "registrations, subscriptions, settings taken over");
         let journal =
             Self { store: journal, cdrs: Arc::new(cdrs), slowest: Duration::ZERO, told: false };
-        Ok((journal, Restored { contacts, watches, settings }))
+        Ok((journal, Restored { contacts, watches, settings, notes }))
     }
 
     /// Where finished calls are read from.

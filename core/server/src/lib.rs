@@ -14,6 +14,7 @@ pub mod http;
 pub mod journal;
 pub mod limits;
 pub mod log;
+pub mod mail;
 pub mod media;
 pub mod metrics;
 pub mod module;

@@ -125,6 +125,24 @@ pub const MODULE_PROMPTS: usize = 64;
 /// Bytes of one text that a module hands over: a name, a reason, a line of the log.
 pub const MODULE_TEXT_BYTES: usize = 4_096;
 
+/// Bytes of the key of a module's record.
+pub const MODULE_KEY_BYTES: usize = 200;
+
+/// Bytes of a module's record: each is written whole, and the journal is read at every start.
+pub const MODULE_VALUE_BYTES: usize = 8_192;
+
+/// Records of one module for one tenant; they are kept in memory.
+pub const MODULE_RECORDS: usize = 50_000;
+
+/// Bytes of the name of an object or a mail.
+pub const MODULE_NAME_BYTES: usize = 64;
+
+/// Mails that wait for their first try.
+pub const MAILS: usize = 10_000;
+
+/// Receivers of one mail.
+pub const MAIL_RECEIVERS: usize = 16;
+
 /// Applications that may wait for being woken.
 pub const MODULE_WAKES: usize = 1_000_000;
 

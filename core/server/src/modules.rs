@@ -3,15 +3,20 @@
 //!
 //! An application that fails or panics ends alone. It hears of every operation exactly once, and is
 //! destroyed exactly once; a request that it makes waits in a queue until the loop comes for it, so
-//! that neither side is ever called from inside the other.
+//! that neither side is ever called from inside the other. A module's task is an application of no
+//! call: its waits are counted here, since the switch knows nothing of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use koukan_abi::{Status, status};
-use koukan_base::{CallId, Time};
-use koukan_switch::{AppEvent, InstanceId, ModuleOrder, ModuleRequest, OpStatus};
+use std::time::Duration;
+
+use koukan_abi::{Status, TASK, status};
+use koukan_base::{CallId, OpId, Time};
+use koukan_switch::{
+    AppEvent, InstanceId, ModuleOrder, ModuleRequest, Note, Now, OpStatus, Operation,
+};
 use mio::Waker;
 
 use crate::api::ModuleInfo;
@@ -22,6 +27,10 @@ use crate::module::call::EventParts;
 use crate::module::copy::Copies;
 use crate::module::desk::Desk;
 use crate::module::host::LoadedModule;
+use crate::module::shelf::Shelf;
+
+/// Where the numbers of tasks begin; the switch mints none up here.
+const FIRST_TASK: u64 = 1 << 63;
 
 /// A module cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +49,12 @@ pub struct ModulesError {
 #[derive(Debug)]
 pub struct Modules {
     desk: Arc<Desk>,
+    shelf: Arc<Shelf>,
+    /// Tasks, and when and which of their waits end.
+    tasks: BTreeSet<u64>,
+    waits: BTreeMap<(Time, u64), (InstanceId, OpId)>,
+    /// Whether the tasks have been started, by the thread that they live on.
+    begun: bool,
     /// Before `modules`: instances are destroyed before their module ends.
     running: HashMap<u64, AppInstance>,
     modules: Vec<LoadedModule>,
@@ -50,7 +65,8 @@ impl Modules {
     ///
     /// # Errors
     /// A module cannot be loaded; the error names its file and the cause.
-    pub fn load(config: &Config, waker: Arc<Waker>) -> Result<Self, ModulesError> {
+    pub fn load(config: &Config, waker: Arc<Waker>, shelf: Shelf) -> Result<Self, ModulesError> {
+        let shelf = Arc::new(shelf);
         let desk = Arc::new(Desk::new(waker));
         let mut modules = Vec::new();
         let mut copies = None;
@@ -64,17 +80,26 @@ impl Modules {
                 copies = Some(opened.map_err(ModuleError::Copy).map_err(refuse)?);
             }
             let Some(copies) = &copies else { break };
-            modules.push(LoadedModule::load(module, index, copies, &desk).map_err(refuse)?);
+            let loaded = LoadedModule::load(module, index, copies, &desk, &shelf);
+            modules.push(loaded.map_err(refuse)?);
         }
-        Ok(Self { desk, running: HashMap::new(), modules })
+        Ok(Self {
+            desk,
+            shelf,
+            tasks: BTreeSet::new(),
+            waits: BTreeMap::new(),
+            begun: false,
+            running: HashMap::new(),
+            modules,
+        })
     }
 
     /// Does what the switch orders.
-    pub fn handle(&mut self, now: Time, order: ModuleOrder) {
+    pub fn handle(&mut self, now: Now, order: ModuleOrder) {
         self.desk.own();
         match order {
-            ModuleOrder::Start { instance, call, module, application, arguments } => {
-                self.start(now, (instance, call), &module, &application, &arguments);
+            ModuleOrder::Start { instance, call, tenant, module, application, arguments } => {
+                self.start(now, (instance, call, tenant), &module, (&application, &arguments));
             }
             ModuleOrder::Event { instance, event } => self.event(now, instance, event),
             ModuleOrder::Destroy { instance } => self.destroy(now, instance),
@@ -82,18 +107,120 @@ impl Modules {
     }
 
     /// The next request of an application; those that were woken go on first.
-    pub fn poll_request(&mut self, now: Time) -> Option<ModuleRequest> {
+    pub fn poll_request(&mut self, now: Now) -> Option<ModuleRequest> {
         self.desk.own();
+        self.start_tasks(now);
         for number in self.desk.take_woken() {
             self.deliver(now, InstanceId(number), &EventParts::wake());
         }
-        self.desk.poll_request()
+        self.end_waits(now);
+        while let Some(request) = self.desk.poll_request() {
+            match self.own_request(now, request) {
+                Some(request) => return Some(request),
+                None => self.end_waits(now),
+            }
+        }
+        None
     }
 
     /// Whether requests wait that no waker will tell of.
     #[must_use]
     pub fn has_requests(&self) -> bool {
-        self.desk.has_requests()
+        !self.begun || self.desk.has_requests()
+    }
+
+    /// When `poll_request` is to be called next for what it does by itself.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.waits.keys().next().map(|(at, _)| *at)
+    }
+
+    /// The date was set: what a task waits for may be due.
+    pub fn clock_moved(&mut self) {
+        let waits = std::mem::take(&mut self.waits);
+        self.waits = waits.into_iter().map(|((_, n), wait)| ((Time::ZERO, n), wait)).collect();
+    }
+
+    /// Whether what modules wrote waits for the journal.
+    #[must_use]
+    pub fn has_notes(&self) -> bool {
+        self.shelf.has_fresh()
+    }
+
+    /// What modules wrote since the last time.
+    pub fn take_notes(&mut self) -> Vec<Note> {
+        self.shelf.settle_mails();
+        self.shelf.take_fresh()
+    }
+
+    /// Starts every task once, on the thread that calls this first.
+    fn start_tasks(&mut self, now: Now) {
+        if std::mem::replace(&mut self.begun, true) {
+            return;
+        }
+        let tasks: Vec<_> = self.modules.iter().map(|module| module.task).enumerate().collect();
+        for (index, task) in tasks {
+            let Some(task) = task else { continue };
+            let number = FIRST_TASK.saturating_add(u64::try_from(index).unwrap_or(0));
+            let instance = InstanceId(number);
+            self.desk.begin(instance, index, CallId::from_u64(0), "".into());
+            self.tasks.insert(number);
+            match task.start(now, number, "", (TASK, "{}")) {
+                Ok(running) => {
+                    self.running.insert(number, running);
+                }
+                Err(status) => self.conclude(instance, status),
+            }
+        }
+    }
+
+    /// Does what a task asks for; any other request is the switch's.
+    fn own_request(&mut self, now: Now, request: ModuleRequest) -> Option<ModuleRequest> {
+        let instance = match &request {
+            ModuleRequest::Start { instance, .. }
+            | ModuleRequest::Cancel { instance, .. }
+            | ModuleRequest::Ended { instance, .. } => *instance,
+            ModuleRequest::Messages { .. } => return Some(request),
+        };
+        if !self.tasks.contains(&instance.0) {
+            return Some(request);
+        }
+        match request {
+            ModuleRequest::Start { op, operation: Operation::Sleep { ms }, .. } => {
+                let until = now.time + Duration::from_millis(u64::from(ms));
+                // Two waits of a moment are told apart by instance and operation.
+                let order = instance.0.rotate_left(32) ^ op.0;
+                self.waits.insert((until, order), (instance, op));
+            }
+            ModuleRequest::Start { op, .. } => {
+                self.settle(now, instance, op, OpStatus::Unsupported);
+            }
+            ModuleRequest::Cancel { op, .. } => {
+                self.waits.retain(|_, wait| *wait != (instance, op));
+                self.settle(now, instance, op, OpStatus::Cancelled);
+            }
+            ModuleRequest::Ended { result, .. } => {
+                self.tasks.remove(&instance.0);
+                self.waits.retain(|_, wait| wait.0 != instance);
+                if let Err(why) = result {
+                    tracing::error!(why = &*why, "a module's task has failed");
+                }
+            }
+            ModuleRequest::Messages { .. } => {}
+        }
+        None
+    }
+
+    /// Ends the waits of tasks that are over.
+    fn end_waits(&mut self, now: Now) {
+        while let Some(entry) = self.waits.first_entry().filter(|e| e.key().0 <= now.time) {
+            let (instance, op) = entry.remove();
+            self.settle(now, instance, op, OpStatus::Ok);
+        }
+    }
+
+    fn settle(&mut self, now: Now, instance: InstanceId, op: OpId, status: OpStatus) {
+        self.event(now, instance, AppEvent::OpDone { op, status, text: "".into() });
     }
 
     /// Every loaded module.
@@ -117,11 +244,10 @@ impl Modules {
 
     fn start(
         &mut self,
-        now: Time,
-        (instance, call): (InstanceId, CallId),
+        now: Now,
+        (instance, call, tenant): (InstanceId, CallId, Arc<str>),
         module: &str,
-        application: &str,
-        arguments: &str,
+        what: (&str, &str),
     ) {
         let mut modules = self.modules.iter().enumerate();
         let by_role = modules.clone().find(|(_, loaded)| loaded.fills(module));
@@ -134,8 +260,8 @@ impl Modules {
             let why = format!("the module {} has no applications", loaded.name);
             return self.ended(instance, Err(why.into()));
         };
-        self.desk.begin(instance, index, call);
-        match app.start(now, instance.0, application, arguments) {
+        self.desk.begin(instance, index, call, Arc::clone(&tenant));
+        match app.start(now, instance.0, &tenant, what) {
             Ok(running) => {
                 self.running.insert(instance.0, running);
             }
@@ -143,7 +269,7 @@ impl Modules {
         }
     }
 
-    fn event(&mut self, now: Time, instance: InstanceId, event: AppEvent) {
+    fn event(&mut self, now: Now, instance: InstanceId, event: AppEvent) {
         match &event {
             AppEvent::OpDone { op, .. } => {
                 if !self.desk.settle(instance, *op) {
@@ -162,7 +288,7 @@ impl Modules {
 
     /// Gives an instance an event, and ends it when it is done. One that has ended meanwhile is
     /// passed over.
-    fn deliver(&mut self, now: Time, instance: InstanceId, parts: &EventParts) {
+    fn deliver(&mut self, now: Now, instance: InstanceId, parts: &EventParts) {
         let Some(running) = self.running.get_mut(&instance.0) else { return };
         let status = running.event(now, parts);
         if status != status::PENDING {
@@ -177,7 +303,7 @@ impl Modules {
     }
 
     /// The switch has forgotten the instance: it hears its results, and nothing of it is reported.
-    fn destroy(&mut self, now: Time, instance: InstanceId) {
+    fn destroy(&mut self, now: Now, instance: InstanceId) {
         if let Some(mut running) = self.running.remove(&instance.0) {
             let mut results = self.overdue(instance).into_iter();
             // An application that is done on hearing one hears no more of them.

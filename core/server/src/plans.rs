@@ -43,7 +43,8 @@ pub fn load(conf: &Path, realm: &str, now: Timestamp) -> Outcome {
     let secrets = reader.secrets(plans.devices());
     let trunks = reader.trunks(plans.trunks());
     let homes = homes(conf, &plans);
-    let directory = Directory { plans: Arc::new(plans), secrets, homes, trunks };
+    let pins = reader.pins(plans.voicemail_pins());
+    let directory = Directory { plans: Arc::new(plans), secrets, homes, pins, trunks };
     outcome(directory, findings, found)
 }
 
@@ -73,19 +74,22 @@ pub fn load_tenant(
     let mut findings: Vec<String> = sources.findings.iter().map(Finding::to_string).collect();
     let mut secrets = current.secrets.clone();
     let mut trunks = current.trunks.clone();
+    let mut pins = current.pins.clone();
     if let Some(id) = before {
         for device in current.plans.devices_of(id) {
             secrets.remove(&device.user);
         }
         trunks.retain(|(owner, _), _| owner.as_ref() != Some(id));
+        pins.retain(|(owner, _), _| owner != id);
     }
     if let Some(id) = plans.id_in(known) {
         let mut reader = Reader { conf, realm, plans: &plans, findings: &mut findings };
         secrets.extend(reader.secrets(plans.devices_of(id)));
         trunks.extend(reader.trunks(plans.trunks_of(id)));
+        pins.extend(reader.pins(plans.voicemail_pins().filter(|(owner, ..)| *owner == id)));
     }
     let homes = homes(conf, &plans);
-    let directory = Directory { plans: Arc::new(plans), secrets, homes, trunks };
+    let directory = Directory { plans: Arc::new(plans), secrets, homes, pins, trunks };
     Some(outcome(directory, findings, found))
 }
 
@@ -235,6 +239,30 @@ impl Reader<'_> {
         secrets
     }
 
+    /// The PINs of voicemail boxes; a box whose PIN cannot be read is found wrong.
+    fn pins<'p>(
+        &mut self,
+        secrets: impl Iterator<Item = (&'p Arc<str>, &'p Arc<str>, &'p Arc<str>)>,
+    ) -> HashMap<(Arc<str>, Arc<str>), Arc<str>> {
+        let mut pins = HashMap::new();
+        for (tenant, mailbox, secret) in secrets {
+            let pin = self.read(Some(tenant), secret).map_err(|error| error.to_string());
+            let digits = pin.and_then(|pin| match String::from_utf8(pin) {
+                Ok(pin) if is_pin(&pin) => Ok(pin),
+                Ok(_) | Err(_) => Err("a PIN has 4 to 12 digits and nothing else".to_owned()),
+            });
+            match digits {
+                Ok(pin) => {
+                    pins.insert((Arc::clone(tenant), Arc::clone(mailbox)), pin.into());
+                }
+                Err(error) => {
+                    self.findings.push(format!("tenant {tenant}, voicemail_box.{mailbox}  {error}"))
+                }
+            }
+        }
+        pins
+    }
+
     fn read(&self, tenant: Option<&str>, secret: &str) -> Result<Vec<u8>, SecretError> {
         let own = |tenant| {
             let directory = self.plans.directory_of(tenant).map_or(tenant, |directory| directory);
@@ -279,6 +307,10 @@ impl Reader<'_> {
             trunk.tenant.as_deref().map_or("the server".to_owned(), |t| format!("tenant {t}"));
         self.findings.push(format!("{owner}, trunk.{}  {what}", trunk.name));
     }
+}
+
+fn is_pin(pin: &str) -> bool {
+    (4..=12).contains(&pin.len()) && pin.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// An address, an address with a port, or a host name for the system's resolver.

@@ -29,7 +29,9 @@ use crate::explain::{Archive, ArchiveReader, ExplainLog};
 use crate::generations::Generations;
 use crate::http::{self, Listeners, ServeError, Service};
 use crate::journal::Journal;
+use crate::mail::{MailError, Post};
 use crate::media::{Media, MediaError};
+use crate::module::shelf::Shelf;
 use crate::modules::{Modules, ModulesError};
 use crate::os::{self, DataLock, LockError};
 use crate::transport::{
@@ -60,6 +62,9 @@ pub enum StartError {
     /// The media workers.
     #[error(transparent)]
     Media(#[from] MediaError),
+    /// `[mail]`.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// A module.
     #[error(transparent)]
     Modules(#[from] ModulesError),
@@ -194,7 +199,12 @@ fn build(
         tracing::error!("{finding}");
     }
     let media = Media::start(config, Arc::clone(waker))?;
-    let modules = Modules::load(config, Arc::clone(waker))?;
+    let post = config.mail.as_ref().map(|mail| {
+        let post = Post::start(mail, clock.clone(), Arc::clone(waker))?;
+        Ok::<_, MailError>((post, clock.clone()))
+    });
+    let shelf = Shelf::new(config.objects.clone(), restored.notes, post.transpose()?);
+    let modules = Modules::load(config, Arc::clone(waker), shelf)?;
     if !modules.fills_role(ANNOUNCEMENTS) {
         tracing::warn!("no module has role = \"{ANNOUNCEMENTS}\": callers hear none of them");
     }

@@ -13,9 +13,12 @@ use std::time::{Duration, Instant};
 
 use koukan::config;
 use koukan::module::preflight::{PreflightError, preflight};
+use koukan::module::shelf::Shelf;
 use koukan::modules::{Modules, ModulesError};
 use koukan_base::{CallId, OpId, Rng, ShardId, Time};
-use koukan_switch::{AppEvent, InstanceId, ModuleOrder, ModuleRequest, OpStatus, Operation};
+use koukan_switch::{
+    AppEvent, InstanceId, ModuleOrder, ModuleRequest, Note, Now, OpStatus, Operation,
+};
 use mio::{Events, Poll, Token, Waker};
 
 /// A directory with a configuration, gone at the end.
@@ -55,6 +58,15 @@ impl Room {
     }
 
     fn load(&self, modules: &[(&str, &Path, &str)]) -> Result<Host, ModulesError> {
+        self.load_with(modules, Vec::new())
+    }
+
+    /// Loads modules over what an earlier run wrote down.
+    fn load_with(
+        &self,
+        modules: &[(&str, &Path, &str)],
+        notes: Vec<Note>,
+    ) -> Result<Host, ModulesError> {
         let mut text = String::from("[server]\ndata = \"data\"\n");
         for (role, path, grants) in modules {
             let path = path.display();
@@ -64,7 +76,8 @@ impl Room {
         let config = config::load(&self.directory.join("conf")).unwrap();
         let poll = Poll::new().unwrap();
         let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
-        let modules = Modules::load(&config, waker)?;
+        let shelf = Shelf::new(config.objects.clone(), notes, None);
+        let modules = Modules::load(&config, waker, shelf)?;
         Ok(Host { modules, poll, next: 1 })
     }
 
@@ -93,7 +106,7 @@ struct Host {
     next: u64,
 }
 
-const NOW: Time = Time::from_millis(1_000);
+const NOW: Now = Now { time: Time::from_millis(1_000), date: jiff::Timestamp::UNIX_EPOCH };
 const CALL: &str = "grants = [\"call\"]";
 
 impl Host {
@@ -106,6 +119,7 @@ impl Host {
             ModuleOrder::Start {
                 instance,
                 call,
+                tenant: "acme".into(),
                 module: role.into(),
                 application: application.into(),
                 arguments: arguments.into(),
@@ -575,4 +589,85 @@ fn a_module_starts_twice_in_one_process() {
         assert_eq!(why, "the call could not answer: busy");
         host.assert_empty();
     }
+}
+
+const KEEPS: &str = "grants = [\"call\", \"store\"]";
+
+/// What the journal is given, as `key=value`; the notes that a next start finds.
+fn fresh(host: &mut Host) -> Vec<String> {
+    let notes = host.modules.take_notes().into_iter();
+    notes.map(|note| format!("{}={}", note.key, note.value.unwrap_or_default())).collect()
+}
+
+#[test]
+fn a_module_in_c_keeps_records_and_tells_of_messages() {
+    let room = Room::new();
+    let mut host = room.load(&[("probe", &room.probe(&[]), KEEPS)]).unwrap();
+    while host.request().is_some() {}
+    fresh(&mut host);
+    host.start("probe", "keeps", "{}");
+    let told = host.request();
+    let messages =
+        ModuleRequest::Messages { tenant: "acme".into(), mailbox: "main".into(), new: 2, old: 1 };
+    assert_eq!(told, Some(messages));
+    let text = host.ended().unwrap_err();
+    assert_eq!(text, "m/1 0 0 7 -9 0 -5 -5 -8 -8 own 0");
+    assert!(host.modules.has_notes());
+    assert_eq!(fresh(&mut host), ["m/1={\"a\":1}"]);
+    assert!(!host.modules.has_notes());
+}
+
+#[test]
+fn what_a_module_kept_is_there_after_a_restart_and_is_nobody_elses() {
+    let room = Room::new();
+    let note = |module: &str| Note {
+        module: module.to_owned(),
+        tenant: "acme".to_owned(),
+        key: "m/0".to_owned(),
+        value: Some("\"old\"".to_owned()),
+    };
+    let probe = room.probe(&[]);
+    for (module, first) in [("probe", "m/0"), ("other", "m/1")] {
+        let mut host = room.load_with(&[("probe", &probe, KEEPS)], vec![note(module)]).unwrap();
+        while host.request().is_some() {}
+        host.start("probe", "keeps", "{}");
+        host.request();
+        let text = host.ended().unwrap_err();
+        assert!(text.starts_with(&format!("{first} 0 0 7 -9 0 ")), "{module}: {text}");
+        assert_eq!(host.modules.list()[0].instances, 1, "its task");
+    }
+}
+
+#[test]
+fn a_task_runs_without_a_call_by_the_clock_and_by_its_being_set() {
+    let room = Room::new();
+    let mut host = room.load(&[("probe", &room.probe(&[]), KEEPS)]).unwrap();
+    assert!(host.modules.has_requests(), "it is started by the thread that polls");
+    assert_eq!(host.request(), None, "nothing of a task is the switch's");
+    assert_eq!(fresh(&mut host), ["answer=refused"]);
+    let due = host.modules.poll_timeout().unwrap();
+    assert_eq!(due, Time::from_millis(11_000));
+    let at = |ms, date: i64| Now {
+        time: Time::from_millis(ms),
+        date: jiff::Timestamp::from_second(date).unwrap(),
+    };
+    host.modules.poll_request(at(10_999, 1));
+    assert!(!host.modules.has_notes());
+    host.modules.poll_request(at(11_000, 2));
+    assert_eq!(fresh(&mut host), ["waits=1 at 2000"]);
+    host.modules.clock_moved();
+    host.modules.poll_request(at(11_001, 9));
+    assert_eq!(fresh(&mut host), ["waits=2 at 9000"]);
+    host.modules.poll_request(at(21_002, 10));
+    assert_eq!(fresh(&mut host), ["waits=3 at 10000"]);
+    assert_eq!(host.modules.poll_timeout(), None, "it is done");
+    assert_eq!(host.modules.list()[0].instances, 0);
+}
+
+#[test]
+fn the_store_is_refused_to_who_is_not_granted_it() {
+    let room = Room::new();
+    let probe = room.probe(&["-DPROBE_REQUIRED=KK_ID_STORE_1"]);
+    let refusal = room.refusal(&probe, CALL);
+    assert!(refusal.ends_with("needs kk.store/1: add \"store\" to its `grants`"), "{refusal}");
 }

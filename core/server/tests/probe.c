@@ -40,6 +40,8 @@ struct probe {
 static const kk_host *host;
 static const kk_call_1 *calls;
 static const kk_wake_1 *wakes;
+static const kk_store_1 *store;
+static const kk_lamp_1 *lamp;
 static int started, destroyed, inside;
 
 static int is(kk_str text, const char *word) {
@@ -118,6 +120,28 @@ static kk_status begin(const kk_start *start, struct probe *probe) {
                  (int)calls->cancel(host, probe->call, 77));
         return fail(probe->call, text);
     }
+    if (is(name, "keeps")) {
+        kk_str acme = KK_STR("acme"), key = KK_STR("m/1"), value = KK_STR("{\"a\":1}");
+        kk_str none = KK_STR(""), away = KK_STR("../x");
+        char buffer[16];
+        size_t len = 0, more = 0;
+        uint64_t bytes = 0;
+        kk_status put = store->put(host, acme, key, value);
+        kk_status got = store->get(host, acme, key, buffer, sizeof buffer, &len);
+        kk_status small = store->get(host, acme, key, buffer, 2, &more);
+        kk_status next = store->next(host, acme, KK_STR("m/"), none, buffer, 16, &more);
+        kk_status last = store->next(host, acme, KK_STR("m/"), key, NULL, 0, &more);
+        kk_status object = store->object_size(host, acme, KK_STR("x"), &bytes);
+        kk_status wrong = store->object_size(host, acme, away, &bytes);
+        kk_status empty = store->put(host, acme, none, value);
+        lamp->set_messages(host, acme, KK_STR("main"), 2, 1);
+        buffer[3] = 0;
+        snprintf(text, sizeof text, "%s %d %d %u %d %d %d %d %d %d %s %d", buffer, (int)put, (int)got,
+                 (unsigned)len, (int)small, (int)next, (int)last, (int)object, (int)wrong,
+                 (int)empty, is(start->tenant, "acme") ? "own" : "foreign",
+                 (int)start->date_ms);
+        return fail(probe->call, text);
+    }
     if (is(name, "counts")) {
         snprintf(text, sizeof text, "started %d destroyed %d", started, destroyed);
         return fail(probe->call, text);
@@ -176,12 +200,58 @@ static kk_status init(const kk_host *given) {
     host = given;
     calls = host->get_extension(host, KK_STR(KK_ID_CALL_1));
     wakes = host->get_extension(host, KK_STR(KK_ID_WAKE_1));
+    store = host->get_extension(host, KK_STR(KK_ID_STORE_1));
+    lamp = host->get_extension(host, KK_STR(KK_ID_LAMP_1));
     return PROBE_INIT;
 }
 
 static const kk_app_1 app = { sizeof(kk_app_1), start, event, destroy };
 
-static const void *get_factory(kk_str id) { return is(id, KK_ID_APP_1) ? &app : NULL; }
+/* A task that counts its waits in the store. */
+struct task {
+    kk_call number;
+    int waits;
+};
+
+static void again(struct task *task) {
+    kk_op op = 0;
+    calls->sleep(host, task->number, 10000, &op);
+}
+
+static kk_status task_start(const kk_start *start, void **instance) {
+    static struct task task;
+    kk_op op = 0;
+    if (!is(start->application, "task")) return KK_E_NOT_FOUND;
+    task.number = start->call;
+    if (calls->answer(host, task.number, &op) != KK_OK) return KK_E_FAILED;
+    again(&task);
+    *instance = &task;
+    return KK_PENDING;
+}
+
+static kk_status task_event(void *instance, const kk_event *event) {
+    struct task *task = instance;
+    char text[64];
+    if (event->type != KK_EVENT_OP_DONE) return KK_PENDING;
+    if (event->status == KK_E_UNSUPPORTED) {
+        store->put(host, KK_STR("acme"), KK_STR("answer"), KK_STR("refused"));
+        return KK_PENDING;
+    }
+    snprintf(text, sizeof text, "%d at %ld", ++task->waits, (long)event->date_ms);
+    kk_str said = { text, strlen(text) };
+    store->put(host, KK_STR("acme"), KK_STR("waits"), said);
+    again(task);
+    return task->waits < 3 ? KK_PENDING : KK_OK;
+}
+
+static void task_destroy(void *instance) { (void)instance; }
+
+static const kk_app_1 task_table = { sizeof(kk_app_1), task_start, task_event, task_destroy };
+
+static const void *get_factory(kk_str id) {
+    if (is(id, KK_ID_TASK_1) && store != NULL && calls != NULL) return &task_table;
+    return is(id, KK_ID_APP_1) ? &app : NULL;
+}
 
 static const kk_str required[] = { KK_STR_INIT(PROBE_REQUIRED) };
 
@@ -192,7 +262,7 @@ const kk_entry kk_module_entry = {
     required, 1, init, NULL, get_factory
 };
 #else
-const void *const probe_unused[] = { required, (const void *)&app };
+const void *const probe_unused[] = { required, (const void *)&app, (const void *)&task_table };
 kk_status (*const probe_init)(const kk_host *) = init;
 const void *(*const probe_factory)(kk_str) = get_factory;
 #endif

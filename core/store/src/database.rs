@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use koukan_switch::{Cdr, Contact, Record, SettingRecord, Watch};
+use koukan_switch::{Cdr, Contact, Note, Record, SettingRecord, Watch};
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row};
@@ -73,6 +73,7 @@ pub(crate) struct Stored {
     pub(crate) watches: Vec<Watch>,
     pub(crate) settings: Vec<SettingRecord>,
     pub(crate) open_calls: Vec<Cdr>,
+    pub(crate) notes: Vec<Note>,
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -108,7 +109,7 @@ impl Database {
             }
             _ => return Err(DatabaseError::Newer { path: path.to_owned(), found }),
         }
-        for missing in [rows::CREATE_WATCHES, settings::CREATE] {
+        for missing in [rows::CREATE_WATCHES, rows::CREATE_NOTES, settings::CREATE] {
             sqlx::raw_sql(missing).execute(&mut connection).await.map_err(failed)?;
         }
         Ok(Self { connection })
@@ -151,7 +152,9 @@ impl Database {
             legs.iter().map(rows::leg).collect::<Result<_, _>>()?,
         );
         let settings = settings::stored(connection).await?;
-        Ok(Stored { applied, contacts, watches, settings, open_calls })
+        let notes = sqlx::query("SELECT * FROM notes").fetch_all(&mut *connection).await?;
+        let notes = notes.iter().map(rows::note).collect::<Result<_, _>>()?;
+        Ok(Stored { applied, contacts, watches, settings, open_calls, notes })
     }
 
     /// Applies records and the position that they end at, all of them or none.
@@ -197,6 +200,7 @@ struct Batch<'a> {
     watches: BTreeMap<&'a str, Option<&'a Watch>>,
     settings: settings::Changes<'a>,
     calls: BTreeMap<&'a str, &'a Cdr>,
+    notes: BTreeMap<(&'a str, &'a str, &'a str), Option<&'a str>>,
 }
 
 impl<'a> Batch<'a> {
@@ -221,13 +225,16 @@ impl<'a> Batch<'a> {
                 Record::Call(cdr) => {
                     batch.calls.insert(&cdr.call, cdr);
                 }
+                Record::Note(Note { module, tenant, key, value }) => {
+                    batch.notes.insert((module, tenant, key), value.as_deref());
+                }
             }
         }
         batch
     }
 
     /// What makes the tables say the same, in order, each with its rows as a JSON array.
-    fn statements(&self) -> [(&'static str, String); 7] {
+    fn statements(&self) -> [(&'static str, String); 9] {
         let gone = self.contacts.iter().filter(|(_, contact)| contact.is_none());
         let gone: Value = gone.map(|((user, uri, flow), _)| json!([user, uri, flow])).collect();
         let bound: Value =
@@ -237,6 +244,10 @@ impl<'a> Batch<'a> {
         let watches: Value = self.watches.values().flatten().map(|w| rows::watch_json(w)).collect();
         let calls: Value = self.calls.values().map(|cdr| rows::call_json(cdr)).collect();
         let calls = calls.to_string();
+        let removed = self.notes.iter().filter(|(_, value)| value.is_none());
+        let removed: Value = removed.map(|(key, _)| json!([key.0, key.1, key.2])).collect();
+        let notes = self.notes.iter().filter_map(|(key, value)| Some((key, (*value)?)));
+        let notes: Value = notes.map(|(key, value)| json!([key.0, key.1, key.2, value])).collect();
         [
             (rows::DELETE_CONTACTS, gone.to_string()),
             (rows::INSERT_CONTACTS, bound.to_string()),
@@ -245,6 +256,8 @@ impl<'a> Batch<'a> {
             (rows::DELETE_CALLS, calls.clone()),
             (rows::INSERT_CALLS, calls.clone()),
             (rows::INSERT_LEGS, calls),
+            (rows::DELETE_NOTES, removed.to_string()),
+            (rows::INSERT_NOTES, notes.to_string()),
         ]
     }
 }

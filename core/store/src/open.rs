@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use koukan_switch::{CallCause, Cdr, Contact, Record, SettingRecord, Watch};
+use koukan_switch::{CallCause, Cdr, Contact, Note, Record, SettingRecord, Watch};
 
 use crate::database::{CdrReader, Database, DatabaseError, Stored};
 use crate::follower::Follower;
@@ -60,6 +60,8 @@ pub struct Opened {
     pub watches: Vec<Watch>,
     /// Live settings.
     pub settings: Vec<SettingRecord>,
+    /// What modules wrote down.
+    pub notes: Vec<Note>,
     /// Calls that the last run left open; they have been closed with
     /// [`CallCause::ServerStopped`] at the moment when they were last seen.
     pub closed_calls: Vec<Cdr>,
@@ -100,6 +102,7 @@ pub fn open(config: &StoreConfig, now: Timestamp) -> Result<Opened, OpenError> {
     let watches = replay.watches.into_values().filter(|watch| watch.expires > now).collect();
     let settings = replay.settings.into_values().filter(|setting| setting.value.is_some());
     let settings = settings.collect();
+    let notes = replay.notes.into_values().collect();
     let closed_calls: Vec<Cdr> = replay.calls.into_values().map(close).collect();
     if !journal.append(closed_calls.iter().cloned().map(Record::Call)) {
         return Err(journal_error(io::Error::other("nothing can be written to it")));
@@ -119,6 +122,7 @@ pub fn open(config: &StoreConfig, now: Timestamp) -> Result<Opened, OpenError> {
         contacts,
         watches,
         settings,
+        notes,
         closed_calls,
         damage: replay.damage,
     })
@@ -135,6 +139,13 @@ fn setting_key(setting: &SettingRecord) -> (String, String) {
     (setting.tenant.clone(), setting.key.clone())
 }
 
+/// Module, tenant and key of a note.
+type NoteKey = (String, String, String);
+
+fn note_key(note: &Note) -> NoteKey {
+    (note.module.clone(), note.tenant.clone(), note.key.clone())
+}
+
 /// The journal behind the database, in memory.
 #[derive(Debug)]
 struct Replay {
@@ -146,6 +157,7 @@ struct Replay {
     watches: BTreeMap<String, Watch>,
     settings: BTreeMap<(String, String), SettingRecord>,
     calls: BTreeMap<String, Cdr>,
+    notes: BTreeMap<NoteKey, Note>,
     bytes: u64,
     damage: Vec<Damage>,
 }
@@ -160,6 +172,7 @@ impl Replay {
             watches: stored.watches.into_iter().map(|w| (w.key.clone(), w)).collect(),
             settings: stored.settings.into_iter().map(|s| (setting_key(&s), s)).collect(),
             calls: stored.open_calls.into_iter().map(|c| (c.call.clone(), c)).collect(),
+            notes: stored.notes.into_iter().map(|n| (note_key(&n), n)).collect(),
             bytes: 0,
             damage: Vec::new(),
         }
@@ -212,6 +225,12 @@ impl Replay {
             }
             Record::Setting(setting) => {
                 self.settings.insert(setting_key(&setting), setting);
+            }
+            Record::Note(note) if note.value.is_none() => {
+                self.notes.remove(&note_key(&note));
+            }
+            Record::Note(note) => {
+                self.notes.insert(note_key(&note), note);
             }
             Record::Call(cdr) if cdr.ended.is_some() => {
                 self.calls.remove(&cdr.call);

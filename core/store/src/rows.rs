@@ -1,7 +1,7 @@
 //! Records as rows and back.
 
 use jiff::Timestamp;
-use koukan_switch::{CallCause, Cdr, CdrLeg, Contact, Watch};
+use koukan_switch::{CallCause, Cdr, CdrLeg, Contact, Note, Watch};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as WordError;
@@ -35,6 +35,17 @@ pub(crate) const INSERT_WATCHES: &str = "INSERT OR REPLACE INTO subscriptions \
      (key, expires, subscription) SELECT value->>'key', value->>'expires', value->>'subscription' \
      FROM json_each(?)";
 
+/// What modules wrote down; made where it is missing, as the subscriptions are.
+pub(crate) const CREATE_NOTES: &str = "CREATE TABLE IF NOT EXISTS notes ( module TEXT NOT NULL, \
+     tenant TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, \
+     PRIMARY KEY (module, tenant, key) ) WITHOUT ROWID";
+
+pub(crate) const DELETE_NOTES: &str = "DELETE FROM notes WHERE (module, tenant, key) IN \
+     (SELECT value->>0, value->>1, value->>2 FROM json_each(?))";
+
+pub(crate) const INSERT_NOTES: &str = "INSERT OR REPLACE INTO notes (module, tenant, key, value) \
+     SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?)";
+
 /// Their legs go with them.
 pub(crate) const DELETE_CALLS: &str =
     "DELETE FROM calls WHERE call IN (SELECT value->>'call' FROM json_each(?))";
@@ -61,6 +72,15 @@ fn ms(time: Timestamp) -> i64 {
 /// SQLite's integers have a sign; counters of ours never come near it.
 fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn note(row: &SqliteRow) -> sqlx::Result<Note> {
+    Ok(Note {
+        module: row.try_get("module")?,
+        tenant: row.try_get("tenant")?,
+        key: row.try_get("key")?,
+        value: Some(row.try_get("value")?),
+    })
 }
 
 pub(crate) fn contact_json(contact: &Contact) -> Value {

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 use koukan_store::{Opened, Position, StoreConfig, open};
-use koukan_switch::{CallCause, Cdr, CdrLeg, Contact, Record, SettingRecord, Watch};
+use koukan_switch::{CallCause, Cdr, CdrLeg, Contact, Note, Record, SettingRecord, Watch};
 
 /// The variables that make this test binary a child: one that will be killed, one on a full disk.
 const CHILD: &str = "KOUKAN_STORE_CHILD";
@@ -433,4 +433,36 @@ fn subscriptions_are_there_after_an_end_until_they_are_over() {
     first.journal.close();
     drop(first);
     assert_eq!(opened(&directory).watches, [newer]);
+}
+
+fn note(key: &str, value: Option<&str>) -> Note {
+    Note {
+        module: "voicemail".to_owned(),
+        tenant: "acme".to_owned(),
+        key: key.to_owned(),
+        value: value.map(str::to_owned),
+    }
+}
+
+#[test]
+fn notes_of_modules_are_there_as_they_stood_last() {
+    let directory = directory("notes");
+    let mut first = opened(&directory);
+    assert!(first.journal.append([
+        Record::Note(note("m/1", Some("old"))),
+        Record::Note(note("m/2", Some("\"gone\""))),
+        Record::Note(note("m/1", Some("伝言 \"new\""))),
+        Record::Note(note("m/2", None)),
+    ]));
+    first.journal.close();
+    drop(first);
+    let mut second = opened(&directory);
+    assert_eq!(second.notes, [note("m/1", Some("伝言 \"new\""))]);
+    assert!(
+        second
+            .journal
+            .append([Record::Note(note("m/3", Some("later"))), Record::Note(note("m/1", None)),])
+    );
+    drop(second);
+    assert_eq!(opened(&directory).notes, [note("m/3", Some("later"))]);
 }

@@ -78,6 +78,8 @@ pub struct Directory {
     pub secrets: HashMap<Arc<str>, Ha1>,
     /// The directory of each tenant, which the names of its files are below.
     pub homes: HashMap<Arc<str>, Arc<str>>,
+    /// The PINs of voicemail boxes, by tenant and box.
+    pub pins: HashMap<(Arc<str>, Arc<str>), Arc<str>>,
     /// Where each trunk is.
     pub trunks: HashMap<TrunkKey, TrunkRoute>,
 }

@@ -8,7 +8,9 @@ use koukan_dialplan::{Live, Settings, State};
 use koukan_media as media;
 use koukan_sip::digest::DigestServer;
 use koukan_sip::registrar::Registrar;
-use koukan_sip::subscription::{MessageSummary, Notifier, NotifierConfig, SubscriptionId};
+use koukan_sip::subscription::{
+    MessageCount, MessageSummary, Notifier, NotifierConfig, SubscriptionId,
+};
 use koukan_sip::{
     ClientTx, DialogId, Event, Flow, Message, Response, ServerTx, UaAction, UaConfig, UserAgent,
 };
@@ -68,6 +70,8 @@ pub struct Switch {
     pub(crate) messages: HashMap<Arc<str>, MessageSummary>,
     /// What the offices have flipped, by their ids.
     pub(crate) settings: HashMap<Arc<str>, Settings>,
+    /// What waits in each voicemail box, by tenant and box.
+    pub(crate) mailboxes: HashMap<(Arc<str>, Arc<str>), MessageCount>,
     deadlines: BTreeSet<(Time, CallId)>,
     pub(crate) counter: u64,
     pub(crate) actions: VecDeque<Action>,
@@ -110,6 +114,7 @@ impl Switch {
             throttle: Throttle::default(),
             messages: HashMap::new(),
             settings: HashMap::new(),
+            mailboxes: HashMap::new(),
             deadlines: BTreeSet::new(),
             actions: VecDeque::new(),
         }

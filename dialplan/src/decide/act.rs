@@ -123,20 +123,7 @@ impl<'p> Call<'p, '_> {
         let crate::decision::Origin::Device { device, .. } = self.facts.origin else {
             return Vec::new();
         };
-        let own = plan.devices.find(device).and_then(|device| device.caller_id.as_ref());
-        let own = own.and_then(|name| plan.numbers.find(&name.value));
-        let rings = plan.numbers.iter().filter(|number| {
-            let ring = number.ring.as_ref();
-            ring.is_some_and(|ring| ring.devices.iter().any(|name| name.value == *device))
-        });
-        let mut boxes: Vec<Arc<str>> = Vec::new();
-        for number in own.into_iter().chain(rings) {
-            let Some(voicemail) = &number.voicemail else { continue };
-            if !boxes.contains(&voicemail.mailbox.value) {
-                boxes.push(Arc::clone(&voicemail.mailbox.value));
-            }
-        }
-        boxes
+        super::mailboxes::of_device(plan, device)
     }
 }
 

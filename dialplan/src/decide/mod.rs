@@ -6,6 +6,7 @@ mod forwarded;
 mod gate;
 mod inbound;
 mod later;
+pub(crate) mod mailboxes;
 mod outbound;
 mod ringing;
 mod settings;

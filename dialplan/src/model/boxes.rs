@@ -19,6 +19,8 @@ pub struct VoicemailBox {
     pub keep: Duration,
     /// Who is told of a new message.
     pub notify: Arc<[Arc<str>]>,
+    /// Where the PIN stands that a phone is asked for before it hears the messages.
+    pub pin: Option<Arc<str>>,
 }
 
 impl VoicemailBox {
@@ -34,6 +36,7 @@ impl VoicemailBox {
                 .or("max_messages", most.max_messages, |item| item.whole(1, most.max_messages)),
             keep: seconds("keep", DAY.min(most.keep.as_secs()), most.keep),
             notify: table.or("notify", Arc::default(), notify),
+            pin: table.opt("pin", Item::secret).map(|secret| secret.0),
         }))
     }
 }

@@ -44,7 +44,7 @@ impl Modules {
                     known.pending = Some(*op);
                 }
             }
-            ModuleRequest::Cancel { .. } => {}
+            ModuleRequest::Cancel { .. } | ModuleRequest::Messages { .. } => {}
         }
         Some(request)
     }
@@ -69,6 +69,7 @@ impl Modules {
                     ModuleRequest::Start { instance: of, .. }
                     | ModuleRequest::Cancel { instance: of, .. }
                     | ModuleRequest::Ended { instance: of, .. } => *of != instance,
+                    ModuleRequest::Messages { .. } => true,
                 });
             }
         }

@@ -12,7 +12,8 @@ use super::reader::{Item, Reader, Table};
 use super::sip::{advertise, sip};
 use super::tenants::read_text;
 use super::{
-    Config, ControlConfig, Finding, Limits, LogConfig, LogFormat, MediaConfig, ModuleConfig,
+    Config, ControlConfig, Finding, Limits, LogConfig, LogFormat, MailConfig, MediaConfig,
+    ModuleConfig,
 };
 
 /// The configuration cannot be taken: what is wrong, all of it.
@@ -85,13 +86,15 @@ impl Base {
 
 fn read(root: Table<'_>, home: PathBuf) -> Config {
     let base = Base(home.parent().map_or_else(|| home.clone(), Path::to_path_buf));
-    root.unsupported("mail", "no module of this version sends mail");
+    let store = root.table("store");
     let data = base.path(root.table("server").item("data"), || base.0.join("data"));
     Config {
         sip: sip(&root.table("sip"), &base),
         media: media(&root.table("media"), &base, &home),
         control: control(&root.table("control"), &base, &data),
-        database: database(&root.table("store"), &base, &data),
+        database: database(&store, &base, &data),
+        objects: objects(&store, &base, &data),
+        mail: mail(&root),
         modules: modules(&root, &base),
         limits: Limits::read(root.table("limits")),
         test_clock: root
@@ -168,7 +171,6 @@ fn control(table: &Table<'_>, base: &Base, data: &Path) -> ControlConfig {
 }
 
 fn database(table: &Table<'_>, base: &Base, data: &Path) -> PathBuf {
-    table.unsupported("objects", "nothing of this version stores objects");
     let set = table.item("database").and_then(|item| {
         item.parsed("\"sqlite:PATH\" (the only database of this version)", |text| {
             let path = text.strip_prefix("sqlite:").filter(|path| !path.is_empty())?;
@@ -178,8 +180,36 @@ fn database(table: &Table<'_>, base: &Base, data: &Path) -> PathBuf {
     set.unwrap_or_else(|| data.join("koukan.db"))
 }
 
+/// `objects = "file:data/objects"`.
+fn objects(table: &Table<'_>, base: &Base, data: &Path) -> PathBuf {
+    let set = table.item("objects").and_then(|item| {
+        item.parsed("\"file:DIRECTORY\" (the only store of objects of this version)", |text| {
+            let path = text.strip_prefix("file:").filter(|path| !path.is_empty())?;
+            Some(base.join(path))
+        })
+    });
+    set.unwrap_or_else(|| data.join("objects"))
+}
+
+fn mail(root: &Table<'_>) -> Option<MailConfig> {
+    let table = root.table("mail");
+    let smtp = table.item("smtp").and_then(|item| {
+        item.parsed("\"smtp://HOST:PORT\" or \"smtps://HOST\"", |text| {
+            let known = text.starts_with("smtp://") || text.starts_with("smtps://");
+            known.then(|| text.to_owned())
+        })
+    });
+    let from = table.item("from").and_then(|item| {
+        item.parsed("a mail address", |text| {
+            let (name, domain) = text.split_once('@')?;
+            (!name.is_empty() && !domain.is_empty()).then(|| text.to_owned())
+        })
+    });
+    Some(MailConfig { smtp: smtp?, from: from.unwrap_or_else(|| "koukan@localhost".to_owned()) })
+}
+
 /// The extensions of the host that may be granted today.
-const GRANTS: [&str; 1] = ["call"];
+const GRANTS: [&str; 3] = ["call", "store", "mail"];
 
 fn modules(root: &Table<'_>, base: &Base) -> Vec<ModuleConfig> {
     let table = root.table("module");

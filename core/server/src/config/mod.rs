@@ -25,6 +25,7 @@ pub use reader::Finding;
 pub use secret::{SecretError, SecretSource};
 pub use tenants::{Sources, read_office, read_sources};
 
+pub use crate::mail::MailConfig;
 use crate::transport::{Advertise, ListenAddress, Tls};
 
 /// Everything that `koukan.toml` says, checked, with every path absolute.
@@ -42,6 +43,10 @@ pub struct Config {
     pub control: ControlConfig,
     /// `[store] database`: the SQLite file.
     pub database: PathBuf,
+    /// `[store] objects`: the directory of recordings and other large things.
+    pub objects: PathBuf,
+    /// `[mail]`, when there is a mail server.
+    pub mail: Option<MailConfig>,
     /// `[module.NAME]`, in the order of the file.
     pub modules: Vec<ModuleConfig>,
     /// `[limits]`.

@@ -79,7 +79,7 @@ impl Core {
             self.guarded(now, "media event", |switch| switch.handle_media(now, event));
         }
         for _ in 0..EVENTS_A_TURN {
-            let Some(request) = self.parts.modules.poll_request(now.time) else { return };
+            let Some(request) = self.parts.modules.poll_request(now) else { return };
             self.guarded(now, "module request", |switch| switch.handle_module(now, request));
         }
         self.more = true;
@@ -93,7 +93,8 @@ impl Core {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
-        self.parts.switch.poll_timeout()
+        let parts = &self.parts;
+        [parts.switch.poll_timeout(), parts.modules.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Whether events wait that no waker will tell of.
@@ -102,7 +103,7 @@ impl Core {
     }
 
     pub(crate) fn has_actions(&self) -> bool {
-        !self.outbox.is_empty()
+        !self.outbox.is_empty() || self.parts.modules.has_notes()
     }
 
     /// Gives the switch one input and takes what it wants done.
@@ -145,7 +146,8 @@ impl Core {
 
     /// Appends what must be remembered, before anything leaves; whether it is safe.
     pub(crate) fn commit(&mut self) -> bool {
-        let records = self.outbox.records();
+        let mut records = self.outbox.records();
+        records.extend(self.parts.modules.take_notes().into_iter().map(Record::Note));
         let safe = records.is_empty() || self.parts.journal.append(records);
         if !safe {
             self.outbox.break_promises();
@@ -162,7 +164,7 @@ impl Core {
     }
 
     /// Does what the switch wants done; `send` sends a message.
-    pub(crate) fn execute(&mut self, now: Time, send: &mut dyn FnMut(Flow, Vec<u8>)) {
+    pub(crate) fn execute(&mut self, now: Now, send: &mut dyn FnMut(Flow, Vec<u8>)) {
         for deed in self.outbox.deeds() {
             match deed {
                 Deed::Send { flow, bytes, .. } => send(flow, bytes),
@@ -185,12 +187,22 @@ impl Core {
     pub(crate) fn is_idle(&self) -> bool {
         self.parts.switch.tables().calls == 0
             && self.parts.switch.tables().client_transactions == 0
-            && self.outbox.is_empty()
+            && !self.has_actions()
+    }
+
+    /// The date was set.
+    pub(crate) fn clock_moved(&mut self) {
+        self.parts.modules.clock_moved();
     }
 
     /// Puts new plans in force; the live settings that have no place in them.
-    pub(crate) fn install(&mut self, directory: Arc<Directory>) -> Vec<(Arc<str>, Aside)> {
+    pub(crate) fn install(
+        &mut self,
+        now: Now,
+        directory: Arc<Directory>,
+    ) -> Vec<(Arc<str>, Aside)> {
         self.parts.switch.set_directory(directory);
+        self.guarded(now, "new plans", |switch| switch.refresh_messages(now));
         self.parts.switch.settings_aside()
     }
 

@@ -120,7 +120,7 @@ impl Control {
         for _ in 0..ECHOES {
             core.commit();
             let mut failed = Vec::new();
-            core.execute(now.time, &mut |flow, bytes| {
+            core.execute(now, &mut |flow, bytes| {
                 transports.send(now.time, flow, bytes, &mut |input| {
                     if let Input::FlowFailed { flow } = input {
                         failed.push(flow);
@@ -147,7 +147,7 @@ impl Control {
             }
             Request::Why(call, reply) => drop(reply.send(self.core.why(call))),
             Request::Install(directory, tls, reply) => {
-                let aside = self.core.install(directory);
+                let aside = self.core.install(now, directory);
                 if let Some(tls) = tls {
                     self.transports.set_tls(tls);
                 }
@@ -161,6 +161,7 @@ impl Control {
             Request::Modules(reply) => drop(reply.send(self.core.modules())),
             Request::Metrics(reply) => drop(reply.send(Box::new(self.metrics()))),
             Request::ClockMoved(reply) => {
+                self.core.clock_moved();
                 let _ = reply.send(());
             }
             Request::Shutdown => {

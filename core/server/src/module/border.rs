@@ -17,13 +17,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use koukan_abi as abi;
 use koukan_abi::{ENTRY_SYMBOL, PREFLIGHT_LEN, Status, Str, id, log, status};
-use koukan_base::Time;
-use koukan_switch::Operation;
+use koukan_switch::{Now, Operation};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
 use super::call::{Caller, EventParts, Prompts, fits};
-use super::desk::Desk;
 use super::preflight::{self, PreflightError};
+use super::tables;
 use crate::limits;
 
 // ---- The module's side: what the host calls ----------------------------------------------------
@@ -129,11 +128,11 @@ impl Object {
         }
     }
 
-    /// The module's applications.
-    pub(super) fn app(&self) -> Option<App> {
+    /// The module's applications, or its task: the same table by another id.
+    pub(super) fn app(&self, id: &str) -> Option<App> {
         let get_factory = self.entry.get_factory?;
         // SAFETY: the module's function; the id lives through the call.
-        let table = unsafe { get_factory(Str::borrow(id::APP_1)) };
+        let table = unsafe { get_factory(Str::borrow(id)) };
         if table.is_null() {
             return None;
         }
@@ -183,21 +182,26 @@ impl App {
     /// Starts an application; it is at work when there is an instance.
     pub(crate) fn start(
         self,
-        now: Time,
+        now: Now,
         call: u64,
-        application: &str,
-        arguments: &str,
+        tenant: &str,
+        (application, arguments): (&str, &str),
     ) -> Result<AppInstance, Status> {
-        let start = abi::Start {
-            size: size_of::<abi::Start>(),
-            now_ns: now.as_nanos(),
-            call,
-            application: Str::borrow(application),
-            arguments: Str::borrow(arguments),
+        let start = abi::StartMinor1 {
+            minor0: abi::Start {
+                size: size_of::<abi::StartMinor1>(),
+                now_ns: now.time.as_nanos(),
+                call,
+                application: Str::borrow(application),
+                arguments: Str::borrow(arguments),
+            },
+            date_ms: now.date.as_millisecond(),
+            tenant: Str::borrow(tenant),
         };
         let mut pointer = ptr::null_mut();
+        let first = (&raw const start).cast::<abi::Start>();
         // SAFETY: the module's function; struct, texts and place live through the call.
-        match unsafe { (self.start)(&raw const start, &raw mut pointer) } {
+        match unsafe { (self.start)(first, &raw mut pointer) } {
             status::PENDING => Ok(AppInstance { app: self, pointer }),
             status => Err(status),
         }
@@ -206,20 +210,24 @@ impl App {
 
 impl AppInstance {
     /// Gives it an event.
-    pub(crate) fn event(&mut self, now: Time, parts: &EventParts) -> Status {
-        let event = abi::Event {
-            size: size_of::<abi::Event>(),
-            now_ns: now.as_nanos(),
-            r#type: parts.kind,
-            status: parts.status,
-            op: parts.op,
-            text: Str::borrow(&parts.text),
-            digit: parts.digit,
-            reserved: 0,
+    pub(crate) fn event(&mut self, now: Now, parts: &EventParts) -> Status {
+        let event = abi::EventMinor1 {
+            minor0: abi::Event {
+                size: size_of::<abi::EventMinor1>(),
+                now_ns: now.time.as_nanos(),
+                r#type: parts.kind,
+                status: parts.status,
+                op: parts.op,
+                text: Str::borrow(&parts.text),
+                digit: parts.digit,
+                reserved: 0,
+            },
+            date_ms: now.date.as_millisecond(),
         };
+        let first = (&raw const event).cast::<abi::Event>();
         // SAFETY: the module's function with what its `start` stored; the struct and its text live
         // through the call; `&mut self` makes events come one after the other.
-        unsafe { (self.app.event)(self.pointer, &raw const event) }
+        unsafe { (self.app.event)(self.pointer, first) }
     }
 }
 
@@ -232,12 +240,20 @@ impl Drop for AppInstance {
 
 // ---- The host's side: what a module calls ------------------------------------------------------
 
+/// What the configuration lets a module use beyond the log.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Grants {
+    pub(super) call: bool,
+    pub(super) store: bool,
+    pub(super) mail: bool,
+}
+
 /// The `kk_host` of one loaded build and what stands behind it. Never freed: a module may hold the
 /// pointer for as long as it is mapped.
 pub(super) struct HostContext {
     host: abi::Host,
     name: String,
-    grants_call: bool,
+    grants: Grants,
     caller: Caller,
     /// What the module holds that will wake somebody.
     retained: AtomicUsize,
@@ -251,12 +267,7 @@ unsafe impl Sync for HostContext {}
 
 impl HostContext {
     /// Makes the host of a module; it lives until the process ends.
-    pub(super) fn leak(
-        name: &str,
-        module: usize,
-        grants_call: bool,
-        desk: Arc<Desk>,
-    ) -> &'static Self {
+    pub(super) fn leak(name: &str, grants: Grants, caller: Caller) -> &'static Self {
         let host = abi::Host {
             size: size_of::<abi::Host>(),
             ctx: ptr::null_mut(),
@@ -265,14 +276,18 @@ impl HostContext {
             reserved: 0,
             get_extension,
         };
-        let caller = Caller { desk, module };
         let name = name.to_owned();
         let retained = AtomicUsize::new(0);
-        let context = Box::into_raw(Box::new(Self { host, name, grants_call, caller, retained }));
+        let context = Box::into_raw(Box::new(Self { host, name, grants, caller, retained }));
         // SAFETY: the box was made on the line above, and nobody else knows it.
         unsafe { (*context).host.ctx = context.cast() };
         // SAFETY: it is never freed and never written again.
         unsafe { &*context }
+    }
+
+    /// Its way to what the host does for it.
+    pub(super) const fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// What the module holds that will wake somebody.
@@ -289,23 +304,27 @@ impl fmt::Debug for HostContext {
 
 static LOG: abi::Log1 = abi::Log1 { size: size_of::<abi::Log1>(), write };
 static WAKE: abi::Wake1 = abi::Wake1 { size: size_of::<abi::Wake1>(), wake, retain, release };
-static CALL: abi::Call1 = abi::Call1 {
-    size: size_of::<abi::Call1>(),
-    answer,
-    early_media,
-    play,
-    collect_digits,
-    sleep,
-    hang_up,
-    cancel,
-    explain,
+static CALL: abi::Call1Minor1 = abi::Call1Minor1 {
+    minor0: abi::Call1 {
+        size: size_of::<abi::Call1Minor1>(),
+        answer,
+        early_media,
+        play,
+        collect_digits,
+        sleep,
+        hang_up,
+        cancel,
+        explain,
+    },
+    dial: tables::dial,
+    record: tables::record,
 };
 
 /// Runs the host's side of a function: a panic of ours must not unwind into the module.
 ///
 /// # Safety
 /// `host` is null or the pointer that the module was given in `init`.
-unsafe fn serve<T>(
+pub(super) unsafe fn serve<T>(
     host: *const abi::Host,
     otherwise: T,
     body: impl FnOnce(&'static HostContext) -> T,
@@ -324,17 +343,16 @@ unsafe fn serve<T>(
 ///
 /// # Safety
 /// As for `serve`; `op` is null or a place for one number.
-unsafe fn start(
+pub(super) unsafe fn start(
     host: *const abi::Host,
     op: *mut abi::OpNumber,
-    body: impl FnOnce(&Caller) -> Result<u64, Status>,
+    body: impl FnOnce(&'static HostContext) -> Result<u64, Status>,
 ) -> Status {
     if op.is_null() {
         return status::ARGUMENT;
     }
-    let begin = |context: &'static HostContext| body(&context.caller);
     // SAFETY: the caller's promise.
-    match unsafe { serve(host, Err(status::FAILED), begin) } {
+    match unsafe { serve(host, Err(status::FAILED), body) } {
         Ok(number) => {
             // SAFETY: the caller's promise; null was refused above.
             unsafe { op.write(number) };
@@ -344,7 +362,7 @@ unsafe fn start(
     }
 }
 
-fn answered(outcome: Result<(), Status>) -> Status {
+pub(super) fn answered(outcome: Result<(), Status>) -> Status {
     outcome.err().unwrap_or(status::OK)
 }
 
@@ -378,10 +396,19 @@ unsafe fn lossy(text: Str) -> String {
 ///
 /// # Safety
 /// As for `bytes`.
-unsafe fn exact(text: Str) -> Result<Arc<str>, Status> {
+pub(super) unsafe fn exact(text: Str) -> Result<Arc<str>, Status> {
+    // SAFETY: the caller's promise.
+    unsafe { exact_within(text, limits::MODULE_TEXT_BYTES) }
+}
+
+/// A text of at most `most` bytes, exactly.
+///
+/// # Safety
+/// As for `bytes`.
+pub(super) unsafe fn exact_within(text: Str, most: usize) -> Result<Arc<str>, Status> {
     // SAFETY: the caller's promise.
     let bytes = unsafe { bytes(text) }.ok_or(status::ARGUMENT)?;
-    if bytes.len() > limits::MODULE_TEXT_BYTES {
+    if bytes.len() > most {
         return Err(status::LIMIT);
     }
     std::str::from_utf8(bytes).map(Arc::from).map_err(|_| status::ARGUMENT)
@@ -429,7 +456,10 @@ unsafe extern "C" fn get_extension(host: *const abi::Host, wanted: Str) -> *cons
         serve(host, ptr::null(), |context| match &*wanted {
             id::LOG_1 => ptr::from_ref(&LOG).cast(),
             id::WAKE_1 => ptr::from_ref(&WAKE).cast(),
-            id::CALL_1 if context.grants_call => ptr::from_ref(&CALL).cast(),
+            id::CALL_1 if context.grants.call => ptr::from_ref(&CALL).cast(),
+            id::LAMP_1 if context.grants.call => ptr::from_ref(&tables::LAMP).cast(),
+            id::STORE_1 if context.grants.store => ptr::from_ref(&tables::STORE).cast(),
+            id::MAIL_1 if context.grants.mail => ptr::from_ref(&tables::MAIL).cast(),
             _ => ptr::null(),
         })
     }
@@ -476,12 +506,12 @@ unsafe extern "C" fn release(host: *const abi::Host) {
 
 unsafe extern "C" fn answer(host: *const abi::Host, call: u64, op: *mut u64) -> Status {
     // SAFETY: the module's promise for the host and the place.
-    unsafe { start(host, op, |caller| caller.start(call, Operation::Answer)) }
+    unsafe { start(host, op, |context| context.caller.start(call, Operation::Answer)) }
 }
 
 unsafe extern "C" fn early_media(host: *const abi::Host, call: u64, op: *mut u64) -> Status {
     // SAFETY: the module's promise for the host and the place.
-    unsafe { start(host, op, |caller| caller.start(call, Operation::EarlyMedia)) }
+    unsafe { start(host, op, |context| context.caller.start(call, Operation::EarlyMedia)) }
 }
 
 unsafe extern "C" fn play(
@@ -495,7 +525,9 @@ unsafe extern "C" fn play(
     // SAFETY: the module's promise for the array.
     match unsafe { read_prompts(prompts, count) } {
         // SAFETY: the module's promise for the host and the place.
-        Ok(prompts) => unsafe { start(host, op, |caller| caller.play(call, prompts, times)) },
+        Ok(prompts) => unsafe {
+            start(host, op, |context| context.caller.play(call, prompts, times))
+        },
         Err(status) => status,
     }
 }
@@ -509,12 +541,12 @@ unsafe extern "C" fn collect_digits(
     op: *mut u64,
 ) -> Status {
     // SAFETY: the module's promise for the host and the place.
-    unsafe { start(host, op, |caller| caller.collect(call, min, max, timeout_ms)) }
+    unsafe { start(host, op, |context| context.caller.collect(call, min, max, timeout_ms)) }
 }
 
 unsafe extern "C" fn sleep(host: *const abi::Host, call: u64, ms: u32, op: *mut u64) -> Status {
     // SAFETY: the module's promise for the host and the place.
-    unsafe { start(host, op, |caller| caller.start(call, Operation::Sleep { ms })) }
+    unsafe { start(host, op, |context| context.caller.start(call, Operation::Sleep { ms })) }
 }
 
 unsafe extern "C" fn hang_up(
@@ -524,7 +556,7 @@ unsafe extern "C" fn hang_up(
     op: *mut u64,
 ) -> Status {
     // SAFETY: the module's promise for the host and the place.
-    unsafe { start(host, op, |caller| caller.hang_up(call, sip_status)) }
+    unsafe { start(host, op, |context| context.caller.hang_up(call, sip_status)) }
 }
 
 unsafe extern "C" fn cancel(host: *const abi::Host, call: u64, op: u64) -> Status {

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use koukan_abi::{Status, event, status};
+use koukan_abi::{OBJECTS, Status, event, status};
 use koukan_base::CallId;
-use koukan_switch::{AppEvent, OpStatus, Operation};
+use koukan_switch::{AppEvent, ModuleRequest, OpStatus, Operation};
 
 use super::desk::Desk;
+use super::shelf::{Of, Shelf, is_plain};
 use crate::limits;
 
 /// Prompts as language and name.
@@ -19,6 +20,22 @@ pub(super) struct Caller {
     pub(super) desk: Arc<Desk>,
     /// Which module it is; it reaches its own applications only.
     pub(super) module: usize,
+    /// Its name, by which it keeps things.
+    pub(super) name: String,
+    pub(super) shelf: Arc<Shelf>,
+}
+
+/// A mail that a module orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mail {
+    pub(crate) tenant: String,
+    pub(crate) id: String,
+    pub(crate) to: Vec<String>,
+    pub(crate) subject: String,
+    pub(crate) text: String,
+    /// Empty: nothing is attached.
+    pub(crate) object: String,
+    pub(crate) file_name: String,
 }
 
 impl Caller {
@@ -31,7 +48,76 @@ impl Caller {
         if prompts.is_empty() || prompts.iter().any(|(_, name)| name.is_empty()) {
             return Err(status::ARGUMENT);
         }
+        let prompts = prompts.into_iter().map(|prompt| self.prompt(call, prompt));
+        let prompts = prompts.collect::<Result<Prompts, Status>>()?;
         self.start(call, Operation::Play { prompts, times })
+    }
+
+    /// An object of the module's becomes the file that it is.
+    fn prompt(
+        &self,
+        call: u64,
+        prompt: (Arc<str>, Arc<str>),
+    ) -> Result<(Arc<str>, Arc<str>), Status> {
+        if &*prompt.0 != OBJECTS {
+            return Ok(prompt);
+        }
+        let tenant = self.desk.tenant(self.module, call).ok_or(status::NOT_FOUND)?;
+        let of = Of { module: &self.name, tenant: &tenant };
+        let path = self.shelf.object(of, &prompt.1)?;
+        let path = path.to_str().ok_or(status::ARGUMENT)?;
+        Ok(("".into(), path.into()))
+    }
+
+    /// Begins a recording into an object.
+    pub(super) fn record(
+        &self,
+        call: u64,
+        object: &str,
+        (max_ms, silence_ms): (u32, u32),
+        keys: &str,
+    ) -> Result<u64, Status> {
+        let is_key = |byte: u8| byte.is_ascii_digit() || b"ABCD*#".contains(&byte);
+        if !keys.bytes().all(is_key) {
+            return Err(status::ARGUMENT);
+        }
+        let tenant = self.desk.tenant(self.module, call).ok_or(status::NOT_FOUND)?;
+        let of = Of { module: &self.name, tenant: &tenant };
+        let path = self.shelf.new_object(of, object)?;
+        let path = path.to_str().ok_or(status::ARGUMENT)?.into();
+        self.start(call, Operation::Record { path, max_ms, silence_ms, keys: keys.into() })
+    }
+
+    /// How many messages wait in a mailbox.
+    pub(super) fn set_messages(
+        &self,
+        tenant: Arc<str>,
+        mailbox: Arc<str>,
+        new: u32,
+        old: u32,
+    ) -> Result<(), Status> {
+        self.desk.check_thread()?;
+        self.desk.request(ModuleRequest::Messages { tenant, mailbox, new, old });
+        Ok(())
+    }
+
+    /// Does something with what the module keeps for a tenant.
+    pub(super) fn keep<T>(
+        &self,
+        tenant: &str,
+        what: impl FnOnce(&Shelf, Of<'_>) -> Result<T, Status>,
+    ) -> Result<T, Status> {
+        self.desk.check_thread()?;
+        what(&self.shelf, Of { module: &self.name, tenant })
+    }
+
+    /// Queues a mail.
+    pub(super) fn send_mail(&self, mail: &Mail) -> Result<(), Status> {
+        self.desk.check_thread()?;
+        if !is_plain(&mail.id) || mail.tenant.is_empty() {
+            return Err(status::ARGUMENT);
+        }
+        self.shelf.queue_mail(&self.name, mail)
     }
 
     pub(super) fn collect(

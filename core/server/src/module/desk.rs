@@ -37,6 +37,7 @@ struct Ledger {
     /// Which module it is of.
     module: usize,
     call: CallId,
+    tenant: Arc<str>,
     last_op: u64,
     /// Operations whose result is owed.
     owed: Vec<u64>,
@@ -75,15 +76,21 @@ impl Desk {
         self.owner.store(mark(), Ordering::Relaxed);
     }
 
-    fn check_thread(&self) -> Result<(), Status> {
+    pub(crate) fn check_thread(&self) -> Result<(), Status> {
         // Relaxed: the owner sees its own store, and no other thread has its mark.
         if self.owner.load(Ordering::Relaxed) == mark() { Ok(()) } else { Err(status::THREAD) }
     }
 
     /// Opens an application's page.
-    pub(crate) fn begin(&self, instance: InstanceId, module: usize, call: CallId) {
-        let ledger =
-            Ledger { module, call, last_op: 0, owed: Vec::new(), reason: None, closing: false };
+    pub(crate) fn begin(
+        &self,
+        instance: InstanceId,
+        module: usize,
+        call: CallId,
+        tenant: Arc<str>,
+    ) {
+        let (owed, reason) = (Vec::new(), None);
+        let ledger = Ledger { module, call, tenant, last_op: 0, owed, reason, closing: false };
         open(&self.books).ledgers.insert(instance.0, ledger);
     }
 
@@ -138,6 +145,13 @@ impl Desk {
     pub(crate) fn call(&self, module: usize, number: u64) -> Option<CallId> {
         let books = open(&self.books);
         books.ledgers.get(&number).filter(|ledger| ledger.module == module).map(|page| page.call)
+    }
+
+    /// Whose call it is.
+    pub(crate) fn tenant(&self, module: usize, number: u64) -> Option<Arc<str>> {
+        let books = open(&self.books);
+        let page = books.ledgers.get(&number).filter(|ledger| ledger.module == module);
+        page.map(|page| Arc::clone(&page.tenant))
     }
 
     /// Starts an operation: it waits in the queue until the control loop comes for it.

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use koukan_abi::{Status, id, status};
 
-use super::border::{App, HostContext, Object, OpenError};
+use super::border::{App, Grants, HostContext, Object, OpenError};
+use super::call::Caller;
 use super::copy::{Copies, PrivateCopy};
 use super::desk::Desk;
 use super::preflight::{PreflightError, preflight};
+use super::shelf::Shelf;
 use crate::config::ModuleConfig;
 use crate::limits;
 
@@ -72,13 +74,16 @@ pub(crate) struct LoadedModule {
     pub(crate) version: String,
     pub(crate) role: Option<String>,
     pub(crate) app: Option<App>,
+    /// What it does without a call.
+    pub(crate) task: Option<App>,
     object: Object,
     context: &'static HostContext,
     _copy: PrivateCopy,
 }
 
-/// The word of the configuration that grants an extension.
-const CALL_GRANT: &str = "call";
+/// The words of the configuration that grant extensions, and which.
+const GRANTS: [(&str, &[&str]); 3] =
+    [("call", &[id::CALL_1, id::LAMP_1]), ("store", &[id::STORE_1]), ("mail", &[id::MAIL_1])];
 
 impl LoadedModule {
     pub(crate) fn load(
@@ -86,6 +91,7 @@ impl LoadedModule {
         index: usize,
         copies: &Copies,
         desk: &Arc<Desk>,
+        shelf: &Arc<Shelf>,
     ) -> Result<Self, ModuleError> {
         let bytes = read(&config.path)?;
         preflight(&bytes)?;
@@ -93,21 +99,29 @@ impl LoadedModule {
         let copy = copies.write(&config.name, &bytes).map_err(ModuleError::Copy)?;
         drop(bytes);
         let object = Object::open(copy.path())?;
-        let grants_call = config.grants.iter().any(|grant| grant == CALL_GRANT);
+        let granted = |word: &str| config.grants.iter().any(|grant| grant == word);
         for id in object.required() {
-            match id.as_str() {
-                id::LOG_1 | id::WAKE_1 => {}
-                id::CALL_1 if grants_call => {}
-                id::CALL_1 => return Err(ModuleError::NotGranted { id, grant: CALL_GRANT }),
-                _ => return Err(ModuleError::NoExtension { id }),
+            let known = GRANTS.iter().find(|(_, ids)| ids.contains(&id.as_str()));
+            match known {
+                Some((grant, _)) if !granted(grant) => {
+                    return Err(ModuleError::NotGranted { id, grant });
+                }
+                Some(_) => {}
+                None if matches!(id.as_str(), id::LOG_1 | id::WAKE_1) => {}
+                None => return Err(ModuleError::NoExtension { id }),
             }
         }
-        let context = HostContext::leak(&config.name, index, grants_call, Arc::clone(desk));
+        let grants =
+            Grants { call: granted("call"), store: granted("store"), mail: granted("mail") };
+        let (desk, shelf) = (Arc::clone(desk), Arc::clone(shelf));
+        let caller = Caller { desk, module: index, name: config.name.clone(), shelf };
+        let context = HostContext::leak(&config.name, grants, caller);
         match object.init(context) {
             status::OK => {}
             refused => return Err(ModuleError::Init(refused)),
         }
-        let (app, version, toolchain) = (object.app(), object.version(), object.toolchain());
+        let (version, toolchain) = (object.version(), object.toolchain());
+        let (app, task) = (object.app(id::APP_1), object.app(id::TASK_1));
         let is = object.name();
         tracing::info!(module = config.name, is, version, toolchain, "module loaded");
         Ok(Self {
@@ -115,6 +129,7 @@ impl LoadedModule {
             version,
             role: config.role.clone(),
             app,
+            task,
             object,
             context,
             _copy: copy,

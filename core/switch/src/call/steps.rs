@@ -97,9 +97,17 @@ impl Switch {
                 call.failures.clear();
                 call.release = release;
             }
-            Step::Voicemail { .. }
-            | Step::VoicemailMenu { .. }
-            | Step::Fax { .. }
+            Step::Voicemail { mailbox, spec } => {
+                self.start_voicemail(now, call, &mailbox, &spec);
+                self.transfer_done(now, call);
+                return Some(Fate::Keep);
+            }
+            Step::VoicemailMenu { mailboxes } => {
+                self.start_voicemail_menu(now, call, &mailboxes);
+                self.transfer_done(now, call);
+                return Some(Fate::Keep);
+            }
+            Step::Fax { .. }
             | Step::Conference { .. }
             | Step::Queue { .. }
             | Step::Feature { .. }

@@ -2,6 +2,7 @@
 //! this and the C ABI; a module's application instance is the switch's peer for one call.
 
 mod run;
+mod voicemail;
 
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ pub enum ModuleOrder {
         instance: InstanceId,
         /// The call it serves.
         call: CallId,
+        /// Whose call it is.
+        tenant: Arc<str>,
         /// The role (`announcements`) or module name that the dialplan gave.
         module: Arc<str>,
         /// The application within the module; the role's name for a role.
@@ -100,6 +103,17 @@ pub enum ModuleRequest {
         /// Which.
         op: OpId,
     },
+    /// So many messages wait in a mailbox of the plan. From a module's task, of no call.
+    Messages {
+        /// Whose mailbox it is.
+        tenant: Arc<str>,
+        /// Its name in the plan.
+        mailbox: Arc<str>,
+        /// Messages that were not heard yet.
+        new: u32,
+        /// Those that were heard and kept.
+        old: u32,
+    },
     /// The application returned, failed, or panicked; the instance is gone.
     Ended {
         /// Which.
@@ -136,6 +150,24 @@ pub enum Operation {
     Sleep {
         /// How long.
         ms: u32,
+    },
+    /// Let the call go on to a number, decided as if its device had dialled it. `Ok`, and the
+    /// application is over; `Failed` with the reason when the plan refuses.
+    Dial {
+        /// What to dial.
+        number: Arc<str>,
+    },
+    /// Record what the caller says into a WAV file; the result's text is its length in ms. Ends
+    /// at `max_ms`, after `silence_ms` of silence (0 of either: never), or by a key of `keys`.
+    Record {
+        /// The file, absolute.
+        path: Arc<str>,
+        /// The longest that it may be.
+        max_ms: u32,
+        /// So much silence ends it.
+        silence_ms: u32,
+        /// Keys that end it.
+        keys: Arc<str>,
     },
     /// End the call with this SIP status (200: BYE after answer).
     HangUp {

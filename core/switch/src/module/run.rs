@@ -7,6 +7,7 @@ use std::time::Duration;
 use koukan_base::OpId;
 use koukan_dialplan::Release;
 use koukan_media::{PlayEnd, Source};
+use koukan_sip::subscription::MessageCount;
 
 use crate::action::Now;
 use crate::call::{Call, Collect, ModuleRun, Stage};
@@ -24,9 +25,31 @@ impl Switch {
         arguments: Arc<str>,
         release: Option<Release>,
     ) {
+        let said = format!("module {module} {arguments}");
+        self.start_run(call, (module.clone(), module), arguments, (release, said));
+    }
+
+    /// Starts one of a role's applications; `said` is what the explain log tells of it.
+    pub(crate) fn start_application(
+        &mut self,
+        call: &mut Call,
+        (module, application): (&str, &str),
+        arguments: String,
+        said: String,
+    ) {
+        self.start_run(call, (module.into(), application.into()), arguments.into(), (None, said));
+    }
+
+    fn start_run(
+        &mut self,
+        call: &mut Call,
+        (module, application): (Arc<str>, Arc<str>),
+        arguments: Arc<str>,
+        (release, said): (Option<Release>, String),
+    ) {
         let instance = InstanceId(self.next_number());
         self.by_instance.insert(instance, call.id);
-        self.explain(call.id, format!("module {module} {arguments}"));
+        self.explain(call.id, said);
         call.stage = Stage::Module(ModuleRun {
             instance,
             module: module.clone(),
@@ -35,17 +58,34 @@ impl Switch {
             sleeps: Vec::new(),
             release,
         });
-        let application = module.clone();
-        self.order(ModuleOrder::Start { instance, call: call.id, module, application, arguments });
+        let (id, tenant) = (call.id, call.tenant.clone());
+        self.order(ModuleOrder::Start {
+            instance,
+            call: id,
+            tenant,
+            module,
+            application,
+            arguments,
+        });
     }
 
     /// Ends the application of a call that is over.
     pub(crate) fn destroy_module(&mut self, call: &mut Call) {
-        let Stage::Module(run) = &mut call.stage else { return };
+        let Stage::Module(run) = &call.stage else { return };
         let instance = run.instance;
         if self.by_instance.remove(&instance).is_none() {
             return;
         }
+        self.forget_operations(call);
+        self.order(ModuleOrder::Event { instance, event: AppEvent::HangUp });
+        self.order(ModuleOrder::Destroy { instance });
+    }
+
+    /// Ends every operation of an application that is about to be destroyed.
+    pub(crate) fn forget_operations(&mut self, call: &mut Call) {
+        let Stage::Module(run) = &mut call.stage else { return };
+        let instance = run.instance;
+        let playing: Vec<OpId> = run.plays.iter().map(|(media_op, _)| *media_op).collect();
         let plays = run.plays.drain(..).map(|(_, op)| op);
         let sleeps = run.sleeps.drain(..).map(|(_, op)| op);
         let collect = run.collect.take().map(|collect| collect.op);
@@ -53,8 +93,11 @@ impl Switch {
         for op in pending {
             self.op_done(instance, op, OpStatus::HangUp, "");
         }
-        self.order(ModuleOrder::Event { instance, event: AppEvent::HangUp });
-        self.order(ModuleOrder::Destroy { instance });
+        if let Some(stream) = call.leg(0).and_then(|leg| leg.stream.live()) {
+            for media_op in playing {
+                self.stop_play(call.worker, stream, media_op);
+            }
+        }
     }
 
     pub(crate) fn op_done(&mut self, instance: InstanceId, op: OpId, status: OpStatus, text: &str) {
@@ -67,6 +110,10 @@ impl Switch {
             ModuleRequest::Start { instance, .. }
             | ModuleRequest::Cancel { instance, .. }
             | ModuleRequest::Ended { instance, .. } => *instance,
+            ModuleRequest::Messages { tenant, mailbox, new, old } => {
+                let count = MessageCount { new: *new, old: *old, ..MessageCount::default() };
+                return self.mailbox_changed(now, (tenant.clone(), mailbox.clone()), count);
+            }
         };
         let Some(&id) = self.by_instance.get(&instance) else { return };
         self.with_call(now, id, |switch, call| match request {
@@ -78,6 +125,7 @@ impl Switch {
                 Fate::Keep
             }
             ModuleRequest::Ended { result, .. } => switch.module_ended(now, call, instance, result),
+            ModuleRequest::Messages { .. } => Fate::Keep,
         });
     }
 
@@ -130,6 +178,10 @@ impl Switch {
             Operation::Sleep { ms } => {
                 let Stage::Module(run) = &mut call.stage else { return Fate::Keep };
                 run.sleeps.push((now.time + Duration::from_millis(u64::from(ms)), op));
+            }
+            Operation::Dial { number } => return self.dial(now, call, (instance, op), &number),
+            Operation::Record { .. } => {
+                self.op_done(instance, op, OpStatus::Unsupported, "");
             }
             Operation::HangUp { status } => {
                 self.op_done(instance, op, OpStatus::Ok, "");

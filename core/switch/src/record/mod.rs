@@ -34,6 +34,21 @@ pub enum Record {
     Setting(SettingRecord),
     /// A call's record as it stands now; the last one for a call wins.
     Call(Cdr),
+    /// What a module wrote down; the last one of a key counts.
+    Note(Note),
+}
+
+/// A small record of a module's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// The module's name in the configuration.
+    pub module: String,
+    /// Whose it is.
+    pub tenant: String,
+    /// What it is called.
+    pub key: String,
+    /// What it says; `None`: removed.
+    pub value: Option<String>,
 }
 
 /// A live setting of an office, who set it and when.

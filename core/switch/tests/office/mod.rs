@@ -541,6 +541,6 @@ pub(crate) fn directory_of(offices: &[(&str, String)], date: Timestamp) -> Direc
         .map(|trunk| ((trunk.tenant.clone(), trunk.name.clone()), route(&trunk.address)));
     let home = |tenant: &Arc<str>| (tenant.clone(), Arc::from(format!("/homes/{tenant}")));
     let homes = loaded.plans.tenants().map(home).collect();
-    let trunks = trunks.collect();
-    Directory { trunks, secrets, homes, plans: Arc::new(loaded.plans) }
+    let (trunks, pins) = (trunks.collect(), HashMap::new());
+    Directory { trunks, secrets, homes, pins, plans: Arc::new(loaded.plans) }
 }

@@ -57,7 +57,7 @@ impl Modules {
             ModuleRequest::Start { instance, op, .. } => {
                 self.instances.get_mut(instance).unwrap().pending.push(*op);
             }
-            ModuleRequest::Cancel { .. } => {}
+            ModuleRequest::Cancel { .. } | ModuleRequest::Messages { .. } => {}
         }
         Some(request)
     }

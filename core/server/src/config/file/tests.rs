@@ -47,6 +47,10 @@ fn every_key_is_taken() {
         http = "127.0.0.1:8080"
         [store]
         database = "sqlite:db/koukan.db"
+        objects = "file:big"
+        [mail]
+        smtp = "smtp://127.0.0.1:25"
+        from = "koukan@example.jp"
         [module.announcements]
         path = "/opt/libannouncements.so"
         role = "announcements"
@@ -69,6 +73,9 @@ fn every_key_is_taken() {
     assert_eq!(config.media.ports, (20_000, 20_999));
     assert_eq!(config.control.socket, PathBuf::from("/srv/run/koukan.sock"));
     assert_eq!(config.database, PathBuf::from("/srv/db/koukan.db"));
+    assert_eq!(config.objects, PathBuf::from("/srv/big"));
+    let mail = config.mail.as_ref().unwrap();
+    assert_eq!((&*mail.smtp, &*mail.from), ("smtp://127.0.0.1:25", "koukan@example.jp"));
     assert_eq!(config.modules.first().unwrap().grants, ["call"]);
     assert_eq!(config.limits.value(crate::limits::TCP_CONNECTIONS), 100);
     assert!(config.test_clock);

@@ -1,0 +1,150 @@
+//! What a fake host keeps for a module beside its calls: shared by runs, as the server's is.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::rc::Rc;
+
+use koukan_abi::{Status, status};
+
+use crate::Mail;
+use crate::services::Services;
+
+/// Records, objects, mails and lamps of a fake host; clones are the same world.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    inner: Rc<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    date_ms: Cell<i64>,
+    /// Whether everything is refused that would be written.
+    is_full: Cell<bool>,
+    records: RefCell<BTreeMap<(String, String), String>>,
+    objects: RefCell<BTreeMap<(String, String), u64>>,
+    mails: RefCell<Vec<(String, Mail)>>,
+    lamps: RefCell<BTreeMap<(String, String), (u32, u32)>>,
+}
+
+impl World {
+    /// An empty world at a date, in ms since 1970.
+    #[must_use]
+    pub fn at(date_ms: i64) -> Self {
+        let world = Self::default();
+        world.set_date(date_ms);
+        world
+    }
+
+    /// Sets the date.
+    pub fn set_date(&self, date_ms: i64) {
+        self.inner.date_ms.set(date_ms);
+    }
+
+    /// The date, in ms since 1970.
+    #[must_use]
+    pub fn date_ms(&self) -> i64 {
+        self.inner.date_ms.get()
+    }
+
+    /// From now on nothing can be written, or again everything.
+    pub fn set_full(&self, is_full: bool) {
+        self.inner.is_full.set(is_full);
+    }
+
+    /// Puts an object there, as a recording does.
+    pub fn make_object(&self, tenant: &str, name: &str, bytes: u64) {
+        self.inner.objects.borrow_mut().insert((tenant.to_owned(), name.to_owned()), bytes);
+    }
+
+    /// The names of a tenant's objects.
+    #[must_use]
+    pub fn objects(&self, tenant: &str) -> Vec<String> {
+        let objects = self.inner.objects.borrow();
+        let own = objects.keys().filter(|(of, _)| of == tenant);
+        own.map(|(_, name)| name.clone()).collect()
+    }
+
+    /// A tenant's records, as keys and JSON.
+    #[must_use]
+    pub fn records(&self, tenant: &str) -> Vec<(String, String)> {
+        let records = self.inner.records.borrow();
+        let own = records.iter().filter(|((of, _), _)| of == tenant);
+        own.map(|((_, key), value)| (key.clone(), value.clone())).collect()
+    }
+
+    /// The mails that were queued, with their tenants.
+    #[must_use]
+    pub fn mails(&self) -> Vec<(String, Mail)> {
+        self.inner.mails.borrow().clone()
+    }
+
+    /// New and old messages that a mailbox shows, when it was told.
+    #[must_use]
+    pub fn lamp(&self, tenant: &str, mailbox: &str) -> Option<(u32, u32)> {
+        self.inner.lamps.borrow().get(&(tenant.to_owned(), mailbox.to_owned())).copied()
+    }
+}
+
+fn key(tenant: &str, key: &str) -> (String, String) {
+    (tenant.to_owned(), key.to_owned())
+}
+
+impl Services for World {
+    fn put(&self, tenant: &str, name: &str, value: &str) -> Result<(), Status> {
+        if self.inner.is_full.get() {
+            return Err(status::LIMIT);
+        }
+        self.inner.records.borrow_mut().insert(key(tenant, name), value.to_owned());
+        Ok(())
+    }
+
+    fn get(&self, tenant: &str, name: &str) -> Result<String, Status> {
+        self.inner.records.borrow().get(&key(tenant, name)).cloned().ok_or(status::NOT_FOUND)
+    }
+
+    fn remove(&self, tenant: &str, name: &str) -> Result<(), Status> {
+        self.inner.records.borrow_mut().remove(&key(tenant, name));
+        Ok(())
+    }
+
+    fn next(&self, tenant: &str, prefix: &str, after: &str) -> Result<String, Status> {
+        let records = self.inner.records.borrow();
+        let from = if after < prefix {
+            Bound::Included(key(tenant, prefix))
+        } else {
+            Bound::Excluded(key(tenant, after))
+        };
+        let mut keys = records.range((from, Bound::Unbounded)).map(|(key, _)| key);
+        let found = keys.next().filter(|(of, name)| of == tenant && name.starts_with(prefix));
+        found.map(|(_, name)| name.clone()).ok_or(status::NOT_FOUND)
+    }
+
+    fn next_tenant(&self, after: &str) -> Result<String, Status> {
+        let records = self.inner.records.borrow();
+        let mut tenants = records.keys().map(|(tenant, _)| tenant);
+        tenants.find(|tenant| tenant.as_str() > after).cloned().ok_or(status::NOT_FOUND)
+    }
+
+    fn object_size(&self, tenant: &str, name: &str) -> Result<u64, Status> {
+        self.inner.objects.borrow().get(&key(tenant, name)).copied().ok_or(status::NOT_FOUND)
+    }
+
+    fn object_remove(&self, tenant: &str, name: &str) -> Result<(), Status> {
+        self.inner.objects.borrow_mut().remove(&key(tenant, name));
+        Ok(())
+    }
+
+    fn set_messages(&self, tenant: &str, mailbox: &str, new: u32, old: u32) -> Result<(), Status> {
+        self.inner.lamps.borrow_mut().insert(key(tenant, mailbox), (new, old));
+        Ok(())
+    }
+
+    fn send_mail(&self, tenant: &str, mail: &Mail) -> Result<(), Status> {
+        let mut mails = self.inner.mails.borrow_mut();
+        if !mails.iter().any(|(_, known)| known.id == mail.id) {
+            mails.push((tenant.to_owned(), mail.clone()));
+        }
+        Ok(())
+    }
+}

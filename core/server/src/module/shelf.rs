@@ -1,0 +1,375 @@
+//! What modules keep (`kk.store/1`): small records in memory, each change of which goes to the
+//! journal with the turn's other records, and objects as files below the objects' directory.
+
+use std::collections::BTreeMap;
+#[cfg(test)]
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use koukan_abi::{Status, status};
+use koukan_switch::Note;
+
+use super::call::Mail;
+use crate::clock::Clock;
+use crate::limits;
+use crate::mail::{self, Letter, Post};
+
+/// The records and objects of every module.
+#[derive(Debug)]
+pub struct Shelf {
+    objects: PathBuf,
+    records: Mutex<Records>,
+    /// Where letters go and what dates them, when the configuration has a mail server.
+    post: Option<(Post, Clock)>,
+    /// Notes wait for the journal.
+    has_fresh: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Records {
+    by_owner: BTreeMap<Owner, BTreeMap<String, String>>,
+    fresh: Vec<Note>,
+}
+
+/// Module and tenant.
+type Owner = (String, String);
+
+/// Whose records are meant.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Of<'a> {
+    pub(crate) module: &'a str,
+    pub(crate) tenant: &'a str,
+}
+
+impl Of<'_> {
+    fn owner(self) -> Owner {
+        (self.module.to_owned(), self.tenant.to_owned())
+    }
+}
+
+impl Shelf {
+    /// The shelf as the last run left it; objects are below `objects`.
+    #[must_use]
+    pub fn new(objects: PathBuf, notes: Vec<Note>, post: Option<(Post, Clock)>) -> Self {
+        let mut records = Records::default();
+        for Note { module, tenant, key, value } in notes {
+            if let Some(value) = value {
+                records.by_owner.entry((module, tenant)).or_default().insert(key, value);
+            }
+        }
+        let has_fresh = AtomicBool::new(false);
+        let shelf = Self { objects, records: Mutex::new(records), post, has_fresh };
+        shelf.resume_mails();
+        shelf
+    }
+
+    /// Letters that the last run did not send.
+    fn resume_mails(&self) {
+        let Some((post, _)) = &self.post else { return };
+        for (tenant, key, value) in self.all(mail::OWNER) {
+            match serde_json::from_str::<Letter>(&value) {
+                Ok(letter) => drop(post.send((tenant, key), letter)),
+                Err(error) => tracing::error!(tenant, key, %error, "a mail cannot be read"),
+            }
+        }
+    }
+
+    /// Queues a mail of a module; the same one twice, while it waits, is one.
+    pub(crate) fn queue_mail(&self, module: &str, mail: &Mail) -> Result<(), Status> {
+        let Some((post, clock)) = &self.post else { return Err(status::UNSUPPORTED) };
+        let of = Of { module: mail::OWNER, tenant: &mail.tenant };
+        let key = format!("{module}/{}", mail.id);
+        if self.get(of, &key).is_ok() {
+            return Ok(());
+        }
+        let attachment = match mail.object.is_empty() {
+            true => None,
+            false => {
+                let from = self.object(Of { module, tenant: &mail.tenant }, &mail.object)?;
+                let directory = self.objects.join("mail");
+                fs::create_dir_all(&directory).map_err(|error| told(&error))?;
+                let to = directory.join(format!("{}-{module}-{}.wav", mail.tenant, mail.id));
+                match fs::hard_link(&from, &to) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                        return Err(told(&error));
+                    }
+                    Ok(()) | Err(_) => Some((to, mail.file_name.clone())),
+                }
+            }
+        };
+        let letter = Letter {
+            to: mail.to.clone(),
+            subject: mail.subject.clone(),
+            text: mail.text.clone(),
+            attachment,
+            ordered_ms: clock.date().as_millisecond(),
+        };
+        let value = serde_json::to_string(&letter).map_err(|_| status::FAILED)?;
+        self.put(of, &key, &value)?;
+        if post.send((mail.tenant.clone(), key), letter) { Ok(()) } else { Err(status::LIMIT) }
+    }
+
+    /// Forgets the letters that were sent or given up.
+    pub(crate) fn settle_mails(&self) {
+        let Some((post, _)) = &self.post else { return };
+        for (tenant, key) in post.take_done() {
+            let of = Of { module: mail::OWNER, tenant: &tenant };
+            let letter = self.get(of, &key).ok();
+            let letter = letter.and_then(|value| serde_json::from_str::<Letter>(&value).ok());
+            if let Some((path, _)) = letter.and_then(|letter| letter.attachment) {
+                // A file that is gone already is what is wanted.
+                let _ = fs::remove_file(path);
+            }
+            let _ = self.remove(of, &key);
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Records> {
+        // Nothing in here is left half done by a panic.
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a record.
+    pub(crate) fn put(&self, of: Of<'_>, key: &str, value: &str) -> Result<(), Status> {
+        check_key(of, key)?;
+        if value.len() > limits::MODULE_VALUE_BYTES {
+            return Err(status::LIMIT);
+        }
+        let mut records = self.open();
+        let own = records.by_owner.entry(of.owner()).or_default();
+        if own.get(key).is_some_and(|known| known == value) {
+            return Ok(());
+        }
+        if own.len() >= limits::MODULE_RECORDS && !own.contains_key(key) {
+            return Err(status::LIMIT);
+        }
+        own.insert(key.to_owned(), value.to_owned());
+        records.fresh.push(note(of, key, Some(value.to_owned())));
+        self.has_fresh.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Reads one.
+    pub(crate) fn get(&self, of: Of<'_>, key: &str) -> Result<String, Status> {
+        check_key(of, key)?;
+        let records = self.open();
+        let found = records.by_owner.get(&of.owner()).and_then(|own| own.get(key));
+        found.cloned().ok_or(status::NOT_FOUND)
+    }
+
+    /// Removes one; also when there is none.
+    pub(crate) fn remove(&self, of: Of<'_>, key: &str) -> Result<(), Status> {
+        check_key(of, key)?;
+        let mut records = self.open();
+        let Some(own) = records.by_owner.get_mut(&of.owner()) else { return Ok(()) };
+        if own.remove(key).is_none() {
+            return Ok(());
+        }
+        if own.is_empty() {
+            records.by_owner.remove(&of.owner());
+        }
+        records.fresh.push(note(of, key, None));
+        self.has_fresh.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// The first key behind `after` that begins with `prefix`.
+    pub(crate) fn next(&self, of: Of<'_>, prefix: &str, after: &str) -> Result<String, Status> {
+        let records = self.open();
+        let own = records.by_owner.get(&of.owner()).ok_or(status::NOT_FOUND)?;
+        let from = if after < prefix { Bound::Included(prefix) } else { Bound::Excluded(after) };
+        let mut keys = own.range::<str, _>((from, Bound::Unbounded)).map(|(key, _)| key);
+        keys.next().filter(|key| key.starts_with(prefix)).cloned().ok_or(status::NOT_FOUND)
+    }
+
+    /// The first tenant behind `after` that the module keeps anything for.
+    pub(crate) fn next_tenant(&self, module: &str, after: &str) -> Result<String, Status> {
+        let records = self.open();
+        let from = Bound::Excluded((module.to_owned(), after.to_owned()));
+        let mut owners = records.by_owner.range((from, Bound::Unbounded)).map(|(owner, _)| owner);
+        let found = owners.next().filter(|(owner, _)| owner == module);
+        found.map(|(_, tenant)| tenant.clone()).ok_or(status::NOT_FOUND)
+    }
+
+    /// Every record of a module of the server's own.
+    pub(crate) fn all(&self, module: &str) -> Vec<(String, String, String)> {
+        let records = self.open();
+        let of = records.by_owner.iter().filter(|((owner, _), _)| owner == module);
+        of.flat_map(|((_, tenant), own)| {
+            own.iter().map(|(key, value)| (tenant.clone(), key.clone(), value.clone()))
+        })
+        .collect()
+    }
+
+    /// The file of an object.
+    pub(crate) fn object(&self, of: Of<'_>, name: &str) -> Result<PathBuf, Status> {
+        if !is_plain(name) || !is_directory(of.tenant) || !is_directory(of.module) {
+            return Err(status::ARGUMENT);
+        }
+        Ok(self.objects.join(of.module).join(of.tenant).join(format!("{name}.wav")))
+    }
+
+    /// The file of an object that is about to be made.
+    pub(crate) fn new_object(&self, of: Of<'_>, name: &str) -> Result<PathBuf, Status> {
+        let path = self.object(of, name)?;
+        let directory = path.parent().unwrap_or(Path::new("."));
+        if let Err(error) = fs::create_dir_all(directory) {
+            let (module, directory) = (of.module, directory.display());
+            tracing::error!(module, %directory, %error, "no objects can be kept");
+            return Err(status::FAILED);
+        }
+        Ok(path)
+    }
+
+    /// Bytes of an object.
+    pub(crate) fn object_size(&self, of: Of<'_>, name: &str) -> Result<u64, Status> {
+        let found = fs::metadata(self.object(of, name)?);
+        found.map(|metadata| metadata.len()).map_err(|error| told(&error))
+    }
+
+    /// Removes an object; also when there is none.
+    pub(crate) fn object_remove(&self, of: Of<'_>, name: &str) -> Result<(), Status> {
+        match fs::remove_file(self.object(of, name)?).map_err(|error| told(&error)) {
+            Err(status::NOT_FOUND) | Ok(()) => Ok(()),
+            Err(status) => Err(status),
+        }
+    }
+
+    /// Whether notes wait for the journal.
+    pub(crate) fn has_fresh(&self) -> bool {
+        self.has_fresh.load(Ordering::Acquire)
+    }
+
+    /// What was written since the last time.
+    pub(crate) fn take_fresh(&self) -> Vec<Note> {
+        if !self.has_fresh.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.open().fresh)
+    }
+
+    /// The tenants, modules and names of the objects that are there.
+    #[cfg(test)]
+    pub(crate) fn objects(&self) -> BTreeSet<PathBuf> {
+        let mut found = BTreeSet::new();
+        let mut left = vec![self.objects.clone()];
+        while let Some(directory) = left.pop() {
+            for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+                if entry.path().is_dir() {
+                    left.push(entry.path());
+                } else {
+                    found.insert(entry.path());
+                }
+            }
+        }
+        found
+    }
+}
+
+fn note(of: Of<'_>, key: &str, value: Option<String>) -> Note {
+    Note { module: of.module.to_owned(), tenant: of.tenant.to_owned(), key: key.to_owned(), value }
+}
+
+fn told(error: &io::Error) -> Status {
+    match error.kind() {
+        io::ErrorKind::NotFound => status::NOT_FOUND,
+        _ => status::FAILED,
+    }
+}
+
+fn check_key(of: Of<'_>, key: &str) -> Result<(), Status> {
+    match key.len() {
+        0 => Err(status::ARGUMENT),
+        1..=limits::MODULE_KEY_BYTES if of.tenant.is_empty() => Err(status::ARGUMENT),
+        1..=limits::MODULE_KEY_BYTES => Ok(()),
+        _ => Err(status::LIMIT),
+    }
+}
+
+/// Whether a text may be the name of an object or a mail.
+pub(crate) fn is_plain(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=limits::MODULE_NAME_BYTES).contains(&name.len()) && name.bytes().all(plain)
+}
+
+/// Whether a module's or tenant's name may be that of a directory.
+fn is_directory(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    !name.is_empty() && name.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACME: Of<'_> = Of { module: "voicemail", tenant: "acme" };
+
+    fn shelf() -> Shelf {
+        Shelf::new("/nowhere".into(), Vec::new(), None)
+    }
+
+    #[test]
+    fn a_record_is_read_back_and_goes_to_the_journal_once() {
+        let shelf = shelf();
+        shelf.put(ACME, "a", "1").unwrap();
+        shelf.put(ACME, "a", "1").unwrap();
+        shelf.put(ACME, "b", "2").unwrap();
+        shelf.remove(ACME, "b").unwrap();
+        shelf.remove(ACME, "b").unwrap();
+        assert_eq!((shelf.get(ACME, "a"), shelf.get(ACME, "b")), (Ok("1".into()), Err(-5)));
+        let fresh: Vec<_> = shelf.take_fresh().into_iter().map(|n| (n.key, n.value)).collect();
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(fresh, [("a".into(), some("1")), ("b".into(), some("2")), ("b".into(), None)]);
+        assert!(!shelf.has_fresh());
+    }
+
+    #[test]
+    fn keys_are_walked_in_order_within_their_prefix_and_owner() {
+        let shelf = shelf();
+        for key in ["m/2", "m/1", "n/1", "m", "l"] {
+            shelf.put(ACME, key, "x").unwrap();
+        }
+        shelf.put(Of { tenant: "other", ..ACME }, "m/3", "x").unwrap();
+        shelf.put(Of { module: "zebra", ..ACME }, "m/4", "x").unwrap();
+        assert_eq!(shelf.next(ACME, "m/", ""), Ok("m/1".into()));
+        assert_eq!(shelf.next(ACME, "m/", "m/1"), Ok("m/2".into()));
+        assert_eq!(shelf.next(ACME, "m/", "m/2"), Err(status::NOT_FOUND));
+        assert_eq!(shelf.next_tenant("voicemail", ""), Ok("acme".into()));
+        assert_eq!(shelf.next_tenant("voicemail", "acme"), Ok("other".into()));
+        assert_eq!(shelf.next_tenant("voicemail", "other"), Err(status::NOT_FOUND));
+    }
+
+    #[test]
+    fn what_is_too_much_or_leads_elsewhere_is_refused() {
+        let shelf = shelf();
+        assert_eq!(shelf.put(ACME, "", "x"), Err(status::ARGUMENT));
+        assert_eq!(shelf.put(Of { tenant: "", ..ACME }, "k", "x"), Err(status::ARGUMENT));
+        assert_eq!(shelf.put(ACME, &"k".repeat(201), "x"), Err(status::LIMIT));
+        assert_eq!(shelf.put(ACME, "k", &"x".repeat(8_193)), Err(status::LIMIT));
+        for name in ["", "../x", "a/b", "A", "a.wav", &"a".repeat(65)] {
+            assert_eq!(shelf.object(ACME, name), Err(status::ARGUMENT), "{name}");
+        }
+        assert_eq!(shelf.object(Of { tenant: "..", ..ACME }, "a"), Err(status::ARGUMENT));
+        let path = shelf.object(ACME, "a-1").unwrap();
+        assert_eq!(path, Path::new("/nowhere/voicemail/acme/a-1.wav"));
+    }
+
+    #[test]
+    fn objects_are_measured_and_removed() {
+        let directory = std::env::temp_dir().join(format!("koukan-shelf-{}", std::process::id()));
+        let shelf = Shelf::new(directory.clone(), Vec::new(), None);
+        assert_eq!(shelf.object_size(ACME, "m"), Err(status::NOT_FOUND));
+        let path = shelf.new_object(ACME, "m").unwrap();
+        fs::write(&path, b"12345").unwrap();
+        assert_eq!((shelf.object_size(ACME, "m"), shelf.objects().len()), (Ok(5), 1));
+        assert_eq!(shelf.object_remove(ACME, "m"), Ok(()));
+        assert_eq!(shelf.object_remove(ACME, "m"), Ok(()));
+        assert!(shelf.objects().is_empty());
+        fs::remove_dir_all(directory).unwrap();
+    }
+}
