@@ -129,6 +129,7 @@ impl Capabilities {
             .with(Feature::Pickup)
             .with(Feature::Menus)
             .with(Feature::OnError)
+            .with(Feature::Voicemail)
     }
 
     /// The same with one feature more.

@@ -61,7 +61,10 @@ impl Library {
             Prompt::Silence { ms } => vec![0; usize::try_from(*ms.min(&60_000)).ok()? * 8],
         };
         let clip = Arc::new(Clip::from_samples(&samples));
-        self.clips.insert(prompt.clone(), clip.clone());
+        // Files of tenants and recordings change and are many: they are read each time.
+        if !matches!(prompt, Prompt::Clip { language, .. } if language.is_empty()) {
+            self.clips.insert(prompt.clone(), clip.clone());
+        }
         Some(clip)
     }
 

@@ -39,6 +39,7 @@ mod call;
 mod error;
 pub mod fake;
 mod op;
+mod race;
 #[expect(unsafe_code, reason = "the host's tables; the other file of what is unsafe in the SDK")]
 mod real;
 pub mod say;
@@ -54,6 +55,7 @@ pub use call::{Call, Prompt, Recorded};
 pub use error::{Error, Result};
 pub use koukan_abi::{Status, Str, status};
 pub use op::{Op, Operation};
+pub use race::{Either, race};
 pub use services::{Background, Mail, Store};
 pub use session::Level;
 

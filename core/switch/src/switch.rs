@@ -21,6 +21,7 @@ use crate::call::{Call, Stage};
 use crate::config::{Directory, SwitchConfig};
 use crate::leg::{LegState, LegStream};
 use crate::limits;
+use crate::module::recording::Taping;
 use crate::module::{InstanceId, ModuleOrder, ModuleRequest};
 use crate::park::Lots;
 use crate::record::CallCause;
@@ -57,6 +58,8 @@ pub struct Switch {
     pub(crate) by_dialog: HashMap<DialogId, LegKey>,
     pub(crate) by_stream: HashMap<StreamId, LegKey>,
     pub(crate) by_instance: HashMap<InstanceId, CallId>,
+    /// Recordings of applications, by their media operations.
+    pub(crate) tapings: HashMap<OpId, Taping>,
     pub(crate) notifier: Notifier,
     pub(crate) by_notify: HashMap<ClientTx, SubscriptionId>,
     /// The journal's key of each subscription.
@@ -105,6 +108,7 @@ impl Switch {
             by_dialog: HashMap::new(),
             by_stream: HashMap::new(),
             by_instance: HashMap::new(),
+            tapings: HashMap::new(),
             notifier: Notifier::new(NotifierConfig::default()),
             by_notify: HashMap::new(),
             watches: HashMap::new(),
@@ -288,6 +292,7 @@ impl Switch {
 
     /// A worker that tells no counts has stopped: the record is closed without them.
     fn give_up_closing(&mut self, now: Now, id: CallId) {
+        self.give_up_recording(id);
         let Some((call, _)) = self.closing.get(&id) else { return };
         for stream in call.legs.iter().filter_map(|leg| leg.stream.id()) {
             self.by_stream.remove(&stream);

@@ -26,6 +26,7 @@ pub mod pjsua;
 pub mod ports;
 pub mod server;
 pub mod sipp;
+pub mod smtp;
 pub mod soak;
 pub mod trace;
 pub mod wait;

@@ -30,6 +30,8 @@ pub struct Server {
     media: u16,
     /// The port that the sample's carrier trunk has in this copy.
     pub trunk_port: u16,
+    /// The port of the mail server that it is told of; nobody listens there at first.
+    pub smtp_port: u16,
     /// Whether the directory stays when this is dropped.
     pub keeps: bool,
 }
@@ -66,6 +68,7 @@ impl Server {
             tls,
             media: media_block(),
             trunk_port,
+            smtp_port: free_port(),
             keeps: false,
         };
         server.write_configuration(addresses, sip_lines)?;
@@ -97,6 +100,7 @@ impl Server {
             write_secret(&secrets.join(device), PASSWORD)?;
         }
         let modules = binary("libannouncements.so")?;
+        let voicemail = binary("libvoicemail.so")?;
         let (media, media_end) = self.media_ports();
         let also = addresses.iter().map(|address| SocketAddr::new(*address, self.sip.port()));
         let mut listen: Vec<String> = [Some(self.sip), self.sip6]
@@ -118,6 +122,9 @@ impl Server {
                  [control]\nsocket = \"{data}/koukan.sock\"\n\
                  [module.announcements]\npath = \"{modules}\"\nrole = \"announcements\"\n\
                  grants = [\"call\"]\n\
+                 [module.voicemail]\npath = \"{voicemail}\"\nrole = \"voicemail\"\n\
+                 grants = [\"call\", \"store\", \"mail\"]\n\
+                 [mail]\nsmtp = \"smtp://127.0.0.1:{smtp}\"\nfrom = \"koukan@example.jp\"\n\
                  [test]\nclock = true\n",
                 data = self.directory.join("data").display(),
                 listen = listen.join(", "),
@@ -125,6 +132,8 @@ impl Server {
                 key = self.directory.join("key.pem").display(),
                 prompts = source_root().join("conf/prompts").display(),
                 modules = modules.display(),
+                voicemail = voicemail.display(),
+                smtp = self.smtp_port,
             ),
         )
     }

@@ -10,6 +10,14 @@ use crate::{deps, fuzz, root, secrets, tidy};
 /// End-to-end tests mostly wait for timers of the protocol; so many wait side by side.
 const E2E_THREADS: &str = "4";
 
+/// The server and the modules that fill the roles of the sample.
+fn packages() -> Vec<&'static str> {
+    ["koukan", "koukan-announcements", "koukan-voicemail"]
+        .into_iter()
+        .flat_map(|package| ["--package", package])
+        .collect()
+}
+
 /// Builds the server and becomes it, so that Ctrl-C and signals reach it alone.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     deps::install(deps::RUN)?;
@@ -17,7 +25,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     if made > 0 {
         println!("==> made {made} passwords for the sample's phones");
     }
-    let packages = ["--package", "koukan", "--package", "koukan-announcements"];
+    let packages = packages();
     let build = [["build", "--release", "--locked"].as_slice(), packages.as_slice()].concat();
     cargo("building", &build)?;
     let server = target().join("release/koukan");
@@ -62,7 +70,7 @@ pub(crate) fn e2e(filter: &[String]) -> Result<(), String> {
 
 pub(crate) fn soak(minutes: &[String]) -> Result<(), String> {
     deps::install_for_tests()?;
-    let packages = ["--package", "koukan", "--package", "koukan-announcements"];
+    let packages = packages();
     let build = ["build", "--release", "--locked", "--package", "koukan-e2e"];
     cargo("building", &[build.as_slice(), &packages].concat())?;
     let soak = target().join("release/soak");

@@ -13,6 +13,7 @@ pub(crate) mod copy;
 pub(crate) mod desk;
 pub(crate) mod host;
 pub mod preflight;
+mod repair;
 pub mod shelf;
 #[expect(unsafe_code, reason = "the tables of the C border's version 1.1")]
 mod tables;

@@ -56,6 +56,10 @@ impl Shelf {
     /// The shelf as the last run left it; objects are below `objects`.
     #[must_use]
     pub fn new(objects: PathBuf, notes: Vec<Note>, post: Option<(Post, Clock)>) -> Self {
+        let cut = super::repair::repair(&objects);
+        if cut > 0 {
+            tracing::warn!(recordings = cut, "the last run ended during recordings; they are kept");
+        }
         let mut records = Records::default();
         for Note { module, tenant, key, value } in notes {
             if let Some(value) = value {

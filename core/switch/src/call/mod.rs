@@ -78,6 +78,8 @@ pub(crate) struct ModuleRun {
     pub(crate) plays: Vec<(OpId, OpId)>,
     /// A digit collection under way.
     pub(crate) collect: Option<Collect>,
+    /// The media operation of a recording under way.
+    pub(crate) recording: Option<OpId>,
     /// Sleeps by their end.
     pub(crate) sleeps: Vec<(Time, OpId)>,
     /// The refusal that follows when it speaks for one.

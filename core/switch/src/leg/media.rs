@@ -102,9 +102,9 @@ impl Switch {
                 })
             }
             // The switch orders none of these yet.
+            Event::Recorded { op, report, .. } => self.recorded(op, report),
             Event::DigitsSent { .. }
             | Event::FaxTone { .. }
-            | Event::Recorded { .. }
             | Event::Joined { .. }
             | Event::Talks { .. }
             | Event::Announced { .. } => {}

@@ -1,6 +1,7 @@
 //! The switch's side of the module border (`kk.call/1`), as plain data. The host translates between
 //! this and the C ABI; a module's application instance is the switch's peer for one call.
 
+pub(crate) mod recording;
 mod run;
 mod voicemail;
 

@@ -12,6 +12,7 @@ use koukan_sip::subscription::MessageCount;
 use crate::action::Now;
 use crate::call::{Call, Collect, ModuleRun, Stage};
 use crate::limits;
+use crate::module::recording::Wanted;
 use crate::module::{AppEvent, InstanceId, ModuleOrder, ModuleRequest, OpStatus, Operation};
 use crate::record::CallCause;
 use crate::switch::{Fate, Switch};
@@ -55,6 +56,7 @@ impl Switch {
             module: module.clone(),
             plays: Vec::new(),
             collect: None,
+            recording: None,
             sleeps: Vec::new(),
             release,
         });
@@ -77,6 +79,9 @@ impl Switch {
             return;
         }
         self.forget_operations(call);
+        if self.leave_to_recording(call) {
+            return;
+        }
         self.order(ModuleOrder::Event { instance, event: AppEvent::HangUp });
         self.order(ModuleOrder::Destroy { instance });
     }
@@ -138,7 +143,8 @@ impl Switch {
         operation: Operation,
     ) -> Fate {
         let Stage::Module(run) = &call.stage else { return Fate::Keep };
-        let under_way = run.plays.len() + run.sleeps.len() + usize::from(run.collect.is_some());
+        let single = usize::from(run.collect.is_some()) + usize::from(run.recording.is_some());
+        let under_way = run.plays.len() + run.sleeps.len() + single;
         if u64::try_from(under_way).is_ok_and(|count| count >= limits::OPERATIONS.default) {
             self.op_done(instance, op, OpStatus::Failed, "too many operations are under way");
             return Fate::Keep;
@@ -180,8 +186,9 @@ impl Switch {
                 run.sleeps.push((now.time + Duration::from_millis(u64::from(ms)), op));
             }
             Operation::Dial { number } => return self.dial(now, call, (instance, op), &number),
-            Operation::Record { .. } => {
-                self.op_done(instance, op, OpStatus::Unsupported, "");
+            Operation::Record { path, max_ms, silence_ms, keys } => {
+                let wanted = Wanted { path: &path, max_ms, silence_ms, keys: &keys };
+                self.start_recording(call, (instance, op), wanted);
             }
             Operation::HangUp { status } => {
                 self.op_done(instance, op, OpStatus::Ok, "");
@@ -225,6 +232,10 @@ impl Switch {
             }
             return;
         }
+        if run.recording.is_some() && self.cancel_recording(call, op) {
+            return;
+        }
+        let Stage::Module(run) = &mut call.stage else { return };
         let slept = run.sleeps.iter().any(|(_, known)| *known == op);
         run.sleeps.retain(|(_, known)| *known != op);
         let collected = run.collect.take_if(|collect| collect.op == op).is_some();
@@ -281,6 +292,7 @@ impl Switch {
         result: Result<(), Arc<str>>,
     ) -> Fate {
         self.by_instance.remove(&instance);
+        self.abandon_recording(call);
         let Stage::Module(run) = &mut call.stage else { return Fate::Keep };
         let module = run.module.clone();
         let release = run.release.take();

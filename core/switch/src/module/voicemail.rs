@@ -123,6 +123,7 @@ impl Switch {
         self.op_done(instance, op, OpStatus::Ok, "");
         self.by_instance.remove(&instance);
         self.forget_operations(call);
+        self.abandon_recording(call);
         self.order(ModuleOrder::Event { instance, event: AppEvent::HangUp });
         self.order(ModuleOrder::Destroy { instance });
         self.explain(call.id, format!("goes on to {number}"));

@@ -36,6 +36,7 @@ pub(crate) struct Stream {
     pub(crate) source: Source,
     play: Option<(OpId, Option<Time>)>,
     names: Vec<String>,
+    record: Option<(OpId, Time)>,
     silent_at: Option<Time>,
 }
 
@@ -58,6 +59,8 @@ pub(crate) struct Media {
     pub(crate) crossed: usize,
     /// Every prompt that was played.
     pub(crate) played: Vec<String>,
+    /// The file of every recording.
+    pub(crate) recorded: Vec<String>,
 }
 
 impl Media {
@@ -158,6 +161,7 @@ impl Media {
                     source: Source::Nothing,
                     play: None,
                     names: Vec::new(),
+                    record: None,
                     silent_at: None,
                 };
                 assert!(self.streams.insert(stream, new).is_none(), "a stream's number repeats");
@@ -214,17 +218,29 @@ impl Media {
                 self.known(stream);
             }
             Command::Record { stream, op, recording } => {
-                let end = match self.known(stream) {
-                    Some(_) => RecordEnd::Stopped,
-                    None => RecordEnd::Refused,
+                self.recorded.push(recording.path.to_string_lossy().into_owned());
+                let known = self.known(stream).filter(|known| known.record.is_none());
+                let Some(known) = known else {
+                    let event = recorded(stream, op, RecordEnd::Refused, Duration::ZERO);
+                    return self.tell(soon, event);
                 };
-                let sample_rate = recording.format.sample_rate();
-                let report = RecordReport { end, samples: 0, dropped: 0, sample_rate };
-                self.tell(soon, Event::Recorded { stream, op, report });
+                known.record = Some((op, now));
+                // Longer ones end with their streams here.
+                if recording.longest < Duration::from_secs(60) {
+                    known.record = None;
+                    let end = now + recording.longest;
+                    let event = recorded(stream, op, RecordEnd::Longest, recording.longest);
+                    self.tell(end, event);
+                }
             }
-            Command::StopRecord { stream, .. }
-            | Command::Mute { stream, .. }
-            | Command::Leave { stream } => {
+            Command::StopRecord { stream, op } => {
+                let running = self.known(stream).and_then(|known| known.record.take());
+                if let Some((_, began)) = running {
+                    let event = recorded(stream, op, RecordEnd::Stopped, now.since(began));
+                    self.tell(soon + WRITTEN, event);
+                }
+            }
+            Command::Mute { stream, .. } | Command::Leave { stream } => {
                 self.known(stream);
             }
             Command::Join { stream, room, .. } => {
@@ -250,6 +266,10 @@ impl Media {
                 if let Some((op, _)) = gone.play {
                     self.tell(soon, Event::Played { stream, op, end: PlayEnd::Stopped });
                 }
+                if let Some((op, began)) = gone.record {
+                    let event = recorded(stream, op, RecordEnd::Stopped, now.since(began));
+                    self.tell(soon + WRITTEN, event);
+                }
                 self.tell(soon, Event::Closed { stream, stats: STATS });
             }
         }
@@ -263,6 +283,15 @@ impl Media {
         }
         known
     }
+}
+
+/// A recording is whole so long after its end.
+const WRITTEN: Duration = Duration::from_millis(100);
+
+fn recorded(stream: StreamId, op: OpId, end: RecordEnd, length: Duration) -> Event {
+    let samples = u64::try_from(length.as_millis()).unwrap() * 8;
+    let report = RecordReport { end, samples, dropped: 0, sample_rate: 8_000 };
+    Event::Recorded { stream, op, report }
 }
 
 /// How a prompt is noted.

@@ -167,6 +167,12 @@ impl Office {
         self.drain();
     }
 
+    /// A module asks for something that is of no call.
+    pub(crate) fn module_asks(&mut self, request: koukan_switch::ModuleRequest) {
+        self.switch.handle_module(self.now(), request);
+        self.drain();
+    }
+
     fn with(date: &str, seed: u64, text: &str) -> Self {
         let date: Timestamp = date.parse().unwrap();
         let directory = Arc::new(directory(text, date));

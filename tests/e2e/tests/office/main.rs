@@ -5,3 +5,4 @@ mod calls;
 mod inbound;
 mod restart;
 mod settings;
+mod voicemail;
