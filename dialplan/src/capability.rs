@@ -130,6 +130,7 @@ impl Capabilities {
             .with(Feature::Menus)
             .with(Feature::OnError)
             .with(Feature::Voicemail)
+            .with(Feature::Recording)
     }
 
     /// The same with one feature more.

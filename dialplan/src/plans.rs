@@ -395,23 +395,6 @@ impl Plans {
         self.plan(tenant).map_or(DEFAULT_LANGUAGE, |plan| &plan.tenant.language)
     }
 
-    /// The voicemail boxes of a device: that of the number that it shows first, then those of the
-    /// numbers that it rings for.
-    #[must_use]
-    pub fn mailboxes(&self, tenant: &str, device: &str) -> Vec<Arc<str>> {
-        let plan = self.plan(tenant);
-        plan.map(|plan| crate::decide::mailboxes::of_device(plan, device)).unwrap_or_default()
-    }
-
-    /// Where the PINs of voicemail boxes stand: tenant, box and the plan's word.
-    pub fn voicemail_pins(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>, &Arc<str>)> {
-        self.tenants().filter_map(|tenant| self.plan(tenant)).flat_map(|plan| {
-            let boxes = plan.voicemail_boxes.iter();
-            let tenant = &plan.tenant.id.value;
-            boxes.filter_map(move |found| Some((tenant, &found.name, found.pin.as_ref()?)))
-        })
-    }
-
     /// The time zone of the tenant's schedules.
     #[must_use]
     pub fn time_zone(&self, tenant: &str) -> Option<&jiff::tz::TimeZone> {

@@ -22,5 +22,7 @@ pub mod modules;
 #[expect(unsafe_code, reason = "limits and memory of the process, through libc")]
 pub mod os;
 pub mod plans;
+pub mod recordings;
 pub mod server;
 pub mod transport;
+mod zip;

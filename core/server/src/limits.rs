@@ -137,6 +137,9 @@ pub const MODULE_RECORDS: usize = 50_000;
 /// Bytes of the name of an object or a mail.
 pub const MODULE_NAME_BYTES: usize = 64;
 
+/// Bytes of recordings in one ZIP file: it is made in memory.
+pub const ZIP_BYTES: u64 = 256 * 1024 * 1024;
+
 /// Mails that wait for their first try.
 pub const MAILS: usize = 10_000;
 

@@ -65,8 +65,11 @@ impl Modules {
     ///
     /// # Errors
     /// A module cannot be loaded; the error names its file and the cause.
-    pub fn load(config: &Config, waker: Arc<Waker>, shelf: Shelf) -> Result<Self, ModulesError> {
-        let shelf = Arc::new(shelf);
+    pub fn load(
+        config: &Config,
+        waker: Arc<Waker>,
+        shelf: Arc<Shelf>,
+    ) -> Result<Self, ModulesError> {
         let desk = Arc::new(Desk::new(waker));
         let mut modules = Vec::new();
         let mut copies = None;
@@ -151,6 +154,11 @@ impl Modules {
     pub fn take_notes(&mut self) -> Vec<Note> {
         self.shelf.settle_mails();
         self.shelf.take_fresh()
+    }
+
+    /// Takes in what the switch has written down.
+    pub(crate) fn absorb(&self, note: &Note) {
+        self.shelf.absorb(note);
     }
 
     /// Starts every task once, on the thread that calls this first.

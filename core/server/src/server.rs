@@ -34,6 +34,7 @@ use crate::media::{Media, MediaError};
 use crate::module::shelf::Shelf;
 use crate::modules::{Modules, ModulesError};
 use crate::os::{self, DataLock, LockError};
+use crate::recordings::Recordings;
 use crate::transport::{
     Advertise, BindError, ConnectionLimits, ListenAddress, Transports, advertised_address,
     advertised_socket,
@@ -125,7 +126,7 @@ impl Server {
         let listeners: Vec<ListenAddress> =
             transports.listeners().map(|(_, bound)| bound).collect();
 
-        let Built { core, cdrs, archive, directory, report } =
+        let Built { core, cdrs, archive, recordings, directory, report } =
             build(&config, &clock, &transports, &waker)?;
         let (queue, requests) = bounded(limits::CONTROL_QUEUE);
         let handle = ControlHandle::new(queue, waker);
@@ -153,6 +154,7 @@ impl Server {
             clock,
             test_clock: config.test_clock,
             archive,
+            recordings,
             cdrs,
             generations: tokio::sync::Mutex::new(Generations::new(Arc::clone(&directory), started)),
         };
@@ -180,6 +182,7 @@ struct Built {
     core: Core,
     cdrs: Arc<CdrReader>,
     archive: ArchiveReader,
+    recordings: Recordings,
     directory: Arc<Directory>,
     report: api::CheckReport,
 }
@@ -204,6 +207,8 @@ fn build(
         Ok::<_, MailError>((post, clock.clone()))
     });
     let shelf = Shelf::new(config.objects.clone(), restored.notes, post.transpose()?);
+    let shelf = Arc::new(shelf);
+    let recordings = Recordings::new(Arc::clone(&shelf));
     let modules = Modules::load(config, Arc::clone(waker), shelf)?;
     if !modules.fills_role(ANNOUNCEMENTS) {
         tracing::warn!("no module has role = \"{ANNOUNCEMENTS}\": callers hear none of them");
@@ -228,8 +233,15 @@ fn build(
     let (explained, archive) = Archive::open(&config.data.join("explain"), room)
         .map_err(system("the archive of explain lines"))?;
     let explain = ExplainLog::new(explained, config.limits.count(limits::EXPLAIN_LINES));
-    let core = Core::new(Parts { switch, media, modules, journal, explain });
-    Ok(Built { core, cdrs, archive, directory, report })
+    let core = Core::new(Parts {
+        switch,
+        media,
+        modules,
+        journal,
+        explain,
+        recordings: recordings.clone(),
+    });
+    Ok(Built { core, cdrs, archive, recordings, directory, report })
 }
 
 impl RunningServer {
@@ -357,6 +369,7 @@ fn switch_config(
         media_v6: media(false),
         codecs: config.media.codecs.clone(),
         listeners,
+        recordings: config.objects.join("recording"),
         realm: config.sip.realm.clone(),
         server_name: concat!("Koukan/", env!("CARGO_PKG_VERSION")).to_owned(),
         registrar: RegistrarConfig {

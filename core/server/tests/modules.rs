@@ -76,7 +76,7 @@ impl Room {
         let config = config::load(&self.directory.join("conf")).unwrap();
         let poll = Poll::new().unwrap();
         let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
-        let shelf = Shelf::new(config.objects.clone(), notes, None);
+        let shelf = Arc::new(Shelf::new(config.objects.clone(), notes, None));
         let modules = Modules::load(&config, waker, shelf)?;
         Ok(Host { modules, poll, next: 1 })
     }

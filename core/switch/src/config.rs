@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub struct SwitchConfig {
     pub media_v6: Option<IpAddr>,
     /// The codecs that are offered and taken, the preferred first.
     pub codecs: Vec<Codec>,
+    /// The directory of recorded calls, one below it a tenant.
+    pub recordings: PathBuf,
     /// The digest realm.
     pub realm: String,
     /// Server and User-Agent header.

@@ -25,6 +25,7 @@ use crate::module::recording::Taping;
 use crate::module::{InstanceId, ModuleOrder, ModuleRequest};
 use crate::park::Lots;
 use crate::record::CallCause;
+use crate::record::tape::Running;
 use crate::registration::keepalive::Asked;
 use crate::registration::throttle::Throttle;
 use crate::subscription::lamps::Lamps;
@@ -58,6 +59,9 @@ pub struct Switch {
     pub(crate) by_dialog: HashMap<DialogId, LegKey>,
     pub(crate) by_stream: HashMap<StreamId, LegKey>,
     pub(crate) by_instance: HashMap<InstanceId, CallId>,
+    /// Calls that are being recorded, by their media operations.
+    pub(crate) tapes: HashMap<OpId, Running>,
+    pub(crate) recordings_failed: u64,
     /// Recordings of applications, by their media operations.
     pub(crate) tapings: HashMap<OpId, Taping>,
     pub(crate) notifier: Notifier,
@@ -108,6 +112,8 @@ impl Switch {
             by_dialog: HashMap::new(),
             by_stream: HashMap::new(),
             by_instance: HashMap::new(),
+            tapes: HashMap::new(),
+            recordings_failed: 0,
             tapings: HashMap::new(),
             notifier: Notifier::new(NotifierConfig::default()),
             by_notify: HashMap::new(),

@@ -1,9 +1,10 @@
 //! Whose mailbox is whose: a device has the box of the number that it shows, and those of the
-//! numbers that it rings for.
+//! numbers that it rings for. And how long an office's recordings are kept.
 
 use std::sync::Arc;
 
 use crate::model::Plan;
+use crate::plans::Plans;
 
 /// The voicemail boxes of a device, its own number's first.
 pub(crate) fn of_device(plan: &Plan, device: &str) -> Vec<Arc<str>> {
@@ -21,4 +22,33 @@ pub(crate) fn of_device(plan: &Plan, device: &str) -> Vec<Arc<str>> {
         }
     }
     boxes
+}
+
+impl Plans {
+    /// How long recordings of an office are kept, and from which minute of the next day on they may
+    /// be seen (S-71, S-72).
+    #[must_use]
+    pub fn recording_rules(&self, tenant: &str) -> (std::time::Duration, u16) {
+        let rules = self.plan(tenant).map(|plan| plan.rules.recording);
+        rules.map_or((std::time::Duration::ZERO, 0), |rules| {
+            (rules.keep, u16::from(rules.visible_from) * 30)
+        })
+    }
+
+    /// The voicemail boxes of a device: that of the number that it shows first, then those of the
+    /// numbers that it rings for.
+    #[must_use]
+    pub fn mailboxes(&self, tenant: &str, device: &str) -> Vec<Arc<str>> {
+        let plan = self.plan(tenant);
+        plan.map(|plan| of_device(plan, device)).unwrap_or_default()
+    }
+
+    /// Where the PINs of voicemail boxes stand: tenant, box and the plan's word.
+    pub fn voicemail_pins(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>, &Arc<str>)> {
+        self.tenants().filter_map(|tenant| self.plan(tenant)).flat_map(|plan| {
+            let boxes = plan.voicemail_boxes.iter();
+            let tenant = &plan.tenant.id.value;
+            boxes.filter_map(move |found| Some((tenant, &found.name, found.pin.as_ref()?)))
+        })
+    }
 }

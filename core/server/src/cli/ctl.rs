@@ -65,6 +65,24 @@ pub(super) enum Order {
         #[arg(long, conflicts_with = "date")]
         system: bool,
     },
+    /// The recorded calls of a tenant that may be seen, the newest first
+    Recordings(RecordingsOrder),
+    /// Delete recorded calls of a tenant; the auditor gets a line
+    DeleteRecordings {
+        /// The tenant's id
+        tenant: String,
+        /// Their ids, as `recordings` prints them
+        #[arg(required = true)]
+        ids: Vec<String>,
+        /// Who says so
+        #[arg(long, default_value = "operator")]
+        by: String,
+    },
+    /// The lines for the auditor of a tenant
+    Audit {
+        /// The tenant's id
+        tenant: String,
+    },
     /// The metrics in Prometheus' text format
     Metrics,
 }
@@ -77,6 +95,44 @@ pub(super) struct Reload {
     /// Bring back what was in force before the last reload
     #[arg(long)]
     rollback: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct RecordingsOrder {
+    /// The tenant's id
+    tenant: String,
+    /// Of this number alone, by its name in the plan
+    #[arg(long)]
+    number: Option<String>,
+    /// Begun at or after this date: 2026-07-01T00:00:00+09:00
+    #[arg(long)]
+    from: Option<String>,
+    /// Begun before this date
+    #[arg(long)]
+    until: Option<String>,
+    /// Whose caller or called number holds these digits
+    #[arg(long)]
+    party: Option<String>,
+    /// Download them into this ZIP file
+    #[arg(long)]
+    zip: Option<PathBuf>,
+}
+
+impl RecordingsOrder {
+    fn path(&self) -> String {
+        let wanted = [
+            ("number", &self.number),
+            ("from", &self.from),
+            ("until", &self.until),
+            ("party", &self.party),
+        ];
+        let wanted = wanted.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+        let query: Vec<String> =
+            wanted.map(|(key, value)| format!("{key}={}", escaped(value))).collect();
+        let form = if self.zip.is_some() { ".zip" } else { "" };
+        let tenant = escaped(&self.tenant);
+        format!("/v1/tenants/{tenant}/recordings{form}?{}", query.join("&"))
+    }
 }
 
 pub(super) fn ctl(arguments: &CtlArguments) -> Result<(), Failed> {
@@ -102,6 +158,11 @@ pub(super) fn order_shown(
         table::print(&String::from_utf8_lossy(&answer.body));
         return Ok(());
     }
+    if let Order::Recordings(RecordingsOrder { zip: Some(file), .. }) = order {
+        std::fs::write(file, &answer.body)
+            .map_err(|error| Failed(format!("{} cannot be written: {error}", file.display())))?;
+        return Ok(());
+    }
     let value = answer.json()?;
     let text = if reach.json { format!("{value}\n") } else { shown(&value) };
     table::print(&text);
@@ -125,6 +186,13 @@ fn request(order: &Order) -> (Method, String, Option<Value>) {
         Order::Modules => get("/v1/modules"),
         Order::Cdrs { limit } => get(&format!("/v1/cdrs?limit={limit}")),
         Order::Why { call } => get(&format!("/v1/why/{}", escaped(call))),
+        Order::Recordings(order) => get(&order.path()),
+        Order::DeleteRecordings { tenant, ids, by } => {
+            let (tenant, ids, by) = (escaped(tenant), escaped(&ids.join(",")), escaped(by));
+            let path = format!("/v1/tenants/{tenant}/recordings?ids={ids}&by={by}");
+            (Method::DELETE, path, None)
+        }
+        Order::Audit { tenant } => get(&format!("/v1/tenants/{}/audit", escaped(tenant))),
         Order::Check => (Method::POST, "/v1/check".to_owned(), None),
         Order::Reload(Reload { rollback: true, .. }) => {
             (Method::POST, "/v1/rollback".to_owned(), None)
@@ -220,8 +288,25 @@ const CDRS: &[Column] = &[
     ("CAUSE", "/cause"),
 ];
 
+const RECORDINGS: &[Column] = &[
+    ("RECORDING", "/id"),
+    ("STARTED", "/started"),
+    ("NUMBER", "/number"),
+    ("DIRECTION", "/direction"),
+    ("CALLER", "/caller"),
+    ("CALLED", "/called"),
+    ("MS", "/length_ms"),
+];
+
+const AUDIT: &[Column] = &[("AT", "/at"), ("BY", "/by"), ("WHAT", "/what"), ("RECORDINGS", "/ids")];
+
 fn shown(order: &Order, value: &Value) -> String {
     match order {
+        Order::Recordings(_) => table::columns(value, RECORDINGS, "no recording may be seen"),
+        Order::DeleteRecordings { .. } => {
+            format!("{} recordings are deleted\n", value.as_array().map_or(0, Vec::len))
+        }
+        Order::Audit { .. } => table::columns(value, AUDIT, "nothing was done"),
         Order::Status | Order::Clock { .. } => table::lines(value),
         Order::Calls => table::columns(value, CALLS, "no call is under way"),
         Order::Registrations => table::columns(value, REGISTRATIONS, "no phone is registered"),

@@ -2,10 +2,13 @@
 //! call whose event it was, never the loop.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use koukan_base::{CallId, Time};
 use koukan_dialplan::{Aside, ChangeError};
+use koukan_media::Command;
 use koukan_sip::Flow;
 use koukan_switch::{Action, Directory, Now, Record, Switch};
 
@@ -20,6 +23,7 @@ use crate::log::Throttle;
 use crate::media::Media;
 use crate::metrics::Snapshot;
 use crate::modules::Modules;
+use crate::recordings::Recordings;
 use crate::transport::Input;
 
 /// What a core is made of.
@@ -30,6 +34,7 @@ pub(crate) struct Parts {
     pub(crate) modules: Modules,
     pub(crate) journal: Journal,
     pub(crate) explain: ExplainLog,
+    pub(crate) recordings: Recordings,
 }
 
 /// The switch with its media workers, modules and journal.
@@ -41,11 +46,32 @@ pub(crate) struct Core {
     more: bool,
     panics: u64,
     faults: Throttle,
+    /// When recordings that are too old are looked for.
+    next_sweep: Time,
+}
+
+/// How often that is done.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// The directory of a recording; without it the media engine says that the disk refuses.
+fn make_place(path: &Path) {
+    if let Some(directory) = path.parent()
+        && let Err(error) = std::fs::create_dir_all(directory)
+    {
+        tracing::error!(directory = %directory.display(), %error, "nothing can be recorded");
+    }
 }
 
 impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
-        Self { parts, outbox: Outbox::default(), more: false, panics: 0, faults: Throttle::new() }
+        Self {
+            parts,
+            outbox: Outbox::default(),
+            more: false,
+            panics: 0,
+            faults: Throttle::new(),
+            next_sweep: Time::ZERO,
+        }
     }
 
     pub(crate) const fn switch(&self) -> &Switch {
@@ -120,6 +146,9 @@ impl Core {
         let outcome = catch_unwind(AssertUnwindSafe(|| input(switch)));
         let mut ended = Vec::new();
         while let Some(action) = self.parts.switch.poll_action() {
+            if let Action::Record(Record::Note(note)) = &action {
+                self.parts.modules.absorb(note);
+            }
             if let Action::Record(Record::Call(cdr)) = &action
                 && cdr.ended.is_some()
             {
@@ -168,7 +197,12 @@ impl Core {
         for deed in self.outbox.deeds() {
             match deed {
                 Deed::Send { flow, bytes, .. } => send(flow, bytes),
-                Deed::Media { worker, command } => self.parts.media.queue(worker, command),
+                Deed::Media { worker, command } => {
+                    if let Command::Record { recording, .. } = &command {
+                        make_place(&recording.path);
+                    }
+                    self.parts.media.queue(worker, command);
+                }
                 Deed::Module(order) => self.parts.modules.handle(now, order),
             }
         }
@@ -192,6 +226,7 @@ impl Core {
 
     /// The date was set.
     pub(crate) fn clock_moved(&mut self) {
+        self.next_sweep = Time::ZERO;
         self.parts.modules.clock_moved();
     }
 
@@ -207,8 +242,15 @@ impl Core {
     }
 
     /// What is tried again from time to time.
-    pub(crate) fn handle_housekeeping(&mut self) {
+    pub(crate) fn handle_housekeeping(&mut self, now: Now) {
         self.parts.journal.handle_housekeeping();
+        if self.next_sweep <= now.time {
+            self.next_sweep = now.time + SWEEP;
+            let deleted = self.parts.recordings.sweep(now.date);
+            if deleted > 0 {
+                tracing::info!(deleted, "recordings have reached their age");
+            }
+        }
     }
 
     /// Tables that were large and are not any more become small.

@@ -105,7 +105,7 @@ impl Control {
         }
         if now.time >= self.housekeeping {
             self.housekeeping = now.time + HOUSEKEEPING;
-            self.core.handle_housekeeping();
+            self.core.handle_housekeeping(now);
             if self.memory.note(now.time, self.core.load()) {
                 self.core.shrink();
                 os::trim_memory();

@@ -14,13 +14,14 @@ use koukan_base::CallId;
 use koukan_store::CdrReader;
 use serde::Deserialize;
 
-use super::{reload, settings};
+use super::{recordings, reload, settings};
 use crate::api::{self, ClockState, Failure};
 use crate::clock::Clock;
 use crate::control::{ControlHandle, Request, Unavailable};
 use crate::explain::ArchiveReader;
 use crate::generations::Generations;
 use crate::limits;
+use crate::recordings::Recordings;
 
 /// What the routes need.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub struct Service {
     pub test_clock: bool,
     /// Where the explain lines of finished calls are.
     pub archive: ArchiveReader,
+    /// Recorded calls.
+    pub recordings: Recordings,
     /// Where finished calls are read from.
     pub cdrs: Arc<CdrReader>,
     /// What is in force and was before. Whoever reloads holds it: two must not overtake each other.
@@ -62,6 +65,9 @@ pub fn router(service: Arc<Service>) -> Router {
             get(settings::one).put(settings::put).delete(settings::give_back),
         )
         .route("/v1/tenants/{tenant}/setting-history", get(settings::history))
+        .route("/v1/tenants/{tenant}/recordings", get(recordings::list).delete(recordings::delete))
+        .route("/v1/tenants/{tenant}/recordings.zip", get(recordings::zip))
+        .route("/v1/tenants/{tenant}/audit", get(recordings::audit))
         .route("/v1/clock", get(clock).post(set_clock))
         .route("/v1/modules", get(modules))
         .route("/v1/cdrs", get(cdrs))

@@ -230,6 +230,23 @@ impl Shelf {
         Ok(path)
     }
 
+    /// The file of a recorded call.
+    pub(crate) fn recording(&self, tenant: &str, id: &str) -> Option<PathBuf> {
+        let is_id = is_directory(id) && is_directory(tenant);
+        is_id.then(|| self.objects.join("recording").join(tenant).join(format!("{id}.wav")))
+    }
+
+    /// Takes in what the switch has written down; the journal has it from there.
+    pub(crate) fn absorb(&self, note: &Note) {
+        let mut records = self.open();
+        let owner = (note.module.clone(), note.tenant.clone());
+        let own = records.by_owner.entry(owner).or_default();
+        match &note.value {
+            Some(value) => drop(own.insert(note.key.clone(), value.clone())),
+            None => drop(own.remove(&note.key)),
+        }
+    }
+
     /// Bytes of an object.
     pub(crate) fn object_size(&self, of: Of<'_>, name: &str) -> Result<u64, Status> {
         let found = fs::metadata(self.object(of, name)?);

@@ -52,7 +52,11 @@ impl Switch {
     fn ringback(&mut self, now: Now, call: &mut Call, index: u16) {
         let Some(LegState::Incoming { tx, .. }) = call.leg(0).map(|leg| leg.state) else { return };
         let early = call.leg(0).is_some_and(|leg| leg.answer.is_some());
-        if !early && !std::mem::replace(&mut call.rings, true) {
+        if early {
+            // Who has heard a prompt hears no ringing of its own phone's any more.
+            return self.start_ringback(call);
+        }
+        if !std::mem::replace(&mut call.rings, true) {
             // Of several phones nobody knows yet who will answer.
             let alone = call.rung().count() == 1;
             let headers = if alone { self.connected(call, 0, index) } else { Vec::new() };
@@ -161,6 +165,7 @@ impl Switch {
             return Fate::End(CallCause::NotAnswered, 488);
         }
         self.wire(call);
+        self.start_tape(now, call);
         if !waiting {
             self.tell_connected(now, call, 0, index);
             if call.transfer.is_none() {

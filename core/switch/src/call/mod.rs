@@ -26,6 +26,7 @@ use crate::call::menu::MenuRun;
 use crate::leg::{Leg, LegState};
 use crate::module::InstanceId;
 use crate::park::Parked;
+use crate::record::tape::Tape;
 use crate::transfer::Transfer;
 
 /// What a call does at this moment.
@@ -142,6 +143,8 @@ pub(crate) struct Call {
     pub(crate) diverted: Option<Box<Diverted>>,
     /// The slot that it waits in again when nobody takes it back.
     pub(crate) returning: Option<Box<Parked>>,
+    /// That it is recorded.
+    pub(crate) tape: Option<Tape>,
     /// A transfer under way.
     pub(crate) transfer: Option<Box<Transfer>>,
     /// The switch's timer entry for this call.

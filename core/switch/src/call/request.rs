@@ -17,6 +17,7 @@ use crate::call::{Call, Stage};
 use crate::leg::identity::{Identity, caller_of, kept, wants_privacy};
 use crate::leg::{Leg, LegState, Party};
 use crate::limits;
+use crate::record::tape::Tape;
 use crate::registration::{Challenge, text};
 use crate::switch::{Fate, Switch};
 
@@ -144,6 +145,7 @@ impl Switch {
         if call.steps.is_empty() && call.release.prompt.is_none() {
             return self.release(now, call);
         }
+        self.notice_on_arrival(call);
         if self.open_stream(call, 0) { Fate::Keep } else { self.no_media(call) }
     }
 
@@ -208,6 +210,7 @@ impl Switch {
             followed: false,
             returning: None,
             diverted: asking.diverted.clone(),
+            tape: decision.record.map(|record| Tape::new(record.notice)),
             transfer: None,
             deadline: None,
         }

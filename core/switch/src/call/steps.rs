@@ -97,14 +97,8 @@ impl Switch {
                 call.failures.clear();
                 call.release = release;
             }
-            Step::Voicemail { mailbox, spec } => {
-                self.start_voicemail(now, call, &mailbox, &spec);
-                self.transfer_done(now, call);
-                return Some(Fate::Keep);
-            }
-            Step::VoicemailMenu { mailboxes } => {
-                self.start_voicemail_menu(now, call, &mailboxes);
-                self.transfer_done(now, call);
+            Step::Voicemail { .. } | Step::VoicemailMenu { .. } => {
+                self.start_voicemail_step(now, call, &step);
                 return Some(Fate::Keep);
             }
             Step::Fax { .. }

@@ -102,7 +102,11 @@ impl Switch {
                 })
             }
             // The switch orders none of these yet.
-            Event::Recorded { op, report, .. } => self.recorded(op, report),
+            Event::Recorded { op, report, .. } => {
+                if !self.tape_ended(op, report) {
+                    self.recorded(op, report);
+                }
+            }
             Event::DigitsSent { .. }
             | Event::FaxTone { .. }
             | Event::Joined { .. }

@@ -4,6 +4,7 @@
 use std::path::{Component, Path};
 
 use koukan_base::OpId;
+use koukan_media::tone::{Country, NamedTone, Progress};
 use koukan_media::{PlayEnd, Prompt};
 
 use crate::call::Call;
@@ -42,6 +43,21 @@ impl Switch {
             leg.music = Some(Music { op, own });
         }
         self.play(call.worker, stream, op, vec![prompt], 0);
+    }
+
+    /// Has a caller in early media hear that it rings.
+    pub(crate) fn start_ringback(&mut self, call: &mut Call) {
+        let Some(leg) = call.leg(0).filter(|leg| leg.music.is_none() && leg.agreed.is_some())
+        else {
+            return;
+        };
+        let Some(stream) = leg.stream.live() else { return };
+        let op = self.next_op();
+        if let Some(leg) = call.leg_mut(0) {
+            leg.music = Some(Music { op, own: true });
+        }
+        let tone = NamedTone::Progress(Country::Japan, Progress::Ringback);
+        self.play(call.worker, stream, op, vec![Prompt::Tone { tone, ms: 0 }], 0);
     }
 
     /// What the leg's stream is fed from is heard again, at once.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use koukan_base::OpId;
-use koukan_dialplan::{Ask, Asker, Caller, Facts, Origin, VoicemailBox};
+use koukan_dialplan::{Ask, Asker, Caller, Facts, Origin, Step, VoicemailBox};
 use koukan_sip::subscription::{MessageCount, MessageSummary};
 use serde_json::json;
 
@@ -21,14 +21,18 @@ const VOICEMAIL: &str = "voicemail";
 const MENU: &str = "voicemail_menu";
 
 impl Switch {
+    /// Has the caller leave a message, or plays it those of its boxes.
+    pub(crate) fn start_voicemail_step(&mut self, now: Now, call: &mut Call, step: &Step) {
+        match step {
+            Step::Voicemail { mailbox, spec } => self.start_voicemail(now, call, mailbox, spec),
+            Step::VoicemailMenu { mailboxes } => self.start_voicemail_menu(now, call, mailboxes),
+            _ => return,
+        }
+        self.transfer_done(now, call);
+    }
+
     /// Has the caller leave a message.
-    pub(crate) fn start_voicemail(
-        &mut self,
-        now: Now,
-        call: &mut Call,
-        mailbox: &str,
-        spec: &VoicemailBox,
-    ) {
+    fn start_voicemail(&mut self, now: Now, call: &mut Call, mailbox: &str, spec: &VoicemailBox) {
         // Whoever did not answer has no say any more in how this call ends.
         call.failures.clear();
         let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
@@ -49,12 +53,7 @@ impl Switch {
     }
 
     /// Plays the caller the messages of its boxes.
-    pub(crate) fn start_voicemail_menu(
-        &mut self,
-        now: Now,
-        call: &mut Call,
-        mailboxes: &[Arc<str>],
-    ) {
+    fn start_voicemail_menu(&mut self, now: Now, call: &mut Call, mailboxes: &[Arc<str>]) {
         let pin = |name: &Arc<str>| {
             self.directory.pins.get(&(call.tenant.clone(), name.clone())).map(|pin| &**pin)
         };

@@ -1,6 +1,7 @@
 //! What must survive the process: the records that go to the journal before an answer leaves.
 
 mod cdr;
+pub(crate) mod tape;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

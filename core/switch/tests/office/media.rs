@@ -59,6 +59,8 @@ pub(crate) struct Media {
     pub(crate) crossed: usize,
     /// Every prompt that was played.
     pub(crate) played: Vec<String>,
+    /// The disk refuses recordings.
+    pub(crate) full: bool,
     /// The file of every recording.
     pub(crate) recorded: Vec<String>,
 }
@@ -219,6 +221,10 @@ impl Media {
             }
             Command::Record { stream, op, recording } => {
                 self.recorded.push(recording.path.to_string_lossy().into_owned());
+                if self.full {
+                    let event = recorded(stream, op, RecordEnd::DiskError, Duration::ZERO);
+                    return self.tell(soon, event);
+                }
                 let known = self.known(stream).filter(|known| known.record.is_none());
                 let Some(known) = known else {
                     let event = recorded(stream, op, RecordEnd::Refused, Duration::ZERO);

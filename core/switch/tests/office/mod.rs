@@ -516,6 +516,7 @@ fn config() -> SwitchConfig {
         media_v4: Some(IpAddr::from([192, 0, 2, 1])),
         media_v6: None,
         codecs: vec![Codec::Pcmu, Codec::Pcma],
+        recordings: "/recordings".into(),
         realm: REALM.to_owned(),
         server_name: "koukan".to_owned(),
         registrar: RegistrarConfig::default(),

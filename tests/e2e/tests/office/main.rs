@@ -3,6 +3,7 @@
 
 mod calls;
 mod inbound;
+mod recording;
 mod restart;
 mod settings;
 mod voicemail;

@@ -1,0 +1,151 @@
+//! Calls that are recorded because their number has the option (S-70 to S-75): both directions,
+//! from the answer on, nobody else's and never a forwarded one; the notice; a disk that refuses.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
+
+mod office;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use koukan_switch::{CallCause, CallRecording, Note, RECORDINGS, Record};
+use office::{Did, Does, Office, TRUNK, ending};
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const NUMBER3: &str = "ring = { devices = [\"D\", \"E\"], strategy = \"all\", timeout = \"30s\" }\n\
+                       mode = \"ring\"";
+
+/// Number 3 with the option, its notice and what else is changed.
+fn recorded(notice: &str, mode: &str) -> Office {
+    let number = format!(
+        "ring = {{ devices = [\"D\", \"E\"], strategy = \"all\" }}\n\
+         options = [\"recording\", \"forwarding\"]\n\
+         record = {{ enabled = true, notice = \"{notice}\" }}\n{mode}"
+    );
+    Office::planned(|plan| plan.replace(NUMBER3, &number))
+}
+
+fn off() -> Office {
+    recorded("off", "mode = \"ring\"")
+}
+
+/// The entries of the index as they were written, one after the other.
+fn entries(office: &Office) -> Vec<(Note, Option<CallRecording>)> {
+    let note = |did: &Did| match did {
+        Did::Record(Record::Note(note)) if note.module == RECORDINGS => {
+            let entry = note.value.as_deref().map(|value| serde_json::from_str(value).unwrap());
+            Some((note.clone(), entry))
+        }
+        _ => None,
+    };
+    office.did.iter().filter_map(note).collect()
+}
+
+#[test]
+fn a_call_in_is_recorded_from_the_answer_on_and_listed_for_the_next_morning() {
+    let mut office = off();
+    office.all(Does::Answers(2_000));
+    office.call(TRUNK, "0312340003");
+    office.run(secs(1));
+    assert!(office.media.recorded.is_empty(), "it rings");
+    office.run(secs(9));
+    let paths = office.media.recorded.clone();
+    let [path] = paths.as_slice() else { panic!("{paths:?}") };
+    assert!(path.starts_with("/recordings/acme/") && path.ends_with("-0.wav"), "{path}");
+    office.hang_up(TRUNK);
+    office.run(secs(1));
+    let entries = entries(&office);
+    let [(first, begun), (_, Some(whole))] = entries.as_slice() else { panic!("{entries:?}") };
+    let begun = begun.as_ref().unwrap();
+    assert_eq!((&*first.tenant, begun.length_ms), ("acme", None));
+    assert!(path.contains(&first.key));
+    let length = whole.length_ms.unwrap();
+    assert!((7_000..8_500).contains(&length), "{length}");
+    assert_eq!((&*whole.number, &*whole.direction), ("number3", "inbound"));
+    assert_eq!((&*whole.caller, &*whole.called), ("0455550001", "0312340003"));
+    let date = |text: &str| text.parse::<Timestamp>().unwrap();
+    assert_eq!(whole.visible, date("2026-07-02T03:00:00+09:00"));
+    assert_eq!(whole.expires, whole.started + jiff::SignedDuration::from_hours(30 * 24));
+    office.finish();
+}
+
+#[test]
+fn a_call_out_that_shows_the_number_is_recorded_and_other_numbers_are_not() {
+    let mut office = off();
+    office.all(Does::AnswersAtOnce);
+    office.phone(TRUNK).does = Does::AnswersAtOnce;
+    office.call('D', "0455550001");
+    office.run(secs(3));
+    assert_eq!(office.media.recorded.len(), 1, "D shows number 3");
+    office.hang_up('D');
+    office.run(secs(1));
+    assert_eq!(entries(&office).last().unwrap().1.as_ref().unwrap().direction, "outbound");
+    office.call('C', "0455550001");
+    office.run(secs(3));
+    office.hang_up('C');
+    office.run(secs(1));
+    office.call(TRUNK, "0312340002");
+    office.run(secs(3));
+    office.hang_up(TRUNK);
+    office.run(secs(1));
+    assert_eq!(office.media.recorded.len(), 1, "C shows number 2");
+    office.finish();
+}
+
+#[test]
+fn a_forwarded_call_is_not_recorded() {
+    let mut office = recorded("arrival", "mode = \"forward\"\nforward_to = \"09012345678\"");
+    office.phone(TRUNK).does = Does::AnswersAtOnce;
+    office.call(TRUNK, "0312340003");
+    office.run(secs(5));
+    assert!(office.media.recorded.is_empty() && office.modules.started.is_empty());
+    assert!(entries(&office).is_empty());
+    office.hang_up(TRUNK);
+    office.finish();
+}
+
+#[test]
+fn the_notice_on_arrival_is_heard_before_anything_rings() {
+    let mut office = recorded("arrival", "mode = \"ring\"");
+    office.all(Does::Rings);
+    office.call(TRUNK, "0312340003");
+    office.run(secs(1));
+    assert_eq!(office.media.played, ["ja/recording-notice"]);
+    assert!(!office.phone('D').heard("invite"));
+    office.run(secs(5));
+    assert!(office.phone('D').heard("invite"));
+    let last = office.media.played.last().unwrap();
+    assert!(last.contains("Ringback"), "who is in early media hears that it rings: {last}");
+    office.give_up_first(TRUNK);
+    office.finish();
+}
+
+#[test]
+fn the_notice_at_the_answer_is_heard_by_the_caller_once() {
+    let mut office = recorded("answer", "mode = \"ring\"");
+    office.all(Does::Answers(1_000));
+    office.call(TRUNK, "0312340003");
+    office.run(secs(5));
+    assert_eq!(office.media.played, ["ja/recording-notice"]);
+    assert_eq!(office.media.recorded.len(), 1);
+    office.hang_up(TRUNK);
+    office.finish();
+}
+
+#[test]
+fn a_disk_that_refuses_is_said_loudly_and_the_call_goes_on() {
+    let mut office = off();
+    office.media.full = true;
+    office.all(Does::Answers(1_000));
+    office.call(TRUNK, "0312340003");
+    office.run(secs(5));
+    assert!(office.explained("ALARM: the disk takes no recording; the call goes on"));
+    assert_eq!(office.switch.recordings_failed(), 1);
+    assert_eq!(entries(&office).last().unwrap().1, None, "nothing is listed");
+    assert_eq!(office.switch.calls().len(), 1);
+    office.hang_up(TRUNK);
+    let cdrs = office.finish();
+    assert_eq!(ending(&cdrs[0]), (CallCause::CallerHungUp, 200));
+}

@@ -1,0 +1,109 @@
+//! Recorded calls from outside (S-70 to S-75): both directions in their channels, seen from three
+//! the next morning, downloaded as one ZIP file, deleted with a line for the auditor.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use koukan_e2e::audio::Sound;
+use koukan_e2e::office::{carrier, phone, phone_spec};
+use koukan_e2e::server::Server;
+
+const LIMIT: Duration = Duration::from_secs(8);
+
+/// The office whose second number is recorded, with its notice on arrival.
+fn office(name: &str) -> Server {
+    let server = Server::start(name).expect("the server starts");
+    let file = server.directory.join("conf/tenants/acme/office.toml");
+    let text = fs::read_to_string(&file).expect("the sample");
+    let number = "ring = { devices = [\"A\", \"B\", \"C\"], strategy = \"all\" }";
+    assert!(text.contains(number), "the sample has no {number}");
+    let recorded = format!(
+        "{number}\noptions = [\"recording\"]\nrecord = {{ enabled = true, notice = \"arrival\" }}"
+    );
+    fs::write(&file, text.replace(number, &recorded)).expect("it is written");
+    println!("reload: {}", server.ctl(&["reload", "acme"]).expect("it is in order"));
+    server
+}
+
+fn listed(server: &Server) -> Vec<serde_json::Value> {
+    let list = server.ctl(&["recordings", "acme"]).expect("they can be listed");
+    list.as_array().cloned().unwrap_or_default()
+}
+
+fn clock(server: &Server, at: &str) {
+    server.ctl(&["clock", at]).expect("the test clock can be set");
+}
+
+#[test]
+fn a_call_of_a_recorded_number_is_kept_shown_downloaded_and_deleted() {
+    let server = office("recording");
+    clock(&server, "2026-07-01T10:00:00+09:00");
+    let mut b = phone(&server, "b", &phone_spec(&server, 'B')).expect("B registers");
+    let mut caller = carrier(&server, "0455550001", 1000.0).expect("the carrier starts");
+    caller.dial("0312340002").expect("the control link stands");
+    b.wait("CALL_INCOMING", LIMIT + LIMIT).unwrap_or_else(|| panic!("{}", caller.log()));
+    std::thread::sleep(Duration::from_secs(3));
+    b.answer().expect("the control link stands");
+    caller.wait("CALL_ESTABLISHED", LIMIT).expect("the caller is connected");
+    std::thread::sleep(Duration::from_secs(4));
+    caller.hang_up().expect("the control link stands");
+    b.wait("CALL_CLOSED", LIMIT).expect("B is cleared");
+    server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
+
+    clock(&server, "2026-07-02T02:59:00+09:00");
+    assert_eq!(listed(&server).len(), 0, "it may not be seen yet");
+    clock(&server, "2026-07-02T03:00:00+09:00");
+    let list = listed(&server);
+    let [recording] = list.as_slice() else { panic!("{list:?}") };
+    println!("{recording}");
+    let id = recording["id"].as_str().expect("an id").to_owned();
+    assert_eq!(recording["caller"], "0455550001");
+    let zip = server.directory.join("calls.zip");
+    let zip_text = zip.to_string_lossy().into_owned();
+    let output = Command::new(koukan_e2e::server::binary("koukan").expect("it is built"))
+        .args(["ctl", "--socket"])
+        .arg(server.directory.join("data/koukan.sock"))
+        .args(["recordings", "acme", "--zip", &zip_text])
+        .status()
+        .expect("it runs");
+    assert!(output.success());
+    let out = server.directory.join("unpacked");
+    let unpacked = Command::new("python3")
+        .args(["-m", "zipfile", "-e", &zip_text])
+        .arg(&out)
+        .status()
+        .expect("python3 is installed");
+    assert!(unpacked.success(), "another program reads the ZIP file");
+    let both = Sound::read_wav(&out.join(format!("{id}.wav"))).expect("a WAV file").0;
+    let side = |which: usize| Sound(both.iter().skip(which).step_by(2).copied().collect());
+    let (caller_side, callee_side) = (side(0), side(1));
+    let seconds = caller_side.seconds();
+    let levels = [
+        caller_side.part(1.0, 3.5).tone_dbfs(1000.0),
+        callee_side.part(1.0, 3.5).tone_dbfs(440.0),
+        caller_side.part(1.0, 3.5).tone_dbfs(440.0),
+    ];
+    println!(
+        "{seconds:.2} s; caller {:.2}, callee {:.2}, across {:.2} dBFS",
+        levels[0], levels[1], levels[2]
+    );
+    assert!((3.5..5.5).contains(&seconds), "{seconds:.2} s");
+    for level in &levels[..2] {
+        assert!((level + 15.0).abs() <= 1.0, "recorded at {level:.2} dBFS");
+    }
+    assert!(levels[2] < -50.0, "the callee is in the caller's channel");
+
+    let heard = caller.heard().expect("what the caller heard");
+    let file = koukan_e2e::server::source_root().join("conf/prompts/ja/recording-notice.wav");
+    let notice = Sound::read_wav(&file).expect("the prompt is in the tree");
+    let (likeness, _) = heard.likeness(&notice.part(0.2, 2.7));
+    assert!(likeness >= 0.9, "the notice is heard: likeness {likeness:.3}");
+
+    server.ctl(&["delete-recordings", "acme", &id, "--by", "office"]).expect("it is deleted");
+    assert_eq!(listed(&server).len(), 0);
+    let audit = server.ctl(&["audit", "acme"]).expect("it is told");
+    assert_eq!((&audit[0]["by"], &audit[0]["ids"][0]), (&"office".into(), &id.as_str().into()));
+    let directory = server.directory.join("data/objects/recording/acme");
+    assert_eq!(fs::read_dir(directory).expect("it was made").count(), 0, "the file is gone");
+}
