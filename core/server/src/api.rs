@@ -70,6 +70,16 @@ pub struct ModuleInfo {
     pub state: String,
     /// Applications under way.
     pub instances: usize,
+    /// Applications that it was started with.
+    pub starts: u64,
+    /// Events that it was given.
+    pub events: u64,
+    /// Those that ended in an error or a panic.
+    pub failures: u64,
+    /// Its slowest call, in microseconds: so long it held up every other call.
+    pub slowest_us: u64,
+    /// Calls that took longer than 20 ms; the log names them.
+    pub too_long: u64,
 }
 
 /// `POST /v1/check` and `POST /v1/reload`.

@@ -28,6 +28,7 @@ use crate::module::copy::Copies;
 use crate::module::desk::Desk;
 use crate::module::host::LoadedModule;
 use crate::module::shelf::Shelf;
+use crate::module::watch::Cost;
 
 /// Where the numbers of tasks begin; the switch mints none up here.
 const FIRST_TASK: u64 = 1 << 63;
@@ -56,7 +57,9 @@ pub struct Modules {
     /// Whether the tasks have been started, by the thread that they live on.
     begun: bool,
     /// Before `modules`: instances are destroyed before their module ends.
-    running: HashMap<u64, AppInstance>,
+    /// With the number of the module that each is of.
+    running: HashMap<u64, (usize, AppInstance)>,
+    costs: Vec<Cost>,
     modules: Vec<LoadedModule>,
 }
 
@@ -93,6 +96,7 @@ impl Modules {
             waits: BTreeMap::new(),
             begun: false,
             running: HashMap::new(),
+            costs: vec![Cost::default(); modules.len()],
             modules,
         })
     }
@@ -173,9 +177,10 @@ impl Modules {
             let instance = InstanceId(number);
             self.desk.begin(instance, index, CallId::from_u64(0), "".into());
             self.tasks.insert(number);
-            match task.start(now, number, "", (TASK, "{}")) {
+            let started = self.timed(index, "task", || task.start(now, number, "", (TASK, "{}")));
+            match started {
                 Ok(running) => {
-                    self.running.insert(number, running);
+                    self.running.insert(number, (index, running));
                 }
                 Err(status) => self.conclude(instance, status),
             }
@@ -240,8 +245,17 @@ impl Modules {
             role: module.role.clone(),
             state: "active".to_owned(),
             instances: self.desk.instances(index),
+            starts: self.cost(index).starts,
+            events: self.cost(index).events,
+            failures: self.cost(index).failures,
+            slowest_us: u64::try_from(self.cost(index).slowest.as_micros()).unwrap_or(u64::MAX),
+            too_long: self.cost(index).too_long,
         };
         self.modules.iter().enumerate().map(info).collect()
+    }
+
+    fn cost(&self, index: usize) -> Cost {
+        self.costs.get(index).copied().unwrap_or_default()
     }
 
     /// Whether a loaded module fills a role of the dialplan.
@@ -269,11 +283,20 @@ impl Modules {
             return self.ended(instance, Err(why.into()));
         };
         self.desk.begin(instance, index, call, Arc::clone(&tenant));
-        match app.start(now, instance.0, &tenant, what) {
+        if let Some(cost) = self.costs.get_mut(index) {
+            cost.starts = cost.starts.saturating_add(1);
+        }
+        match self.timed(index, "start", || app.start(now, instance.0, &tenant, what)) {
             Ok(running) => {
-                self.running.insert(instance.0, running);
+                self.running.insert(instance.0, (index, running));
             }
-            Err(status) => self.conclude(instance, status),
+            Err(status) => {
+                if let Some(cost) = self.costs.get_mut(index) {
+                    let failed = u64::from(status < status::OK);
+                    cost.failures = cost.failures.saturating_add(failed);
+                }
+                self.conclude(instance, status);
+            }
         }
     }
 
@@ -297,10 +320,26 @@ impl Modules {
     /// Gives an instance an event, and ends it when it is done. One that has ended meanwhile is
     /// passed over.
     fn deliver(&mut self, now: Now, instance: InstanceId, parts: &EventParts) {
-        let Some(running) = self.running.get_mut(&instance.0) else { return };
-        let status = running.event(now, parts);
+        // Taken out meanwhile, so that its cost can be noted beside it.
+        let Some((index, mut running)) = self.running.remove(&instance.0) else { return };
+        let status = self.timed(index, "event", || running.event(now, parts));
+        if let Some(cost) = self.costs.get_mut(index) {
+            cost.events = cost.events.saturating_add(1);
+            let failed = u64::from(status < status::OK);
+            cost.failures = cost.failures.saturating_add(failed);
+        }
+        self.running.insert(instance.0, (index, running));
         if status != status::PENDING {
             self.conclude(instance, status);
+        }
+    }
+
+    /// Runs a call into a module and notes what it took.
+    fn timed<T>(&mut self, index: usize, what: &str, call: impl FnOnce() -> T) -> T {
+        let name = self.modules.get(index).map_or("", |module| module.name.as_str());
+        match self.costs.get_mut(index) {
+            Some(cost) => cost.timed(name, what, call),
+            None => call(),
         }
     }
 
@@ -312,7 +351,7 @@ impl Modules {
 
     /// The switch has forgotten the instance: it hears its results, and nothing of it is reported.
     fn destroy(&mut self, now: Now, instance: InstanceId) {
-        if let Some(mut running) = self.running.remove(&instance.0) {
+        if let Some((_, mut running)) = self.running.remove(&instance.0) {
             let mut results = self.overdue(instance).into_iter();
             // An application that is done on hearing one hears no more of them.
             results.all(|result| running.event(now, &result) == status::PENDING);

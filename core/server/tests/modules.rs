@@ -554,6 +554,9 @@ fn a_panic_ends_only_its_own_application_wherever_it_happens() {
     host.done(good, hang_up, OpStatus::Ok, "");
     assert_eq!(host.ended(), Ok(()));
     host.assert_empty();
+    let module = &host.modules.list()[0];
+    assert_eq!((module.starts, module.failures), (7, 4), "each fault is counted once");
+    assert!(module.events >= 5 && module.slowest_us > 0, "{module:?}");
 }
 
 #[test]

@@ -269,6 +269,11 @@ const MODULES: &[Column] = &[
     ("ROLE", "/role"),
     ("STATE", "/state"),
     ("RUNNING", "/instances"),
+    ("STARTS", "/starts"),
+    ("EVENTS", "/events"),
+    ("FAILED", "/failures"),
+    ("SLOWEST US", "/slowest_us"),
+    ("TOO LONG", "/too_long"),
 ];
 
 const GENERATIONS: &[Column] = &[

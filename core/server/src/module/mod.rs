@@ -17,5 +17,6 @@ mod repair;
 pub mod shelf;
 #[expect(unsafe_code, reason = "the tables of the C border's version 1.1")]
 mod tables;
+pub(crate) mod watch;
 
 pub use host::ModuleError;
