@@ -51,8 +51,16 @@ fn a_setting_is_flipped_listed_kept_over_a_restart_and_given_back() {
             "number.main.forward_to",
             "number.main.closed",
             "device.A.caller_id",
+            "device.A.forward_always",
+            "device.A.forward_busy",
+            "device.A.forward_no_answer",
+            "device.A.forward_unreachable",
             "device.A.dnd",
             "device.B.caller_id",
+            "device.B.forward_always",
+            "device.B.forward_busy",
+            "device.B.forward_no_answer",
+            "device.B.forward_unreachable",
             "device.B.dnd",
         ]
     );
