@@ -17,7 +17,7 @@ use koukan::module::shelf::Shelf;
 use koukan::modules::{Modules, ModulesError};
 use koukan_base::{CallId, OpId, Rng, ShardId, Time};
 use koukan_switch::{
-    AppEvent, InstanceId, ModuleOrder, ModuleRequest, Note, Now, OpStatus, Operation,
+    AppEvent, InstanceId, ModuleOrder, ModuleRequest, Note, Now, OBJECT, OpStatus, Operation,
 };
 use mio::{Events, Poll, Token, Waker};
 
@@ -673,4 +673,16 @@ fn the_store_is_refused_to_who_is_not_granted_it() {
     let probe = room.probe(&["-DPROBE_REQUIRED=KK_ID_STORE_1"]);
     let refusal = room.refusal(&probe, CALL);
     assert!(refusal.ends_with("needs kk.store/1: add \"store\" to its `grants`"), "{refusal}");
+}
+
+#[test]
+fn an_object_is_played_as_the_file_that_it_is_and_no_name_leads_out() {
+    let room = Room::new();
+    let mut host = room.load(&[("probe", &room.probe(&[]), CALL)]).unwrap();
+    host.start("probe", "objects", "{}");
+    let (_, operation) = host.operation();
+    let Operation::Play { prompts, .. } = operation else { panic!("{operation:?}") };
+    let file = room.directory.join("data/objects/probe/acme/m-1.wav");
+    assert_eq!(&*prompts[0].0, OBJECT);
+    assert_eq!(Path::new(&*prompts[0].1), file);
 }

@@ -99,6 +99,13 @@ static kk_status begin(const kk_start *start, struct probe *probe) {
         kk_status status = calls->play(host, probe->call, prompts, 2, 3, &probe->op);
         return status != KK_OK ? status : calls->cancel(host, probe->call, probe->op);
     }
+    if (is(name, "objects")) {
+        kk_prompt own = { sizeof(kk_prompt), KK_STR_INIT(KK_OBJECTS), KK_STR_INIT("m-1") };
+        kk_prompt away = { sizeof(kk_prompt), KK_STR_INIT(KK_OBJECTS), KK_STR_INIT("../m") };
+        if (calls->play(host, probe->call, &away, 1, 1, &probe->op) != KK_E_ARGUMENT)
+            return fail(probe->call, "a path that leads out was taken");
+        return calls->play(host, probe->call, &own, 1, 1, &probe->op);
+    }
     if (is(name, "thread")) {
         snprintf(text, sizeof text, "thread %d", (int)on_thread(probe, elsewhere));
         return fail(probe->call, text);

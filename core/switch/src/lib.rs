@@ -22,7 +22,7 @@ pub use action::{Action, Now};
 pub use config::{Directory, ListenerMedia, SwitchConfig, TrunkKey, TrunkRoute};
 pub use koukan_sip::subscription::{MessageCount, MessageSummary};
 pub use memory::Room;
-pub use module::{AppEvent, InstanceId, ModuleOrder, ModuleRequest, OpStatus, Operation};
+pub use module::{AppEvent, InstanceId, ModuleOrder, ModuleRequest, OBJECT, OpStatus, Operation};
 pub use record::tape::{CallRecording, RECORDINGS};
 pub use record::{CallCause, Cdr, CdrLeg, Contact, Note, Record, SettingRecord};
 pub use subscription::watch::Watch;

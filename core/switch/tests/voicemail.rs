@@ -6,7 +6,7 @@ mod office;
 
 use std::time::Duration;
 
-use koukan_switch::{AppEvent, CallCause, ModuleRequest, OpStatus, Operation};
+use koukan_switch::{AppEvent, CallCause, ModuleRequest, OBJECT, OpStatus, Operation};
 use office::modules::Script;
 use office::{Does, Office, TRUNK, ending, only};
 use serde_json::Value;
@@ -154,6 +154,22 @@ fn a_recording_ends_at_its_length_and_a_second_one_beside_it_is_refused() {
     assert_eq!(results[2], (OpStatus::Ok, "3000".to_owned()));
     assert_eq!(office.media.recorded, ["/a.wav"]);
     office.hang_up('A');
+    office.finish();
+}
+
+#[test]
+fn a_recording_of_the_module_is_played_by_its_path_and_no_other_path_is() {
+    let mut office = with_box();
+    let play = |language: &str| Operation::Play {
+        prompts: vec![(language.into(), "/objects/voicemail/acme/m-1.wav".into())],
+        times: 1,
+    };
+    let runs = vec![Operation::Answer, play(OBJECT), play("")];
+    office.modules.script = Some(Script::Runs(runs));
+    office.call('A', "601");
+    office.run(secs(5));
+    // A path that a module or a plan names leads nowhere.
+    assert_eq!(office.media.played, ["//objects/voicemail/acme/m-1.wav", "/"]);
     office.finish();
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use koukan_abi::{OBJECTS, Status, event, status};
 use koukan_base::CallId;
-use koukan_switch::{AppEvent, ModuleRequest, OpStatus, Operation};
+use koukan_switch::{AppEvent, ModuleRequest, OBJECT, OpStatus, Operation};
 
 use super::desk::Desk;
 use super::shelf::{Of, Shelf, is_plain};
@@ -66,7 +66,8 @@ impl Caller {
         let of = Of { module: &self.name, tenant: &tenant };
         let path = self.shelf.object(of, &prompt.1)?;
         let path = path.to_str().ok_or(status::ARGUMENT)?;
-        Ok(("".into(), path.into()))
+        // The switch takes this path as it is: it was made here, out of a checked name.
+        Ok((OBJECT.into(), path.into()))
     }
 
     /// Begins a recording into an object.

@@ -9,6 +9,10 @@ use std::sync::Arc;
 
 use koukan_base::{CallId, OpId};
 
+/// The "language" of a prompt that is a file by its absolute path. The host alone gives it, for the
+/// objects that a module has made: no plan and no module can name a path of its own.
+pub const OBJECT: &str = "kk:objects";
+
 /// A running application: one module's code for one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceId(pub u64);
@@ -131,7 +135,8 @@ pub enum Operation {
     Answer,
     /// Open early media (183 with SDP); at once `Ok` when media flows already.
     EarlyMedia,
-    /// Play prompts to the caller: `language` empty means a file of the tenant.
+    /// Play prompts to the caller: `language` empty means a file of the tenant, [`OBJECT`] a file
+    /// by its absolute path.
     Play {
         /// Names, played in order.
         prompts: Vec<(Arc<str>, Arc<str>)>,

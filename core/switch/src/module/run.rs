@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use koukan_base::OpId;
 use koukan_dialplan::Release;
-use koukan_media::{PlayEnd, Source};
+use koukan_media::{PlayEnd, Prompt, Source};
 use koukan_sip::subscription::MessageCount;
 
 use crate::action::Now;
 use crate::call::{Call, Collect, ModuleRun, Stage};
 use crate::limits;
 use crate::module::recording::Wanted;
-use crate::module::{AppEvent, InstanceId, ModuleOrder, ModuleRequest, OpStatus, Operation};
+use crate::module::{
+    AppEvent, InstanceId, ModuleOrder, ModuleRequest, OBJECT, OpStatus, Operation,
+};
 use crate::record::CallCause;
 use crate::switch::{Fate, Switch};
 
@@ -211,7 +213,10 @@ impl Switch {
         run.plays.push((media_op, op));
         let prompts = prompts
             .iter()
-            .map(|(language, name)| self.prompt(&call.tenant, language, name))
+            .map(|(language, name)| match &**language {
+                OBJECT => Prompt::clip("", name),
+                language => self.prompt(&call.tenant, language, name),
+            })
             .collect();
         let stream = call.leg(0).and_then(|leg| leg.stream.live());
         // Behind the last word the packets go on: a jitter buffer keeps the last ones until

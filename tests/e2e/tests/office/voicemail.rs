@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use koukan_e2e::audio::Sound;
+use koukan_e2e::audio::{RATE, Sound};
 use koukan_e2e::baresip::Baresip;
 use koukan_e2e::office::{carrier, phone, phone_spec};
 use koukan_e2e::server::{Server, source_root};
@@ -25,7 +25,8 @@ fn office(name: &str) -> Server {
     assert!(text.contains(number), "the sample has no {number}");
     let with_box = "ring = { devices = [\"D\", \"E\"], strategy = \"all\" }\n\
                     options = [\"voicemail\"]\nvoicemail = { box = \"main\", after = \"5s\" }";
-    let mailbox = "[voicemail_box.main]\nmax_message = \"8s\"\nnotify = [\"office@example.jp\"]\n";
+    let mailbox = "[voicemail_box.main]\nmax_message = \"8s\"\nnotify = [\"office@example.jp\"]\n\
+                   [extension.messages]\ndial = \"*97\"\ndo = \"voicemail_menu\"\n";
     let text = format!("{}\n{mailbox}", text.replace(number, with_box));
     fs::write(&file, text).expect("it is written");
     let report = server.ctl(&["reload", "acme"]).expect("it is in order");
@@ -133,4 +134,32 @@ fn a_kill_in_the_middle_of_a_message_loses_neither_it_nor_those_before() {
     server.ctl(&["clock", "2036-07-08T10:00:00+09:00"]).expect("the test clock can be set");
     let gone = wait_for(LIMIT, || messages(&server).is_empty().then_some(()));
     assert!(gone.is_some(), "{:?}", messages(&server));
+}
+
+#[test]
+fn a_message_is_heard_by_phone_and_deleted_by_a_key() {
+    let server = office("voicemail-menu");
+    let mut caller = carrier(&server, "0455550001", 1000.0).expect("the carrier starts");
+    // Nobody is registered: the box answers at once, and the caller speaks until it ends.
+    caller.dial("0312340003").expect("the control link stands");
+    caller
+        .wait("CALL_CLOSED", GREETING + Duration::from_secs(25))
+        .unwrap_or_else(|| panic!("the box does not hang up:\n{}", caller.log()));
+    assert_eq!(messages(&server).len(), 1);
+
+    let mut d = phone(&server, "d", &phone_spec(&server, 'D')).expect("D registers");
+    d.dial("*97").expect("the control link stands");
+    d.wait("CALL_ESTABLISHED", LIMIT).unwrap_or_else(|| panic!("{}", d.log()));
+    // How many, which, when and from whom are said; then the message of eight seconds.
+    std::thread::sleep(Duration::from_secs(35));
+    d.press('7').expect("the control link stands");
+    let gone = wait_for(LIMIT, || messages(&server).is_empty().then_some(()));
+    assert!(gone.is_some(), "{:?}", messages(&server));
+    d.wait("CALL_CLOSED", GREETING).expect("the menu says goodbye and hangs up");
+    let heard = d.heard().expect("what D heard");
+    let rate = usize::try_from(RATE).expect("a rate");
+    let levels = heard.0.chunks(rate).map(|second| Sound(second.to_vec()).tone_dbfs(1000.0));
+    let loud = levels.filter(|level| (level + 15.0).abs() <= 1.0).count();
+    println!("the caller's tone fills {loud} seconds of {:.1}", heard.seconds());
+    assert!((6..=8).contains(&loud), "the message is heard for {loud} s");
 }
