@@ -85,7 +85,7 @@ fn a_message_is_left_kept_mailed_and_deleted_after_seven_days() {
 
     // Nobody has taken the mail yet; it is tried again.
     let sink = MailSink::start(server.smtp_port).expect("the port is free");
-    let mail = wait_for(Duration::from_secs(30), || sink.mails().pop()).expect("a mail comes");
+    let mail = wait_for(Duration::from_secs(120), || sink.mails().pop()).expect("a mail comes");
     for part in ["To: office@example.jp", "audio/wav", "message-0701-1000.wav"] {
         assert!(mail.contains(part), "no {part} in {:.600}", mail);
     }
