@@ -131,6 +131,7 @@ impl Capabilities {
             .with(Feature::OnError)
             .with(Feature::Voicemail)
             .with(Feature::Recording)
+            .with(Feature::Rating)
     }
 
     /// The same with one feature more.

@@ -279,8 +279,10 @@ impl<'p> Tenant<'p> {
             Facts { at: self.now, origin: &origin, caller: &caller, called: number, state: &Idle };
         let decision = plans.decide(&facts);
         let mut text = decision.outcome().to_string();
-        for leg in rating::legs_of(&decision, &origin, &caller, self.now, MINUTE) {
-            if let Ok(charge) = rating::rate(plan, &leg, &Account::default()) {
+        for (payer, leg) in rating::legs_of(&decision, &origin, &caller, self.now, MINUTE) {
+            if payer == *self.id
+                && let Ok(charge) = rating::rate(plan, &leg, &Account::default())
+            {
                 text.push_str(&format!(", {} yen a minute", charge.amount));
             }
         }

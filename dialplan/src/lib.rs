@@ -54,7 +54,7 @@ pub use model::signalling::{
 pub use model::tariff::ChargedLeg;
 pub use outcome::Outcome;
 pub use plans::{DeviceInfo, Loaded, Plans, TrunkInfo};
-pub use rating::{Account, BillingMonth, Charge, Far, FinishedLeg, RateError};
+pub use rating::{Account, BillingMonth, Charge, Charged, Far, FinishedLeg, RateError};
 pub use read::{Money, json_schema};
 pub use simulate::{SimulateError, Simulation};
 pub use source::{Sources, TenantSource};

@@ -232,14 +232,15 @@ impl Plans {
         rating::rate(self.plan(tenant).ok_or_else(no_tariff)?, leg, account)
     }
 
-    /// The legs of a decision that would be charged after so much talk, for simulations.
+    /// The legs of a decision that would be charged after so much talk, for simulations, each with
+    /// the tenant that pays for it.
     #[must_use]
     pub fn charged_legs(
         &self,
         decision: &Decision,
         facts: &Facts<'_>,
         talk: Duration,
-    ) -> Vec<FinishedLeg> {
+    ) -> Vec<(Arc<str>, FinishedLeg)> {
         rating::legs_of(decision, facts.origin, facts.caller, facts.at, talk)
     }
 
@@ -399,6 +400,19 @@ impl Plans {
     #[must_use]
     pub fn time_zone(&self, tenant: &str) -> Option<&jiff::tz::TimeZone> {
         self.plan(tenant).map(|plan| &plan.tenant.timezone)
+    }
+
+    /// The date in a tenant's time zone; UTC's for a tenant that is not known.
+    #[must_use]
+    pub fn local_date(&self, tenant: &str, at: Timestamp) -> jiff::civil::Date {
+        let zone = self.time_zone(tenant).cloned().unwrap_or(jiff::tz::TimeZone::UTC);
+        zone.to_datetime(at).date()
+    }
+
+    /// Whether the tenant's calls are rated at all.
+    #[must_use]
+    pub fn has_tariff(&self, tenant: &str) -> bool {
+        self.plan(tenant).is_some_and(|plan| plan.tariff.is_some())
     }
 
     /// The name of the directory that a tenant was read from.

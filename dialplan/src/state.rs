@@ -3,15 +3,17 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::live::Live;
 use crate::read::Money;
 
 /// What an office has used of the outside today, in its own time zone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Charged to it since midnight.
+    /// What legs to outside cost that ended since midnight or are up now.
     pub spent: Money,
-    /// Talked to outside since midnight.
+    /// How long they were talked on.
     pub talked: Duration,
     /// Legs to outside at this moment, whoever asked for them.
     pub outside_legs: u32,
@@ -35,8 +37,9 @@ pub trait State {
     fn pool_is_full(&self, _tenant: &str) -> bool {
         false
     }
-    /// What the office has used of the outside today.
-    fn usage(&self, _tenant: &str) -> Usage {
+    /// What the office has used of the outside on the day of `at` in its own time zone; asked of
+    /// offices with such caps only.
+    fn usage(&self, _tenant: &str, _at: Timestamp) -> Usage {
         Usage::default()
     }
     /// Calls that are forwarded by this number at this moment.

@@ -149,7 +149,7 @@ fn s_97_a_toll_free_call_that_is_forwarded_costs_both_legs() {
     let decision = plans.decide(&facts);
     assert_eq!(decision.toll_free.as_deref(), Some("free"));
     let legs = plans.charged_legs(&decision, &facts, Duration::from_secs(61));
-    let prices: Vec<_> = legs.iter().map(|leg| price(&plans, leg)).collect();
+    let prices: Vec<_> = legs.iter().map(|(_, leg)| price(&plans, leg)).collect();
     assert_eq!(prices, ["40", "35"]);
 }
 

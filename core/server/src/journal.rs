@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use koukan_store::{CdrReader, Opened, StoreConfig};
-use koukan_switch::{Contact, Note, Record, SettingRecord, Watch};
+use koukan_switch::{Contact, Note, PastCharge, Record, SettingRecord, Watch};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -22,6 +22,8 @@ pub struct Restored {
     pub settings: Vec<SettingRecord>,
     /// What modules wrote down.
     pub notes: Vec<Note>,
+    /// What legs cost that ended lately.
+    pub charges: Vec<PastCharge>,
 }
 
 /// The journal of a shard.
@@ -44,8 +46,9 @@ impl Journal {
         clock: &Clock,
     ) -> Result<(Self, Restored), koukan_store::OpenError> {
         let place = StoreConfig { data: config.data.clone(), database: config.database.clone() };
-        let Opened { journal, cdrs, contacts, watches, settings, notes, closed_calls, damage } =
-            koukan_store::open(&place, clock.date())?;
+        let opened = koukan_store::open(&place, clock.date())?;
+        let Opened { journal, cdrs, contacts, watches, settings, notes, charges, .. } = opened;
+        let (closed_calls, damage) = (opened.closed_calls, opened.damage);
         for damage in damage {
             tracing::warn!(
                 segment = damage.at.segment,
@@ -63,7 +66,7 @@ impl Journal {
         tracing::info!(phones, lamps, flipped, "registrations, subscriptions, settings taken over");
         let journal =
             Self { store: journal, cdrs: Arc::new(cdrs), slowest: Duration::ZERO, told: false };
-        Ok((journal, Restored { contacts, watches, settings, notes }))
+        Ok((journal, Restored { contacts, watches, settings, notes, charges }))
     }
 
     /// Where finished calls are read from.

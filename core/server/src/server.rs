@@ -219,6 +219,7 @@ fn build(
     let directory = Arc::new(outcome.directory);
     let mut switch = Switch::new(setup, Arc::clone(&directory), Rng::from_seed(seed));
     switch.restore_settings(restored.settings);
+    switch.restore_charges(restored.charges);
     for (tenant, aside) in switch.settings_aside() {
         tracing::warn!("{}", plans::aside_words(&tenant, &aside));
     }

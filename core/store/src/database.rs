@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use koukan_switch::{Cdr, Contact, Note, Record, SettingRecord, Watch};
+use koukan_switch::{Cdr, Contact, Note, PastCharge, Record, SettingRecord, Watch};
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row};
@@ -17,11 +17,12 @@ use crate::segment::Position;
 use crate::{limits, rows, settings};
 
 /// The version of [`SCHEMA`], kept in SQLite's `user_version`.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// What brings version 1, then 2 and so on, to the next.
-const UPGRADES: [&str; 2] = [include_str!("upgrade_2.sql"), include_str!("upgrade_3.sql")];
+const UPGRADES: [&str; 3] =
+    [include_str!("upgrade_2.sql"), include_str!("upgrade_3.sql"), include_str!("upgrade_4.sql")];
 
 /// How long a statement waits for another process that looks into the file.
 const BUSY: Duration = Duration::from_secs(5);
@@ -74,6 +75,7 @@ pub(crate) struct Stored {
     pub(crate) settings: Vec<SettingRecord>,
     pub(crate) open_calls: Vec<Cdr>,
     pub(crate) notes: Vec<Note>,
+    pub(crate) charges: Vec<(String, PastCharge)>,
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -154,7 +156,10 @@ impl Database {
         let settings = settings::stored(connection).await?;
         let notes = sqlx::query("SELECT * FROM notes").fetch_all(&mut *connection).await?;
         let notes = notes.iter().map(rows::note).collect::<Result<_, _>>()?;
-        Ok(Stored { applied, contacts, watches, settings, open_calls, notes })
+        let since = now.as_millisecond().saturating_sub(limits::CHARGES_MS);
+        let charges = sqlx::query(rows::RECENT_CHARGES).bind(since).fetch_all(connection).await?;
+        let charges = charges.iter().map(rows::past_charge).collect::<Result<_, _>>()?;
+        Ok(Stored { applied, contacts, watches, settings, open_calls, notes, charges })
     }
 
     /// Applies records and the position that they end at, all of them or none.
@@ -187,7 +192,7 @@ async fn migrate(connection: &mut SqliteConnection, steps: &[&'static str]) -> s
     for step in steps {
         sqlx::raw_sql(*step).execute(&mut *transaction).await?;
     }
-    sqlx::raw_sql("PRAGMA user_version = 3").execute(&mut *transaction).await?;
+    sqlx::raw_sql("PRAGMA user_version = 4").execute(&mut *transaction).await?;
     transaction.commit().await
 }
 

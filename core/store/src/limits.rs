@@ -15,3 +15,7 @@ pub const BATCH_BYTES: usize = 1 << 20;
 
 /// Pages of 4 kB that SQLite may cache in each of its two connections.
 pub const CACHE_PAGES: u32 = 64;
+
+/// Legs that cost something and ended so long ago are of no day that any office still counts
+/// (milliseconds).
+pub(crate) const CHARGES_MS: i64 = 2 * 86_400 * 1000;

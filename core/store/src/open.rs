@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use koukan_switch::{CallCause, Cdr, Contact, Note, Record, SettingRecord, Watch};
+use koukan_switch::{
+    CallCause, Cdr, CdrLeg, Contact, Note, PastCharge, Record, SettingRecord, Watch,
+};
 
 use crate::database::{CdrReader, Database, DatabaseError, Stored};
 use crate::follower::Follower;
@@ -62,6 +64,8 @@ pub struct Opened {
     pub settings: Vec<SettingRecord>,
     /// What modules wrote down.
     pub notes: Vec<Note>,
+    /// Legs that cost something and ended lately, those of `closed_calls` too.
+    pub charges: Vec<PastCharge>,
     /// Calls that the last run left open; they have been closed with
     /// [`CallCause::ServerStopped`] at the moment when they were last seen.
     pub closed_calls: Vec<Cdr>,
@@ -104,6 +108,9 @@ pub fn open(config: &StoreConfig, now: Timestamp) -> Result<Opened, OpenError> {
     let settings = settings.collect();
     let notes = replay.notes.into_values().collect();
     let closed_calls: Vec<Cdr> = replay.calls.into_values().map(close).collect();
+    let mut charges = replay.charges;
+    charges.extend(closed_calls.iter().map(|cdr| (cdr.call.clone(), charges_of(cdr))));
+    let charges = charges.into_values().flatten().collect();
     if !journal.append(closed_calls.iter().cloned().map(Record::Call)) {
         return Err(journal_error(io::Error::other("nothing can be written to it")));
     }
@@ -123,6 +130,7 @@ pub fn open(config: &StoreConfig, now: Timestamp) -> Result<Opened, OpenError> {
         watches,
         settings,
         notes,
+        charges,
         closed_calls,
         damage: replay.damage,
     })
@@ -158,12 +166,18 @@ struct Replay {
     settings: BTreeMap<(String, String), SettingRecord>,
     calls: BTreeMap<String, Cdr>,
     notes: BTreeMap<NoteKey, Note>,
+    /// Legs that cost something and are over, by call.
+    charges: BTreeMap<String, Vec<PastCharge>>,
     bytes: u64,
     damage: Vec<Damage>,
 }
 
 impl Replay {
     fn new(stored: Stored) -> Self {
+        let mut charges: BTreeMap<String, Vec<PastCharge>> = BTreeMap::new();
+        for (call, charge) in stored.charges {
+            charges.entry(call).or_default().push(charge);
+        }
         Self {
             applied: stored.applied,
             first: stored.applied,
@@ -173,6 +187,7 @@ impl Replay {
             settings: stored.settings.into_iter().map(|s| (setting_key(&s), s)).collect(),
             calls: stored.open_calls.into_iter().map(|c| (c.call.clone(), c)).collect(),
             notes: stored.notes.into_iter().map(|n| (note_key(&n), n)).collect(),
+            charges,
             bytes: 0,
             damage: Vec::new(),
         }
@@ -234,12 +249,23 @@ impl Replay {
             }
             Record::Call(cdr) if cdr.ended.is_some() => {
                 self.calls.remove(&cdr.call);
+                let charges = charges_of(&cdr);
+                self.charges.insert(cdr.call, charges);
             }
             Record::Call(cdr) => {
                 self.calls.insert(cdr.call.clone(), cdr);
             }
         }
     }
+}
+
+/// What the legs of a call cost that are over.
+fn charges_of(cdr: &Cdr) -> Vec<PastCharge> {
+    let past = |leg: &CdrLeg| {
+        let (answered, ended) = (leg.answered?, leg.ended?);
+        Some(PastCharge { charge: leg.charge.clone()?, answered, ended })
+    };
+    cdr.legs.iter().filter_map(past).collect()
 }
 
 /// A call that was up when the last run ended.

@@ -1,7 +1,7 @@
 //! Records as rows and back.
 
 use jiff::Timestamp;
-use koukan_switch::{CallCause, Cdr, CdrLeg, Contact, Note, Watch};
+use koukan_switch::{CallCause, Cdr, CdrCharge, CdrLeg, Contact, Note, PastCharge, Watch};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as WordError;
@@ -51,18 +51,19 @@ pub(crate) const DELETE_CALLS: &str =
     "DELETE FROM calls WHERE call IN (SELECT value->>'call' FROM json_each(?))";
 
 pub(crate) const INSERT_CALLS: &str = "INSERT INTO calls (call, tenant, generation, direction, \
-     caller, called, number, started, answered, ended, last_seen, cause, status) \
+     caller, called, number, started, answered, ended, last_seen, cause, status, price) \
      SELECT value->>'call', value->>'tenant', value->>'generation', value->>'direction', \
      value->>'caller', value->>'called', value->>'number', value->>'started', value->>'answered', \
-     value->>'ended', value->>'last_seen', value->>'cause', value->>'status' FROM json_each(?)";
+     value->>'ended', value->>'last_seen', value->>'cause', value->>'status', \
+     value->>'price' FROM json_each(?)";
 
 pub(crate) const INSERT_LEGS: &str = "INSERT INTO legs (call, position, party, call_id, started, \
      answered, ended, status, rtp_received, rtp_sent, quality_mean, quality_worst, \
-     quality_cause) \
+     quality_cause, charge) \
      SELECT call.value->>'call', leg.key, leg.value->>'party', leg.value->>'call_id', \
      leg.value->>'started', leg.value->>'answered', leg.value->>'ended', leg.value->>'status', \
      leg.value->>'rtp_received', leg.value->>'rtp_sent', leg.value->>'quality_mean', \
-     leg.value->>'quality_worst', leg.value->>'quality_cause' \
+     leg.value->>'quality_worst', leg.value->>'quality_cause', leg.value->>'charge' \
      FROM json_each(?) AS call, json_each(call.value, '$.legs') AS leg";
 
 fn ms(time: Timestamp) -> i64 {
@@ -128,6 +129,7 @@ pub(crate) fn call_json(cdr: &Cdr) -> Value {
         "last_seen": ms(cdr.last_seen),
         "cause": cdr.cause,
         "status": cdr.status,
+        "price": cdr.price,
         "legs": legs,
     })
 }
@@ -145,6 +147,8 @@ fn leg_json(leg: &CdrLeg) -> Value {
         "quality_mean": leg.quality_mean,
         "quality_worst": leg.quality_worst,
         "quality_cause": leg.quality_cause,
+        // Kept as one text: who needs it needs all of it.
+        "charge": leg.charge.as_ref().and_then(|charge| serde_json::to_string(charge).ok()),
     })
 }
 
@@ -215,8 +219,25 @@ pub(crate) fn call(row: &SqliteRow) -> sqlx::Result<Cdr> {
         last_seen: time(row, "last_seen")?,
         cause,
         status: number(row, "status")?,
+        price: row.try_get("price")?,
         legs: Vec::new(),
     })
+}
+
+fn charge(row: &SqliteRow) -> sqlx::Result<Option<CdrCharge>> {
+    let text: Option<String> = row.try_get("charge")?;
+    text.map(|text| serde_json::from_str(&text).map_err(|_| odd("charge"))).transpose()
+}
+
+/// Legs that cost something and ended since a moment.
+pub(crate) const RECENT_CHARGES: &str = "SELECT call, answered, ended, charge FROM legs \
+     WHERE charge IS NOT NULL AND ended >= ?";
+
+/// A leg of [`RECENT_CHARGES`] with the call that it belongs to.
+pub(crate) fn past_charge(row: &SqliteRow) -> sqlx::Result<(String, PastCharge)> {
+    let charge = charge(row)?.ok_or_else(|| odd("charge"))?;
+    let (answered, ended) = (time(row, "answered")?, time(row, "ended")?);
+    Ok((row.try_get("call")?, PastCharge { charge, answered, ended }))
 }
 
 /// A leg with the call that it belongs to.
@@ -233,6 +254,7 @@ pub(crate) fn leg(row: &SqliteRow) -> sqlx::Result<(String, CdrLeg)> {
         quality_mean: number_if(row, "quality_mean")?,
         quality_worst: number_if(row, "quality_worst")?,
         quality_cause: row.try_get("quality_cause")?,
+        charge: charge(row)?,
     };
     Ok((row.try_get("call")?, leg))
 }

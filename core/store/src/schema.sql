@@ -1,4 +1,4 @@
--- Version 2 of the database. Times are milliseconds since 1970, UTC.
+-- Version 4 of the database. Times are milliseconds since 1970, UTC.
 
 -- How far the journal has been taken over; moves in the same transaction as the records.
 CREATE TABLE applied (
@@ -41,7 +41,9 @@ CREATE TABLE calls (
     ended INTEGER,
     last_seen INTEGER NOT NULL,
     cause TEXT,
-    status INTEGER NOT NULL
+    status INTEGER NOT NULL,
+    -- An exact decimal in the currency of the tariff (NULL: not rated).
+    price TEXT
 ) WITHOUT ROWID;
 CREATE INDEX calls_started ON calls (started);
 CREATE INDEX calls_open ON calls (call) WHERE ended IS NULL;
@@ -61,5 +63,8 @@ CREATE TABLE legs (
     quality_mean INTEGER,
     quality_worst INTEGER,
     quality_cause TEXT,
+    -- What it costs, who pays and why, as JSON (NULL: nothing).
+    charge TEXT,
     PRIMARY KEY (call, position)
 ) WITHOUT ROWID;
+CREATE INDEX legs_charged ON legs (ended) WHERE charge IS NOT NULL;

@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 use koukan_store::{Opened, Position, StoreConfig, open};
-use koukan_switch::{CallCause, Cdr, CdrLeg, Contact, Note, Record, SettingRecord, Watch};
+use koukan_switch::{
+    CallCause, Cdr, CdrCharge, CdrLeg, Contact, Note, PastCharge, Record, SettingRecord, Watch,
+};
 
 /// The variables that make this test binary a child: one that will be killed, one on a full disk.
 const CHILD: &str = "KOUKAN_STORE_CHILD";
@@ -57,6 +59,19 @@ fn contact(index: u32, lasts: i64) -> Contact {
     }
 }
 
+fn charge() -> CdrCharge {
+    CdrCharge {
+        payer: "acme".to_owned(),
+        leg: "out".to_owned(),
+        device: Some("C".to_owned()),
+        class: "fixed".to_owned(),
+        amount: "40".to_owned(),
+        month: "2026-07".to_owned(),
+        billed: "2026-07".to_owned(),
+        text: "out fixed 0:58: 2 x 20 for each 30 s = 40".to_owned(),
+    }
+}
+
 fn call(number: u32, ended: bool) -> Cdr {
     let leg = |party: &str| CdrLeg {
         party: party.to_owned(),
@@ -70,6 +85,7 @@ fn call(number: u32, ended: bool) -> Cdr {
         quality_mean: Some(881),
         quality_worst: number.is_multiple_of(2).then_some(412),
         quality_cause: number.is_multiple_of(2).then(|| "loss".to_owned()),
+        charge: (party == "trunk carrier").then(charge),
     };
     Cdr {
         call: format!("{number:016}"),
@@ -85,6 +101,7 @@ fn call(number: u32, ended: bool) -> Cdr {
         last_seen: after(60),
         cause: ended.then_some(CallCause::CallerHungUp),
         status: 200,
+        price: Some("40".to_owned()),
         legs: vec![leg("trunk carrier"), leg("device A")],
     }
 }
@@ -207,10 +224,16 @@ fn a_call_that_was_up_is_closed_where_it_was_last_seen() {
     let mut expected = call(1, true);
     expected.cause = Some(CallCause::ServerStopped);
     assert_eq!(second.closed_calls, [expected.clone()]);
+    let second_charges = std::mem::take(&mut second.charges);
     second.journal.close();
     assert_eq!(calls(&second, 10), [call(2, true), expected]);
     drop(second);
-    assert!(opened(&directory).closed_calls.is_empty(), "it was closed once");
+    let third = opened(&directory);
+    assert!(third.closed_calls.is_empty(), "it was closed once");
+    // What both calls cost is known after every start: from the journal, then from the database.
+    let past = PastCharge { charge: charge(), answered: after(2), ended: after(60) };
+    assert_eq!(second_charges, [past.clone(), past.clone()]);
+    assert_eq!(third.charges, [past.clone(), past]);
 }
 
 /// The child: appends for ever, and says of each batch that it is safe.

@@ -4,6 +4,7 @@
 
 mod action;
 mod call;
+mod charge;
 mod config;
 mod leg;
 pub mod limits;
@@ -19,6 +20,7 @@ mod transfer;
 mod view;
 
 pub use action::{Action, Now};
+pub use charge::{CdrCharge, PastCharge};
 pub use config::{Directory, ListenerMedia, SwitchConfig, TrunkKey, TrunkRoute};
 pub use koukan_sip::subscription::{MessageCount, MessageSummary};
 pub use memory::Room;

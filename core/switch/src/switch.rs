@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use koukan_base::{CallId, OpId, Rng, StreamId, Time};
-use koukan_dialplan::{Live, Settings, State};
+use koukan_dialplan::{Live, Settings, State, Usage};
 use koukan_media as media;
 use koukan_sip::digest::DigestServer;
 use koukan_sip::registrar::Registrar;
@@ -18,6 +19,7 @@ use koukan_sip::{
 use crate::action::{Action, Now};
 use crate::call::channels::Channels;
 use crate::call::{Call, Stage};
+use crate::charge::Usages;
 use crate::config::{Directory, SwitchConfig};
 use crate::leg::{LegState, LegStream};
 use crate::limits;
@@ -79,6 +81,8 @@ pub struct Switch {
     pub(crate) settings: HashMap<Arc<str>, Settings>,
     /// What waits in each voicemail box, by tenant and box.
     pub(crate) mailboxes: HashMap<(Arc<str>, Arc<str>), MessageCount>,
+    /// What the offices have used of the outside.
+    pub(crate) usages: Usages,
     deadlines: BTreeSet<(Time, CallId)>,
     pub(crate) counter: u64,
     pub(crate) actions: VecDeque<Action>,
@@ -125,6 +129,7 @@ impl Switch {
             messages: HashMap::new(),
             settings: HashMap::new(),
             mailboxes: HashMap::new(),
+            usages: Usages::default(),
             deadlines: BTreeSet::new(),
             actions: VecDeque::new(),
         }
@@ -254,6 +259,7 @@ impl Switch {
             }
             call.deadline = next;
         }
+        self.note_charges(&mut call);
         self.lamps.note(&mut call);
         if let Stage::Parked(parked) = &call.stage {
             self.lots.note(&call.tenant, &parked.slot);
@@ -274,6 +280,9 @@ impl Switch {
             let index = u16::try_from(index).unwrap_or(u16::MAX);
             self.end_leg(now, &mut call, index, status, None);
         }
+        call.steps.clear();
+        self.note_charges(&mut call);
+        self.explain_free(&call);
         for channel in std::mem::take(&mut call.channels) {
             self.channels.give_back(&channel);
         }
@@ -462,6 +471,14 @@ impl State for Switch {
 
     fn trunk_channels(&self, tenant: Option<&str>, trunk: &str) -> u32 {
         self.channels.trunk(tenant, trunk)
+    }
+
+    fn usage(&self, tenant: &str, at: Timestamp) -> Usage {
+        self.usages.of(tenant, self.directory.plans.local_date(tenant, at), at)
+    }
+
+    fn forwards(&self, tenant: &str, number: &str) -> u32 {
+        self.usages.forwards(tenant, number)
     }
 
     fn live(&self, tenant: &str) -> Option<&Live> {

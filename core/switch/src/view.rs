@@ -92,6 +92,8 @@ pub struct Tables {
     pub parked: usize,
     /// Channels held.
     pub channels: usize,
+    /// Calls with legs to outside.
+    pub outside: usize,
 }
 
 impl Switch {
@@ -108,6 +110,7 @@ impl Switch {
             server_transactions: ua.server_transactions.max(self.by_server.len()),
             parked: self.lots.len(),
             channels: usize::from(!self.channels.is_empty()),
+            outside: self.usages.running(),
         }
     }
 

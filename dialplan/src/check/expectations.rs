@@ -125,13 +125,14 @@ impl Claims<'_> {
         );
     }
 
-    /// What the call costs after `talk`: its legs to outside and the toll-free one.
+    /// What the call costs the office after `talk`: its legs to outside and the toll-free one.
     fn charge(&self) -> Option<Money> {
         let talk = self.expect.talk.unwrap_or_default();
         let Asked { origin, caller, at } = self.asked;
         let legs = legs_of(self.decision, origin, caller, *at, talk);
         let account = Account::default();
-        let mut charges = legs.iter().map(|leg| rate(self.plan, leg, &account).ok());
+        let own = legs.iter().filter(|(payer, _)| *payer == self.plan.tenant.id.value);
+        let mut charges = own.map(|(_, leg)| rate(self.plan, leg, &account).ok());
         charges.try_fold(Money::default(), |sum, charge| Some(sum.plus(charge?.amount)))
     }
 }

@@ -9,11 +9,12 @@ use super::{Call, inbound, plain_release};
 use crate::decision::{Alert, DiversionCause, Origin, Release, Step};
 use crate::model::Plan;
 use crate::model::caps::Cap;
-use crate::model::device::DeviceKind;
+use crate::model::device::Device;
 use crate::model::number::Number;
 use crate::model::objects::Object;
 use crate::model::outside::{Allowed, Profile};
 use crate::plans::TrunkInfo;
+use crate::state::Usage;
 
 /// Who asks for a leg to outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,6 +80,12 @@ pub struct OutsideLeg {
     pub class: Arc<str>,
     /// Who asked.
     pub asker: Asker,
+    /// The tenant that pays for it.
+    pub payer: Arc<str>,
+    /// The device that asked, when one did: its ID is charged.
+    pub device: Option<Arc<str>>,
+    /// The number that is shown, by its name in the plan.
+    pub shown_number: Option<Arc<str>>,
 }
 
 /// A leg to outside that has passed the gate. It can be read, kept and executed; it cannot be made
@@ -112,8 +119,8 @@ pub(super) struct Wish<'w> {
     /// The number to show, which is also the one whose channel is taken.
     pub(super) shown: Option<&'w Object<Number>>,
     pub(super) anonymous: bool,
-    /// The kind of device that asks; none when no device does.
-    pub(super) kind: Option<DeviceKind>,
+    /// The device that asks; none when no device does.
+    pub(super) device: Option<&'w Object<Device>>,
     pub(super) asker: Asker,
 }
 
@@ -136,7 +143,7 @@ pub(super) fn forward<'p>(
         call.because("outbound.on_net", format!("{to} is a number of this server"));
         return inbound::to_number(call, plan, number, None);
     }
-    let wish = Wish { to: &to, shown, anonymous: false, kind: None, asker: Asker::Forward };
+    let wish = Wish { to: &to, shown, anonymous: false, device: None, asker: Asker::Forward };
     // A call from outside holds the office's channel already; one from inside takes it here.
     let own_channel = !call.uses_channel;
     match pass(call, plan, &wish, own_channel) {
@@ -186,6 +193,9 @@ pub(super) fn pass(
         class,
         trunks: trunks.into_iter().map(|(owner, name, _)| (owner, name)).collect(),
         asker: wish.asker,
+        payer: Arc::clone(&plan.tenant.id.value),
+        device: wish.device.map(|device| Arc::clone(&device.name)),
+        shown_number: wish.shown.map(|number| Arc::clone(&number.name)),
     }))
 }
 
@@ -221,7 +231,7 @@ fn class_of(
     call.because("class", format!("{to} is of class {class}"));
     let listed = |names: &[crate::source::Name]| names.iter().any(|name| name.value == *class);
     let asks = |who: Allowed| match who {
-        Allowed::Kind(kind) => Some(kind) == wish.kind,
+        Allowed::Kind(kind) => wish.device.is_some_and(|device| device.kind == kind),
         Allowed::Asker(asker) => asker == wish.asker,
     };
     let mut allow = plan.outbound.allow.iter().filter(|(who, _)| asks(*who));
@@ -242,7 +252,8 @@ fn class_of(
 fn caps(call: &mut Call<'_, '_>, plan: &Plan, wish: &Wish<'_>) -> Result<(), Release> {
     let tenant = &*plan.tenant.id.value;
     let (state, caps) = (call.facts.state, &plan.caps);
-    let usage = state.usage(tenant);
+    let usage =
+        if caps.count_outside() { state.usage(tenant, call.facts.at) } else { Usage::default() };
     let forwards = wish.shown.filter(|_| wish.asker == Asker::Forward).and_then(|number| {
         let most = number.forwards_max.or(caps.forwards)?;
         Some((most, state.forwards(tenant, &number.name)))

@@ -110,7 +110,7 @@ fn asked<'p>(call: &mut Call<'p, '_>, plan: &'p Plan, ask: &Ask) -> Release {
         return super::inbound::to_number(call, other, number, None);
     }
     call.direction = Direction::Outbound;
-    let wish = Wish { to: &to, shown, anonymous: false, kind: None, asker: ask.asker };
+    let wish = Wish { to: &to, shown, anonymous: false, device: None, asker: ask.asker };
     match gate::pass(call, plan, &wish, !ask.holds_channel) {
         Ok(leg) => {
             call.steps.push(Step::Trunk(leg));

@@ -184,7 +184,7 @@ fn to_outside<'p>(
     call.direction = Direction::Outbound;
     call.number = shown.map(|number| (plan, number));
     let own_channel = !call.uses_channel;
-    let wish = Wish { to: &to, shown, anonymous, kind: Some(device.kind), asker: *asker };
+    let wish = Wish { to: &to, shown, anonymous, device: Some(device), asker: *asker };
     match gate::pass(call, plan, &wish, own_channel) {
         Ok(leg) => {
             // S-75: a forwarded call is never recorded.

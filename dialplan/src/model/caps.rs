@@ -75,6 +75,14 @@ pub(crate) struct Caps {
 }
 
 impl Caps {
+    /// Whether any of them asks for what the office has used of the outside.
+    pub(crate) fn count_outside(&self) -> bool {
+        self.spend.is_some()
+            || self.talk.is_some()
+            || self.concurrent.is_some()
+            || self.night.is_some()
+    }
+
     /// `[limits]` of an office, not wider than `most` of its plan.
     pub(crate) fn read(item: Item<'_>, most: &Self) -> Option<Self> {
         item.table("limits", |table| {

@@ -5,6 +5,7 @@
 //! than was talked. A leg belongs to the billing month in which it was answered, as a whole. A leg
 //! that a transfer made is charged to the ID that asked for it: the leg names its device.
 
+mod charged;
 mod month;
 
 use std::sync::Arc;
@@ -13,9 +14,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+pub use charged::Charged;
+pub(crate) use charged::legs_of;
 pub use month::BillingMonth;
 
-use crate::decision::{Caller, Decision, Origin, Step};
 use crate::model::Plan;
 use crate::model::device::Device;
 use crate::model::objects::Object;
@@ -68,6 +70,8 @@ pub struct Account {
 pub struct Charge {
     /// Exact.
     pub amount: Money,
+    /// The class of the other side.
+    pub class: Arc<str>,
     /// The month that the leg belongs to.
     pub month: BillingMonth,
     /// The month in which it is billed: later for legs whose costs come late (S-98).
@@ -163,7 +167,7 @@ impl Months<'_> {
         };
         text.push_str(&format!(": {units} x {price} for each {unit} = {amount}"));
         let month = BillingMonth::of(self.day, self.tariff.close_day);
-        Charge { amount, billed: month.later(self.later), month, text }
+        Charge { amount, class: Arc::from(class), billed: month.later(self.later), month, text }
     }
 }
 
@@ -221,43 +225,4 @@ impl Free<'_> {
 
 fn clock(seconds: u64) -> String {
     format!("{}:{:02}", seconds / 60, seconds % 60)
-}
-
-/// The legs of a decision that would be charged after so much talk.
-pub(crate) fn legs_of(
-    decision: &Decision,
-    origin: &Origin,
-    caller: &Caller,
-    at: Timestamp,
-    talk: Duration,
-) -> Vec<FinishedLeg> {
-    let device = match origin {
-        Origin::Device { device, .. } => Some(Arc::clone(device)),
-        Origin::Trunk { .. } => None,
-    };
-    let leg = |leg, device, far| FinishedLeg {
-        leg,
-        device,
-        far,
-        answered: at,
-        talk,
-        pages: 0,
-        by_app: false,
-    };
-    let mut legs = Vec::new();
-    if decision.toll_free.is_some() && device.is_none() {
-        let number = caller.number.clone().filter(|_| !caller.anonymous);
-        let far = number.map_or(Far::Anonymous, Far::Number);
-        legs.push(leg(ChargedLeg::TollfreeIn, None, far));
-    }
-    match decision.steps.first().map(Step::unguarded) {
-        Some(Step::Trunk(call)) => {
-            legs.push(leg(ChargedLeg::Out, device, Far::Class(Arc::clone(&call.class))));
-        }
-        Some(Step::Forward(call)) => {
-            legs.push(leg(ChargedLeg::Forward, None, Far::Class(Arc::clone(&call.class))));
-        }
-        _ => {}
-    }
-    legs
 }

@@ -43,7 +43,7 @@ impl State for World {
     fn pool_is_full(&self, _tenant: &str) -> bool {
         self.pool_is_full
     }
-    fn usage(&self, _tenant: &str) -> Usage {
+    fn usage(&self, _tenant: &str, _at: Timestamp) -> Usage {
         self.usage
     }
     fn forwards(&self, _tenant: &str, _number: &str) -> u32 {

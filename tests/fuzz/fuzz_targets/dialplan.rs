@@ -37,8 +37,8 @@ fuzz_target!(|bytes: &[u8]| {
         let facts = Facts { at: now, origin: &origin, caller: &caller, called, state: &Idle };
         let decision = loaded.plans.decide(&facts);
         let _ = decision.lines();
-        for leg in loaded.plans.charged_legs(&decision, &facts, Duration::from_secs(61)) {
-            let _ = loaded.plans.rate(&decision.tenant, &leg, &Account::default());
+        for (payer, leg) in loaded.plans.charged_legs(&decision, &facts, Duration::from_secs(61)) {
+            let _ = loaded.plans.rate(&payer, &leg, &Account::default());
         }
     }
 });

@@ -291,6 +291,7 @@ const CDRS: &[Column] = &[
     ("CALLED", "/called"),
     ("STATUS", "/status"),
     ("CAUSE", "/cause"),
+    ("PRICE", "/price"),
 ];
 
 const RECORDINGS: &[Column] = &[

@@ -75,10 +75,11 @@ pub(super) fn sim(arguments: &SimArguments) -> Result<(), Failed> {
         if legs.is_empty() {
             table::print("charge: 0\n");
         }
-        for leg in legs {
-            match plans.rate(&decision.tenant, &leg, &Account::default()) {
+        for (payer, leg) in legs {
+            match plans.rate(&payer, &leg, &Account::default()) {
                 Ok(charge) => {
-                    table::print(&format!("charge: {} ({})\n", charge.amount, charge.text))
+                    let (amount, text) = (charge.amount, charge.text);
+                    table::print(&format!("charge: {amount} ({text}) to {payer}\n"));
                 }
                 Err(error) => table::print(&format!("charge: unknown, {error}\n")),
             }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use koukan_base::{CallId, WorkerId};
-use koukan_dialplan::{Caller, Decision, Direction, Facts, Origin, Release, TrunkInfo};
+use koukan_dialplan::{Caller, Charged, Decision, Direction, Facts, Origin, Release, TrunkInfo};
 use koukan_media::Codec;
 use koukan_sip::header::Via;
 use koukan_sip::sdp::Session;
@@ -14,6 +14,7 @@ use crate::action::Now;
 use crate::call::channels::Channel;
 use crate::call::diverted::Diverted;
 use crate::call::{Call, Stage};
+use crate::charge::Paying;
 use crate::leg::identity::{Identity, caller_of, kept, wants_privacy};
 use crate::leg::{Leg, LegState, Party};
 use crate::limits;
@@ -116,6 +117,8 @@ impl Switch {
         });
         let lines = decision.lines();
         leg.identity = asking.identity(&decision);
+        let free = Charged::toll_free(&decision, &asking.origin, &asking.caller);
+        leg.paying = free.map(|charged| Paying::new(charged, decision.toll_free.clone()));
         if let Some(joining) = self.joining(&decision, &asking.party) {
             return self.join_call(now, (tx, dialog), leg, joining);
         }

@@ -7,6 +7,7 @@ use crate::action::Now;
 use crate::call::channels::Channel;
 use crate::call::diverted::for_trunk;
 use crate::call::{Call, Stage, TrunkAttempt};
+use crate::charge::Paying;
 use crate::config::TrunkKey;
 use crate::leg::identity::{escape, name_addr};
 use crate::leg::{Leg, LegState, Party};
@@ -28,6 +29,7 @@ impl Switch {
             let Some(key) = attempt.left.pop_front() else { return false };
             attempt.until = now.time + limits::seconds(limits::TRUNK_S);
             let number = attempt.call.number.clone();
+            let paying = Paying::outside(&attempt.call);
             let Some(route) = self.directory.trunks.get(&key).cloned() else {
                 self.explain(call.id, format!("trunk {} has no address", key.1));
                 continue;
@@ -40,6 +42,7 @@ impl Switch {
             let party = Party::Trunk(key);
             let mut leg = Leg::new(party, flow, LegState::Opening, self.next_number(), now.date);
             leg.identity = self.called_identity(&leg.party, &number);
+            leg.paying = Some(paying);
             let index = u16::try_from(call.legs.len()).unwrap_or(u16::MAX);
             call.legs.push(leg);
             if self.open_stream(call, index) {

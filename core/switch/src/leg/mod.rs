@@ -21,6 +21,7 @@ use koukan_sip::sdp::{Agreed, LocalAudio, LocalSession, Session};
 use koukan_sip::{ClientTx, DialogId, Flow, Header, Message, ServerTx};
 
 use crate::call::Call;
+use crate::charge::Paying;
 use crate::config::TrunkKey;
 use crate::leg::identity::Identity;
 use crate::leg::music::Music;
@@ -147,6 +148,8 @@ pub(crate) struct Leg {
     pub(crate) takes_info: bool,
     /// The music that its party hears.
     pub(crate) music: Option<Music>,
+    /// What it is charged as, when somebody pays for it.
+    pub(crate) paying: Option<Box<Paying>>,
     /// When the INVITE was sent, for the time within which a phone must show life.
     pub(crate) called_at: Option<Time>,
 }
@@ -182,6 +185,7 @@ impl Leg {
             takes_update: false,
             takes_info: true,
             music: None,
+            paying: None,
             called_at: None,
         }
     }

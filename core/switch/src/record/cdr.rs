@@ -3,6 +3,7 @@
 
 use crate::action::{Action, Now};
 use crate::call::Call;
+use crate::charge::{charge_of, price_of};
 use crate::leg::Leg;
 use crate::record::{CallCause, Cdr, CdrLeg, Record};
 use crate::switch::Switch;
@@ -24,6 +25,8 @@ fn record(now: Now, call: &Call, cause: Option<CallCause>) -> Cdr {
     // A transfer changes who stands first in the call, not the order of its record.
     let mut legs: Vec<&Leg> = call.legs.iter().collect();
     legs.sort_by_key(|leg| leg.number);
+    let charges: Vec<_> = legs.iter().map(|leg| charge_of(&call.plans, leg, now.date)).collect();
+    let price = price_of(call, &charges);
     Cdr {
         call: call.id.to_string(),
         tenant: call.tenant.to_string(),
@@ -38,9 +41,11 @@ fn record(now: Now, call: &Call, cause: Option<CallCause>) -> Cdr {
         last_seen: now.date,
         cause,
         status: caller.map_or(0, |leg| leg.status),
+        price,
         legs: legs
             .into_iter()
-            .map(|leg| CdrLeg {
+            .zip(charges)
+            .map(|(leg, charge)| CdrLeg {
                 party: leg.party.name(),
                 call_id: leg.sip_call_id.clone(),
                 started: leg.started,
@@ -56,6 +61,7 @@ fn record(now: Now, call: &Call, cause: Option<CallCause>) -> Cdr {
                     .quality
                     .and_then(|verdict| verdict.cause)
                     .map(|cause| cause.word().to_owned()),
+                charge,
             })
             .collect(),
     }

@@ -6,6 +6,7 @@ pub(crate) mod tape;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::charge::CdrCharge;
 use crate::subscription::watch::Watch;
 
 /// One durable fact. The journal keeps them in order; the database applies them.
@@ -129,6 +130,10 @@ pub struct Cdr {
     pub cause: Option<CallCause>,
     /// The SIP status shown to the caller at the end, 200 for an answered call.
     pub status: u16,
+    /// What its legs cost together, an exact decimal in the currency of the tariff; `None`: it was
+    /// not answered, or its office has no tariff.
+    #[serde(default)]
+    pub price: Option<String>,
     /// Every leg, the caller's first.
     pub legs: Vec<CdrLeg>,
 }
@@ -162,6 +167,9 @@ pub struct CdrLeg {
     pub quality_cause: Option<String>,
     /// RTP packets sent.
     pub rtp_sent: u64,
+    /// What it costs, as it stands while it is up.
+    #[serde(default)]
+    pub charge: Option<CdrCharge>,
 }
 
 /// Why a call ended.

@@ -1,0 +1,170 @@
+//! What the legs of calls cost: kept with each leg from its beginning, rated by the plans that
+//! decided the call, written into its record, and added up for the caps of `[limits]`.
+
+mod usage;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use koukan_dialplan::{Account, Charge, Charged, ChargedLeg, Money, OutsideLeg, Plans, RateError};
+use serde::{Deserialize, Serialize};
+
+use crate::call::Call;
+use crate::leg::Leg;
+use crate::switch::Switch;
+
+pub(crate) use usage::Usages;
+
+/// The charge of a leg as its record keeps it: as it stands while the leg is up, final when it is
+/// over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CdrCharge {
+    /// The tenant that pays.
+    pub payer: String,
+    /// `out`, `forward`, `fax-out`, `tollfree-in`.
+    pub leg: String,
+    /// The device whose ID is charged, by its name in the plan.
+    pub device: Option<String>,
+    /// The class of the other side.
+    pub class: String,
+    /// An exact decimal in the currency of the tariff.
+    pub amount: String,
+    /// The billing month that the leg belongs to (`2026-07`).
+    pub month: String,
+    /// The month in which it is billed.
+    pub billed: String,
+    /// How it came about.
+    pub text: String,
+}
+
+impl CdrCharge {
+    fn new(charged: &Charged, charge: &Charge) -> Self {
+        Self {
+            payer: charged.payer.to_string(),
+            leg: charged.leg.as_str().to_owned(),
+            device: charged.device.as_ref().map(ToString::to_string),
+            class: charge.class.to_string(),
+            amount: charge.amount.to_string(),
+            month: charge.month.to_string(),
+            billed: charge.billed.to_string(),
+            text: charge.text.clone(),
+        }
+    }
+}
+
+/// A leg that is over, as the store has kept it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastCharge {
+    /// What it cost.
+    pub charge: CdrCharge,
+    /// When it was answered.
+    pub answered: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+}
+
+/// What a leg is charged as.
+#[derive(Debug)]
+pub(crate) struct Paying {
+    charged: Charged,
+    /// The number that it is a call of, by its name in the plan.
+    number: Option<Arc<str>>,
+    /// Set when the leg is over and its charge has been added up.
+    settled: bool,
+}
+
+impl Paying {
+    pub(crate) fn new(charged: Charged, number: Option<Arc<str>>) -> Box<Self> {
+        Box::new(Self { charged, number, settled: false })
+    }
+
+    pub(crate) fn outside(leg: &OutsideLeg) -> Box<Self> {
+        Self::new(Charged::outside(leg), leg.shown_number.clone())
+    }
+
+    /// Whether the leg was made to outside; toll-free callers made theirs themselves.
+    fn is_outside(&self) -> bool {
+        self.charged.leg != ChargedLeg::TollfreeIn
+    }
+}
+
+/// What a leg costs, as it stands at a moment or finally; `None` for one that is not answered or
+/// that nobody pays for.
+fn price(plans: &Plans, leg: &Leg, at: Timestamp) -> Option<Result<Charge, RateError>> {
+    let (charged, answered) = (&leg.paying.as_ref()?.charged, leg.answered?);
+    let talk = leg.ended.unwrap_or(at).duration_since(answered).unsigned_abs();
+    Some(plans.rate(&charged.payer, &charged.finished(answered, talk), &Account::default()))
+}
+
+/// The charge of a leg for its record.
+pub(crate) fn charge_of(plans: &Plans, leg: &Leg, at: Timestamp) -> Option<CdrCharge> {
+    let charge = price(plans, leg, at)?.ok()?;
+    leg.paying.as_ref().map(|paying| CdrCharge::new(&paying.charged, &charge))
+}
+
+/// The price of a call: what its legs cost together; `None` when it was not answered or its office
+/// has no tariff.
+pub(crate) fn price_of(call: &Call, charges: &[Option<CdrCharge>]) -> Option<String> {
+    let rated = call.plans.has_tariff(&call.tenant) || charges.iter().any(Option::is_some);
+    if call.answered.is_none() || !rated {
+        return None;
+    }
+    let amounts = charges.iter().flatten().filter_map(|charge| Money::parse(&charge.amount));
+    Some(amounts.fold(Money::default(), Money::plus).to_string())
+}
+
+impl Switch {
+    /// Adds up what legs that are over cost, and notes which are up: whenever a call was handled.
+    pub(crate) fn note_charges(&mut self, call: &mut Call) {
+        let plans = Arc::clone(&call.plans);
+        for leg in &mut call.legs {
+            let Some(ended) = leg.ended else { continue };
+            if leg.paying.as_ref().is_none_or(|paying| paying.settled) {
+                continue;
+            }
+            let outcome = price(&plans, leg, ended);
+            let Some(paying) = leg.paying.as_mut() else { continue };
+            paying.settled = true;
+            let Some(answered) = leg.answered else { continue };
+            let payer = Arc::clone(&paying.charged.payer);
+            let amount = outcome.as_ref().and_then(|outcome| Some(outcome.as_ref().ok()?.amount));
+            if paying.is_outside() {
+                let day = plans.local_date(&payer, ended);
+                let talk = ended.duration_since(answered).unsigned_abs();
+                self.usages.add(&payer, day, amount.unwrap_or_default(), talk);
+            }
+            match outcome {
+                Some(Ok(charge)) => {
+                    let line = format!("charge: {} ({}) to {payer}", charge.amount, charge.text);
+                    self.explain(call.id, line);
+                }
+                // An office without a tariff pays nothing here.
+                None | Some(Err(RateError::NoTariff { .. })) => {}
+                Some(Err(error)) => self.explain(call.id, format!("charge: unknown, {error}")),
+            }
+        }
+        self.usages.note(call);
+    }
+
+    /// Says in the log what a call came to, when no leg of it costs anything (S-14, S-96).
+    pub(crate) fn explain_free(&mut self, call: &Call) {
+        let paid = call.legs.iter().any(|leg| leg.paying.is_some() && leg.answered.is_some());
+        if call.answered.is_some() && !paid && call.plans.has_tariff(&call.tenant) {
+            self.explain(call.id, "charge: 0");
+        }
+    }
+
+    /// Takes over what the offices have used of the outside, from the records of earlier starts;
+    /// before anything else comes in.
+    pub fn restore_charges(&mut self, past: impl IntoIterator<Item = PastCharge>) {
+        for PastCharge { charge, answered, ended } in past {
+            if charge.leg == ChargedLeg::TollfreeIn.as_str() {
+                continue;
+            }
+            let day = self.directory.plans.local_date(&charge.payer, ended);
+            let amount = Money::parse(&charge.amount).unwrap_or_default();
+            let talk = ended.duration_since(answered).unsigned_abs();
+            self.usages.add(&charge.payer.into(), day, amount, talk);
+        }
+    }
+}
