@@ -61,7 +61,8 @@ fn proven(decision: &Decision, world: &World, when: Timestamp, kind: Option<&str
         let number = &*leg.number;
         let class = match number {
             _ if number.starts_with("00") || number.starts_with("010") => "carrier",
-            _ if number.starts_with("0120") || number.starts_with("0800") => "tollfree",
+            _ if number.starts_with("0120") && number.len() == 10 => "tollfree",
+            _ if number.starts_with("0800") && number.len() == 11 => "tollfree",
             _ if number.starts_with("0570") => "navi",
             _ if number.starts_with("0990") => "premium",
             _ if number.starts_with("050") && number.len() == 11 => "ip050",
