@@ -1,4 +1,4 @@
-//! What a leg of a call is charged as, known when it begins: the switch keeps it with the leg, and a
+//! What a leg of a call is charged as, known when it begins: the switch keeps it with the leg, a
 //! simulation makes finished legs of it at once, so that both come to the same price.
 
 use std::sync::Arc;

@@ -5,6 +5,7 @@
 //! than was talked. A leg belongs to the billing month in which it was answered, as a whole. A leg
 //! that a transfer made is charged to the ID that asked for it: the leg names its device.
 
+mod asked;
 mod charged;
 mod month;
 
