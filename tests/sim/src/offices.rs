@@ -67,6 +67,7 @@ fn plan(office: u8, without: Option<&str>) -> String {
     let mut text = plan
         .replace("id = \"acme\"", &format!("id = \"{}\"", tenant(office)))
         .replace("03123400", &format!("03{}00", 1234 + u32::from(office)))
+        .replace("0120000001", &format!("0120000{:03}", u32::from(office) + 1))
         .replace("127.0.0.1:5070", &carrier(office).to_string());
     for (nth, change) in CHANGES {
         if office.is_multiple_of(nth) {
