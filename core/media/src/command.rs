@@ -113,7 +113,8 @@ pub enum Command {
     /// Bring the stream into a room, where it hears all the others and they hear it; what it sent
     /// before ends. The first member opens the room, on this worker; the last one ends it. A room
     /// mixes at the highest rate that a member's codec has. Answered by [`crate::Event::Joined`],
-    /// exactly once. A stream on another worker than its room is moved there first.
+    /// exactly once. A stream on another worker than its room is refused: whoever orders moves it
+    /// there first.
     Join {
         /// The stream; what it speaks is agreed on.
         stream: StreamId,

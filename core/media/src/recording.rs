@@ -96,7 +96,7 @@ pub enum RecordEnd {
     Silence,
     /// The peer pressed this key.
     Digit(u8),
-    /// The file could not be written; what there was of it is removed.
+    /// The disk took no more: what it took before is the recording, if it took anything.
     DiskError,
     /// The stream is recorded already, or as many recordings run as may.
     Refused,

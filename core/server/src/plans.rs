@@ -198,8 +198,8 @@ fn texts(sources: &Sources) -> koukan_dialplan::Sources {
 
 /// Where the secret of a device stands, for the start's list of accounts.
 #[must_use]
-pub fn secret_place(conf: &Path, tenant: &str, secret: &str) -> Option<PathBuf> {
-    match SecretSource::parse(secret, &tenant_directory(conf, tenant)) {
+pub fn secret_place(conf: &Path, plans: &Plans, device: &DeviceInfo) -> Option<PathBuf> {
+    match SecretSource::parse(&device.secret, &own_directory(conf, plans, &device.tenant)) {
         Ok(SecretSource::File(path)) => Some(path),
         Ok(SecretSource::Environment(_)) | Err(_) => None,
     }
@@ -207,6 +207,11 @@ pub fn secret_place(conf: &Path, tenant: &str, secret: &str) -> Option<PathBuf> 
 
 fn tenant_directory(conf: &Path, tenant: &str) -> PathBuf {
     conf.join("tenants").join(tenant)
+}
+
+/// Where a tenant's files are: a directory may be called otherwise than the tenant in it.
+fn own_directory(conf: &Path, plans: &Plans, tenant: &str) -> PathBuf {
+    tenant_directory(conf, plans.directory_of(tenant).unwrap_or(tenant))
 }
 
 struct Reader<'r> {
@@ -264,10 +269,7 @@ impl Reader<'_> {
     }
 
     fn read(&self, tenant: Option<&str>, secret: &str) -> Result<Vec<u8>, SecretError> {
-        let own = |tenant| {
-            let directory = self.plans.directory_of(tenant).map_or(tenant, |directory| directory);
-            tenant_directory(self.conf, directory)
-        };
+        let own = |tenant| own_directory(self.conf, self.plans, tenant);
         let directory = tenant.map_or_else(|| self.conf.to_owned(), own);
         SecretSource::parse(secret, &directory)?.read()
     }

@@ -3,6 +3,7 @@
 //! end of what is too old.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -86,13 +87,21 @@ pub enum RecordingsError {
         /// How many.
         bytes: u64,
     },
+    /// A file cannot be removed, and nothing else was meant: resource.
+    #[error("{id} cannot be deleted: {error}")]
+    Undeletable {
+        /// Which.
+        id: String,
+        /// The system's words.
+        error: io::Error,
+    },
     /// A file cannot be read: resource.
     #[error("{id} cannot be read: {error}")]
     Unreadable {
         /// Which.
         id: String,
         /// The system's words.
-        error: std::io::Error,
+        error: io::Error,
     },
 }
 
@@ -199,10 +208,11 @@ impl Recordings {
         Ok(archive.finish())
     }
 
-    /// Deletes what is wanted; the ids that were.
+    /// Deletes what is wanted; the ids of what is gone. What the disk does not let go is kept, said
+    /// in the log, and stands in no line for the auditor.
     ///
     /// # Errors
-    /// Nothing that may be seen is meant.
+    /// Nothing that may be seen is meant, or none of it can be deleted.
     pub fn delete(
         &self,
         tenant: &str,
@@ -214,21 +224,29 @@ impl Recordings {
         if listed.is_empty() {
             return Err(RecordingsError::None);
         }
-        let ids: Vec<String> = listed.into_iter().map(|listed| listed.id).collect();
-        for id in &ids {
-            self.remove(tenant, id);
+        let (mut ids, mut failed) = (Vec::new(), None);
+        for Listed { id, .. } in listed {
+            match self.remove(tenant, &id) {
+                Ok(()) => ids.push(id),
+                Err(error) => failed = Some(RecordingsError::Undeletable { id, error }),
+            }
+        }
+        if let Some(error) = failed.take_if(|_| ids.is_empty()) {
+            return Err(error);
         }
         let count = ids.len();
         tracing::info!(tenant, by, count, ids = ids.join(","), "audit: recordings are deleted");
         // A line of many ids is told in parts: a note has its bounds.
-        for (part, ids) in ids.chunks(IDS_A_LINE).enumerate() {
+        for ids in ids.chunks(IDS_A_LINE) {
             let line = AuditLine {
                 at: now,
                 by: by.chars().take(100).collect(),
                 what: "deleted".to_owned(),
                 ids: ids.to_vec(),
             };
-            let key = format!("{:013}-{part}", now.as_millisecond());
+            // Nothing is deleted twice: two lines of one moment have keys of their own.
+            let first = ids.first().map_or("", String::as_str);
+            let key = format!("{:013}-{first}", now.as_millisecond());
             let value = serde_json::to_string(&line).unwrap_or_default();
             if let Err(status) = self.shelf.put(Of { module: AUDIT, tenant }, &key, &value) {
                 tracing::error!(tenant, status, "a line for the auditor cannot be kept");
@@ -253,22 +271,22 @@ impl Recordings {
             listed.recording.expires <= now && listed.recording.length_ms.is_some()
         };
         let old: Vec<_> = self.entries().into_iter().filter(old).collect();
-        for (tenant, listed) in &old {
-            self.remove(tenant, &listed.id);
-        }
-        old.len()
+        let gone = |(tenant, listed): &&(String, Listed)| self.remove(tenant, &listed.id).is_ok();
+        old.iter().filter(gone).count()
     }
 
     /// Removes a file and then its entry, so that no file is left that nobody knows of.
-    fn remove(&self, tenant: &str, id: &str) {
-        if let Some(file) = self.file(tenant, id)
-            && let Err(error) = fs::remove_file(file)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::error!(tenant, id, %error, "a recording cannot be deleted");
-            return;
+    fn remove(&self, tenant: &str, id: &str) -> io::Result<()> {
+        match self.file(tenant, id).map_or(Ok(()), fs::remove_file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::error!(tenant, id, %error, "a recording cannot be deleted");
+                Err(error)
+            }
+            _ => {
+                let _ = self.shelf.remove(Self::of(tenant), id);
+                Ok(())
+            }
         }
-        let _ = self.shelf.remove(Self::of(tenant), id);
     }
 }
 
@@ -377,6 +395,37 @@ mod tests {
         assert!(!room.0.join("recording/acme/a.wav").exists());
         let line = &recordings.audit("acme")[0];
         assert_eq!((&*line.by, &*line.what, line.ids.len()), ("office", "deleted", 2));
+    }
+
+    #[test]
+    fn what_the_disk_does_not_let_go_is_kept_and_no_auditor_is_told_that_it_is_gone() {
+        let notes = vec![note("a", "n", MORNING, Some(9)), note("b", "n", MORNING, Some(9))];
+        let (room, recordings) = Room::new("kept", notes);
+        // A directory is nothing that can be removed as a file.
+        let place = room.0.join("recording/acme/b.wav");
+        fs::remove_file(&place).unwrap();
+        fs::create_dir(&place).unwrap();
+        let now = date("2026-07-03T00:00:00+09:00");
+        let only = Wanted { ids: Some("b".into()), ..Wanted::default() };
+        let refused = recordings.delete("acme", &only, "office", now);
+        assert!(matches!(refused, Err(RecordingsError::Undeletable { id, .. }) if id == "b"));
+        assert!(recordings.audit("acme").is_empty());
+        assert_eq!(recordings.delete("acme", &Wanted::default(), "office", now).unwrap(), ["a"]);
+        assert_eq!(recordings.audit("acme")[0].ids, ["a"]);
+        assert_eq!(recordings.list("acme", &Wanted::default(), now)[0].id, "b");
+        assert_eq!(recordings.sweep(date("2026-08-31T00:00:00+09:00")), 0);
+    }
+
+    #[test]
+    fn deletions_of_one_moment_have_a_line_each() {
+        let notes = vec![note("a", "n", MORNING, Some(9)), note("b", "n", MORNING, Some(9))];
+        let (_room, recordings) = Room::new("moment", notes);
+        let now = date("2026-07-03T00:00:00+09:00");
+        for id in ["a", "b"] {
+            let wanted = Wanted { ids: Some(id.into()), ..Wanted::default() };
+            recordings.delete("acme", &wanted, "office", now).unwrap();
+        }
+        assert_eq!(recordings.audit("acme").len(), 2);
     }
 
     #[test]

@@ -62,8 +62,10 @@ pub(crate) fn write_recordings(orders: &Receiver<Session>, events: &Events) {
 struct Writing {
     session: Session,
     part: PathBuf,
-    /// None when it cannot be written.
+    /// None when it could not be made.
     file: Option<File>,
+    /// It takes no more: what it took before is kept.
+    is_broken: bool,
     /// Samples of each channel in the file.
     samples: u64,
     bytes: Vec<u8>,
@@ -79,7 +81,8 @@ impl Writing {
         if opened.is_err() {
             session.ring.fail();
         }
-        Self { session, part, file: opened.ok(), samples: 0, bytes: Vec::new() }
+        let file = opened.ok();
+        Self { session, part, file, is_broken: false, samples: 0, bytes: Vec::new() }
     }
 
     /// Writes what is there; the report when the recording has ended.
@@ -88,19 +91,20 @@ impl Writing {
         let end = self.session.ring.end();
         while let Some(block) = self.session.ring.take() {
             if self.write(&block).is_err() {
-                self.file = None;
+                self.is_broken = true;
                 self.session.ring.fail();
             }
             self.session.ring.give_back(block.samples);
         }
         let end = end?;
-        let end = match (end, self.file.take()) {
-            (RecordEnd::Refused | RecordEnd::DiskError, _) => end,
-            (_, None) => RecordEnd::DiskError,
-            (_, Some(_)) if self.samples == 0 => end,
-            (_, Some(file)) => self.complete(file).map_or(RecordEnd::DiskError, |()| end),
+        let file = self.file.take().filter(|_| end != RecordEnd::Refused);
+        let failed = file.is_none() || self.is_broken;
+        let kept = self.samples > 0 && file.is_some_and(|file| self.complete(file).is_ok());
+        let end = match end {
+            RecordEnd::Refused => end,
+            _ if failed || (self.samples > 0 && !kept) => RecordEnd::DiskError,
+            _ => end,
         };
-        let kept = self.samples > 0 && !matches!(end, RecordEnd::Refused | RecordEnd::DiskError);
         if !kept {
             // Nothing is left of what is no recording; without a file there is none to remove.
             let _ = fs::remove_file(&self.part);
@@ -114,7 +118,7 @@ impl Writing {
     }
 
     fn write(&mut self, block: &Block) -> io::Result<()> {
-        let Some(file) = &mut self.file else { return Ok(()) };
+        let Some(file) = self.file.as_mut().filter(|_| !self.is_broken) else { return Ok(()) };
         let channels = u64::from(self.session.channels);
         let mut gap = block.gap.saturating_mul(channels);
         while gap > 0 {
@@ -137,12 +141,17 @@ impl Writing {
     fn complete(&self, mut file: File) -> io::Result<()> {
         let (encoding, channels) = (encoding(self.session.format), self.session.channels);
         let bytes = self.samples * u64::from(encoding.bytes()) * u64::from(channels);
-        if bytes % 2 == 1 {
-            // RIFF pads its chunks to an even length.
+        let head = wav_head(encoding, channels, rate(&self.session), bytes);
+        // A write that failed may have left a part of itself.
+        let whole = u64::try_from(head.len()).unwrap_or(0).saturating_add(bytes);
+        file.set_len(whole)?;
+        // RIFF pads its chunks to an even length; a full disk takes no pad, and no player asks.
+        if bytes % 2 == 1 && !self.is_broken {
+            file.seek(SeekFrom::Start(whole))?;
             file.write_all(&[0])?;
         }
         file.seek(SeekFrom::Start(0))?;
-        file.write_all(&wav_head(encoding, channels, rate(&self.session), bytes))?;
+        file.write_all(&head)?;
         file.sync_all()?;
         fs::rename(&self.part, &self.session.path)?;
         if let Some(directory) = self.session.path.parent() {
@@ -179,5 +188,45 @@ fn encode(format: RecordFormat, samples: &[i16], bytes: &mut Vec<u8>) {
             bytes.resize(samples.len(), 0);
             g711::encode_ulaw(samples, bytes);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(samples: usize) -> Block {
+        Block { samples: vec![500; samples].into(), filled: samples, gap: 0 }
+    }
+
+    #[test]
+    fn what_a_disk_took_before_it_was_full_is_kept() {
+        let name = format!("koukan-writer-{}.wav", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let ring = Arc::new(Ring::new(8_000, 1));
+        let mut writing = Writing::begin(Session {
+            stream: StreamId(1),
+            op: OpId(1),
+            path: path.clone().into(),
+            format: RecordFormat::Ulaw,
+            channels: 1,
+            ring: Arc::clone(&ring),
+        });
+        ring.give(block(3_001));
+        assert_eq!(writing.turn(), None);
+        // A file that is open for reading alone takes nothing, like that of a full disk.
+        let good = writing.file.replace(File::open(&writing.part).unwrap());
+        ring.give(block(4_000));
+        assert_eq!(writing.turn(), None);
+        assert!(ring.has_failed());
+        writing.file = good;
+        // The half of a write that the disk still took.
+        writing.file.as_mut().unwrap().write_all(&[1; 77]).unwrap();
+        ring.finish(RecordEnd::DiskError);
+        let report = writing.turn().unwrap();
+        assert_eq!((report.end, report.samples), (RecordEnd::DiskError, 3_001));
+        assert_eq!(fs::read(&path).unwrap().len(), 58 + 3_001);
+        assert!(!writing.part.exists());
+        fs::remove_file(path).unwrap();
     }
 }

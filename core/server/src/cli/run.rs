@@ -91,7 +91,7 @@ fn greeting(config: &Config, server: &RunningServer) -> String {
 fn accounts(config: &Config, plans: &Plans) -> String {
     let mut tenants: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for device in plans.devices() {
-        let place = crate::plans::secret_place(&config.directory, &device.tenant, &device.secret);
+        let place = crate::plans::secret_place(&config.directory, plans, device);
         let place =
             place.map_or_else(|| device.secret.to_string(), |path| path.display().to_string());
         let line = format!("    {:<16} {place}\n", device.user);

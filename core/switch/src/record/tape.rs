@@ -184,7 +184,7 @@ impl Switch {
         let failed = matches!(report.end, RecordEnd::DiskError | RecordEnd::Refused);
         let text = match report.end {
             RecordEnd::DiskError => {
-                "ALARM: the disk takes no recording; the call goes on".to_owned()
+                format!("ALARM: the disk takes no recording; the call goes on, {ms} ms are kept")
             }
             RecordEnd::Refused => "ALARM: no more calls can be recorded at once".to_owned(),
             _ => format!("recorded {ms} ms, of which {} samples are lost", report.dropped),
