@@ -19,7 +19,7 @@ fn decide(c: &mut Criterion) {
     let tenant: Arc<str> = Arc::from("acme");
     let trunk = Origin::Trunk { tenant: Some(tenant.clone()), trunk: Arc::from("carrier") };
     let phone = Origin::Device { tenant, device: Arc::from("C") };
-    let caller = Caller { number: Some(Arc::from("0455550001")), anonymous: false };
+    let caller = Caller { number: Some(Arc::from("0455550001")), ..Caller::default() };
     let cases = [
         ("inbound, schedule, five devices", &trunk, "0312340001"),
         ("inbound, ring, three devices", &trunk, "0312340002"),

@@ -111,7 +111,7 @@ fn kept(count: usize, before: u64) {
 
 fn decisions(plans: &Plans, count: usize) {
     let now = "2026-07-01T10:00:00+09:00".parse().unwrap();
-    let caller = Caller { number: Some(Arc::from("0455550001")), anonymous: false };
+    let caller = Caller { number: Some(Arc::from("0455550001")), ..Caller::default() };
     let rounds = 20_000_usize;
     let dids: Vec<String> = (0..rounds).map(|i| format!("03{:07}1", i * 7 % count)).collect();
     let trunks: Vec<Origin> = (0..rounds)

@@ -132,6 +132,7 @@ impl Capabilities {
             .with(Feature::Voicemail)
             .with(Feature::Recording)
             .with(Feature::Rating)
+            .with(Feature::CallerNumberChoice)
     }
 
     /// The same with one feature more.

@@ -41,6 +41,9 @@ pub struct Caller {
     pub number: Option<Arc<str>>,
     /// It asked for privacy.
     pub anonymous: bool,
+    /// Of a device: the number that it wants to be shown as outside (P-Preferred-Identity of RFC
+    /// 3325); taken when it may show it.
+    pub preferred: Option<Arc<str>>,
 }
 
 /// Everything a decision depends on besides the plan itself.

@@ -129,7 +129,7 @@ impl<'p> Tenant<'p> {
     /// The kinds of callers that a plan can tell apart.
     fn callers(&self) -> Vec<(String, Caller)> {
         let mut callers = BTreeMap::new();
-        let number = |digits: &str| Caller { number: Some(Arc::from(digits)), anonymous: false };
+        let number = |digits: &str| Caller { number: Some(Arc::from(digits)), ..Caller::default() };
         for plan in self.plans() {
             let date = plan.tenant.timezone.to_datetime(self.now).date();
             for (class, sample) in plan.classes.samples(date) {
@@ -141,7 +141,7 @@ impl<'p> Tenant<'p> {
                 callers.insert(blocked.to_string(), number(blocked));
             }
         }
-        callers.insert(String::from("anonymous"), Caller { number: None, anonymous: true });
+        callers.insert(String::from("anonymous"), Caller { anonymous: true, ..Caller::default() });
         callers.into_iter().collect()
     }
 

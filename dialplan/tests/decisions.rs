@@ -50,7 +50,7 @@ fn free_sample() -> String {
 
 fn from_trunk(plans: &Plans, called: &str, state: &dyn State) -> Decision {
     let origin = Origin::Trunk { tenant: Some(Arc::from("acme")), trunk: Arc::from("carrier") };
-    let caller = Caller { number: Some(Arc::from("+81455550001")), anonymous: false };
+    let caller = Caller { number: Some(Arc::from("+81455550001")), ..Caller::default() };
     plans.decide(&Facts { at: wednesday(), origin: &origin, caller: &caller, called, state })
 }
 
@@ -156,7 +156,7 @@ fn a_caller_on_the_block_list_and_a_hidden_one_are_refused_where_the_plan_says_s
     let plans = plans(&text);
     assert_eq!(from_trunk(&plans, "0312340002", &Idle).release.status, 603);
     let origin = Origin::Trunk { tenant: Some(Arc::from("acme")), trunk: Arc::from("carrier") };
-    let caller = Caller { number: None, anonymous: true };
+    let caller = Caller { anonymous: true, ..Caller::default() };
     let facts =
         |called| Facts { at: wednesday(), origin: &origin, caller: &caller, called, state: &Idle };
     assert_eq!(plans.decide(&facts("0312340002")).release.status, 433);

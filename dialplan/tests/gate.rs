@@ -133,7 +133,7 @@ impl Walk<'_> {
                 number: decision.number.clone(),
                 holds_channel: decision.uses_channel,
             };
-            let caller = Caller { number: Some(Arc::from("0455550001")), anonymous: false };
+            let caller = Caller { number: Some(Arc::from("0455550001")), ..Caller::default() };
             let (at, state) = (self.when, self.world);
             let facts = Facts { at, origin: &self.origin, caller: &caller, called: "", state };
             self.prove(&self.plans.go_on(&facts, &resumed, &way), depth - 1);
@@ -197,7 +197,7 @@ proptest! {
         let tenant: Arc<str> = Arc::from("acme");
         let when = wednesday() + SignedDuration::from_hours(hours);
         let called = known.unwrap_or(digits.as_str());
-        let caller = Caller { number: Some(Arc::from("0455550001")), anonymous: false };
+        let caller = Caller { number: Some(Arc::from("0455550001")), ..Caller::default() };
         let inside = way_in != 0;
         let origin = if inside {
             Origin::Device { tenant: Arc::clone(&tenant), device: Arc::from(device) }

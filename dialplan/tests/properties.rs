@@ -82,7 +82,7 @@ proptest! {
         } else {
             Origin::Trunk { tenant: Some(tenant), trunk: Arc::from("carrier") }
         };
-        let caller = Caller { number: caller.map(Arc::from), anonymous };
+        let caller = Caller { number: caller.map(Arc::from), anonymous, preferred: None };
         let at = wednesday() + jiff::SignedDuration::from_hours(hours);
         let state = Any { reachable, used };
         let called = if pick { known } else { called.as_str() };
@@ -111,7 +111,7 @@ thread_local! {
 fn all_half_hours_of_the_four_kinds_of_day_follow_the_grid() {
     let plans = load(&sample(), &Capabilities::all()).plans;
     let trunk = Origin::Trunk { tenant: Some(Arc::from("acme")), trunk: Arc::from("carrier") };
-    let caller = Caller { number: Some(Arc::from("0455550001")), anonymous: false };
+    let caller = Caller { number: Some(Arc::from("0455550001")), ..Caller::default() };
     let tokyo = TimeZone::get("Asia/Tokyo").expect("a time zone");
     // A Wednesday, a Saturday, a Sunday, Marine Day.
     let days = [date(2026, 7, 1), date(2026, 7, 4), date(2026, 7, 5), date(2026, 7, 20)];

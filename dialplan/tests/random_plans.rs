@@ -401,7 +401,7 @@ fn no_plan_at_all_lets_a_call_out_around_the_gate() {
                 legs: 0,
                 steps: 0,
             };
-            let caller = Caller { number: Some(Arc::from("0455550009")), anonymous: false };
+            let caller = Caller { number: Some(Arc::from("0455550009")), ..Caller::default() };
             let state = &world;
             let facts = Facts { at, origin: &origin, caller: &caller, called, state };
             proof.decision(&plans.decide(&facts), 3);

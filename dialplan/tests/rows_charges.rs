@@ -109,7 +109,7 @@ fn s_95_an_option_that_was_lost_is_charged_from_the_start_of_the_call() {
 #[test]
 fn s_96_incoming_and_internal_calls_are_free() {
     let plans = plans(&sample());
-    let caller = Caller { number: Some(Arc::from(FIXED)), anonymous: false };
+    let caller = Caller { number: Some(Arc::from(FIXED)), ..Caller::default() };
     let phone = Origin::Device { tenant: Arc::from("acme"), device: Arc::from("A") };
     let trunk = Origin::Trunk { tenant: Some(Arc::from("acme")), trunk: Arc::from("carrier") };
     for (origin, called) in [(&phone, "803"), (&phone, "0312340003"), (&trunk, "0312340002")] {
@@ -141,7 +141,7 @@ fn s_97_the_called_office_pays_for_toll_free_by_the_callers_class() {
 #[test]
 fn s_97_a_toll_free_call_that_is_forwarded_costs_both_legs() {
     let plans = plans(&sample());
-    let caller = Caller { number: Some(Arc::from(MOBILE)), anonymous: false };
+    let caller = Caller { number: Some(Arc::from(MOBILE)), ..Caller::default() };
     let origin = Origin::Trunk { tenant: Some(Arc::from("acme")), trunk: Arc::from("carrier") };
     let evening = at("2026-07-01T18:30:00");
     let called = "0120000001";
@@ -217,7 +217,7 @@ fn s_43_pages_of_the_apps_faxes_are_free_to_the_500th_and_then_only_their_share_
 fn a_transfer_is_charged_to_the_id_that_asked_for_it() {
     let plans = plans(&sample());
     let origin = Origin::Trunk { tenant: Some(Arc::from("acme")), trunk: Arc::from("carrier") };
-    let caller = Caller { number: Some(Arc::from("0333330000")), anonymous: false };
+    let caller = Caller { number: Some(Arc::from("0333330000")), ..Caller::default() };
     let facts =
         Facts { at: wednesday(), origin: &origin, caller: &caller, called: MOBILE, state: &Idle };
     let ask = Ask {

@@ -14,7 +14,7 @@ fn origin() -> Origin {
 }
 
 fn week(plans: &Plans, called: &str, world: &World) -> String {
-    let caller = Caller { number: Some(Arc::from("0455550001")), anonymous: false };
+    let caller = Caller { number: Some(Arc::from("0455550001")), ..Caller::default() };
     // A week with a national holiday on its Monday.
     let days = (date(2026, 7, 17), 7);
     plans.timeline((&origin(), &caller, called), days, world).to_string()

@@ -135,10 +135,13 @@ impl Switch {
         }
     }
 
-    /// Replaces plans and secrets; running calls go on by the plans that decided them.
-    pub fn set_directory(&mut self, directory: Arc<Directory>) {
+    /// Replaces plans and secrets; running calls go on by the plans that decided them. A device
+    /// that the plans no longer have loses its bindings and subscriptions, and none of its calls.
+    pub fn set_directory(&mut self, now: Now, directory: Arc<Directory>) {
         let old = std::mem::replace(&mut self.directory, directory);
         self.fit_settings(&old.plans);
+        self.dismiss_unknown(now);
+        self.drain(now);
     }
 
     /// The plans and secrets in force.

@@ -7,7 +7,7 @@ mod office;
 use std::time::Duration;
 
 use koukan_media::{Direction, Source};
-use koukan_sip::{Header, Method, sdp};
+use koukan_sip::{Header, Message, Method, sdp};
 use koukan_switch::CallCause;
 use office::{Does, Office, TRUNK, ending, only};
 
@@ -395,6 +395,29 @@ fn a_bye_waits_for_the_ack_of_the_answer() {
     office.run(secs(30));
     assert!(office.phone('A').heard("bye "));
     assert_eq!(ending(&only(office.finish())), (CallCause::CalleeHungUp, 200));
+}
+
+#[test]
+fn a_call_is_passed_on_to_no_more_phones_than_its_breadth_allows() {
+    for (breadth, rung) in [(None, 2), (Some("60"), 2), (Some("1"), 1), (Some("0"), 0)] {
+        let mut office = Office::open();
+        let headers = breadth.map(|most| ("Max-Breadth", most.as_bytes().to_vec()));
+        office.phone(TRUNK).headers = headers.into_iter().collect();
+        office.call(TRUNK, "0312340003");
+        office.run(secs(1));
+        let invites: Vec<Message> =
+            ['D', 'E'].iter().filter_map(|name| office.phones[name].invite.clone()).collect();
+        assert_eq!(invites.len(), rung, "{breadth:?}");
+        for invite in &invites {
+            let given = invite.header_named("Max-Breadth");
+            assert_eq!(given, breadth.map(|_| b"1".as_slice()));
+        }
+        if rung == 0 {
+            assert!(office.phone(TRUNK).heard("failed 440"), "{:?}", office.phone(TRUNK).log);
+        }
+        office.give_up(TRUNK);
+        only(office.finish());
+    }
 }
 
 #[test]

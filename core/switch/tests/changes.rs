@@ -273,7 +273,8 @@ fn a_digit_reaches_a_phone_without_telephone_events_by_info() {
     office.media.press(now, d, b'8');
     office.run(secs(1));
     assert!(info(&mut office, 'A').is_empty());
-    // INFO goes on as INFO, in the one spelling of ours.
+    // An INFO goes on as INFO, in the one spelling of ours, and where there are telephone-events as
+    // those.
     for (kind, text) in [
         ("application/dtmf-relay", "Signal= 11\r\nDuration=9\r\n"),
         ("application/dtmf", "*"),
@@ -281,11 +282,14 @@ fn a_digit_reaches_a_phone_without_telephone_events_by_info() {
     ] {
         let body = Body { content_type: kind, bytes: text.as_bytes().to_vec() };
         let now = office.now;
-        office.phone('D').in_dialog(now, Method::Info, Some(body));
+        office.phone('D').in_dialog(now, Method::Info, Some(body.clone()));
+        office.phone('A').in_dialog(now, Method::Info, Some(body));
     }
     office.run(secs(1));
     let expected = ["Signal=#\r\nDuration=40\r\n", "Signal=*\r\nDuration=160\r\n"];
-    assert_eq!(info(&mut office, 'A'), expected);
+    assert_eq!(info(&mut office, 'D')[1..], expected);
+    assert!(info(&mut office, 'A').is_empty());
+    assert_eq!(office.media.pressed, [(a, "#".to_owned()), (a, "*".to_owned())]);
     office.hang_up('A');
     assert_eq!(ending(&only(office.finish())), (CallCause::CallerHungUp, 200));
 }

@@ -60,8 +60,10 @@ fn a_trusted_trunk_asserts_its_caller_and_any_other_only_says_so() {
 #[test]
 fn names_pass_in_any_characters_byte_for_byte() {
     // "Tokyo" in Shift_JIS, "M\u{fc}ller" in Latin-1, a name in UTF-8 with quotes in it.
-    let names: [&[u8]; 4] = [
+    // And a name in Shift_JIS whose last byte is a backslash, "\x95\x5c" (a board).
+    let names: [&[u8]; 5] = [
         b"\"\x93\x8c\x8b\x9e\"",
+        b"\"\x8f\x95\x5c\"",
         b"\"M\xfcller\"",
         "\"\u{7530}\u{4e2d} \\\"T\\\"\"".as_bytes(),
         b"Taro Yamada",
@@ -79,6 +81,80 @@ fn names_pass_in_any_characters_byte_for_byte() {
     }
     let invite = shown(Office::open(), b"\"M\xfcller\" <sip:0455550001@c>", &[]);
     assert!(invite.header(Header::From).unwrap().starts_with(b"\"M\xfcller\" <"));
+}
+
+#[test]
+fn a_name_that_ends_with_a_backslash_passes_with_its_number_and_hides_nothing() {
+    let name = b"\"\x95\x5c\"".as_slice();
+    let from = [name, b" <sip:0999990001@carrier>"].concat();
+    let asserted = [name, b" <sip:+81455550001@carrier>, ", name, b" <tel:+81455550001>"].concat();
+    for (headers, number) in [
+        (Vec::new(), "0999990001"),
+        (vec![("P-Asserted-Identity", asserted.as_slice())], "0455550001"),
+    ] {
+        let invite = shown(Office::open(), &from, &headers);
+        let got = invite.from().unwrap();
+        assert_eq!((got.display, got.tag().is_some()), (name, true));
+        assert_eq!(invite.from_user().unwrap(), number.as_bytes());
+    }
+    // In plain letters it would escape the quote at whoever reads it next: it is left out.
+    let invite = shown(Office::open(), b"\"Taro\\\" <sip:0455550001@c>", &[]);
+    assert_eq!(invite.from_user().unwrap(), b"0455550001");
+    assert!(!String::from_utf8_lossy(invite.bytes()).contains("Taro"));
+}
+
+#[test]
+fn a_phone_is_shown_as_the_number_that_it_prefers_when_it_may() {
+    let allowed = |preferred: &str, more: &str| {
+        let plan = format!("caller_id = \"number1\"\nallow_caller_id = [{more}]");
+        let mut office = Office::changed("caller_id = \"number1\"", &plan);
+        let value = format!("\"Sales\" <sip:{preferred}@{SERVER}>").into_bytes();
+        office.phone('A').headers = vec![("P-Preferred-Identity", value)];
+        office.call('A', "0455550001");
+        office.run(secs(1));
+        let invite = office.phone(TRUNK).invite.clone().unwrap();
+        assert_eq!(invite.header(Header::PPreferredIdentity), None, "it ends at us");
+        office.give_up('A');
+        only(office.finish());
+        value_of_user(&invite, Header::PAssertedIdentity)
+    };
+    let more = "\"number3\"";
+    assert_eq!(allowed("0312340003", more), "0312340003");
+    assert_eq!(allowed("+81312340003", more), "0312340003");
+    // Its own, one that it may not show, one of nobody, nonsense: the plan's stands.
+    for other in ["0312340001", "0312340002", "0455550009", "anonymous"] {
+        assert_eq!(allowed(other, more), "0312340001", "{other}");
+    }
+}
+
+fn value_of_user(message: &Message, header: Header) -> String {
+    let address = koukan_sip::header::NameAddr::parse(message.header(header).unwrap()).unwrap();
+    String::from_utf8(address.uri().unwrap().user_unescaped().unwrap()).unwrap()
+}
+
+#[test]
+fn a_phone_without_update_is_told_by_a_re_invite_that_changes_nothing() {
+    let mut office = Office::open();
+    office.phone('D').take_no_update();
+    office.register('D', &[]);
+    office.phone('D').does = Does::Answers(200);
+    office.call('A', "804");
+    office.run(secs(2));
+    let before = office.media.of(office.phones[&'D'].media).unwrap().1.config.clone();
+    let replaces = office.phone('A').replaced();
+    office.phone('D').requests.clear();
+    office.phone('B').headers = vec![("Replaces", replaces.into_bytes())];
+    office.call('B', "804");
+    office.run(secs(2));
+    let told = office.phone('D').requests.last().cloned().unwrap();
+    assert_eq!(told.method(), Some(koukan_sip::Method::Invite));
+    assert_eq!(value_of_user(&told, Header::PAssertedIdentity), "acme-802");
+    let after = office.media.of(office.phones[&'D'].media).unwrap().1.config.clone();
+    assert_eq!(before, after, "its media is as it was");
+    let (b, d) = (office.phone('B').media, office.phone('D').media);
+    assert!(office.media.joined(b, d), "{:?}", office.explained);
+    office.hang_up('B');
+    only(office.finish());
 }
 
 #[test]

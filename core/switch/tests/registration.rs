@@ -58,12 +58,46 @@ fn a_wrong_password_and_an_unknown_user_are_refused_alike() {
 }
 
 #[test]
+fn a_device_that_a_reload_takes_away_loses_its_contacts_and_lamps_and_none_of_its_calls() {
+    let mut office = Office::open();
+    office.phone('D').does = Does::Answers(200);
+    let now = office.now;
+    office.phone('D').subscribe(now, "801", "dialog", 600);
+    office.phone('B').subscribe(now, "804", "dialog", 600);
+    office.run(secs(1));
+    office.call('A', "804");
+    office.run(secs(2));
+    assert_eq!(office.switch.subscriptions(), 2);
+    let did = office.did.len();
+    office.install(Office::without('D'));
+    office.run(secs(1));
+    let users: Vec<String> =
+        office.switch.registrations(office.now()).into_iter().map(|view| view.user).collect();
+    assert!(users.len() == 5 && !users.contains(&"acme-804".to_owned()), "{users:?}");
+    let unbound = |did: &Did| {
+        matches!(did, Did::Record(Record::Unregistered { user, .. })
+        if user == "acme-804")
+    };
+    assert_eq!(office.did[did..].iter().filter(|did| unbound(did)).count(), 1);
+    assert_eq!(office.switch.subscriptions(), 0, "it watches nothing and is not watched");
+    let (a, d) = (office.phone('A').media, office.phone('D').media);
+    assert!(office.media.joined(a, d), "the call goes on");
+    office.call('B', "804");
+    // An announcement says so first.
+    office.run(secs(8));
+    assert!(office.phone('B').log.iter().any(|line| line.starts_with("failed 4")));
+    office.hang_up('D');
+    let cdrs = office.finish();
+    assert_eq!(cdrs.len(), 2);
+}
+
+#[test]
 fn a_device_that_a_reload_has_taken_away_is_refused_and_not_left_waiting() {
     let mut office = Office::new();
     let known = office.switch.directory();
     let (secrets, trunks) = (known.secrets.clone(), known.trunks.clone());
     let directory = koukan_switch::Directory { secrets, trunks, ..Default::default() };
-    office.switch.set_directory(std::sync::Arc::new(directory));
+    office.install(directory);
     office.register('A', &[]);
     office.call('B', "804");
     office.run(secs(1));

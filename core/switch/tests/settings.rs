@@ -74,11 +74,11 @@ fn new_plans_fit_the_settings_anew_and_name_what_has_no_place() {
     let plan = plan.split_once("\n[[expect]]").map_or(plan, |(plan, _)| plan);
     let without = plan.replace("number2", "number4");
     let date = office.now().date;
-    office.switch.set_directory(Arc::new(directory_of(&[("acme", without)], date)));
+    office.install(directory_of(&[("acme", without)], date));
     let aside = office.switch.settings_aside();
     let keys: Vec<&str> = aside.iter().map(|(_, aside)| &*aside.entry.key).collect();
     assert_eq!(keys, ["device.B.caller_id", "number.number2.closed"]);
-    office.switch.set_directory(Arc::new(directory_of(&[("acme", plan.to_owned())], date)));
+    office.install(directory_of(&[("acme", plan.to_owned())], date));
     assert!(office.switch.settings_aside().is_empty());
     assert_eq!(office.switch.settings("acme").unwrap().entries().count(), 2);
 }
@@ -119,7 +119,7 @@ fn a_running_call_is_decided_to_its_end_by_the_plans_that_began_it() {
     let date = office.now().date;
     let directory = directory_of(&[("acme", closed)], date);
     assert_eq!(directory.plans.tenants().count(), 1);
-    office.switch.set_directory(Arc::new(directory));
+    office.install(directory);
     office.run(Duration::from_secs(5));
     let invite = office.phones[&TRUNK].invite.as_ref().expect("it goes on as it was decided");
     assert_eq!(invite.request_user().as_deref(), Some(&b"0455550001"[..]));

@@ -131,7 +131,7 @@ fn refused_caller(
     plan: &Plan,
     number: &Object<Number>,
 ) -> Option<Release> {
-    let Caller { number: caller, anonymous } = call.facts.caller;
+    let Caller { number: caller, anonymous, .. } = call.facts.caller;
     let hidden = *anonymous || caller.is_none();
     if hidden && number.block_anonymous && call.direction == Direction::Inbound {
         call.because(format!("number.{}.block_anonymous", number.name), "the caller is anonymous");

@@ -171,7 +171,8 @@ fn to_outside<'p>(
         call.because("outbound.area_code", format!("{digits} is the local number {with_area}"));
     }
     let to = country.canonical(&with_area);
-    let shown = shown.or_else(|| shown_of(call, plan, device));
+    let preferred = if shown.is_none() { preferred(call, plan, device, *asker) } else { None };
+    let shown = shown.or(preferred).or_else(|| shown_of(call, plan, device));
     let plans = call.plans;
     if let Some((other, number)) = plans.number_by_did(country, &to) {
         call.because("outbound.on_net", format!("{to} is number.{} of this server", number.name));
@@ -201,6 +202,30 @@ fn to_outside<'p>(
         }
         Err(release) => release,
     }
+}
+
+/// The number that a phone asks to be shown as (RFC 3325, 6), when it is one of those that the
+/// plan lets it show; another one is passed over (RFC 3325, 5: the default takes its place).
+fn preferred<'p>(
+    call: &mut Call<'p, '_>,
+    plan: &'p Plan,
+    device: &Object<Device>,
+    asker: Asker,
+) -> Option<&'p Object<Number>> {
+    let wish = call.facts.caller.preferred.as_deref().filter(|_| asker == Asker::Phone)?;
+    let country = &plan.tenant.country;
+    let found = call.plans.number_by_did(country, &country.canonical(wish));
+    let own = found.filter(|(owner, _)| owner.tenant.id.value == plan.tenant.id.value);
+    let number = own.map(|(_, number)| number).filter(|number| {
+        let mut named = device.caller_id.iter().chain(&device.allow_caller_id);
+        number.can_be_shown() && named.any(|name| *name.value == *number.name)
+    });
+    let rule = format!("device.{}.allow_caller_id", device.name);
+    match number {
+        Some(number) => call.because(rule, format!("number.{}, as the phone asks", number.name)),
+        None => call.because(rule, format!("{wish} may not be shown")),
+    }
+    number
 }
 
 /// The number that a device shows: as it was set last (S-11), else as the plan says, else the

@@ -124,7 +124,7 @@ impl World {
         match loaded {
             Ok(directory) => {
                 self.directories.insert(without, Arc::clone(&directory));
-                self.switch.set_directory(directory);
+                self.switch.set_directory(self.now(), directory);
             }
             Err(words) => self.wrong = Some(words),
         }

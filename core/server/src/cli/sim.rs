@@ -137,7 +137,7 @@ fn no_trunk() -> Failed {
 fn caller(arguments: &SimArguments) -> Caller {
     let anonymous = arguments.from.as_deref() == Some("anonymous");
     let number = arguments.from.as_deref().filter(|_| !anonymous).map(Arc::from);
-    Caller { number, anonymous }
+    Caller { number, anonymous, preferred: None }
 }
 
 fn origin(arguments: &SimArguments, plans: &Plans) -> Result<Origin, Failed> {

@@ -236,8 +236,10 @@ impl Core {
         now: Now,
         directory: Arc<Directory>,
     ) -> Vec<(Arc<str>, Aside)> {
-        self.parts.switch.set_directory(directory);
-        self.guarded(now, "new plans", |switch| switch.refresh_messages(now));
+        self.guarded(now, "new plans", |switch| {
+            switch.set_directory(now, directory);
+            switch.refresh_messages(now);
+        });
         self.parts.switch.settings_aside()
     }
 

@@ -262,6 +262,15 @@ impl Registrar {
         }
     }
 
+    /// The user is nobody's here any more: takes every binding away.
+    pub fn remove(&mut self, now: Time, user: &str) -> Vec<Change> {
+        let Some(known) = self.users.get(user) else { return Vec::new() };
+        let gone = known.bindings.iter().map(|binding| Change::Removed { key: binding.key() });
+        let gone = gone.collect();
+        self.store(now, user, Vec::new());
+        gone
+    }
+
     /// A connection has ended: the bindings over it are kept, and called over it no more.
     pub fn flow_failed(&mut self, now: Time, flow: Flow) {
         let id = flow.connection;

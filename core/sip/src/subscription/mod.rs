@@ -19,6 +19,7 @@ mod subscribe;
 mod table;
 #[cfg(test)]
 mod tests;
+mod users;
 mod watch;
 mod xml;
 

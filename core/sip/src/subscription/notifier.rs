@@ -97,7 +97,7 @@ pub struct Notifier {
     next_id: u64,
     subscriptions: HashMap<u64, Subscription>,
     by_dialog: HashMap<Vec<u8>, u64>,
-    by_user: HashMap<Box<str>, Vec<u64>>,
+    pub(super) by_user: HashMap<Box<str>, Vec<u64>>,
     watch: Watch,
     timers: TimerQueue<u64>,
     actions: VecDeque<NotifierAction>,

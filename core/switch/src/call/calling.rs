@@ -70,6 +70,10 @@ impl Switch {
         {
             headers.push(("Referred-By", transfer.referred_by.to_vec()));
         }
+        if call.max_breadth.is_some() {
+            // Of the caller's breadth each phone that rings gets one.
+            headers.push(("Max-Breadth", b"1".to_vec()));
+        }
         if let Some(did) = &call.did {
             let name = called_name.as_deref().unwrap_or("");
             headers.push(("P-Called-Party-ID", name_addr(name, did, &host)));

@@ -119,6 +119,8 @@ pub(crate) struct Call {
     /// When a caller who is not answered yet has waited too long.
     pub(crate) unanswered_until: Time,
     pub(crate) max_forwards: u8,
+    /// To how many targets at once it may be passed on, when the caller says so.
+    pub(crate) max_breadth: Option<u32>,
     pub(crate) steps: VecDeque<Step>,
     pub(crate) release: Release,
     pub(crate) legs: Vec<Leg>,

@@ -44,7 +44,7 @@ impl Switch {
         let decision = call.plans.decide(&Facts {
             at: now.date,
             origin: &Origin::Device { tenant: info.tenant, device: info.device },
-            caller: &Caller { number: Some(info.extension), anonymous: false },
+            caller: &Caller { number: Some(info.extension), ..Caller::default() },
             called: &called,
             state: self,
         });

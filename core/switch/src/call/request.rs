@@ -15,7 +15,7 @@ use crate::call::channels::Channel;
 use crate::call::diverted::Diverted;
 use crate::call::{Call, Stage};
 use crate::charge::Paying;
-use crate::leg::identity::{Identity, caller_of, kept, wants_privacy};
+use crate::leg::identity::{Identity, caller_of, kept, preferred_of, wants_privacy};
 use crate::leg::{Leg, LegState, Party};
 use crate::limits;
 use crate::record::tape::Tape;
@@ -43,6 +43,8 @@ impl Switch {
             Some(Method::Bye | Method::Info | Method::Update | Method::Prack | Method::Notify) => {
                 self.ua.respond(now.time, tx, Response::new(481));
             }
+            // A REFER outside a call would have us call whom a stranger names (RFC 3515, 5.2).
+            Some(Method::Refer) => self.ua.respond(now.time, tx, Response::new(403)),
             _ => self.ua.respond(now.time, tx, Response::new(405)),
         }
     }
@@ -196,6 +198,7 @@ impl Switch {
             rings: false,
             unanswered_until: now.time + limits::seconds(limits::UNANSWERED_S),
             max_forwards: message.max_forwards().unwrap_or(70).saturating_sub(1),
+            max_breadth: max_breadth(message),
             steps: decision.steps.into(),
             release: decision.release,
             // Nearly every call has two, and a leg is large.
@@ -237,7 +240,7 @@ impl Switch {
             shown: number.as_deref().unwrap_or("anonymous").to_owned(),
             display: identity.display,
             diverted: (!diverted.is_empty()).then(|| diverted.into()),
-            caller: Caller { anonymous: number.is_none(), number },
+            caller: Caller { anonymous: number.is_none(), number, preferred: None },
             called: dialled(called),
         })
     }
@@ -269,7 +272,11 @@ impl Switch {
             shown: extension.to_string(),
             diverted: None,
             display: kept(message.from().map(|from| from.display).unwrap_or_default()),
-            caller: Caller { number: Some(extension.clone()), anonymous: wants_privacy(message) },
+            caller: Caller {
+                number: Some(extension.clone()),
+                anonymous: wants_privacy(message),
+                preferred: preferred_of(message),
+            },
             called: named.map_or(called, |known| known.extension.clone()),
         }
     }
@@ -302,6 +309,12 @@ impl Asking {
         let display = if own { self.display.clone() } else { Box::default() };
         Identity { number, display }
     }
+}
+
+/// To how many targets at once the request may be passed on (RFC 5393, 5), when it says so.
+fn max_breadth(message: &Message) -> Option<u32> {
+    let value = message.header_named("Max-Breadth")?;
+    std::str::from_utf8(value.trim_ascii()).ok()?.parse().ok()
 }
 
 /// Whether an offer has audio that we can take: without it nobody need be rung.

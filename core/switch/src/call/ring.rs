@@ -30,6 +30,9 @@ impl Switch {
         called_name: Option<Arc<str>>,
     ) -> bool {
         call.rang_out = None;
+        if self.is_too_broad(call) {
+            return false;
+        }
         call.stage = Stage::Ringing(Ringing {
             waiting: targets,
             began: now.time,
@@ -43,6 +46,16 @@ impl Switch {
             self.explain(call.id, "nobody is registered");
         }
         begun || later
+    }
+
+    /// RFC 5393, 5.3.3: a call that may be passed on to nobody is refused with 440.
+    pub(crate) fn is_too_broad(&mut self, call: &mut Call) -> bool {
+        let refused = call.max_breadth == Some(0);
+        if refused {
+            self.explain(call.id, "Max-Breadth is used up");
+            call.release = koukan_dialplan::Release { status: 440, ..call.release.clone() };
+        }
+        refused
     }
 
     /// Begins every target whose time has come; those that stand in for unreachable ones begin when
@@ -81,7 +94,8 @@ impl Switch {
         for ways in phones {
             let mut ways = ways.into_iter();
             let Some(way) = ways.next() else { continue };
-            if call.legs.len() > most {
+            let wide = call.max_breadth.is_some_and(|most| at_once(call) >= most);
+            if call.legs.len() > most || wide {
                 self.explain(call.id, "no more phones can ring at once");
                 return;
             }
@@ -231,6 +245,11 @@ impl Switch {
         }
         next
     }
+}
+
+/// Phones that ring at this moment.
+fn at_once(call: &Call) -> u32 {
+    u32::try_from(call.rung().count()).unwrap_or(u32::MAX)
 }
 
 /// Whether a leg may still be answered by somebody.

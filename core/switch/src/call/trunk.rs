@@ -17,6 +17,9 @@ use crate::switch::{Fate, Switch};
 impl Switch {
     /// Begins a trunk step; false when no trunk can be tried.
     pub(crate) fn start_trunk(&mut self, now: Now, call: &mut Call, attempt: TrunkCall) -> bool {
+        if self.is_too_broad(call) {
+            return false;
+        }
         let left = attempt.trunks.iter().cloned().collect();
         call.stage = Stage::Trunk(TrunkAttempt { call: attempt, left, until: now.time });
         self.try_trunk(now, call)
@@ -94,6 +97,9 @@ impl Switch {
                 b"\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_vec()
             }
         };
+        // One trunk after the other: each may use all of it.
+        let breadth = call.max_breadth.map(|most| most.to_string().into_bytes());
+        headers.extend(breadth.map(|most| ("Max-Breadth", most)));
         let target = format!("sip:{}@{}", escape(number), route.address);
         Some(Request {
             method: Method::Invite,

@@ -41,14 +41,20 @@ impl Switch {
         }
     }
 
-    /// Tells a party that is up who it talks to now, without touching its media: by UPDATE, which
-    /// it must have allowed.
-    pub(crate) fn tell_connected(&mut self, now: Now, call: &Call, viewer: u16, of: u16) {
+    /// Tells a party that is up who it talks to now: by UPDATE, which leaves its media alone; one
+    /// that takes none by a re-INVITE with its last description unchanged, when nothing else is
+    /// being agreed on, and otherwise at the next refresh of its session.
+    pub(crate) fn tell_connected(&mut self, now: Now, call: &mut Call, viewer: u16, of: u16) {
         let Some(leg) = call.leg(viewer) else { return };
-        let (LegState::Up { dialog }, true) = (leg.state, leg.takes_update) else { return };
+        let (LegState::Up { dialog }, update) = (leg.state, leg.takes_update) else { return };
         let headers = self.connected(call, viewer, of);
-        if !headers.is_empty() {
+        if headers.is_empty() {
+            return;
+        }
+        if update {
             self.ua.request_in_dialog(now.time, dialog, Method::Update, headers, None);
+        } else if leg.offered.is_none() && leg.agreed.is_some() && self.ua.may_offer(dialog) {
+            self.repeat_offer(now, call, viewer, headers);
         }
     }
 

@@ -1,12 +1,17 @@
 //! Digits: RFC 4733 events that a media worker reports, INFO with `application/dtmf-relay` or
-//! `application/dtmf`. On a bridge a digit reaches a party that has no telephone-event by INFO.
+//! `application/dtmf`. On a bridge a digit of the media reaches a party that has no
+//! telephone-event by INFO, and one of an INFO reaches a party that has them by them.
 
+use koukan_media::{Command, Digits};
 use koukan_sip::{Body, Header, Message, Method};
 
 use crate::action::Now;
 use crate::call::{Call, Stage};
 use crate::leg::LegState;
 use crate::switch::{Fate, Switch};
+
+/// The pause behind a digit that a worker presses, in ms.
+const PAUSE_MS: u16 = 60;
 
 /// How long a digit lasts when nobody says, in ms.
 const DURATION_MS: u32 = 160;
@@ -89,13 +94,25 @@ impl Switch {
             }
         };
         let Some(leg) = call.leg(other) else { return Fate::Keep };
-        let passed = in_media && leg.agreed.as_ref().is_some_and(|a| a.telephone_event.is_some());
-        let (LegState::Up { dialog }, true, false) = (leg.state, leg.takes_info, passed) else {
-            return Fate::Keep;
-        };
-        let body = Some(digit.body());
-        self.ua.request_in_dialog(now.time, dialog, Method::Info, Vec::new(), body);
+        let LegState::Up { dialog } = leg.state else { return Fate::Keep };
+        let events = leg.agreed.as_ref().is_some_and(|a| a.telephone_event.is_some());
+        if leg.takes_info && !events {
+            let body = Some(digit.body());
+            self.ua.request_in_dialog(now.time, dialog, Method::Info, Vec::new(), body);
+        } else if !in_media {
+            self.send_digit(call, other, digit);
+        }
         Fate::Keep
+    }
+
+    /// Has a leg's worker press a key towards its peer: as a telephone-event, else as a tone.
+    fn send_digit(&mut self, call: &Call, index: u16, digit: Digit) {
+        let op = self.next_op();
+        let stream = call.leg(index).and_then(|leg| leg.stream.live());
+        let (Some(stream), Some(digits)) = (stream, Digits::new(&[digit.digit])) else { return };
+        let duration_ms = u16::try_from(digit.duration_ms).unwrap_or(u16::MAX).min(10_000);
+        let command = Command::SendDigits { stream, op, digits, duration_ms, pause_ms: PAUSE_MS };
+        self.media(call.worker, command);
     }
 }
 

@@ -71,6 +71,12 @@ fn remote_party(message: &Message) -> Option<Identity> {
     message.list(Header::RemotePartyId).take(2).find_map(of)
 }
 
+/// The number that a phone wants to be known by (RFC 3325, 9.2).
+pub(crate) fn preferred_of(message: &Message) -> Option<Arc<str>> {
+    let values = message.list(Header::PPreferredIdentity).take(2);
+    values.filter_map(NameAddr::parse).find_map(|address| number_of(address.uri()?))
+}
+
 /// Whether the caller asks to stay unknown.
 pub(crate) fn wants_privacy(message: &Message) -> bool {
     let listed = message.header(Header::Privacy).is_some_and(|v| Privacy::parse(v).hides_caller());
@@ -96,8 +102,25 @@ pub(crate) fn kept(display: &[u8]) -> Box<[u8]> {
     let quoted = display.len() >= 2 && display.starts_with(b"\"") && display.ends_with(b"\"");
     // Without quotes a comma or semicolon would end the value where a list is permitted.
     let plain = |byte: &u8| !byte.is_ascii_control() && !b"\"\\,;<>@".contains(byte);
-    let sound = quoted || display.iter().all(plain);
+    let sound = if quoted { is_one_string(display) } else { display.iter().all(plain) };
     if sound && display.len() <= limits::IDENTITY_BYTES { display.into() } else { Box::default() }
+}
+
+/// Whether a quoted text is one string to whoever reads it: no quote within it ends it early, and
+/// its last one ends it. A backslash before that belongs to a character of Shift_JIS, in a text
+/// that is no UTF-8; in any other it would escape the quote.
+fn is_one_string(display: &[u8]) -> bool {
+    let inner = display.get(1..display.len().saturating_sub(1)).unwrap_or_default();
+    let mut escaped = false;
+    for byte in inner {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return false,
+            _ => {}
+        }
+    }
+    !escaped || std::str::from_utf8(inner).is_err()
 }
 
 fn number_of(uri: Uri<'_>) -> Option<Arc<str>> {
@@ -201,7 +224,8 @@ mod tests {
 
     #[test]
     fn a_name_that_would_break_out_of_its_place_is_left_out() {
-        for display in [&b"a, b"[..], b"a;b", b"\"", b"a\"b", b"<"] {
+        let ends: [&[u8]; 3] = [b"\"a\" , \"b\"", b"\"a\\\"", b"\"a\\\\\\\""];
+        for display in [&b"a, b"[..], b"a;b", b"\"", b"a\"b", b"<"].into_iter().chain(ends) {
             assert!(kept(display).is_empty(), "{display:?}");
         }
         assert_eq!(&*kept(b"\"a, b\""), b"\"a, b\"");

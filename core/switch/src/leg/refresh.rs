@@ -1,10 +1,11 @@
 //! Sessions kept alive (RFC 4028): the refresh by re-INVITE of a leg whose peer takes no UPDATE,
 //! the end of a call whose party no longer answers; offers in a PRACK (RFC 3262, section 5).
 
-use koukan_sip::{Body, DialogId, Message, Method, ServerTx};
+use koukan_sip::{Body, DialogId, ExtraHeaders, Message, Method, ServerTx};
 
 use crate::action::Now;
-use crate::call::Stage;
+use crate::call::{Call, Stage};
+use crate::leg::LegState;
 use crate::switch::{Fate, Switch};
 
 impl Switch {
@@ -12,21 +13,40 @@ impl Switch {
     pub(crate) fn refresh(&mut self, now: Now, dialog: DialogId) {
         let Some(&(id, index)) = self.by_dialog.get(&dialog) else { return };
         self.with_call(now, id, |switch, call| {
-            let Some(leg) = call.leg(index) else { return Fate::Keep };
-            let (local, body) = (switch.local_audio(leg, None, None), leg.session.repeat());
-            if let Some(leg) = call.leg_mut(index) {
-                leg.offered = local;
-            }
-            let body = body.map(Body::sdp);
-            switch.ua.request_in_dialog(now.time, dialog, Method::Invite, Vec::new(), body);
+            let headers = match call.stage {
+                Stage::Bridged { leg } => {
+                    let other = if index == 0 { leg } else { 0 };
+                    switch.connected(call, index, other)
+                }
+                _ => Vec::new(),
+            };
+            switch.repeat_offer(now, call, index, headers);
             Fate::Keep
         });
+    }
+
+    /// A re-INVITE with a leg's last description, unchanged.
+    pub(crate) fn repeat_offer(
+        &mut self,
+        now: Now,
+        call: &mut Call,
+        index: u16,
+        headers: ExtraHeaders,
+    ) {
+        let Some(leg) = call.leg(index) else { return };
+        let LegState::Up { dialog } = leg.state else { return };
+        let (local, body) = (self.local_audio(leg, None, None), leg.session.repeat());
+        if let Some(leg) = call.leg_mut(index) {
+            leg.offered = local;
+        }
+        let body = body.map(Body::sdp);
+        self.ua.request_in_dialog(now.time, dialog, Method::Invite, headers, body);
     }
 
     /// The 2xx to a re-INVITE of ours; false when the dialog is no leg's that stands.
     pub(crate) fn refreshed(&mut self, now: Now, dialog: DialogId, message: &Message) -> bool {
         let Some(&(id, index)) = self.by_dialog.get(&dialog) else { return false };
-        let is_up = |leg: &crate::leg::Leg| leg.state == crate::leg::LegState::Up { dialog };
+        let is_up = |leg: &crate::leg::Leg| leg.state == LegState::Up { dialog };
         let call = self.calls.get(&id);
         if !call.and_then(|call| call.leg(index)).is_some_and(is_up) {
             return false;

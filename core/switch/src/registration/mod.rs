@@ -1,5 +1,6 @@
 //! REGISTER (RFC 3261, section 10) with digest (section 22), and what it leaves in the journal.
 
+mod dismissed;
 mod habits;
 pub(crate) mod keepalive;
 pub(crate) mod throttle;
@@ -273,7 +274,7 @@ fn refusal(error: RegisterError) -> Response {
     response
 }
 
-fn record(now: Now, user: &str, change: Change) -> Record {
+pub(super) fn record(now: Now, user: &str, change: Change) -> Record {
     match change {
         Change::Removed { key } => {
             Record::Unregistered { user: user.to_owned(), uri: text(&key.uri), reg_id: key.reg_id }

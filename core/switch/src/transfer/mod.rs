@@ -228,7 +228,7 @@ impl Switch {
                 let info = self.directory.plans.device(tenant, device);
                 let number = info.map(|info| info.extension.clone());
                 let origin = Origin::Device { tenant: tenant.clone(), device: device.clone() };
-                (origin, Caller { number, anonymous: false })
+                (origin, Caller { number, ..Caller::default() })
             }
             Some(Party::Trunk((tenant, trunk))) => {
                 let origin = Origin::Trunk { tenant: tenant.clone(), trunk: trunk.clone() };

@@ -57,6 +57,8 @@ pub(crate) struct Media {
     pub(crate) moved: usize,
     /// Commands for streams that do not exist.
     pub(crate) crossed: usize,
+    /// Digits that were sent, by where they went.
+    pub(crate) pressed: Vec<(SocketAddr, String)>,
     /// Every prompt that was played.
     pub(crate) played: Vec<String>,
     /// The disk refuses recordings.
@@ -209,7 +211,10 @@ impl Media {
                     self.tell(soon, Event::Played { stream, op, end: PlayEnd::Stopped });
                 }
             }
-            Command::SendDigits { stream, op, .. } => {
+            Command::SendDigits { stream, op, digits, .. } => {
+                let to = self.known(stream).and_then(|known| Some(known.config.as_ref()?.remote));
+                let text = String::from_utf8_lossy(digits.as_bytes()).into_owned();
+                self.pressed.extend(to.map(|to| (to, text)));
                 let end = match self.known(stream) {
                     Some(_) => PlayEnd::Finished,
                     None => PlayEnd::Stopped,

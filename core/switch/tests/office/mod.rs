@@ -145,8 +145,23 @@ impl Office {
             .replace("0120000001", "0120000002")
             .replace("127.0.0.1:5070", "127.0.0.1:5071");
         let directory = directory_of(&[own, ("beta", other)], office.date);
-        office.switch.set_directory(Arc::new(directory));
+        office.install(directory);
         office
+    }
+
+    /// The sample's plan without one of its devices.
+    pub(crate) fn without(name: char) -> Directory {
+        let (before, rest) = OFFICE.split_once(&format!("[device.{name}]")).unwrap();
+        let end = rest.find("\n[").unwrap();
+        let plan = [before, &rest[end..]].concat().replace(&format!(", \"{name}\""), "");
+        let plan = plan.replace(&format!("\"{name}\", "), "");
+        directory(&plan, "2026-07-01T10:00:00+09:00".parse().unwrap())
+    }
+
+    /// A reload.
+    pub(crate) fn install(&mut self, directory: Directory) {
+        self.switch.set_directory(self.now(), Arc::new(directory));
+        self.drain();
     }
 
     /// Another process: nothing is left but what the journal keeps.
