@@ -98,7 +98,7 @@ impl Switch {
             &Facts {
                 at: now.date,
                 origin: &Origin::Device { tenant: tenant.clone(), device: device.clone() },
-                caller: &Caller { number: caller, anonymous: false },
+                caller: &Caller { number: caller, ..Caller::default() },
                 called: number,
                 state: self,
             },
