@@ -24,7 +24,7 @@ fuzz_target!(|bytes: &[u8]| {
     let now = jiff::Timestamp::UNIX_EPOCH;
     let loaded = Plans::load(&[source], &[], &Capabilities::all(), now);
     let _ = loaded.report.to_string();
-    let caller = Caller { number: Some(Arc::from("0455550001")), anonymous: false };
+    let caller = Caller { number: Some(Arc::from("0455550001")), ..Caller::default() };
     let devices = loaded.plans.devices().map(|device| Origin::Device {
         tenant: Arc::clone(&device.tenant),
         device: Arc::clone(&device.device),

@@ -1,7 +1,7 @@
 //! Values of enumerations in spandsp's headers that its Rust bindings leave out, and those of T.30
-//! (table 2) in the bit order in which frames lie in memory. A test holds the types of frames against
-//! the bindings; the others are in no binding, and a wrong one shows as pages that differ from those
-//! of the library that the interoperability tests call.
+//! (table 2) in the bit order in which frames lie in memory. A test holds the types of frames
+//! against the bindings; the others are in no binding, and a wrong one shows as pages that differ
+//! from those of the library that the interoperability tests call.
 
 pub(super) const T4_COMPRESSION_T4_1D: i32 = 0x02;
 pub(super) const T4_COMPRESSION_T4_2D: i32 = 0x04;
