@@ -16,6 +16,8 @@ pub enum Feature {
     Park,
     /// Conference rooms.
     Conferences,
+    /// Recording of what is said in a room.
+    RoomRecording,
     /// Ring groups.
     Groups,
     /// Menus.
@@ -48,13 +50,14 @@ pub enum Feature {
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Voicemail,
         Self::Fax,
         Self::Forwarding,
         Self::Recording,
         Self::Park,
         Self::Conferences,
+        Self::RoomRecording,
         Self::Groups,
         Self::Menus,
         Self::Queues,
@@ -81,6 +84,7 @@ impl Feature {
             Self::Recording => "recording",
             Self::Park => "park",
             Self::Conferences => "conferencing",
+            Self::RoomRecording => "recording of a conference room",
             Self::Groups => "ring groups",
             Self::Menus => "menus",
             Self::Queues => "queues",
@@ -126,6 +130,7 @@ impl Capabilities {
             .with(Feature::Groups)
             .with(Feature::BusyDevices)
             .with(Feature::Park)
+            .with(Feature::Conferences)
             .with(Feature::Pickup)
             .with(Feature::Menus)
             .with(Feature::OnError)
@@ -155,6 +160,7 @@ pub(crate) const KEYS: &[(&str, &str, Feature)] = &[
     ("", "fax_box", Feature::Fax),
     ("", "park", Feature::Park),
     ("", "room", Feature::Conferences),
+    ("room", "record", Feature::RoomRecording),
     ("", "group", Feature::Groups),
     ("", "menu", Feature::Menus),
     ("", "queue", Feature::Queues),

@@ -11,11 +11,12 @@ use std::thread;
 
 use jiff::Timestamp;
 use koukan_dialplan::{
-    Aside, Capabilities, DeviceInfo, Entry, Loaded, Plans, Report, TenantSource, TrunkInfo,
+    Aside, Capabilities, DeviceInfo, Entry, Loaded, Plans, Report, RoomSecrets, TenantSource,
+    TrunkInfo,
 };
 use koukan_sip::Credentials;
 use koukan_sip::digest::Ha1;
-use koukan_switch::{Directory, TrunkRoute};
+use koukan_switch::{Directory, RoomPins, TrunkRoute};
 
 use crate::api::CheckReport;
 use crate::config::{Finding, SecretError, SecretSource, Sources, read_office, read_sources};
@@ -44,7 +45,9 @@ pub fn load(conf: &Path, realm: &str, now: Timestamp) -> Outcome {
     let trunks = reader.trunks(plans.trunks());
     let homes = homes(conf, &plans);
     let pins = reader.pins(plans.voicemail_pins());
-    let directory = Directory { plans: Arc::new(plans), secrets, homes, pins, trunks };
+    let room_pins = reader.room_pins(plans.room_pins());
+    let plans = Arc::new(plans);
+    let directory = Directory { plans, secrets, homes, pins, room_pins, trunks };
     outcome(directory, findings, found)
 }
 
@@ -75,21 +78,26 @@ pub fn load_tenant(
     let mut secrets = current.secrets.clone();
     let mut trunks = current.trunks.clone();
     let mut pins = current.pins.clone();
+    let mut room_pins = current.room_pins.clone();
     if let Some(id) = before {
         for device in current.plans.devices_of(id) {
             secrets.remove(&device.user);
         }
         trunks.retain(|(owner, _), _| owner.as_ref() != Some(id));
         pins.retain(|(owner, _), _| owner != id);
+        room_pins.retain(|(owner, _), _| owner != id);
     }
     if let Some(id) = plans.id_in(known) {
         let mut reader = Reader { conf, realm, plans: &plans, findings: &mut findings };
         secrets.extend(reader.secrets(plans.devices_of(id)));
         trunks.extend(reader.trunks(plans.trunks_of(id)));
         pins.extend(reader.pins(plans.voicemail_pins().filter(|(owner, ..)| *owner == id)));
+        let own = plans.room_pins().filter(|secrets| secrets.tenant == id);
+        room_pins.extend(reader.room_pins(own));
     }
     let homes = homes(conf, &plans);
-    let directory = Directory { plans: Arc::new(plans), secrets, homes, pins, trunks };
+    let plans = Arc::new(plans);
+    let directory = Directory { plans, secrets, homes, pins, room_pins, trunks };
     Some(outcome(directory, findings, found))
 }
 
@@ -251,14 +259,9 @@ impl Reader<'_> {
     ) -> HashMap<(Arc<str>, Arc<str>), Arc<str>> {
         let mut pins = HashMap::new();
         for (tenant, mailbox, secret) in secrets {
-            let pin = self.read(Some(tenant), secret).map_err(|error| error.to_string());
-            let digits = pin.and_then(|pin| match String::from_utf8(pin) {
-                Ok(pin) if is_pin(&pin) => Ok(pin),
-                Ok(_) | Err(_) => Err("a PIN has 4 to 12 digits and nothing else".to_owned()),
-            });
-            match digits {
+            match self.pin(tenant, secret) {
                 Ok(pin) => {
-                    pins.insert((Arc::clone(tenant), Arc::clone(mailbox)), pin.into());
+                    pins.insert((Arc::clone(tenant), Arc::clone(mailbox)), pin);
                 }
                 Err(error) => {
                     self.findings.push(format!("tenant {tenant}, voicemail_box.{mailbox}  {error}"))
@@ -266,6 +269,43 @@ impl Reader<'_> {
             }
         }
         pins
+    }
+
+    /// The PINs of conference rooms; a room one of whose PINs cannot be read is found wrong, and
+    /// nobody comes into it.
+    fn room_pins<'p>(
+        &mut self,
+        rooms: impl Iterator<Item = RoomSecrets<'p>>,
+    ) -> HashMap<(Arc<str>, Arc<str>), RoomPins> {
+        let mut pins = HashMap::new();
+        for RoomSecrets { tenant, room, pin, moderator_pin } in rooms {
+            let read = |secret: Option<&Arc<str>>| {
+                secret.map(|secret| self.pin(tenant, secret)).transpose()
+            };
+            let both = read(pin).and_then(|member| {
+                let moderator = read(moderator_pin)?;
+                if member.is_some() && member == moderator {
+                    return Err("`pin` and `moderator_pin` are the same PIN".to_owned());
+                }
+                Ok(RoomPins { member, moderator })
+            });
+            match both {
+                Ok(found) => {
+                    pins.insert((Arc::clone(tenant), Arc::clone(room)), found);
+                }
+                Err(error) => self.findings.push(format!("tenant {tenant}, room.{room}  {error}")),
+            }
+        }
+        pins
+    }
+
+    /// The digits of a PIN.
+    fn pin(&self, tenant: &str, secret: &str) -> Result<Arc<str>, String> {
+        let pin = self.read(Some(tenant), secret).map_err(|error| error.to_string())?;
+        match String::from_utf8(pin) {
+            Ok(pin) if is_pin(&pin) => Ok(pin.into()),
+            Ok(_) | Err(_) => Err("a PIN has 4 to 12 digits and nothing else".to_owned()),
+        }
     }
 
     fn read(&self, tenant: Option<&str>, secret: &str) -> Result<Vec<u8>, SecretError> {

@@ -69,6 +69,15 @@ pub struct TrunkRoute {
     pub credentials: Option<Credentials>,
 }
 
+/// The PINs of a conference room that has any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoomPins {
+    /// Everybody's.
+    pub member: Option<Arc<str>>,
+    /// Of who leads the room.
+    pub moderator: Option<Arc<str>>,
+}
+
 /// Tenant (`None`: of the server) and name of a trunk.
 pub type TrunkKey = (Option<Arc<str>>, Arc<str>);
 
@@ -83,6 +92,8 @@ pub struct Directory {
     pub homes: HashMap<Arc<str>, Arc<str>>,
     /// The PINs of voicemail boxes, by tenant and box.
     pub pins: HashMap<(Arc<str>, Arc<str>), Arc<str>>,
+    /// The PINs of conference rooms, by tenant and room.
+    pub room_pins: HashMap<(Arc<str>, Arc<str>), RoomPins>,
     /// Where each trunk is.
     pub trunks: HashMap<TrunkKey, TrunkRoute>,
 }

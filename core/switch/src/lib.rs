@@ -5,6 +5,7 @@
 mod action;
 mod call;
 mod charge;
+mod conference;
 mod config;
 mod leg;
 pub mod limits;
@@ -21,7 +22,8 @@ mod view;
 
 pub use action::{Action, Now};
 pub use charge::{CdrCharge, PastCharge};
-pub use config::{Directory, ListenerMedia, SwitchConfig, TrunkKey, TrunkRoute};
+pub use conference::{MemberView, RoomError, RoomOrder, RoomView};
+pub use config::{Directory, ListenerMedia, RoomPins, SwitchConfig, TrunkKey, TrunkRoute};
 pub use koukan_sip::subscription::{MessageCount, MessageSummary};
 pub use memory::Room;
 pub use module::{AppEvent, InstanceId, ModuleOrder, ModuleRequest, OBJECT, OpStatus, Operation};

@@ -19,6 +19,12 @@ pub(crate) const MENUS: u32 = 50;
 /// How often a parked call that comes back to who parked it waits again before it is released.
 pub(crate) const PARK_ROUNDS: u32 = 5;
 
+/// How often a caller may press a wrong PIN at the door of a room.
+pub(crate) const PIN_TRIES: u32 = 3;
+
+/// Words that wait to be said to everybody in a room; with more of them nobody could talk.
+pub(crate) const ROOM_WORDS: usize = 4;
+
 /// Early dialogs of one INVITE that are followed; more forks than these answer all the same.
 pub(crate) const FORKS: usize = 8;
 

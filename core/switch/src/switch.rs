@@ -20,6 +20,7 @@ use crate::action::{Action, Now};
 use crate::call::channels::Channels;
 use crate::call::{Call, Stage};
 use crate::charge::Usages;
+use crate::conference::Rooms;
 use crate::config::{Directory, SwitchConfig};
 use crate::leg::{LegState, LegStream};
 use crate::limits;
@@ -72,6 +73,7 @@ pub struct Switch {
     pub(crate) watches: HashMap<SubscriptionId, String>,
     pub(crate) lamps: Lamps,
     pub(crate) lots: Lots,
+    pub(crate) rooms: Rooms,
     /// Night keys whose lamps have to be looked at.
     pub(crate) night_keys: BTreeSet<Arc<str>>,
     pub(crate) throttle: Throttle<ServerTx>,
@@ -124,6 +126,7 @@ impl Switch {
             watches: HashMap::new(),
             lamps: Lamps::default(),
             lots: Lots::default(),
+            rooms: Rooms::default(),
             night_keys: BTreeSet::new(),
             throttle: Throttle::default(),
             messages: HashMap::new(),
@@ -278,6 +281,8 @@ impl Switch {
         self.explain(call.id, format!("ended: {cause:?}, {status}"));
         self.lamps.forget(&call);
         self.leave_slot(&call);
+        self.leave_room(&call);
+        self.no_guest(&mut call, status);
         self.destroy_module(&mut call);
         for index in 0..call.legs.len() {
             let index = u16::try_from(index).unwrap_or(u16::MAX);
@@ -384,6 +389,9 @@ impl Switch {
     /// Moves what the user agent wants into our own actions, and its events into calls.
     pub(crate) fn drain(&mut self, now: Now) {
         self.drain_agent(now);
+        while self.settle_rooms(now) {
+            self.drain_agent(now);
+        }
         self.turn_lamps(now);
         self.drain_agent(now);
     }

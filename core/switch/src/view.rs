@@ -20,8 +20,8 @@ pub struct CallView {
     pub caller: String,
     /// What was called.
     pub called: String,
-    /// `opening`, `ringing`, `trunk`, `module NAME`, `echo`, `menu NAME`, `parked SLOT`,
-    /// `bridged`.
+    /// `opening`, `ringing`, `trunk`, `module NAME`, `echo`, `menu NAME`, `conference ROOM`,
+    /// `parked SLOT`, `bridged`.
     pub stage: String,
     /// When it came.
     pub started: Timestamp,
@@ -88,6 +88,8 @@ pub struct Tables {
     pub client_transactions: usize,
     /// Server transactions.
     pub server_transactions: usize,
+    /// Conference rooms that somebody is in.
+    pub rooms: usize,
     /// Calls in park slots.
     pub parked: usize,
     /// Channels held.
@@ -108,6 +110,7 @@ impl Switch {
             dialogs: ua.dialogs.max(self.by_dialog.len()),
             client_transactions: ua.client_transactions.max(self.by_client.len()),
             server_transactions: ua.server_transactions.max(self.by_server.len()),
+            rooms: self.rooms.len(),
             parked: self.lots.len(),
             channels: usize::from(!self.channels.is_empty()),
             outside: self.usages.running(),
@@ -137,6 +140,7 @@ fn call_view(call: &Call) -> CallView {
             Stage::Module(run) => format!("module {}", run.module),
             Stage::Echo => "echo".to_owned(),
             Stage::Menu(run) => format!("menu {}", run.name),
+            Stage::Conference(attendance) => format!("conference {}", attendance.room),
             Stage::Parked(parked) => format!("parked {}", parked.slot),
             Stage::Bridged { .. } => "bridged".to_owned(),
         },

@@ -1,5 +1,5 @@
 //! Whose mailbox is whose: a device has the box of the number that it shows, and those of the
-//! numbers that it rings for. And how long an office's recordings are kept.
+//! numbers that it rings for. And how long an office's recordings are kept, and where PINs stand.
 
 use std::sync::Arc;
 
@@ -24,6 +24,19 @@ pub(crate) fn of_device(plan: &Plan, device: &str) -> Vec<Arc<str>> {
     boxes
 }
 
+/// Where the PINs of a conference room stand, as the plan writes it.
+#[derive(Clone, Copy, Debug)]
+pub struct RoomSecrets<'p> {
+    /// The tenant's id.
+    pub tenant: &'p Arc<str>,
+    /// The room's name in the plan.
+    pub room: &'p Arc<str>,
+    /// Of the PIN.
+    pub pin: Option<&'p Arc<str>>,
+    /// Of the moderator's PIN.
+    pub moderator_pin: Option<&'p Arc<str>>,
+}
+
 impl Plans {
     /// How long recordings of an office are kept, and from which minute of the next day on they may
     /// be seen (S-71, S-72).
@@ -41,6 +54,18 @@ impl Plans {
     pub fn mailboxes(&self, tenant: &str, device: &str) -> Vec<Arc<str>> {
         let plan = self.plan(tenant);
         plan.map(|plan| of_device(plan, device)).unwrap_or_default()
+    }
+
+    /// Where the PINs of conference rooms stand, of those that have any.
+    pub fn room_pins(&self) -> impl Iterator<Item = RoomSecrets<'_>> {
+        self.tenants().filter_map(|tenant| self.plan(tenant)).flat_map(|plan| {
+            let tenant = &plan.tenant.id.value;
+            plan.rooms.iter().filter_map(move |room| {
+                let (pin, moderator_pin) = (room.pin.as_ref(), room.moderator_pin.as_ref());
+                let any = pin.is_some() || moderator_pin.is_some();
+                any.then_some(RoomSecrets { tenant, room: &room.name, pin, moderator_pin })
+            })
+        })
     }
 
     /// Where the PINs of voicemail boxes stand: tenant, box and the plan's word.

@@ -17,6 +17,7 @@ use jiff::civil::DateTime;
 
 pub use gate::{Asker, OutsideLeg, TrunkCall};
 pub use later::{Ask, Resumed};
+pub use mailboxes::RoomSecrets;
 
 use crate::country::Country;
 use crate::decision::{

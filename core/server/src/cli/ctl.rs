@@ -12,8 +12,9 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::client::{self, Answer};
+use super::rooms::RoomArguments;
 use super::settings::SettingOrder;
-use super::{Failed, Reach, table};
+use super::{Failed, Reach, rooms, table};
 
 #[derive(Debug, Args)]
 pub(super) struct CtlArguments {
@@ -34,6 +35,10 @@ pub(super) enum Order {
         /// The call's id, as `calls` prints it
         call: String,
     },
+    /// Who is in the conference rooms
+    Rooms,
+    /// Lock a conference room, mute a member, put one out, call one in
+    Room(RoomArguments),
     /// The phones that are registered
     Registrations,
     /// The loaded modules
@@ -182,6 +187,8 @@ fn request(order: &Order) -> (Method, String, Option<Value>) {
         Order::Status => get("/v1/status"),
         Order::Calls => get("/v1/calls"),
         Order::Kill { call } => (Method::DELETE, format!("/v1/calls/{}", escaped(call)), None),
+        Order::Rooms => get("/v1/rooms"),
+        Order::Room(room) => room.request(),
         Order::Registrations => get("/v1/registrations"),
         Order::Modules => get("/v1/modules"),
         Order::Cdrs { limit } => get(&format!("/v1/cdrs?limit={limit}")),
@@ -315,6 +322,8 @@ fn shown(order: &Order, value: &Value) -> String {
         Order::Audit { .. } => table::columns(value, AUDIT, "nothing was done"),
         Order::Status | Order::Clock { .. } => table::lines(value),
         Order::Calls => table::columns(value, CALLS, "no call is under way"),
+        Order::Rooms => rooms::shown(value),
+        Order::Room(_) => "done\n".to_owned(),
         Order::Registrations => table::columns(value, REGISTRATIONS, "no phone is registered"),
         Order::Modules => table::columns(value, MODULES, "no module is loaded"),
         Order::Cdrs { .. } => table::columns(value, CDRS, "no call was made yet"),

@@ -7,6 +7,7 @@ mod client;
 mod ctl;
 mod diff;
 mod fmt;
+mod rooms;
 mod run;
 mod settings;
 mod sim;

@@ -10,12 +10,12 @@ use koukan_base::{CallId, Time};
 use koukan_dialplan::{Aside, ChangeError};
 use koukan_media::Command;
 use koukan_sip::Flow;
-use koukan_switch::{Action, Directory, Now, Record, Switch};
+use koukan_switch::{Action, Directory, Now, Record, RoomError, Switch};
 
 use super::EVENTS_A_TURN;
 use super::memory::Load;
 use super::outbox::{Deed, Outbox};
-use super::request::{SetDone, SetOrder};
+use super::request::{InRoom, SetDone, SetOrder};
 use crate::api;
 use crate::explain::ExplainLog;
 use crate::journal::Journal;
@@ -207,6 +207,12 @@ impl Core {
             }
         }
         self.parts.media.flush();
+    }
+
+    pub(crate) fn order_in_room(&mut self, now: Now, order: &InRoom) -> Result<(), RoomError> {
+        let InRoom { tenant, room, order } = order;
+        let order = |switch: &mut Switch| switch.order_in_room(now, tenant, room, order);
+        self.guarded(now, "room", order).unwrap_or(Ok(()))
     }
 
     pub(crate) fn kill(&mut self, now: Now, call: CallId) -> bool {

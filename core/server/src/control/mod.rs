@@ -17,7 +17,7 @@ use mio::{Events, Poll, Token};
 
 pub(crate) use self::core::{Core, Parts};
 pub(crate) use self::memory::MemoryWatch;
-pub use request::{ControlHandle, Reply, Request, SetDone, SetOrder, Unavailable};
+pub use request::{ControlHandle, InRoom, Reply, Request, SetDone, SetOrder, Unavailable};
 
 use crate::api;
 use crate::clock::Clock;
@@ -142,6 +142,8 @@ impl Control {
             Request::Status(reply) => drop(reply.send(self.status())),
             Request::Calls(reply) => drop(reply.send(self.core.switch().calls())),
             Request::Kill(call, reply) => drop(reply.send(self.core.kill(now, call))),
+            Request::Rooms(reply) => drop(reply.send(self.core.switch().rooms())),
+            Request::InRoom(order, reply) => drop(reply.send(self.core.order_in_room(now, &order))),
             Request::Registrations(reply) => {
                 drop(reply.send(self.core.switch().registrations(now)));
             }

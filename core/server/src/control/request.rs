@@ -6,7 +6,7 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, TrySendError};
 use koukan_base::CallId;
 use koukan_dialplan::{Aside, Change, ChangeError, Entry, Settings};
-use koukan_switch::{CallView, Directory, RegistrationView};
+use koukan_switch::{CallView, Directory, RegistrationView, RoomError, RoomOrder, RoomView};
 use mio::Waker;
 use tokio::sync::oneshot;
 
@@ -26,6 +26,10 @@ pub enum Request {
     Calls(Reply<Vec<CallView>>),
     /// `DELETE /v1/calls/{id}`: whether there is such a call.
     Kill(CallId, Reply<bool>),
+    /// `GET /v1/rooms`.
+    Rooms(Reply<Vec<RoomView>>),
+    /// `POST /v1/tenants/{tenant}/rooms/{room}`.
+    InRoom(InRoom, Reply<Result<(), RoomError>>),
     /// `GET /v1/registrations`.
     Registrations(Reply<Vec<RegistrationView>>),
     /// `GET /v1/why/{call}`.
@@ -44,6 +48,17 @@ pub enum Request {
     ClockMoved(Reply<()>),
     /// End: running calls get their BYE.
     Shutdown,
+}
+
+/// An order in a conference room.
+#[derive(Debug)]
+pub struct InRoom {
+    /// The tenant's id.
+    pub tenant: String,
+    /// The room's name in the plan.
+    pub room: String,
+    /// What is to be done.
+    pub order: RoomOrder,
 }
 
 /// A change of a live setting.

@@ -7,6 +7,7 @@
 
 mod recordings;
 mod reload;
+mod rooms;
 mod routes;
 mod settings;
 

@@ -14,7 +14,7 @@ use koukan_base::CallId;
 use koukan_store::CdrReader;
 use serde::Deserialize;
 
-use super::{recordings, reload, settings};
+use super::{recordings, reload, rooms, settings};
 use crate::api::{self, ClockState, Failure};
 use crate::clock::Clock;
 use crate::control::{ControlHandle, Request, Unavailable};
@@ -52,6 +52,8 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/calls", get(calls))
         .route("/v1/calls/{call}", delete(kill))
+        .route("/v1/rooms", get(rooms::list))
+        .route("/v1/tenants/{tenant}/rooms/{room}", post(rooms::order))
         .route("/v1/registrations", get(registrations))
         .route("/v1/why/{call}", get(why))
         .route("/v1/check", post(reload::check))

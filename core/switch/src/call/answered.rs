@@ -157,6 +157,9 @@ impl Switch {
         for other in others {
             self.end_leg(now, call, other, 487, Some(ELSEWHERE));
         }
+        if let Some(guest) = call.guest.take() {
+            return self.guest_answers(now, call, index, *guest);
+        }
         call.stage = Stage::Bridged { leg: index };
         call.returning = None;
         let waiting = matches!(call.leg(0).map(|leg| leg.state), Some(LegState::Incoming { .. }));

@@ -20,6 +20,7 @@ impl Switch {
                 sleeps.chain(run.collect.as_ref().map(|collect| collect.until)).min()
             }
             Stage::Menu(run) => run.until,
+            Stage::Conference(attendance) => attendance.until(),
             Stage::Parked(parked) => Some(parked.until),
             Stage::Echo | Stage::Bridged { .. } => None,
         };
@@ -58,11 +59,17 @@ impl Switch {
             Stage::Menu(run) if run.until.is_some_and(|until| until <= now.time) => {
                 self.menu_timeout(now, call)
             }
+            Stage::Conference(attendance)
+                if attendance.until().is_some_and(|until| until <= now.time) =>
+            {
+                self.conference_timeout(now, call)
+            }
             Stage::Parked(parked) if parked.until <= now.time => self.park_timeout(now, call),
             Stage::Opening { .. }
             | Stage::Trunk(_)
             | Stage::Echo
             | Stage::Menu(_)
+            | Stage::Conference(_)
             | Stage::Parked(_)
             | Stage::Bridged { .. } => Fate::Keep,
         }

@@ -64,7 +64,7 @@ impl Switch {
 
     /// Keys are listened for in the caller's sound too: not every carrier passes them as events
     /// that it has agreed on.
-    fn listen(&mut self, call: &Call, menu: bool) {
+    pub(crate) fn listen(&mut self, call: &Call, menu: bool) {
         let Some(leg) = call.leg(0) else { return };
         let events = leg.agreed.as_ref().is_some_and(|agreed| agreed.telephone_event.is_some());
         if let Some(stream) = leg.stream.live() {

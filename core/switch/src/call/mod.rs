@@ -23,6 +23,7 @@ use koukan_dialplan::{Direction, Plans, Release, RingTarget, Step, TrunkCall, Wa
 use crate::call::channels::Channel;
 use crate::call::diverted::{Diverted, Why};
 use crate::call::menu::MenuRun;
+use crate::conference::{Attendance, Guest};
 use crate::leg::{Leg, LegState};
 use crate::module::InstanceId;
 use crate::park::Parked;
@@ -44,6 +45,8 @@ pub(crate) enum Stage {
     Echo,
     /// The caller is asked for a key.
     Menu(MenuRun),
+    /// The caller is at a conference room, or in it.
+    Conference(Attendance),
     /// The caller waits in a park slot.
     Parked(Parked),
     /// The caller and this leg talk.
@@ -145,6 +148,8 @@ pub(crate) struct Call {
     pub(crate) diverted: Option<Box<Diverted>>,
     /// The slot that it waits in again when nobody takes it back.
     pub(crate) returning: Option<Box<Parked>>,
+    /// The room that who answers comes into, of a call that a moderator asked for.
+    pub(crate) guest: Option<Box<Guest>>,
     /// That it is recorded.
     pub(crate) tape: Option<Tape>,
     /// A transfer under way.

@@ -125,7 +125,11 @@ impl Switch {
             return self.join_call(now, (tx, dialog), leg, joining);
         }
         let diverted = decision.diverted.clone();
-        let mut call = self.new_call(now, &asking, decision, message);
+        let (caller, called) = (asking.shown.clone(), asking.called.clone());
+        let mut call = self.opened_call(now, &asking.party, (caller, called), decision);
+        call.max_forwards = message.max_forwards().unwrap_or(MAX_FORWARDS).saturating_sub(1);
+        call.max_breadth = max_breadth(message);
+        call.diverted.clone_from(&asking.diverted);
         call.legs.push(leg);
         self.by_server.insert(tx, (call.id, 0));
         self.by_dialog.insert(dialog, (call.id, 0));
@@ -154,12 +158,13 @@ impl Switch {
         if self.open_stream(call, 0) { Fate::Keep } else { self.no_media(call) }
     }
 
-    fn new_call(
+    /// A call that a party asks for, with what it was decided to do; its legs are to come.
+    pub(crate) fn opened_call(
         &mut self,
         now: Now,
-        asking: &Asking,
+        party: &Party,
+        (caller, called): (String, Arc<str>),
         decision: Decision,
-        message: &Message,
     ) -> Call {
         let id = CallId::new(self.config.shard, self.next_number());
         let mut channels = Vec::new();
@@ -169,7 +174,7 @@ impl Switch {
                 channels.push(Channel::Number(decision.tenant.clone(), number.clone()));
             }
         }
-        if let Party::Trunk(key) = &asking.party {
+        if let Party::Trunk(key) = party {
             channels.push(Channel::Trunk(key.clone()));
         }
         let direction = decision.direction;
@@ -180,7 +185,7 @@ impl Switch {
             .number
             .as_ref()
             .filter(|_| direction != Direction::Outbound)
-            .map(|_| asking.called.clone());
+            .map(|_| called.clone());
         let worker = WorkerId(
             u16::try_from(id.as_u64() % u64::from(self.config.workers.max(1))).unwrap_or(0),
         );
@@ -191,14 +196,14 @@ impl Switch {
             plans: self.directory.plans.clone(),
             tenant: decision.tenant,
             direction,
-            caller: asking.shown.clone(),
-            called: asking.called.to_string(),
+            caller,
+            called: called.to_string(),
             did,
             number: decision.number,
             rings: false,
             unanswered_until: now.time + limits::seconds(limits::UNANSWERED_S),
-            max_forwards: message.max_forwards().unwrap_or(70).saturating_sub(1),
-            max_breadth: max_breadth(message),
+            max_forwards: MAX_FORWARDS,
+            max_breadth: None,
             steps: decision.steps.into(),
             release: decision.release,
             // Nearly every call has two, and a leg is large.
@@ -215,7 +220,8 @@ impl Switch {
             indexed: 0,
             followed: false,
             returning: None,
-            diverted: asking.diverted.clone(),
+            diverted: None,
+            guest: None,
             tape: decision.record.map(|record| Tape::new(record.notice)),
             transfer: None,
             deadline: None,
@@ -281,6 +287,9 @@ impl Switch {
         }
     }
 }
+
+/// Of a request that does not say (RFC 3261, 16.6, step 3).
+const MAX_FORWARDS: u8 = 70;
 
 /// Who asks for a call, and for what.
 #[derive(Debug)]

@@ -197,6 +197,7 @@ impl Switch {
             | Stage::Module(_)
             | Stage::Echo
             | Stage::Menu(_)
+            | Stage::Conference(_)
             | Stage::Parked(_)
             | Stage::Bridged { .. } => Fate::Keep,
         }

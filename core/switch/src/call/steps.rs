@@ -101,8 +101,10 @@ impl Switch {
                 self.start_voicemail_step(now, call, &step);
                 return Some(Fate::Keep);
             }
+            Step::Conference { room, spec } => {
+                return self.start_conference(now, call, room, spec);
+            }
             Step::Fax { .. }
-            | Step::Conference { .. }
             | Step::Queue { .. }
             | Step::Feature { .. }
             | Step::Module { .. }
@@ -116,6 +118,9 @@ impl Switch {
     /// Releases the caller: after the refusal's announcement when there is one.
     pub(crate) fn release(&mut self, now: Now, call: &mut Call) -> Fate {
         let status = final_status(call);
+        if self.guest_lost(call) {
+            return Fate::End(CallCause::NotAnswered, status);
+        }
         if self.transfer_failed(now, call, status) {
             return Fate::Keep;
         }

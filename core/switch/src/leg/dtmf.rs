@@ -86,6 +86,9 @@ impl Switch {
             Stage::Bridged { leg } if index == 0 => leg,
             Stage::Bridged { leg } if index == leg => 0,
             Stage::Menu(_) if index == 0 => return self.menu_key(now, call, digit.digit),
+            Stage::Conference(_) if index == 0 => {
+                return self.conference_key(now, call, digit.digit);
+            }
             _ => {
                 if index == 0 {
                     self.digit(now, call, digit.digit);

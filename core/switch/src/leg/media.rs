@@ -89,7 +89,7 @@ impl Switch {
                     if switch.music_ended(call, index, op, end) {
                         return Fate::Keep;
                     }
-                    if !switch.menu_said(now, call, op) {
+                    if !switch.menu_said(now, call, op) && !switch.conference_said(now, call, op) {
                         switch.played(call, op, end);
                     }
                     Fate::Keep
@@ -107,11 +107,19 @@ impl Switch {
                     self.recorded(op, report);
                 }
             }
-            Event::DigitsSent { .. }
-            | Event::FaxTone { .. }
-            | Event::Joined { .. }
-            | Event::Talks { .. }
-            | Event::Announced { .. } => {}
+            Event::Joined { stream, joined, .. } => {
+                self.with_stream(now, stream, |switch, call, _| {
+                    switch.member_joined(now, call, stream, joined)
+                });
+            }
+            Event::Talks { stream, talking, .. } => {
+                self.with_stream(now, stream, |switch, call, _| {
+                    switch.member_talks(call, stream, talking);
+                    Fate::Keep
+                });
+            }
+            Event::Announced { room, op, .. } => self.announced(room, op),
+            Event::DigitsSent { .. } | Event::FaxTone { .. } => {}
             Event::Quality { stream, fault } => self.sound_changed(now, stream, fault),
             Event::Heard { stream, from } => {
                 self.with_stream(now, stream, |switch, call, index| {
@@ -381,7 +389,11 @@ impl Switch {
             srtp: srtp::keys(leg, agreed),
             silent_after: watched.then_some(self.config.rtp_timeout),
         };
-        let asked = index == 0 && matches!(call.stage, Stage::Menu(_));
+        let asked = match &call.stage {
+            Stage::Menu(_) => index == 0,
+            Stage::Conference(attendance) => index == 0 && attendance.is_asked(),
+            _ => false,
+        };
         let dtmf = asked || config.telephone_event.is_none();
         self.media(call.worker, Command::Configure { stream, config });
         // A peer without telephone-events may say its keys in the sound.
@@ -400,6 +412,7 @@ impl Switch {
                 self.feed(call, 0, Source::Echo);
                 self.stop_music(call, 0);
             }
+            Stage::Conference(_) => self.attend(call),
             Stage::Parked(_) => self.wait_with_music(call),
             // Who is put through waits like who is parked, until a phone or a trunk speaks.
             Stage::Ringing(_) | Stage::Trunk(_) => {

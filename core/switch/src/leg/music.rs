@@ -28,21 +28,28 @@ impl Switch {
         };
         let file = file.or_else(|| self.directory.plans.hold_music(&call.tenant)).cloned();
         let file = file.map(|name| self.prompt(&call.tenant, "", &name));
-        self.play_music(call, index, file);
+        let own = file.is_none();
+        let mut list = vec![file.unwrap_or(Prompt::Music)];
+        if matches!(call.stage, crate::call::Stage::Conference(_)) {
+            // Who is alone in a room is told so, and again from time to time.
+            let language = self.directory.plans.language(&call.tenant);
+            list.insert(0, self.prompt(&call.tenant, language, "room-alone"));
+            list.extend(vec![list.last().cloned().unwrap_or(Prompt::Music); 2]);
+            return self.play_music(call, index, (list, false));
+        }
+        self.play_music(call, index, (list, own));
     }
 
-    fn play_music(&mut self, call: &mut Call, index: u16, file: Option<Prompt>) {
+    fn play_music(&mut self, call: &mut Call, index: u16, (list, own): (Vec<Prompt>, bool)) {
         let Some(leg) = call.leg(index).filter(|leg| leg.music.is_none() && hears(leg)) else {
             return;
         };
         let Some(stream) = leg.stream.live() else { return };
-        let own = file.is_none();
-        let prompt = file.unwrap_or(Prompt::Music);
         let op = self.next_op();
         if let Some(leg) = call.leg_mut(index) {
             leg.music = Some(Music { op, own });
         }
-        self.play(call.worker, stream, op, vec![prompt], 0);
+        self.play(call.worker, stream, op, list, 0);
     }
 
     /// Has a caller in early media hear that it rings.
@@ -82,7 +89,7 @@ impl Switch {
         if end == PlayEnd::Failed {
             self.explain(call.id, "the music on hold cannot be read");
             if !music.own {
-                self.play_music(call, index, None);
+                self.play_music(call, index, (vec![Prompt::Music], true));
             }
         }
         true

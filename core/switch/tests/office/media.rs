@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use koukan_base::{OpId, StreamId, Time, WorkerId};
+use koukan_base::{BridgeId, OpId, StreamId, Time, WorkerId};
 use koukan_media::quality::{Cause, Verdict};
 use koukan_media::{
     Command, Event, OpenError, PlayEnd, Prompt, RecordEnd, RecordReport, Source, StreamConfig,
@@ -37,6 +37,8 @@ pub(crate) struct Stream {
     play: Option<(OpId, Option<Time>)>,
     names: Vec<String>,
     record: Option<(OpId, Time)>,
+    /// The room that it is in, and whether it is kept from the others.
+    pub(crate) room: Option<(BridgeId, bool)>,
     silent_at: Option<Time>,
 }
 
@@ -59,6 +61,11 @@ pub(crate) struct Media {
     pub(crate) crossed: usize,
     /// Digits that were sent, by where they went.
     pub(crate) pressed: Vec<(SocketAddr, String)>,
+    /// What was played into rooms, and what plays there.
+    pub(crate) announced: Vec<String>,
+    announcing: HashMap<BridgeId, OpId>,
+    /// So many joins are refused.
+    pub(crate) refuse_joins: usize,
     /// Every prompt that was played.
     pub(crate) played: Vec<String>,
     /// The disk refuses recordings.
@@ -129,7 +136,11 @@ impl Media {
 
     pub(crate) fn due(&mut self, now: Time) -> Option<Event> {
         if let Some(entry) = self.events.first_entry().filter(|entry| entry.key().0 <= now) {
-            return Some(entry.remove());
+            let event = entry.remove();
+            if let Event::Announced { room, op, .. } = event {
+                self.announcing.retain(|known, running| (*known, *running) != (room, op));
+            }
+            return Some(event);
         }
         let mut ids: Vec<StreamId> = self.streams.keys().copied().collect();
         ids.sort();
@@ -166,6 +177,7 @@ impl Media {
                     play: None,
                     names: Vec::new(),
                     record: None,
+                    room: None,
                     silent_at: None,
                 };
                 assert!(self.streams.insert(stream, new).is_none(), "a stream's number repeats");
@@ -185,6 +197,7 @@ impl Media {
                 }
                 if let Some(known) = self.known(stream) {
                     known.source = source;
+                    known.room = None;
                 }
             }
             Command::Play { stream, op, prompts, times } => {
@@ -251,22 +264,36 @@ impl Media {
                     self.tell(soon + WRITTEN, event);
                 }
             }
-            Command::Mute { stream, .. } | Command::Leave { stream } => {
-                self.known(stream);
+            Command::Mute { stream, muted } => {
+                if let Some(room) = self.known(stream).and_then(|known| known.room.as_mut()) {
+                    room.1 = muted;
+                }
             }
-            Command::Join { stream, room, .. } => {
-                let joined = self.known(stream).is_some();
-                self.tell(soon, Event::Joined { stream, room, joined });
+            Command::Leave { stream } => {
+                if let Some(known) = self.known(stream) {
+                    known.room = None;
+                }
             }
-            Command::Announce { room, op, .. } => {
-                self.tell(soon, Event::Announced { room, op, end: PlayEnd::Finished });
+            Command::Join { stream, room, muted } => self.join(soon, stream, room, muted),
+            Command::Announce { room, op, prompts, .. } => {
+                assert!(self.announcing.insert(room, op).is_none(), "words cut others short");
+                self.announced.extend(prompts.iter().map(name));
+                self.tell(
+                    now + PROMPT_LENGTH,
+                    Event::Announced { room, op, end: PlayEnd::Finished },
+                );
             }
             Command::StopAnnounce { .. } => {}
             Command::Move { stream, to } => {
                 let Some(known) = self.known(stream) else { return };
                 known.source = Source::Nothing;
+                known.room = None;
+                let play = known.play.take();
                 known.worker = to;
                 self.moved += 1;
+                if let Some((op, _)) = play {
+                    self.tell(soon, Event::Played { stream, op, end: PlayEnd::Stopped });
+                }
                 self.tell(soon, Event::Moved { stream });
             }
             Command::Close { stream } => {
@@ -284,6 +311,34 @@ impl Media {
                 self.tell(soon, Event::Closed { stream, stats: STATS });
             }
         }
+    }
+
+    /// A stream comes into a room: one that is on the worker of those who are there.
+    fn join(&mut self, soon: Time, stream: StreamId, room: BridgeId, muted: bool) {
+        let here = self.worker;
+        let there = self.streams.values().find(|s| s.room.is_some_and(|(id, _)| id == room));
+        let reached = there.is_none_or(|other| other.worker == here);
+        assert!(reached, "a stream joins a room of another worker");
+        let refused = self.refuse_joins > 0;
+        self.refuse_joins = self.refuse_joins.saturating_sub(1);
+        let known = self.known(stream).filter(|known| !refused && known.config.is_some());
+        let joined = known.map(|known| {
+            known.room = Some((room, muted));
+            known.source = Source::Room(room);
+        });
+        self.tell(soon, Event::Joined { stream, room, joined: joined.is_some() });
+    }
+
+    /// Who hears whom in the rooms: for each room the addresses of its members, those that are
+    /// kept from the others in brackets.
+    pub(crate) fn rooms(&self) -> Vec<Vec<(SocketAddr, bool)>> {
+        let mut rooms: BTreeMap<BridgeId, Vec<(SocketAddr, bool)>> = BTreeMap::new();
+        for stream in self.streams.values() {
+            if let (Some((room, muted)), Some(config)) = (stream.room, &stream.config) {
+                rooms.entry(room).or_default().push((config.remote, muted));
+            }
+        }
+        rooms.into_values().collect()
     }
 
     fn known(&mut self, stream: StreamId) -> Option<&mut Stream> {

@@ -108,11 +108,15 @@ impl Office {
 
     /// The office with two media workers, which calls are spread over in turn.
     pub(crate) fn on_two_workers() -> Self {
-        let mut office = Self::new();
-        let directory = office.switch.directory().clone();
+        Self::new().spread()
+    }
+
+    /// The same office with two media workers; its phones registered.
+    pub(crate) fn spread(mut self) -> Self {
+        let directory = self.switch.directory().clone();
         let config = SwitchConfig { workers: 2, ..config() };
-        office.switch = Switch::new(config, directory, Rng::from_number(2));
-        office.registered()
+        self.switch = Switch::new(config, directory, Rng::from_number(2));
+        self.registered()
     }
 
     /// The office that speaks these codecs; its phones registered.
@@ -275,6 +279,17 @@ impl Office {
         let now = self.now;
         self.phone(name).hang_up(now);
         self.drain();
+    }
+
+    /// An operator's order in a conference room.
+    pub(crate) fn order_in_room(
+        &mut self,
+        room: &str,
+        order: &koukan_switch::RoomOrder,
+    ) -> Result<(), koukan_switch::RoomError> {
+        let outcome = self.switch.order_in_room(self.now(), "acme", room, order);
+        self.drain();
+        outcome
     }
 
     pub(crate) fn kill(&mut self) -> bool {
@@ -564,5 +579,17 @@ pub(crate) fn directory_of(offices: &[(&str, String)], date: Timestamp) -> Direc
     let home = |tenant: &Arc<str>| (tenant.clone(), Arc::from(format!("/homes/{tenant}")));
     let homes = loaded.plans.tenants().map(home).collect();
     let (trunks, pins) = (trunks.collect(), HashMap::new());
-    Directory { trunks, secrets, homes, pins, plans: Arc::new(loaded.plans) }
+    let pin = |secret: Option<&Arc<str>>| {
+        secret.map(|secret| Arc::from(secret.strip_prefix("env:").unwrap_or(secret)))
+    };
+    let room_pins = loaded
+        .plans
+        .room_pins()
+        .map(|secrets| {
+            let (member, moderator) = (pin(secrets.pin), pin(secrets.moderator_pin));
+            let key = (secrets.tenant.clone(), secrets.room.clone());
+            (key, koukan_switch::RoomPins { member, moderator })
+        })
+        .collect();
+    Directory { trunks, secrets, homes, pins, room_pins, plans: Arc::new(loaded.plans) }
 }

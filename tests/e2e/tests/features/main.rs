@@ -1,5 +1,7 @@
 //! What people at desk phones do all day, with real phones: forwarding, groups, hold with music,
-//! park, pickup.
+//! park, pickup, conference rooms.
+
+mod rooms;
 
 use std::fs;
 use std::thread::sleep;

@@ -1,0 +1,31 @@
+//! Conference rooms: who is in them, and what an operator orders there.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use koukan_switch::{RoomError, RoomOrder, RoomView};
+
+use super::routes::{Answer, Refused, Shared};
+use crate::control::{InRoom, Request};
+
+/// `GET /v1/rooms`.
+pub(super) async fn list(State(service): Shared) -> Answer<Vec<RoomView>> {
+    Ok(Json(service.control.ask(Request::Rooms).await?))
+}
+
+/// `POST /v1/tenants/{tenant}/rooms/{room}`: an order as `{"lock": true}`, `{"put_out": "CALL"}`.
+pub(super) async fn order(
+    State(service): Shared,
+    Path((tenant, room)): Path<(String, String)>,
+    Json(order): Json<RoomOrder>,
+) -> Result<StatusCode, Refused> {
+    let order = InRoom { tenant, room, order };
+    let done = service.control.ask(|reply| Request::InRoom(order, reply)).await?;
+    done.map(|()| StatusCode::NO_CONTENT).map_err(|error| {
+        let status = match &error {
+            RoomError::Empty { .. } | RoomError::NoMember { .. } => StatusCode::NOT_FOUND,
+            _ => StatusCode::CONFLICT,
+        };
+        Refused(status, error.to_string())
+    })
+}

@@ -1,0 +1,136 @@
+//! The PIN of a room: asked for, pressed, and wrong only so often.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use koukan_base::{OpId, Time};
+use koukan_dialplan::Room;
+use koukan_media::Source;
+
+use super::{Attendance, Attending};
+use crate::action::Now;
+use crate::call::{Call, Stage};
+use crate::limits;
+use crate::switch::{Fate, Switch};
+
+/// How long the first digit is waited for, behind the question.
+const FIRST_DIGIT: Duration = Duration::from_secs(8);
+/// How long the next digit is waited for.
+const NEXT_DIGIT: Duration = Duration::from_secs(4);
+/// Digits of a PIN are not more.
+const MOST_DIGITS: usize = 12;
+
+/// A caller is asked for the PIN.
+#[derive(Debug)]
+pub(super) struct Asking {
+    play: Option<OpId>,
+    digits: String,
+    /// When it has taken too long; none while the question plays.
+    pub(super) until: Option<Time>,
+    /// How often it may still be wrong.
+    left: u32,
+}
+
+impl Asking {
+    /// The question has ended; false when this was not it.
+    pub(super) fn said(&mut self, now: Now, op: OpId) -> bool {
+        let ended = self.play.take_if(|play| *play == op).is_some();
+        if ended && self.digits.is_empty() {
+            self.until = Some(now.time + FIRST_DIGIT);
+        }
+        ended
+    }
+}
+
+impl Switch {
+    /// Begins with the question.
+    pub(super) fn ask_for_pin(&mut self, call: &mut Call, room: Arc<str>, spec: Arc<Room>) {
+        let left = limits::PIN_TRIES;
+        let asking = Asking { play: None, digits: String::new(), until: None, left };
+        let state = Attending::Asking(asking);
+        call.stage = Stage::Conference(Attendance { room, spec, state });
+        self.feed(call, 0, Source::Silence);
+        self.stop_music(call, 0);
+        self.listen(call, true);
+        self.ask_again(call, false);
+    }
+
+    /// The question, after what is said of a wrong PIN.
+    fn ask_again(&mut self, call: &mut Call, wrong: bool) {
+        let op = self.next_op();
+        let Some(asking) = asking_of(call) else { return };
+        (asking.play, asking.until) = (Some(op), None);
+        asking.digits.clear();
+        let words = wrong.then_some("room-pin-wrong").into_iter().chain(["room-pin"]);
+        let language = self.directory.plans.language(&call.tenant).to_owned();
+        let prompts = words.map(|word| self.prompt(&call.tenant, &language, word)).collect();
+        if let Some(stream) = call.leg(0).and_then(|leg| leg.stream.live()) {
+            self.play(call.worker, stream, op, prompts, 1);
+        }
+    }
+
+    /// A digit; the hash key ends the PIN, the star key begins it anew.
+    pub(super) fn pin_key(&mut self, now: Now, call: &mut Call, key: u8) -> Fate {
+        let (worker, stream) = (call.worker, call.leg(0).and_then(|leg| leg.stream.live()));
+        let Some(asking) = asking_of(call) else { return Fate::Keep };
+        let play = asking.play.take();
+        asking.until = Some(now.time + NEXT_DIGIT);
+        let done = match key {
+            b'#' => true,
+            b'*' => {
+                asking.digits.clear();
+                false
+            }
+            digit => {
+                asking.digits.push(char::from(digit));
+                asking.digits.len() >= MOST_DIGITS
+            }
+        };
+        if let (Some(op), Some(stream)) = (play, stream) {
+            self.stop_play(worker, stream, op);
+        }
+        if done { self.try_pin(now, call) } else { Fate::Keep }
+    }
+
+    pub(super) fn pin_timeout(&mut self, now: Now, call: &mut Call) -> Fate {
+        self.try_pin(now, call)
+    }
+
+    /// Holds what was pressed against the room's PINs.
+    fn try_pin(&mut self, now: Now, call: &mut Call) -> Fate {
+        let Stage::Conference(attendance) = &mut call.stage else { return Fate::Keep };
+        let (room, spec) = (attendance.room.clone(), attendance.spec.clone());
+        let Attending::Asking(asking) = &mut attendance.state else { return Fate::Keep };
+        let digits = std::mem::take(&mut asking.digits);
+        let key = (call.tenant.clone(), room.clone());
+        let pins = self.directory.room_pins.get(&key);
+        let is = |pin: Option<&Arc<str>>| pin.is_some_and(|pin| **pin == *digits);
+        let moderator = pins.is_some_and(|pins| is(pins.moderator.as_ref()));
+        let member = pins.is_some_and(|pins| match &pins.member {
+            Some(pin) => is(Some(pin)),
+            // Without one, who does not lead presses nothing.
+            None => digits.is_empty() && spec.pin.is_none(),
+        });
+        if moderator || member {
+            return self.enter_room(now, call, (room, spec), (moderator, false));
+        }
+        let Some(asking) = asking_of(call) else { return Fate::Keep };
+        asking.left = asking.left.saturating_sub(1);
+        let again = asking.left > 0;
+        self.explain(call.id, format!("a wrong PIN of room {room}"));
+        if again {
+            self.ask_again(call, !digits.is_empty());
+            return Fate::Keep;
+        }
+        self.listen(call, false);
+        self.refuse_step(call, 403, "room-pin-wrong");
+        self.next_step(now, call)
+    }
+}
+
+fn asking_of(call: &mut Call) -> Option<&mut Asking> {
+    match &mut call.stage {
+        Stage::Conference(Attendance { state: Attending::Asking(asking), .. }) => Some(asking),
+        _ => None,
+    }
+}

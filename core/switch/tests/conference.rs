@@ -1,0 +1,439 @@
+//! Conference rooms: who is in which, who is heard, PINs, keys, guests, and that nothing is left.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
+
+mod office;
+
+use std::time::Duration;
+
+use koukan_sip::sdp::Direction;
+use koukan_switch::{CallCause, RoomError, RoomOrder};
+use office::{Does, Office, SERVER, TRUNK, ending};
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn plan(text: &str, keys: &str) -> String {
+    let room = format!(
+        "[room.main]\n{keys}\n[extension.meeting]\ndial = \"670\"\n\
+         do = {{ conference = \"main\" }}\n[extension.echo]"
+    );
+    // Callers of number 1 come into the room in the morning.
+    let morning = "{ from = \"09:00\", to = \"12:00\", do = ";
+    text.replace("[extension.echo]", &room).replace(
+        &format!("{morning}\"ring\" }}"),
+        &format!("{morning}{{ conference = \"main\" }} }}"),
+    )
+}
+
+fn planned(keys: &str) -> Office {
+    Office::planned(|text| plan(text, keys))
+}
+
+fn dial(office: &mut Office, name: char) {
+    let number = if name == TRUNK { "0312340001" } else { "670" };
+    office.call(name, number);
+    office.run(secs(1));
+}
+
+fn press(office: &mut Office, name: char, keys: &str) {
+    for key in keys.bytes() {
+        let (now, media) = (office.now, office.phone(name).media);
+        office.media.press(now, media, key);
+        office.run(Duration::from_millis(300));
+    }
+}
+
+/// Who is in the rooms, in order; in small letters who is not heard.
+fn rooms(office: &Office) -> Vec<String> {
+    let name_of = |address| {
+        let phone = office.phones.values().find(|phone| phone.media == address);
+        phone.map_or('?', |phone| phone.name)
+    };
+    let rooms = office.media.rooms();
+    let mut named: Vec<String> = rooms
+        .into_iter()
+        .map(|members| {
+            let mut names: Vec<char> = members
+                .into_iter()
+                .map(|(address, muted)| {
+                    let name: char = name_of(address);
+                    if muted { name.to_ascii_lowercase() } else { name }
+                })
+                .collect();
+            names.sort_by_key(char::to_ascii_uppercase);
+            names.into_iter().collect()
+        })
+        .collect();
+    named.sort();
+    named
+}
+
+fn playing(office: &mut Office, name: char) -> Vec<String> {
+    let media = office.phone(name).media;
+    office.media.playing(media).unwrap_or_default()
+}
+
+/// Everybody who is up hangs up; nothing is left.
+fn end(mut office: Office) -> Vec<koukan_switch::Cdr> {
+    for name in "ABCDEFT".chars() {
+        if !office.phone(name).up.is_empty() {
+            office.hang_up(name);
+        }
+    }
+    office.finish()
+}
+
+#[test]
+fn phones_and_an_outside_caller_meet_in_a_room_and_leave_it() {
+    let mut office = planned("");
+    for name in ['A', 'B', TRUNK] {
+        dial(&mut office, name);
+        assert!(office.phone(name).heard("answered"), "{:?}", office.explained);
+    }
+    assert_eq!(rooms(&office), ["ABT"]);
+    let stages: Vec<String> = office.switch.calls().into_iter().map(|call| call.stage).collect();
+    assert_eq!(stages, vec!["conference main"; 3]);
+    office.hang_up('B');
+    office.run(secs(1));
+    assert_eq!(rooms(&office), ["AT"]);
+    assert!(office.media.announced.is_empty(), "coming and going is not announced");
+    office.hang_up('A');
+    office.hang_up(TRUNK);
+    let cdrs = office.finish();
+    assert_eq!(cdrs.len(), 3);
+    for cdr in cdrs {
+        assert_eq!(ending(&cdr), (CallCause::CallerHungUp, 200));
+    }
+}
+
+#[test]
+fn members_on_other_workers_are_moved_to_the_rooms_worker() {
+    let mut office = planned("").spread();
+    for name in ['A', 'B', 'C', 'D'] {
+        dial(&mut office, name);
+    }
+    // The virtual workers refuse to join streams of two of them.
+    assert_eq!(rooms(&office), ["ABCD"]);
+    assert!(office.media.moved >= 1, "nobody was on the other worker");
+    // Two at once, one of whom gives up on the way.
+    office.call('E', "670");
+    office.call('F', "670");
+    office.run(Duration::from_millis(12));
+    office.hang_up('A');
+    office.run(secs(1));
+    assert_eq!(rooms(&office), ["BCDEF"]);
+    assert_eq!(end(office).len(), 6);
+}
+
+#[test]
+fn who_is_alone_hears_so_with_music_and_coming_and_going_is_told_to_all() {
+    let mut office = planned("announce = true");
+    dial(&mut office, 'A');
+    let alone = ["ja/room-alone", "Music", "Music", "Music"];
+    assert_eq!(playing(&mut office, 'A'), alone);
+    dial(&mut office, 'B');
+    assert!(playing(&mut office, 'A').is_empty(), "the music ends when somebody comes");
+    dial(&mut office, 'C');
+    office.run(secs(7));
+    assert_eq!(office.media.announced, ["ja/room-joined", "ja/room-joined"]);
+    office.hang_up('C');
+    office.run(secs(4));
+    assert_eq!(office.media.announced.len(), 3);
+    assert_eq!(office.media.announced[2], "ja/room-left");
+    office.hang_up('B');
+    office.run(secs(1));
+    assert_eq!(playing(&mut office, 'A'), alone);
+    assert_eq!(office.media.announced.len(), 3, "nobody is left to be told");
+    assert_eq!(end(office).len(), 3);
+}
+
+#[test]
+fn the_pin_lets_in_and_three_wrong_ones_end_the_call() {
+    let keys = "pin = \"env:4711\"\nmoderator_pin = \"env:0815\"";
+    let mut office = planned(keys);
+    dial(&mut office, 'A');
+    assert_eq!(playing(&mut office, 'A'), ["ja/room-pin"]);
+    press(&mut office, 'A', "47");
+    assert!(playing(&mut office, 'A').is_empty(), "a key stops the question");
+    press(&mut office, 'A', "*4711#");
+    assert_eq!(rooms(&office), ["A"], "{:?}", office.explained);
+    // Without the hash key, when no more comes.
+    dial(&mut office, TRUNK);
+    press(&mut office, TRUNK, "0815");
+    assert_eq!(rooms(&office), ["A"]);
+    office.run(secs(5));
+    assert_eq!(rooms(&office), ["AT"]);
+    let views = office.switch.rooms();
+    let leads: Vec<bool> = views[0].members.iter().map(|member| member.moderator).collect();
+    assert_eq!(leads, [false, true]);
+
+    dial(&mut office, 'B');
+    for wrong in ["0000#", "47111#", "4711*0815471108154#"] {
+        assert!(office.phone('B').up.len() == 1, "{:?}", office.phone('B').log);
+        press(&mut office, 'B', wrong);
+    }
+    assert_eq!(office.media.played.last().unwrap(), "ja/room-pin-wrong");
+    assert_eq!(rooms(&office), ["AT"]);
+    office.run(secs(5));
+    assert!(office.phone('B').heard("bye "), "{:?}", office.explained);
+    // Nobody presses anything: the question comes thrice.
+    office.media.played.clear();
+    dial(&mut office, 'C');
+    office.run(secs(60));
+    let questions = office.media.played.iter().filter(|name| *name == "ja/room-pin").count();
+    assert_eq!(questions, 3);
+    assert!(office.phone('C').heard("bye "));
+    assert_eq!(end(office).len(), 4);
+}
+
+#[test]
+fn without_a_pin_for_all_the_moderators_lets_lead_and_nothing_lets_in() {
+    let mut office = planned("moderator_pin = \"env:0815\"");
+    dial(&mut office, 'A');
+    press(&mut office, 'A', "#");
+    dial(&mut office, 'B');
+    press(&mut office, 'B', "0815#");
+    let leads: Vec<bool> =
+        office.switch.rooms()[0].members.iter().map(|member| member.moderator).collect();
+    assert_eq!(leads, [false, true]);
+    press(&mut office, 'A', "*2");
+    assert_eq!(playing(&mut office, 'A'), ["ja/room-refused"]);
+    assert!(!office.switch.rooms()[0].locked);
+    end(office);
+}
+
+#[test]
+fn a_room_whose_pin_cannot_be_read_lets_nobody_in() {
+    let mut office = planned("pin = \"env:4711\"");
+    let mut directory = koukan_switch::Directory::default();
+    let known = office.switch.directory().clone();
+    directory.plans = known.plans.clone();
+    directory.secrets.clone_from(&known.secrets);
+    office.install(directory);
+    dial(&mut office, 'A');
+    assert!(office.phone('A').heard("failed 480"), "{:?}", office.phone('A').log);
+    office.finish();
+}
+
+#[test]
+fn keys_mute_lock_hush_and_put_out() {
+    let mut office = planned("announce = true");
+    for name in ['A', 'B', TRUNK] {
+        dial(&mut office, name);
+    }
+    office.run(secs(8));
+    press(&mut office, 'B', "*1");
+    assert_eq!(rooms(&office), ["AbT"]);
+    assert_eq!(playing(&mut office, 'B'), ["ja/room-muted"]);
+    press(&mut office, 'B', "*1");
+    assert_eq!(rooms(&office), ["ABT"]);
+    assert_eq!(playing(&mut office, 'B'), ["ja/room-unmuted"]);
+    // Who calls from outside leads nothing.
+    for keys in ["*2", "*3", "*4", "*9802#"] {
+        press(&mut office, TRUNK, keys);
+        assert_eq!(playing(&mut office, TRUNK), ["ja/room-refused"], "{keys}");
+        office.run(secs(4));
+    }
+    press(&mut office, 'A', "*3");
+    assert_eq!(rooms(&office), ["ABt"]);
+    press(&mut office, TRUNK, "*1*1");
+    assert_eq!(rooms(&office), ["ABt"], "who is hushed cannot speak");
+    press(&mut office, 'A', "*3");
+    assert_eq!(rooms(&office), ["ABT"]);
+    press(&mut office, 'A', "*2");
+    office.run(secs(1));
+    assert_eq!(office.media.announced.last().unwrap(), "ja/room-locked");
+    dial(&mut office, 'C');
+    assert_eq!(office.media.played.last().unwrap(), "ja/room-locked");
+    assert_eq!(rooms(&office), ["ABT"]);
+    office.run(secs(4));
+    assert!(office.phone('C').heard("failed 486"), "{:?}", office.phone('C').log);
+    press(&mut office, 'A', "*2");
+    dial(&mut office, 'C');
+    assert_eq!(rooms(&office), ["ABCT"]);
+    press(&mut office, 'A', "*4");
+    assert_eq!(rooms(&office), ["ABT"]);
+    assert!(office.phone('C').heard("bye "));
+    // Half an order is forgotten, and other keys are nobody's.
+    press(&mut office, 'A', "12#*");
+    office.run(secs(5));
+    press(&mut office, 'A', "2");
+    assert!(!office.switch.rooms()[0].locked);
+    end(office);
+}
+
+#[test]
+fn who_holds_is_not_heard_with_its_music_and_hears_the_room_again_after_it() {
+    let mut office = planned("");
+    for name in ['A', 'B', 'C'] {
+        dial(&mut office, name);
+    }
+    let now = office.now;
+    office.phone('B').offer_again(now, Direction::SendOnly);
+    office.run(secs(1));
+    assert_eq!(rooms(&office), ["AbC"]);
+    let now = office.now;
+    office.phone('B').offer_again(now, Direction::SendRecv);
+    office.run(secs(1));
+    assert_eq!(rooms(&office), ["ABC"]);
+    assert!(office.media.played.iter().all(|name| !name.contains("muted")));
+    end(office);
+}
+
+#[test]
+fn a_full_room_says_so_and_takes_the_next_when_somebody_leaves() {
+    let mut office = planned("max_members = 2");
+    for name in ['A', 'B', 'C'] {
+        dial(&mut office, name);
+    }
+    assert_eq!(rooms(&office), ["AB"]);
+    assert_eq!(office.media.played.last().unwrap(), "ja/room-full");
+    office.run(secs(4));
+    assert!(office.phone('C').heard("failed 486"), "{:?}", office.phone('C').log);
+    office.hang_up('A');
+    office.run(secs(1));
+    dial(&mut office, 'C');
+    assert_eq!(rooms(&office), ["BC"]);
+    end(office);
+}
+
+#[test]
+fn a_moderator_calls_colleagues_and_the_outside_into_the_room() {
+    let mut office = planned("announce = true");
+    dial(&mut office, 'A');
+    office.phone('B').does = Does::Answers(500);
+    press(&mut office, 'A', "*9802#");
+    let invite = office.phone('B').invite.clone().unwrap();
+    assert_eq!(invite.from_user().unwrap(), b"acme-801", "who asked is shown");
+    office.run(secs(2));
+    assert_eq!(rooms(&office), ["AB"], "{:?}", office.explained);
+    // Outside, by its time without the hash key; through the gate as any call.
+    office.phone(TRUNK).does = Does::Answers(500);
+    press(&mut office, 'A', "*90455550001");
+    office.run(secs(6));
+    assert_eq!(rooms(&office), ["ABT"], "{:?}", office.explained);
+    assert!(office.switch.tables().outside == 1);
+    // A class that the plan blocks is refused.
+    press(&mut office, 'A', "*9119#");
+    assert_eq!(playing(&mut office, 'A'), ["ja/room-refused"]);
+    office.run(secs(4));
+    // Nobody answers: who asked hears so.
+    office.phone('C').does = Does::Refuses(486);
+    press(&mut office, 'A', "*9803#");
+    office.run(secs(1));
+    assert_eq!(playing(&mut office, 'A'), ["ja/not-reachable"]);
+    office.run(secs(4));
+    assert_eq!(rooms(&office), ["ABT"]);
+    let cdrs = end(office);
+    assert_eq!(cdrs.len(), 4);
+    let outside = cdrs.iter().find(|cdr| cdr.called == "0455550001").unwrap();
+    let parties: Vec<&str> = outside.legs.iter().map(|leg| leg.party.as_str()).collect();
+    assert_eq!((parties, outside.status), (vec!["device A", "trunk carrier"], 200));
+    let refused = cdrs.iter().find(|cdr| cdr.called == "803").unwrap();
+    assert_eq!(ending(refused), (CallCause::NotAnswered, 486));
+}
+
+#[test]
+fn guests_are_called_no_more_when_nobody_is_left_in_the_room() {
+    let mut office = planned("");
+    dial(&mut office, 'A');
+    office.phone('B').does = Does::Rings;
+    press(&mut office, 'A', "*9802#");
+    assert!(office.phone('B').heard("invite"));
+    office.hang_up('A');
+    office.run(secs(1));
+    assert!(office.phone('B').heard("cancelled "), "{:?}", office.phone('B').log);
+    assert_eq!(office.finish().len(), 2);
+}
+
+#[test]
+fn callers_are_transferred_into_a_room_blind_and_attended() {
+    let mut office = planned("").spread();
+    dial(&mut office, 'A');
+    office.phone('D').does = Does::Answers(200);
+    office.call(TRUNK, "0312340003");
+    office.run(secs(1));
+    let now = office.now;
+    office.phone('D').refer(now, &format!("<sip:670@{SERVER}>"), &[]);
+    office.run(secs(1));
+    assert_eq!(rooms(&office), ["AT"], "{:?}", office.explained);
+    assert_eq!(office.phone('D').told().last(), Some(&200));
+    assert!(office.phone('D').up.is_empty());
+
+    // E talks to B, goes into the room itself, and puts B in its place.
+    office.phone('B').does = Does::Answers(200);
+    office.call('E', "802");
+    office.run(secs(1));
+    dial(&mut office, 'E');
+    assert_eq!(rooms(&office), ["AET"]);
+    let replaces = office.phone('E').replaced().replace(';', "%3B").replace('=', "%3D");
+    let now = office.now;
+    let target = format!("<sip:670@{SERVER}?Replaces={}>", replaces.replace('@', "%40"));
+    office.phone('E').refer(now, &target, &[]);
+    office.run(secs(1));
+    assert_eq!(rooms(&office), ["ABT"], "{:?}", office.explained);
+    // A member transfers nobody.
+    let now = office.now;
+    office.phone('A').refer(now, &format!("<sip:802@{SERVER}>"), &[]);
+    office.run(secs(1));
+    assert!(office.phone('A').heard("response 603"), "{:?}", office.phone('A').log);
+    end(office);
+}
+
+#[test]
+fn what_the_engine_cannot_join_goes_the_plans_way_on() {
+    let refused = "[extension.meeting]\ndial = \"670\"\ndo = { conference = \"main\" }";
+    let guarded = "[extension.meeting]\ndial = \"670\"\n\
+                   do = { conference = \"main\", on_error = \"echo\" }";
+    let mut office = Office::planned(|text| plan(text, "").replace(refused, guarded));
+    office.media.refuse_joins = 1;
+    dial(&mut office, 'A');
+    assert_eq!(office.switch.calls()[0].stage, "echo", "{:?}", office.explained);
+    office.hang_up('A');
+    office.finish();
+
+    let mut office = planned("");
+    office.media.refuse_joins = 1;
+    dial(&mut office, 'A');
+    office.run(secs(5));
+    assert!(office.phone('A').heard("bye "), "{:?}", office.explained);
+    office.finish();
+}
+
+#[test]
+fn operators_see_a_room_and_order_in_it() {
+    let mut office = planned("");
+    assert!(office.switch.rooms().is_empty());
+    let empty = office.order_in_room("main", &RoomOrder::Lock(true));
+    assert!(matches!(empty, Err(RoomError::Empty { .. })));
+    for name in ['A', TRUNK] {
+        dial(&mut office, name);
+    }
+    let view = office.switch.rooms().remove(0);
+    assert_eq!((view.tenant.as_str(), view.room.as_str()), ("acme", "main"));
+    let parties: Vec<&str> = view.members.iter().map(|member| member.party.as_str()).collect();
+    assert_eq!(parties, ["device A", "trunk carrier"]);
+    let outside = view.members[1].call.clone();
+    office.order_in_room("main", &RoomOrder::Mute(outside.clone())).unwrap();
+    assert_eq!(rooms(&office), ["At"]);
+    office.order_in_room("main", &RoomOrder::Unmute(outside.clone())).unwrap();
+    assert_eq!(rooms(&office), ["AT"]);
+    office.order_in_room("main", &RoomOrder::Hush(true)).unwrap();
+    office.order_in_room("main", &RoomOrder::Lock(true)).unwrap();
+    assert_eq!(rooms(&office), ["At"]);
+    let view = office.switch.rooms().remove(0);
+    assert!(view.locked && view.hushed && view.members[1].muted);
+    office.phone('B').does = Does::Answers(200);
+    office.order_in_room("main", &RoomOrder::Dial("802".into())).unwrap();
+    office.run(secs(1));
+    assert_eq!(rooms(&office), ["Abt"], "a guest comes into a locked room");
+    let refused = office.order_in_room("main", &RoomOrder::Dial("119".into()));
+    assert!(matches!(refused, Err(RoomError::NotCalled { .. })), "{refused:?}");
+    office.order_in_room("main", &RoomOrder::PutOut(outside.clone())).unwrap();
+    office.run(secs(1));
+    assert!(office.phone(TRUNK).heard("bye "));
+    let gone = office.order_in_room("main", &RoomOrder::Mute(outside));
+    assert!(matches!(gone, Err(RoomError::NoMember { .. })));
+    end(office);
+}

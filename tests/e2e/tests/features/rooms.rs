@@ -1,0 +1,135 @@
+//! Conference rooms with real phones: everybody hears the others and nobody itself; the PIN; what
+//! a moderator's keys and an operator do; a guest who is called into the room.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::thread::sleep;
+use std::time::Duration;
+
+use koukan_e2e::baresip::{Baresip, TONE_DBFS};
+use koukan_e2e::office::carrier;
+use koukan_e2e::server::Server;
+
+use super::{LIMIT, heard_last, office, ring, wait};
+
+const ROOMS: &str = r#"
+[room.open]
+[room.closed]
+pin = "file:secrets/room"
+moderator_pin = "file:secrets/lead"
+announce = true
+[extension.open]
+dial = "670"
+do = { conference = "open" }
+[extension.closed]
+dial = "671"
+do = { conference = "closed" }
+"#;
+
+fn with_rooms(name: &str) -> Server {
+    let server = office(name, &[]);
+    let tenant = server.directory.join("conf/tenants/acme");
+    for (name, pin) in [("room", "4711"), ("lead", "08150")] {
+        let file = tenant.join("secrets").join(name);
+        fs::write(&file, pin).expect("the PIN can be written");
+        let own = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(&file, own).expect("it is the office's own");
+    }
+    fs::write(tenant.join("rooms.toml"), ROOMS).expect("the plan can be written");
+    server.ctl(&["reload"]).expect("the plan is in order");
+    server
+}
+
+fn enter(phone: &mut Baresip, number: &str) {
+    phone.dial(number).expect("the control link stands");
+    wait(phone, "CALL_ESTABLISHED");
+}
+
+fn press(phone: &mut Baresip, keys: &str) {
+    for key in keys.chars() {
+        phone.press(key).expect("the control link stands");
+        sleep(Duration::from_millis(300));
+    }
+}
+
+fn leave(phone: &mut Baresip) {
+    phone.hang_up().expect("the control link stands");
+    wait(phone, "CALL_CLOSED");
+}
+
+/// How loud each tone was in the last seconds before a phone left.
+fn levels(phone: &Baresip, seconds: f64, tones: [f64; 3]) -> [f64; 3] {
+    let heard = heard_last(phone, seconds);
+    tones.map(|hertz| heard.tone_dbfs(hertz))
+}
+
+const TONES: [f64; 3] = [440.0, 880.0, 1300.0];
+
+#[test]
+fn three_phones_hear_each_other_and_nobody_hears_itself() {
+    let server = with_rooms("rooms");
+    let mut phones: Vec<Baresip> = ['A', 'B', 'C']
+        .into_iter()
+        .zip(TONES)
+        .map(|(name, tone)| ring(&server, name, tone))
+        .collect();
+    for phone in &mut phones {
+        enter(phone, "670");
+    }
+    sleep(Duration::from_secs(4));
+    let members = server.ctl(&["rooms"]).expect("the server answers");
+    assert_eq!(members[0]["members"].as_array().map(Vec::len), Some(3), "{members}");
+    leave(&mut phones[2]);
+    sleep(Duration::from_secs(3));
+    let [a, b, c] = &mut phones[..] else { panic!("three phones") };
+    leave(a);
+    leave(b);
+    let told = levels(c, 2.5, TONES);
+    println!("the third of three hears {told:.1?} dBFS");
+    assert!((told[0] - TONE_DBFS).abs() < 1.5 && (told[1] - TONE_DBFS).abs() < 1.5, "{told:?}");
+    assert!(told[2] < -45.0, "it hears itself: {told:?}");
+    // When C has left the other two go on.
+    let told = levels(a, 2.5, TONES);
+    println!("the first hears {told:.1?} dBFS behind it");
+    assert!((told[1] - TONE_DBFS).abs() < 1.5, "{told:?}");
+    assert!(told[0] < -45.0 && told[2] < -45.0, "{told:?}");
+    server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
+}
+
+#[test]
+fn a_pin_lets_in_keys_mute_and_a_guest_from_outside_is_called_in() {
+    let server = with_rooms("room-keys");
+    let (mut a, mut b) = (ring(&server, 'A', TONES[0]), ring(&server, 'B', TONES[1]));
+    let mut outside = carrier(&server, "0455550001", TONES[2]).expect("the carrier starts");
+    enter(&mut a, "671");
+    press(&mut a, "08150#");
+    enter(&mut b, "671");
+    press(&mut b, "9999#");
+    sleep(Duration::from_secs(1));
+    press(&mut b, "4711#");
+    sleep(Duration::from_secs(1));
+    press(&mut a, "*90455550001#");
+    wait(&mut outside, "CALL_INCOMING");
+    outside.answer().expect("the control link stands");
+    wait(&mut outside, "CALL_ESTABLISHED");
+    sleep(Duration::from_secs(3));
+    let members = server.ctl(&["rooms"]).expect("the server answers");
+    let members = members[0]["members"].as_array().expect("members").clone();
+    let leads: Vec<bool> =
+        members.iter().filter_map(|member| member["moderator"].as_bool()).collect();
+    assert_eq!(leads, [true, false, false], "{members:?}");
+    // The operator mutes B; A, who left last, hears the guest alone.
+    let call = members[1]["call"].as_str().expect("an id").to_owned();
+    server.ctl(&["room", "acme", "closed", "mute", &call]).expect("the order is taken");
+    sleep(Duration::from_secs(4));
+    leave(&mut a);
+    let told = levels(&a, 2.5, TONES);
+    println!("the moderator hears {told:.1?} dBFS");
+    assert!((told[2] - TONE_DBFS).abs() < 1.5 && told[1] < -45.0, "{told:?}");
+    server.ctl(&["room", "acme", "closed", "put-out", &call]).expect("the order is taken");
+    b.wait("CALL_CLOSED", LIMIT).expect("B is put out");
+    outside.hang_up().expect("the control link stands");
+    wait(&mut outside, "CALL_CLOSED");
+    drop(outside);
+    server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
+}
