@@ -18,6 +18,8 @@ pub enum Feature {
     Conferences,
     /// Recording of what is said in a room.
     RoomRecording,
+    /// Calls that phones answer by themselves.
+    Paging,
     /// Ring groups.
     Groups,
     /// Menus.
@@ -50,7 +52,7 @@ pub enum Feature {
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Voicemail,
         Self::Fax,
         Self::Forwarding,
@@ -58,6 +60,7 @@ impl Feature {
         Self::Park,
         Self::Conferences,
         Self::RoomRecording,
+        Self::Paging,
         Self::Groups,
         Self::Menus,
         Self::Queues,
@@ -85,6 +88,7 @@ impl Feature {
             Self::Park => "park",
             Self::Conferences => "conferencing",
             Self::RoomRecording => "recording of a conference room",
+            Self::Paging => "paging and intercom",
             Self::Groups => "ring groups",
             Self::Menus => "menus",
             Self::Queues => "queues",
@@ -131,6 +135,7 @@ impl Capabilities {
             .with(Feature::BusyDevices)
             .with(Feature::Park)
             .with(Feature::Conferences)
+            .with(Feature::Paging)
             .with(Feature::Pickup)
             .with(Feature::Menus)
             .with(Feature::OnError)
@@ -171,6 +176,7 @@ pub(crate) const KEYS: &[(&str, &str, Feature)] = &[
     ("tenant", "plan", Feature::PlanFiles),
     ("feature_codes", "park", Feature::Park),
     ("feature_codes", "pickup", Feature::Pickup),
+    ("feature_codes", "intercom", Feature::Paging),
     ("feature_codes", "night", Feature::LiveSettings),
     ("feature_codes", "forward_on", Feature::Forwarding),
     ("feature_codes", "forward_off", Feature::Forwarding),

@@ -257,6 +257,13 @@ pub enum Step {
         /// Its limits.
         spec: Arc<FaxBox>,
     },
+    /// Call phones that shall answer by themselves.
+    Page {
+        /// Whom, all at once.
+        targets: Vec<RingTarget>,
+        /// One phone, as a call; else all of them hear the caller, and nobody hears them.
+        talk: bool,
+    },
     /// Join a conference room.
     Conference {
         /// The room's name in the plan.

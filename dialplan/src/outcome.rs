@@ -53,6 +53,7 @@ impl Decision {
             | Step::Echo
             | Step::Divert { .. }
             | Step::Fax { .. }
+            | Step::Page { .. }
             | Step::Conference { .. }
             | Step::Menu { .. }
             | Step::Queue { .. }
@@ -141,6 +142,7 @@ impl Step {
             Self::Divert { device, .. } => format!("divert:{device}"),
             Self::Echo => String::from("echo"),
             Self::Fax { mailbox, .. } => format!("fax:{mailbox}"),
+            Self::Page { targets, .. } => format!("page:{}", devices(targets, ",")),
             Self::Conference { room, .. } => format!("conference:{room}"),
             Self::Menu { menu, .. } => format!("menu:{menu}"),
             Self::Queue { queue, .. } => format!("queue:{queue}"),
@@ -187,6 +189,10 @@ impl Step {
             }
             Self::Echo => String::from("echo"),
             Self::Fax { mailbox, .. } => format!("fax box {mailbox}"),
+            Self::Page { targets, talk: true } => {
+                format!("call {}, answered by the phone itself", devices(targets, ", "))
+            }
+            Self::Page { targets, talk: false } => format!("page {}", devices(targets, ", ")),
             Self::Conference { room, .. } => format!("conference room {room}"),
             Self::Menu { menu, .. } => format!("menu {menu}"),
             Self::Queue { queue, .. } => format!("queue {queue}"),

@@ -20,8 +20,8 @@ pub struct CallView {
     pub caller: String,
     /// What was called.
     pub called: String,
-    /// `opening`, `ringing`, `trunk`, `module NAME`, `echo`, `menu NAME`, `conference ROOM`,
-    /// `parked SLOT`, `bridged`.
+    /// `opening`, `ringing`, `trunk`, `module NAME`, `echo`, `menu NAME`, `paging`,
+    /// `conference ROOM`, `parked SLOT`, `bridged`.
     pub stage: String,
     /// When it came.
     pub started: Timestamp,
@@ -140,6 +140,7 @@ fn call_view(call: &Call) -> CallView {
             Stage::Module(run) => format!("module {}", run.module),
             Stage::Echo => "echo".to_owned(),
             Stage::Menu(run) => format!("menu {}", run.name),
+            Stage::Paging(_) => "paging".to_owned(),
             Stage::Conference(attendance) => format!("conference {}", attendance.room),
             Stage::Parked(parked) => format!("parked {}", parked.slot),
             Stage::Bridged { .. } => "bridged".to_owned(),

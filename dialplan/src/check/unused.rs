@@ -15,7 +15,7 @@ pub(crate) fn check(reader: &Reader<'_>, plan: &Plan) {
         match &action.what {
             Do::Announce(name) => mark(Kind::Announcement, &name.value),
             Do::Voicemail(name) => mark(Kind::VoicemailBox, &name.value),
-            Do::Group(name) => mark(Kind::Group, &name.value),
+            Do::Group(name) | Do::Page(name) => mark(Kind::Group, &name.value),
             Do::Menu(name) => mark(Kind::Menu, &name.value),
             Do::Queue(name) => mark(Kind::Queue, &name.value),
             Do::Conference(name) => mark(Kind::Room, &name.value),

@@ -51,6 +51,10 @@ impl<'p> Call<'p, '_> {
                 Some(group) => return self.ring_group(plan, &group.name, group),
                 None => return plain_release(480, "no-answer"),
             },
+            Do::Page(name) => match plan.groups.find(&name.value) {
+                Some(group) => return self.page_group(plan, &group.name, group),
+                None => return plain_release(480, "unknown-object"),
+            },
             Do::VoicemailMenu => Some(Step::VoicemailMenu { mailboxes: self.mailboxes(plan) }),
             Do::Menu(menu) => plan
                 .menus
@@ -144,6 +148,7 @@ impl Step {
             Self::Ring { .. }
             | Self::Trunk(_)
             | Self::Divert { .. }
+            | Self::Page { .. }
             | Self::Echo
             | Self::Set { .. }
             | Self::Feature { .. }

@@ -200,6 +200,7 @@ fn way_of(action: &Action) -> Way<'_> {
         | Do::Voicemail(_)
         | Do::VoicemailMenu
         | Do::Group(_)
+        | Do::Page(_)
         | Do::Menu(_)
         | Do::Queue(_)
         | Do::Conference(_)
@@ -218,6 +219,7 @@ const fn needs_channel(action: &Action) -> bool {
         Do::Ring
         | Do::Forward(_)
         | Do::Group(_)
+        | Do::Page(_)
         | Do::Menu(_)
         | Do::Queue(_)
         | Do::Conference(_)

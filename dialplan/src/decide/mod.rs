@@ -8,6 +8,7 @@ mod inbound;
 mod later;
 pub(crate) mod mailboxes;
 mod outbound;
+mod paging;
 mod ringing;
 mod settings;
 

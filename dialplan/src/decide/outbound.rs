@@ -49,6 +49,9 @@ pub(super) fn dialled<'p>(
     if feature == FeatureCode::ShowNumber {
         return with_number(call, plan, device, argument);
     }
+    if feature == FeatureCode::Intercom {
+        return call.intercom(plan, device, argument);
+    }
     if feature == FeatureCode::Voicemail && argument.is_empty() {
         return call.perform(plan, &crate::read::Action::of(crate::read::Do::VoicemailMenu));
     }

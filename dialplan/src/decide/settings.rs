@@ -44,6 +44,7 @@ pub(super) fn changes<'p>(
         }
         FeatureCode::Park
         | FeatureCode::Pickup
+        | FeatureCode::Intercom
         | FeatureCode::Record
         | FeatureCode::ShowNumber
         | FeatureCode::Voicemail => return None,

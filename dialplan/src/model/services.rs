@@ -330,6 +330,8 @@ pub enum FeatureCode {
     Park,
     /// Take a colleague's ringing call: the extension follows, or nothing for the group.
     Pickup,
+    /// Call a colleague whose phone answers by itself, or page a group: its number follows.
+    Intercom,
     /// The night key of the device's number.
     Night,
     /// Forwarding ON; a target may follow.
@@ -348,9 +350,10 @@ pub enum FeatureCode {
 
 impl FeatureCode {
     /// All of them, with the words of the plan and the codes that `defaults = true` brings.
-    const ALL: [(Self, &'static str, &'static str); 9] = [
+    const ALL: [(Self, &'static str, &'static str); 10] = [
         (Self::Park, "park", "*5"),
         (Self::Pickup, "pickup", "**"),
+        (Self::Intercom, "intercom", "*80"),
         (Self::Night, "night", "*28"),
         (Self::ForwardOn, "forward_on", "*21"),
         (Self::ForwardOff, "forward_off", "#21"),
@@ -363,9 +366,12 @@ impl FeatureCode {
     /// Whether something may be dialled behind it.
     pub(crate) const fn takes_argument(self) -> bool {
         match self {
-            Self::Park | Self::Pickup | Self::ForwardOn | Self::ShowNumber | Self::Voicemail => {
-                true
-            }
+            Self::Park
+            | Self::Pickup
+            | Self::Intercom
+            | Self::ForwardOn
+            | Self::ShowNumber
+            | Self::Voicemail => true,
             Self::Night | Self::ForwardOff | Self::Dnd | Self::Record => false,
         }
     }

@@ -34,6 +34,8 @@ pub(crate) enum Do {
     Voicemail(Name),
     VoicemailMenu,
     Group(Name),
+    /// Everybody of a group hears the caller.
+    Page(Name),
     Menu(Name),
     Queue(Name),
     Conference(Name),
@@ -64,6 +66,7 @@ impl Do {
             Self::Forward(_) => Some(Feature::Forwarding),
             Self::Voicemail(_) | Self::VoicemailMenu => Some(Feature::Voicemail),
             Self::Group(_) => Some(Feature::Groups),
+            Self::Page(_) => Some(Feature::Paging),
             Self::Menu(_) => Some(Feature::Menus),
             Self::Queue(_) => Some(Feature::Queues),
             Self::Conference(_) => Some(Feature::Conferences),
@@ -75,8 +78,8 @@ impl Do {
 }
 
 const WORDS: [&str; 5] = ["ring", "forward", "voicemail_menu", "echo", "park"];
-const TABLES: &str = "announce, forward, voicemail, group, menu, queue, conference, fax, reject, \
-                      module";
+const TABLES: &str = "announce, forward, voicemail, group, page, menu, queue, conference, fax, \
+                      reject, module";
 
 impl Item<'_> {
     /// An action.
@@ -145,6 +148,7 @@ fn action_table(table: &mut Table<'_>, context: Context) -> Option<(Do, Option<A
     named("announce", Kind::Announcement, Do::Announce);
     named("voicemail", Kind::VoicemailBox, Do::Voicemail);
     named("group", Kind::Group, Do::Group);
+    named("page", Kind::Group, Do::Page);
     named("menu", Kind::Menu, Do::Menu);
     named("queue", Kind::Queue, Do::Queue);
     named("conference", Kind::Room, Do::Conference);
@@ -267,6 +271,7 @@ impl fmt::Display for Do {
             Self::Voicemail(name) => write!(f, "voicemail {}", name.value),
             Self::VoicemailMenu => f.write_str("voicemail menu"),
             Self::Group(name) => write!(f, "group {}", name.value),
+            Self::Page(name) => write!(f, "page {}", name.value),
             Self::Menu(name) => write!(f, "menu {}", name.value),
             Self::Queue(name) => write!(f, "queue {}", name.value),
             Self::Conference(name) => write!(f, "conference {}", name.value),

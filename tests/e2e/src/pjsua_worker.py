@@ -78,7 +78,15 @@ class Account(pj.Account):
             return
         self.phone.call = call
         emit("incoming", peer=call.getInfo().remoteUri)
-        call.answer(parameters(180))
+        asked = answers_itself(prm.rdata.wholeMsg)
+        call.answer(parameters(200 if asked else 180))
+
+
+def answers_itself(invite):
+    """What desk phones take as the wish that they answer by themselves."""
+    headers = invite.split("\r\n\r\n")[0].lower()
+    wishes = ("answer-mode: auto", "answer-after=0", "info=alert-autoanswer")
+    return any(wish in headers for wish in wishes)
 
 
 def parameters(status=0, flag=None):

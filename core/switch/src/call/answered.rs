@@ -152,6 +152,9 @@ impl Switch {
 
     /// This leg has answered: it is joined with the first one, those that still ring are cancelled.
     pub(crate) fn joined(&mut self, now: Now, call: &mut Call, index: u16) -> Fate {
+        if matches!(call.stage, Stage::Paging(_)) {
+            return self.page_answered(call);
+        }
         let others: Vec<u16> =
             call.rung().filter(|(other, _)| *other != index).map(|(other, _)| other).collect();
         for other in others {

@@ -6,6 +6,7 @@ use koukan_sip::{Flow, Method, Request};
 
 use crate::action::Now;
 use crate::call::diverted::for_phone;
+use crate::call::page::answer_yourself;
 use crate::call::{Call, Stage};
 use crate::leg::identity::{address, name_addr, shown_name};
 use crate::leg::{Leg, LegState, Party};
@@ -69,6 +70,9 @@ impl Switch {
             && !transfer.referred_by.is_empty()
         {
             headers.push(("Referred-By", transfer.referred_by.to_vec()));
+        }
+        if call.auto_answer {
+            headers.extend(answer_yourself(&host));
         }
         if call.max_breadth.is_some() {
             // Of the caller's breadth each phone that rings gets one.

@@ -20,6 +20,7 @@ impl Switch {
                 sleeps.chain(run.collect.as_ref().map(|collect| collect.until)).min()
             }
             Stage::Menu(run) => run.until,
+            Stage::Paging(paging) => paging.until,
             Stage::Conference(attendance) => attendance.until(),
             Stage::Parked(parked) => Some(parked.until),
             Stage::Echo | Stage::Bridged { .. } => None,
@@ -59,6 +60,9 @@ impl Switch {
             Stage::Menu(run) if run.until.is_some_and(|until| until <= now.time) => {
                 self.menu_timeout(now, call)
             }
+            Stage::Paging(paging) if paging.until.is_some_and(|until| until <= now.time) => {
+                self.page_timeout(now, call)
+            }
             Stage::Conference(attendance)
                 if attendance.until().is_some_and(|until| until <= now.time) =>
             {
@@ -69,6 +73,7 @@ impl Switch {
             | Stage::Trunk(_)
             | Stage::Echo
             | Stage::Menu(_)
+            | Stage::Paging(_)
             | Stage::Conference(_)
             | Stage::Parked(_)
             | Stage::Bridged { .. } => Fate::Keep,

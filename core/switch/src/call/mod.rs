@@ -7,6 +7,7 @@ mod deadline;
 pub(crate) mod diverted;
 pub(crate) mod forwarding;
 pub(crate) mod menu;
+pub(crate) mod page;
 mod redirect;
 pub(crate) mod request;
 mod ring;
@@ -23,6 +24,7 @@ use koukan_dialplan::{Direction, Plans, Release, RingTarget, Step, TrunkCall, Wa
 use crate::call::channels::Channel;
 use crate::call::diverted::{Diverted, Why};
 use crate::call::menu::MenuRun;
+use crate::call::page::Paging;
 use crate::conference::{Attendance, Guest};
 use crate::leg::{Leg, LegState};
 use crate::module::InstanceId;
@@ -45,6 +47,8 @@ pub(crate) enum Stage {
     Echo,
     /// The caller is asked for a key.
     Menu(MenuRun),
+    /// Phones that have answered by themselves hear the caller.
+    Paging(Paging),
     /// The caller is at a conference room, or in it.
     Conference(Attendance),
     /// The caller waits in a park slot.
@@ -148,6 +152,8 @@ pub(crate) struct Call {
     pub(crate) diverted: Option<Box<Diverted>>,
     /// The slot that it waits in again when nobody takes it back.
     pub(crate) returning: Option<Box<Parked>>,
+    /// The phones that it calls are asked to answer by themselves.
+    pub(crate) auto_answer: bool,
     /// The room that who answers comes into, of a call that a moderator asked for.
     pub(crate) guest: Option<Box<Guest>>,
     /// That it is recorded.

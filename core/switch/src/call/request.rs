@@ -221,6 +221,7 @@ impl Switch {
             followed: false,
             returning: None,
             diverted: None,
+            auto_answer: false,
             guest: None,
             tape: decision.record.map(|record| Tape::new(record.notice)),
             transfer: None,

@@ -83,7 +83,7 @@ impl Switch {
         }
     }
 
-    fn ring_target(&mut self, now: Now, call: &mut Call, target: &RingTarget) {
+    pub(crate) fn ring_target(&mut self, now: Now, call: &mut Call, target: &RingTarget) {
         let phones = self.registrar.targets(&target.user);
         if phones.is_empty() {
             let bound = self.registrar.is_bound(&target.user);
@@ -193,6 +193,7 @@ impl Switch {
         match call.stage {
             Stage::Ringing(_) => self.ring_on(now, call),
             Stage::Trunk(_) => self.next_trunk(now, call, status),
+            Stage::Paging(_) => self.page_over(now, call),
             Stage::Opening { .. }
             | Stage::Module(_)
             | Stage::Echo

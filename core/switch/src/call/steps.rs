@@ -13,7 +13,7 @@ use crate::switch::{Fate, Switch};
 impl Switch {
     /// Begins the next step that can begin, or releases the caller when none is left.
     pub(crate) fn next_step(&mut self, now: Now, call: &mut Call) -> Fate {
-        call.on_error = None;
+        (call.on_error, call.auto_answer) = (None, false);
         while let Some(step) = call.steps.pop_front() {
             self.explain(call.id, format!("step: {}", name(&step)));
             let step = match step {
@@ -104,6 +104,7 @@ impl Switch {
             Step::Conference { room, spec } => {
                 return self.start_conference(now, call, room, spec);
             }
+            Step::Page { targets, talk } => return self.start_page(now, call, targets, talk),
             Step::Fax { .. }
             | Step::Queue { .. }
             | Step::Feature { .. }
@@ -199,6 +200,7 @@ const fn name(step: &Step) -> &'static str {
         Step::Divert { .. } => "divert",
         Step::Echo => "echo",
         Step::Fax { .. } => "fax",
+        Step::Page { .. } => "page",
         Step::Conference { .. } => "conference",
         Step::Menu { .. } => "menu",
         Step::Queue { .. } => "queue",

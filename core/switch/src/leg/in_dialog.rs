@@ -85,6 +85,9 @@ impl Switch {
         }
         call.taker_gone(index);
         self.close_stream(call, index);
+        if matches!(call.stage, Stage::Paging(_)) && self.page_on(call).is_none() {
+            return Fate::End(cause, status);
+        }
         Fate::Keep
     }
 

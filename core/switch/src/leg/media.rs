@@ -412,6 +412,7 @@ impl Switch {
                 self.feed(call, 0, Source::Echo);
                 self.stop_music(call, 0);
             }
+            Stage::Paging(_) => self.wire_page(call),
             Stage::Conference(_) => self.attend(call),
             Stage::Parked(_) => self.wait_with_music(call),
             // Who is put through waits like who is parked, until a phone or a trunk speaks.

@@ -1,6 +1,7 @@
 //! What people at desk phones do all day, with real phones: forwarding, groups, hold with music,
-//! park, pickup, conference rooms.
+//! park, pickup, conference rooms, paging.
 
+mod paging;
 mod rooms;
 
 use std::fs;
@@ -24,6 +25,10 @@ pickup = true
 [feature_codes]
 park = "*5"
 pickup = "**"
+intercom = "*80"
+[extension.page]
+dial = "690"
+do = { page = "desk" }
 [extension.front]
 dial = "620"
 do = { menu = "front" }
