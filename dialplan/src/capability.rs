@@ -136,6 +136,7 @@ impl Capabilities {
             .with(Feature::Park)
             .with(Feature::Conferences)
             .with(Feature::Paging)
+            .with(Feature::Queues)
             .with(Feature::Pickup)
             .with(Feature::Menus)
             .with(Feature::OnError)

@@ -12,6 +12,7 @@ pub mod limits;
 mod memory;
 mod module;
 mod park;
+mod queue;
 mod record;
 mod registration;
 mod settings;

@@ -25,6 +25,9 @@ pub(crate) const PIN_TRIES: u32 = 3;
 /// Words that wait to be said to everybody in a room; with more of them nobody could talk.
 pub(crate) const ROOM_WORDS: usize = 4;
 
+/// Legs that a call keeps from its time in a queue, of agents who did not answer.
+pub(crate) const QUEUE_LEGS: usize = 40;
+
 /// Early dialogs of one INVITE that are followed; more forks than these answer all the same.
 pub(crate) const FORKS: usize = 8;
 

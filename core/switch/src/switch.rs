@@ -27,6 +27,7 @@ use crate::limits;
 use crate::module::recording::Taping;
 use crate::module::{InstanceId, ModuleOrder, ModuleRequest};
 use crate::park::Lots;
+use crate::queue::Queues;
 use crate::record::CallCause;
 use crate::record::tape::Running;
 use crate::registration::keepalive::Asked;
@@ -74,6 +75,7 @@ pub struct Switch {
     pub(crate) lamps: Lamps,
     pub(crate) lots: Lots,
     pub(crate) rooms: Rooms,
+    pub(crate) queues: Queues,
     /// Night keys whose lamps have to be looked at.
     pub(crate) night_keys: BTreeSet<Arc<str>>,
     pub(crate) throttle: Throttle<ServerTx>,
@@ -127,6 +129,7 @@ impl Switch {
             lamps: Lamps::default(),
             lots: Lots::default(),
             rooms: Rooms::default(),
+            queues: Queues::default(),
             night_keys: BTreeSet::new(),
             throttle: Throttle::default(),
             messages: HashMap::new(),
@@ -282,6 +285,7 @@ impl Switch {
         self.lamps.forget(&call);
         self.leave_slot(&call);
         self.leave_room(&call);
+        self.leave_queue(&call);
         self.no_guest(&mut call, status);
         self.destroy_module(&mut call);
         for index in 0..call.legs.len() {
@@ -389,7 +393,7 @@ impl Switch {
     /// Moves what the user agent wants into our own actions, and its events into calls.
     pub(crate) fn drain(&mut self, now: Now) {
         self.drain_agent(now);
-        while self.settle_rooms(now) {
+        while self.settle_rooms(now) || self.settle_queues(now) {
             self.drain_agent(now);
         }
         self.turn_lamps(now);

@@ -21,7 +21,7 @@ pub struct CallView {
     /// What was called.
     pub called: String,
     /// `opening`, `ringing`, `trunk`, `module NAME`, `echo`, `menu NAME`, `paging`,
-    /// `conference ROOM`, `parked SLOT`, `bridged`.
+    /// `conference ROOM`, `queue NAME`, `parked SLOT`, `bridged`.
     pub stage: String,
     /// When it came.
     pub started: Timestamp,
@@ -90,6 +90,8 @@ pub struct Tables {
     pub server_transactions: usize,
     /// Conference rooms that somebody is in.
     pub rooms: usize,
+    /// Callers in queues.
+    pub queued: usize,
     /// Calls in park slots.
     pub parked: usize,
     /// Channels held.
@@ -111,6 +113,7 @@ impl Switch {
             client_transactions: ua.client_transactions.max(self.by_client.len()),
             server_transactions: ua.server_transactions.max(self.by_server.len()),
             rooms: self.rooms.len(),
+            queued: self.queues.len(),
             parked: self.lots.len(),
             channels: usize::from(!self.channels.is_empty()),
             outside: self.usages.running(),
@@ -142,6 +145,7 @@ fn call_view(call: &Call) -> CallView {
             Stage::Menu(run) => format!("menu {}", run.name),
             Stage::Paging(_) => "paging".to_owned(),
             Stage::Conference(attendance) => format!("conference {}", attendance.room),
+            Stage::Queue(waiting) => format!("queue {}", waiting.name),
             Stage::Parked(parked) => format!("parked {}", parked.slot),
             Stage::Bridged { .. } => "bridged".to_owned(),
         },

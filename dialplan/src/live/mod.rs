@@ -133,6 +133,12 @@ impl Live {
         self.device(device)?.dnd.as_ref().filter(|set| set.value)
     }
 
+    /// Whether a device has been set not to be disturbed.
+    #[must_use]
+    pub fn is_undisturbed(&self, device: &str) -> bool {
+        self.dnd(device).is_some()
+    }
+
     pub(crate) fn device(&self, name: &str) -> Option<&LiveDevice> {
         self.devices.get(name)
     }

@@ -163,6 +163,7 @@ impl Switch {
         if let Some(guest) = call.guest.take() {
             return self.guest_answers(now, call, index, *guest);
         }
+        self.agent_answers(call, index);
         call.stage = Stage::Bridged { leg: index };
         call.returning = None;
         let waiting = matches!(call.leg(0).map(|leg| leg.state), Some(LegState::Incoming { .. }));

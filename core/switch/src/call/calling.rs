@@ -63,6 +63,7 @@ impl Switch {
         let host = self.own_host(leg);
         let called_name = match &call.stage {
             Stage::Ringing(ringing) => ringing.called_name.clone(),
+            Stage::Queue(waiting) => Some(waiting.name.clone()),
             _ => None,
         };
         let mut headers = for_phone(call, &host);

@@ -22,6 +22,7 @@ impl Switch {
             Stage::Menu(run) => run.until,
             Stage::Paging(paging) => paging.until,
             Stage::Conference(attendance) => attendance.until(),
+            Stage::Queue(waiting) => waiting.next(),
             Stage::Parked(parked) => Some(parked.until),
             Stage::Echo | Stage::Bridged { .. } => None,
         };
@@ -68,6 +69,7 @@ impl Switch {
             {
                 self.conference_timeout(now, call)
             }
+            Stage::Queue(_) => self.queue_timeout(now, call),
             Stage::Parked(parked) if parked.until <= now.time => self.park_timeout(now, call),
             Stage::Opening { .. }
             | Stage::Trunk(_)

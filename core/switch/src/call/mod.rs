@@ -29,6 +29,7 @@ use crate::conference::{Attendance, Guest};
 use crate::leg::{Leg, LegState};
 use crate::module::InstanceId;
 use crate::park::Parked;
+use crate::queue::Waiting;
 use crate::record::tape::Tape;
 use crate::transfer::Transfer;
 
@@ -51,6 +52,8 @@ pub(crate) enum Stage {
     Paging(Paging),
     /// The caller is at a conference room, or in it.
     Conference(Attendance),
+    /// The caller waits in a queue.
+    Queue(Waiting),
     /// The caller waits in a park slot.
     Parked(Parked),
     /// The caller and this leg talk.

@@ -194,6 +194,7 @@ impl Switch {
             Stage::Ringing(_) => self.ring_on(now, call),
             Stage::Trunk(_) => self.next_trunk(now, call, status),
             Stage::Paging(_) => self.page_over(now, call),
+            Stage::Queue(_) => self.agent_gone(now, call),
             Stage::Opening { .. }
             | Stage::Module(_)
             | Stage::Echo

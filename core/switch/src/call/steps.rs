@@ -105,8 +105,8 @@ impl Switch {
                 return self.start_conference(now, call, room, spec);
             }
             Step::Page { targets, talk } => return self.start_page(now, call, targets, talk),
+            Step::Queue { queue, spec } => return self.start_queue(now, call, queue, spec),
             Step::Fax { .. }
-            | Step::Queue { .. }
             | Step::Feature { .. }
             | Step::Module { .. }
             | Step::Guarded { .. } => {

@@ -89,7 +89,10 @@ impl Switch {
                     if switch.music_ended(call, index, op, end) {
                         return Fate::Keep;
                     }
-                    if !switch.menu_said(now, call, op) && !switch.conference_said(now, call, op) {
+                    let said = switch.menu_said(now, call, op)
+                        || switch.conference_said(now, call, op)
+                        || switch.queue_said(call, op);
+                    if !said {
                         switch.played(call, op, end);
                     }
                     Fate::Keep
@@ -415,8 +418,9 @@ impl Switch {
             Stage::Paging(_) => self.wire_page(call),
             Stage::Conference(_) => self.attend(call),
             Stage::Parked(_) => self.wait_with_music(call),
+            Stage::Queue(_) if Self::is_told(call) => self.feed(call, 0, Source::Silence),
             // Who is put through waits like who is parked, until a phone or a trunk speaks.
-            Stage::Ringing(_) | Stage::Trunk(_) => {
+            Stage::Ringing(_) | Stage::Trunk(_) | Stage::Queue(_) => {
                 let speaks = call.rung().any(|(_, leg)| leg.agreed.is_some());
                 let up = matches!(call.leg(0).map(|leg| leg.state), Some(LegState::Up { .. }));
                 if up && !speaks {

@@ -54,6 +54,28 @@ impl Lamps {
         }
     }
 
+    /// A leg of a call is forgotten.
+    pub(crate) fn forget_leg(&mut self, call: &mut Call, gone: &Party) {
+        call.indexed = call.indexed.min(call.legs.len());
+        let Party::Device { tenant, device } = gone else { return };
+        if call.legs.iter().any(|leg| leg.party == *gone) {
+            return;
+        }
+        let key = (tenant.clone(), device.clone());
+        if let Some(calls) = self.calls.get_mut(&key) {
+            calls.retain(|known| *known != call.id);
+            if calls.is_empty() {
+                self.calls.remove(&key);
+            }
+        }
+        self.changed.insert(key);
+    }
+
+    /// The devices whose calls have changed since their lamps were looked at.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = &DeviceKey> {
+        self.changed.iter()
+    }
+
     pub(crate) fn of(&self, key: &DeviceKey) -> &[CallId] {
         self.calls.get(key).map(Vec::as_slice).unwrap_or_default()
     }

@@ -1,7 +1,8 @@
 //! What people at desk phones do all day, with real phones: forwarding, groups, hold with music,
-//! park, pickup, conference rooms, paging.
+//! park, pickup, conference rooms, paging, queues.
 
 mod paging;
+mod queue;
 mod rooms;
 
 use std::fs;
@@ -36,6 +37,12 @@ do = { menu = "front" }
 prompt = "lunch"
 digits = { 1 = { group = "desk" } }
 direct_extensions = ["D"]
+[extension.help]
+dial = "680"
+do = { queue = "help" }
+[queue.help]
+agents = ["B", "C"]
+announce_position = true
 "#;
 
 /// The sample office with more in its plan.
