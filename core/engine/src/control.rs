@@ -433,14 +433,19 @@ impl Engine {
         }
     }
 
+    /// What has become of the next `Open`, which no worker has to answer; [`Self::try_recv`] gives
+    /// these first too.
+    pub fn try_opened(&mut self) -> Option<Event> {
+        self.opened.pop_front()
+    }
+
     /// The next event; drain after `notify`, and while `has_events` says so.
     pub fn try_recv(&mut self) -> Option<Event> {
         while let Some((to, stream)) = self.events.moving.pop() {
             self.order(to, Order::Adopt(stream));
             self.flush();
         }
-        let answer = self.opened.pop_front();
-        let event = match answer {
+        let event = match self.try_opened() {
             Some(answer) => return Some(answer),
             None => self.events.queue.pop()?,
         };

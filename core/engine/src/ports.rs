@@ -48,8 +48,8 @@ impl Ports {
 
 fn socket(local: IpAddr, port: u16) -> io::Result<UdpSocket> {
     let address = SocketAddr::new(local, port);
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_nonblocking(true)?;
+    let kind = Type::DGRAM.nonblocking();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }

@@ -97,6 +97,11 @@ impl Media {
         self.engine.has_events()
     }
 
+    /// The next answer to an order that opens a stream.
+    pub fn try_opened(&mut self) -> Option<Event> {
+        self.engine.try_opened()
+    }
+
     /// The next report.
     pub fn try_recv(&mut self) -> Option<Event> {
         self.engine.try_recv()

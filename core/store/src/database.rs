@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 
 use crate::progress::Progress;
 use crate::segment::Position;
-use crate::{limits, rows, settings};
+use crate::{calls, limits, rows, settings};
 
 /// The version of [`SCHEMA`], kept in SQLite's `user_version`.
 const VERSION: i64 = 4;
@@ -171,6 +171,8 @@ impl Database {
                 sqlx::query(statement).bind(rows).execute(&mut *transaction).await?;
             }
         }
+        let calls: Vec<&Cdr> = batch.calls.values().copied().collect();
+        calls::replace(&mut transaction, &calls).await?;
         batch.settings.apply(&mut transaction).await?;
         sqlx::query("UPDATE applied SET segment = ?, offset = ?")
             .bind(i64::try_from(end.segment).unwrap_or(i64::MAX))
@@ -239,7 +241,7 @@ impl<'a> Batch<'a> {
     }
 
     /// What makes the tables say the same, in order, each with its rows as a JSON array.
-    fn statements(&self) -> [(&'static str, String); 9] {
+    fn statements(&self) -> [(&'static str, String); 6] {
         let gone = self.contacts.iter().filter(|(_, contact)| contact.is_none());
         let gone: Value = gone.map(|((user, uri, flow), _)| json!([user, uri, flow])).collect();
         let bound: Value =
@@ -247,8 +249,6 @@ impl<'a> Batch<'a> {
         let over = self.watches.iter().filter(|(_, watch)| watch.is_none());
         let over: Value = over.map(|(key, _)| json!(key)).collect();
         let watches: Value = self.watches.values().flatten().map(|w| rows::watch_json(w)).collect();
-        let calls: Value = self.calls.values().map(|cdr| rows::call_json(cdr)).collect();
-        let calls = calls.to_string();
         let removed = self.notes.iter().filter(|(_, value)| value.is_none());
         let removed: Value = removed.map(|(key, _)| json!([key.0, key.1, key.2])).collect();
         let notes = self.notes.iter().filter_map(|(key, value)| Some((key, (*value)?)));
@@ -258,9 +258,6 @@ impl<'a> Batch<'a> {
             (rows::INSERT_CONTACTS, bound.to_string()),
             (rows::DELETE_WATCHES, over.to_string()),
             (rows::INSERT_WATCHES, watches.to_string()),
-            (rows::DELETE_CALLS, calls.clone()),
-            (rows::INSERT_CALLS, calls.clone()),
-            (rows::INSERT_LEGS, calls),
             (rows::DELETE_NOTES, removed.to_string()),
             (rows::INSERT_NOTES, notes.to_string()),
         ]

@@ -6,6 +6,7 @@
 //! is killed when. Another database takes SQLite's place behind `Database` alone.
 #![forbid(unsafe_code)]
 
+mod calls;
 mod database;
 mod follower;
 pub mod frame;

@@ -10,7 +10,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 /// The statements take a whole batch as one JSON array: a statement is a message to SQLite's thread
-/// and back, which costs more than the rows.
+/// and back, which costs more than the rows. (Calls, the most of all, have a way of their own.)
 pub(crate) const DELETE_CONTACTS: &str = "DELETE FROM contacts WHERE (user, uri, reg_id) IN \
      (SELECT value->>0, value->>1, value->>2 FROM json_each(?))";
 
@@ -48,30 +48,14 @@ pub(crate) const INSERT_NOTES: &str = "INSERT OR REPLACE INTO notes (module, ten
 
 /// Their legs go with them.
 pub(crate) const DELETE_CALLS: &str =
-    "DELETE FROM calls WHERE call IN (SELECT value->>'call' FROM json_each(?))";
+    "DELETE FROM calls WHERE call IN (SELECT value FROM json_each(?))";
 
-pub(crate) const INSERT_CALLS: &str = "INSERT INTO calls (call, tenant, generation, direction, \
-     caller, called, number, started, answered, ended, last_seen, cause, status, price) \
-     SELECT value->>'call', value->>'tenant', value->>'generation', value->>'direction', \
-     value->>'caller', value->>'called', value->>'number', value->>'started', value->>'answered', \
-     value->>'ended', value->>'last_seen', value->>'cause', value->>'status', \
-     value->>'price' FROM json_each(?)";
-
-pub(crate) const INSERT_LEGS: &str = "INSERT INTO legs (call, position, party, call_id, started, \
-     answered, ended, status, rtp_received, rtp_sent, quality_mean, quality_worst, \
-     quality_cause, charge) \
-     SELECT call.value->>'call', leg.key, leg.value->>'party', leg.value->>'call_id', \
-     leg.value->>'started', leg.value->>'answered', leg.value->>'ended', leg.value->>'status', \
-     leg.value->>'rtp_received', leg.value->>'rtp_sent', leg.value->>'quality_mean', \
-     leg.value->>'quality_worst', leg.value->>'quality_cause', leg.value->>'charge' \
-     FROM json_each(?) AS call, json_each(call.value, '$.legs') AS leg";
-
-fn ms(time: Timestamp) -> i64 {
+pub(crate) fn ms(time: Timestamp) -> i64 {
     time.as_millisecond()
 }
 
 /// SQLite's integers have a sign; counters of ours never come near it.
-fn integer(number: u64) -> i64 {
+pub(crate) fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
@@ -111,45 +95,6 @@ pub(crate) fn watch_json(watch: &Watch) -> Value {
 pub(crate) fn watch(row: &SqliteRow) -> sqlx::Result<Watch> {
     let text: String = row.try_get("subscription")?;
     serde_json::from_str(&text).map_err(|_| odd("subscription"))
-}
-
-pub(crate) fn call_json(cdr: &Cdr) -> Value {
-    let legs: Vec<Value> = cdr.legs.iter().map(leg_json).collect();
-    json!({
-        "call": cdr.call,
-        "tenant": cdr.tenant,
-        "generation": integer(cdr.generation),
-        "direction": cdr.direction,
-        "caller": cdr.caller,
-        "called": cdr.called,
-        "number": cdr.number,
-        "started": ms(cdr.started),
-        "answered": cdr.answered.map(ms),
-        "ended": cdr.ended.map(ms),
-        "last_seen": ms(cdr.last_seen),
-        "cause": cdr.cause,
-        "status": cdr.status,
-        "price": cdr.price,
-        "legs": legs,
-    })
-}
-
-fn leg_json(leg: &CdrLeg) -> Value {
-    json!({
-        "party": leg.party,
-        "call_id": leg.call_id,
-        "started": ms(leg.started),
-        "answered": leg.answered.map(ms),
-        "ended": leg.ended.map(ms),
-        "status": leg.status,
-        "rtp_received": integer(leg.rtp_received),
-        "rtp_sent": integer(leg.rtp_sent),
-        "quality_mean": leg.quality_mean,
-        "quality_worst": leg.quality_worst,
-        "quality_cause": leg.quality_cause,
-        // Kept as one text: who needs it needs all of it.
-        "charge": leg.charge.as_ref().and_then(|charge| serde_json::to_string(charge).ok()),
-    })
 }
 
 /// A column's value does not mean what this version thinks; someone else wrote it.

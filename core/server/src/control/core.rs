@@ -12,10 +12,10 @@ use koukan_media::Command;
 use koukan_sip::Flow;
 use koukan_switch::{Action, Directory, Now, Record, RoomError, Switch};
 
-use super::EVENTS_A_TURN;
 use super::memory::Load;
 use super::outbox::{Deed, Outbox};
 use super::request::{InRoom, SetDone, SetOrder};
+use super::{ECHOES, EVENTS_A_TURN};
 use crate::api;
 use crate::explain::ExplainLog;
 use crate::journal::Journal;
@@ -132,8 +132,32 @@ impl Core {
         !self.outbox.is_empty() || self.parts.modules.has_notes()
     }
 
-    /// Gives the switch one input and takes what it wants done.
+    /// Gives the switch one input and takes what it wants done. The streams that it wants are open
+    /// and told to it when this returns, so that one write of the journal and one waking of the
+    /// workers serve the whole of an INVITE.
     fn guarded<T>(
+        &mut self,
+        now: Now,
+        what: &'static str,
+        input: impl FnOnce(&mut Switch) -> T,
+    ) -> Option<T> {
+        let outcome = self.attempt(now, what, input);
+        for _ in 0..ECHOES {
+            let opens = self.outbox.opens();
+            if opens.is_empty() {
+                break;
+            }
+            for (worker, command) in opens {
+                self.parts.media.queue(worker, command);
+            }
+            while let Some(event) = self.parts.media.try_opened() {
+                self.attempt(now, "media event", |switch| switch.handle_media(now, event));
+            }
+        }
+        outcome
+    }
+
+    fn attempt<T>(
         &mut self,
         now: Now,
         what: &'static str,
@@ -194,6 +218,9 @@ impl Core {
 
     /// Does what the switch wants done; `send` sends a message.
     pub(crate) fn execute(&mut self, now: Now, send: &mut dyn FnMut(Flow, Vec<u8>)) {
+        for (worker, command) in self.outbox.opens() {
+            self.parts.media.queue(worker, command);
+        }
         for deed in self.outbox.deeds() {
             match deed {
                 Deed::Send { flow, bytes, .. } => send(flow, bytes),

@@ -3,6 +3,8 @@
 
 use std::vec::Drain;
 
+use koukan_base::WorkerId;
+use koukan_media::Command;
 use koukan_sip::Flow;
 use koukan_switch::{Action, ModuleOrder, Record};
 
@@ -17,7 +19,7 @@ pub(super) enum Deed {
         promises: bool,
     },
     /// Order something of a media worker.
-    Media { worker: koukan_base::WorkerId, command: koukan_media::Command },
+    Media { worker: WorkerId, command: Command },
     /// Order something of the module host.
     Module(ModuleOrder),
 }
@@ -27,6 +29,8 @@ pub(super) enum Deed {
 pub(super) struct Outbox {
     records: Vec<Record>,
     deeds: Vec<Deed>,
+    /// Streams to be opened, which is done before anything else.
+    opens: Vec<(WorkerId, Command)>,
     /// In the drain under way a registration changed: the message after it promises that.
     promised: bool,
 }
@@ -37,15 +41,24 @@ impl Outbox {
         self.promised = false;
     }
 
-    /// Takes an action; an explain line is given back, it waits for nothing.
+    /// Takes an action; an explain line is given back, it waits for nothing. Of a call only the
+    /// last record of an input is kept: it holds all that those before it said.
     pub(super) fn take(&mut self, action: Action) -> Option<(koukan_base::CallId, String)> {
         match action {
             Action::Record(record) => {
                 self.promised |= !matches!(record, Record::Call(_) | Record::Setting(_));
-                self.records.push(record);
+                match (self.records.last_mut(), &record) {
+                    (Some(Record::Call(before)), Record::Call(cdr)) if before.call == cdr.call => {
+                        before.clone_from(cdr);
+                    }
+                    _ => self.records.push(record),
+                }
             }
             Action::Send { flow, bytes } => {
                 self.deeds.push(Deed::Send { flow, bytes, promises: self.promised });
+            }
+            Action::Media { worker, command: command @ Command::Open { .. } } => {
+                self.opens.push((worker, command));
             }
             Action::Media { worker, command } => self.deeds.push(Deed::Media { worker, command }),
             Action::Module(order) => self.deeds.push(Deed::Module(order)),
@@ -55,11 +68,16 @@ impl Outbox {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.deeds.is_empty()
+        self.records.is_empty() && self.deeds.is_empty() && self.opens.is_empty()
     }
 
     pub(super) fn records(&mut self) -> Vec<Record> {
         std::mem::take(&mut self.records)
+    }
+
+    /// The streams to be opened. The rest of what is ordered of them comes behind.
+    pub(super) fn opens(&mut self) -> Vec<(WorkerId, Command)> {
+        std::mem::take(&mut self.opens)
     }
 
     /// Everything to be done; the room stays for the next turn.
@@ -126,5 +144,48 @@ mod tests {
         assert!(texts[2].starts_with("SIP/2.0 200"));
         assert_eq!(outbox.records().len(), 1);
         assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn streams_are_opened_before_the_rest_and_a_call_is_recorded_once_an_input() {
+        let mut outbox = Outbox::default();
+        outbox.begin();
+        let record = |call: &str, status| Action::Record(Record::Call(cdr(call, status)));
+        let stream = koukan_base::StreamId(1);
+        let local = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+        let media = |command| Action::Media { worker: WorkerId(0), command };
+        outbox.take(record("a", 0));
+        outbox.take(media(Command::Close { stream }));
+        outbox.take(media(Command::Open { stream, local }));
+        outbox.take(record("a", 200));
+        outbox.take(record("b", 0));
+        assert!(matches!(outbox.opens().as_slice(), [(_, Command::Open { .. })]));
+        assert!(matches!(
+            outbox.deeds().collect::<Vec<_>>().as_slice(),
+            [Deed::Media { command: Command::Close { .. }, .. }]
+        ));
+        assert_eq!(outbox.records(), [Record::Call(cdr("a", 200)), Record::Call(cdr("b", 0))]);
+        assert!(outbox.is_empty());
+    }
+
+    fn cdr(call: &str, status: u16) -> koukan_switch::Cdr {
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        koukan_switch::Cdr {
+            call: call.to_owned(),
+            tenant: String::new(),
+            generation: 1,
+            direction: "internal".to_owned(),
+            caller: String::new(),
+            called: String::new(),
+            number: None,
+            started: now,
+            answered: None,
+            ended: None,
+            last_seen: now,
+            cause: None,
+            status,
+            price: None,
+            legs: Vec::new(),
+        }
     }
 }
