@@ -179,9 +179,12 @@ fn start(server: &Server, traffic: &Traffic, port: u16, length: Duration) -> io:
     // Without -l sipp begins no more than it expects to run at a time.
     let mut more =
         vec!["-r", &rate, "-l", "1000", "-trace_stat", "-stf", "statistics.csv", "-fd", "10"];
-    more.extend(["-rtp_echo", "-mp", &media, "-trace_err"]);
+    more.extend(["-mp", &media, "-trace_err"]);
     if traffic.rate > 0 {
         more.extend(["-inf", "fields.csv"]);
+    } else {
+        // Of two that echo, each would send what the other does, as fast as both can.
+        more.push("-rtp_echo");
     }
     Sipp::start_with(&directory, &spec, &more)
 }
