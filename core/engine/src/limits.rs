@@ -22,7 +22,7 @@ pub const LISTENERS: usize = 4;
 pub const ROOMS: usize = 64;
 
 /// Members of one room.
-pub const ROOM_MEMBERS: usize = 1_000;
+pub const ROOM_MEMBERS: usize = 2_000;
 
 /// Recordings that run at once in the whole engine.
 pub const RECORDINGS: Limit = Limit {

@@ -1,6 +1,6 @@
 //! Records of calls into their two tables. Of all records these are the most: their rows are bound
-//! many to a statement, since a statement is a message to SQLite's thread and back, and SQLite reads
-//! a bound value at a fraction of what it takes for the same in JSON.
+//! many to a statement, since a statement is a message to SQLite's thread and back, and SQLite
+//! reads a bound value at a fraction of what it takes for the same in JSON.
 
 use koukan_switch::{CallCause, Cdr, CdrLeg};
 use sqlx::query_builder::{QueryBuilder, Separated};

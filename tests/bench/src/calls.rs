@@ -6,11 +6,14 @@
 use std::io;
 use std::time::Duration;
 
+use koukan_media::Codec;
+
 use crate::Figure;
+use crate::load::{Load, Stamped};
+use crate::media::{self, LOAD_CORE};
 use crate::office::{DEVICES, Office};
 use crate::phones::Phones;
 use crate::proc;
-use crate::relay;
 use crate::signalling::{MEMORY_GIVEN_BACK, TRANSACTIONS_GONE, slope};
 
 /// So many pairs of phones, of which each calls so often.
@@ -25,7 +28,7 @@ const ENGINE_MANY: usize = 200;
 const FIRST_REPORTS: Duration = Duration::from_secs(12);
 
 pub(crate) fn bench() -> io::Result<Vec<Figure>> {
-    let media = media()?;
+    let (silent, talking) = (streams(false)?, streams(true)?);
     let office = Office::generate("calls")?;
     let server = office.start()?;
     let mut phones = Phones::new(office.sip, DEVICES)?;
@@ -48,26 +51,37 @@ pub(crate) fn bench() -> io::Result<Vec<Figure>> {
     let (with_transactions, whole) = (slope(few, fresh, calls), slope(few, settled, calls));
     println!(
         "calls: {calls} more calls take {whole:.2} kB each, {with_transactions:.2} kB while their \
-         transactions wait for timers; {media:.2} kB of it are both streams'"
+         transactions wait for timers; {silent:.2} kB of it are both streams', which take \
+         {talking:.2} kB while both phones talk"
     );
-    Ok(vec![Figure {
-        name: "RSS of a bridged call without its media",
-        unit: "kB",
-        value: whole - media,
-        floor: 40.0,
-        goal: 12.0,
-    }])
+    let signalling = whole - silent;
+    let figure = |name, value, floor, goal| Figure { name, unit: "kB", value, floor, goal };
+    Ok(vec![
+        figure("RSS of a bridged call without its media", signalling, 40.0, 12.0),
+        figure("RSS of a bridged call with its media", signalling + talking, 60.0, 30.0),
+    ])
 }
 
-/// Kilobytes of both streams of a call, with everything that an engine keeps for them.
-fn media() -> io::Result<f64> {
+/// Kilobytes of both streams of a call, with everything that an engine keeps for them; while both
+/// phones talk or while both are silent.
+fn streams(talk: bool) -> io::Result<f64> {
     let own = std::process::id();
-    let mut engine = relay::start_engine(false)?;
-    let mut sockets = Vec::new();
-    sockets.extend(relay::open_calls(&mut engine, 0..ENGINE_FEW)?);
-    std::thread::sleep(FIRST_REPORTS);
-    let few = proc::rss_kb(own)?;
-    sockets.extend(relay::open_calls(&mut engine, ENGINE_FEW..ENGINE_MANY)?);
-    std::thread::sleep(FIRST_REPORTS);
-    Ok(slope(few, proc::rss_kb(own)?, ENGINE_MANY - ENGINE_FEW))
+    let codec = |_| media::params(Codec::Pcmu);
+    let mut engine = media::start_engine(false)?;
+    let mut loads = Vec::new();
+    let mut silent = Vec::new();
+    let mut open = |engine: &mut _, calls| -> io::Result<u64> {
+        let pairs = media::open_calls(engine, calls, codec)?;
+        if talk {
+            loads.push(Load::start(pairs, LOAD_CORE, Stamped::default()));
+        } else {
+            silent.push(pairs);
+        }
+        std::thread::sleep(FIRST_REPORTS);
+        proc::rss_kb(own)
+    };
+    let few = open(&mut engine, 0..ENGINE_FEW)?;
+    let many = open(&mut engine, ENGINE_FEW..ENGINE_MANY)?;
+    loads.into_iter().try_for_each(|load| load.stop().map(drop))?;
+    Ok(slope(few, many, ENGINE_MANY - ENGINE_FEW))
 }

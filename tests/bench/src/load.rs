@@ -1,4 +1,5 @@
-//! The load: sockets that send G.711 packets every 20 ms, spread over them, and drain what comes.
+//! The load: phones that each send a packet every 20 ms, spread over them, and listen. One thread
+//! plays them all. What they say and what is made of what they hear is a [`Voice`]'s.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,17 +8,39 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use koukan_media::RtpHeader;
+use koukan_media::{HEADER_BYTES, RtpHeader};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::proc;
 
+/// Room for a payload.
+pub(crate) const PAYLOAD: usize = 320;
+
+/// What a phone says.
+pub(crate) struct Said {
+    pub(crate) payload_type: u8,
+    /// RTP time units since the packet before.
+    pub(crate) units: u32,
+    /// Bytes of the payload.
+    pub(crate) length: usize,
+}
+
+/// What phones say and hear. Times are since the load began.
+pub(crate) trait Voice: Send + 'static {
+    /// Writes the payload of a phone's packet; its turn is counted in packets.
+    fn say(&mut self, phone: usize, turn: u64, at: Duration, payload: &mut [u8; PAYLOAD]) -> Said;
+
+    /// A phone has received a packet.
+    fn hear(&mut self, phone: usize, packet: &[u8], at: Duration);
+}
+
 /// A thread that plays every phone.
-pub(crate) struct Load {
+pub(crate) struct Load<V> {
     stop: Arc<AtomicBool>,
+    measuring: Arc<AtomicBool>,
     received: Arc<AtomicU64>,
-    thread: Option<JoinHandle<io::Result<()>>>,
+    thread: JoinHandle<io::Result<(V, Vec<Duration>)>>,
 }
 
 /// Sockets of phones on free ports, with their addresses.
@@ -30,82 +53,144 @@ pub(crate) fn sockets(count: usize) -> io::Result<Vec<(UdpSocket, SocketAddr)>> 
     (0..count).map(bind).collect()
 }
 
-impl Load {
+impl<V: Voice> Load<V> {
     /// Starts sending from each socket to its target.
-    pub(crate) fn start(pairs: Vec<(UdpSocket, SocketAddr)>, core: u32) -> Self {
+    pub(crate) fn start(pairs: Vec<(UdpSocket, SocketAddr)>, core: u32, voice: V) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
+        let measuring = Arc::new(AtomicBool::new(false));
         let received = Arc::new(AtomicU64::new(0));
-        let (end, count) = (stop.clone(), received.clone());
-        let thread = std::thread::spawn(move || run(pairs, core, &end, &count));
-        Self { stop, received, thread: Some(thread) }
+        let player = Player {
+            pairs,
+            voice,
+            stop: stop.clone(),
+            measuring: measuring.clone(),
+            received: received.clone(),
+            late: Vec::new(),
+        };
+        let thread = std::thread::spawn(move || player.run(core));
+        Self { stop, measuring, received, thread }
     }
 
     pub(crate) fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn stop(mut self) -> io::Result<()> {
+    /// From now on, or no longer, packets are heard by the voice and the load's own lateness is
+    /// kept.
+    pub(crate) fn measure(&self, on: bool) {
+        self.measuring.store(on, Ordering::Relaxed);
+    }
+
+    /// Ends it: the voice, and how late each millisecond's packets were sent while it measured.
+    pub(crate) fn stop(self) -> io::Result<(V, Vec<Duration>)> {
         self.stop.store(true, Ordering::Relaxed);
-        match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(result)) => result,
-            _ => Err(io::Error::other("the load has panicked")),
-        }
+        self.thread.join().map_err(|_| io::Error::other("the load has panicked"))?
     }
 }
 
-fn run(
-    mut pairs: Vec<(UdpSocket, SocketAddr)>,
-    core: u32,
-    stop: &AtomicBool,
-    received: &AtomicU64,
-) -> io::Result<()> {
-    proc::pin(proc::thread_id()?, core)?;
-    let mut poll = Poll::new()?;
-    let mut events = Events::with_capacity(1024);
-    for (index, (socket, _)) in pairs.iter_mut().enumerate() {
-        poll.registry().register(socket, Token(index), Interest::READABLE)?;
-    }
-    let start = Instant::now();
-    let mut buffer = [0; 2048];
-    let mut slot: u64 = 0;
-    while !stop.load(Ordering::Relaxed) {
-        // One slot a millisecond; every twentieth of the sockets has its turn in each.
-        let due = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        while slot <= due {
-            send_slot(&pairs, slot);
-            slot += 1;
+/// The value below which so many thousandths of the sorted lie, in ms.
+pub(crate) fn quantile(sorted: &[Duration], thousandths: usize) -> f64 {
+    let at = (sorted.len() * thousandths / 1000).min(sorted.len().saturating_sub(1));
+    sorted.get(at).map_or(f64::NAN, |value| value.as_secs_f64() * 1e3)
+}
+
+struct Player<V> {
+    pairs: Vec<(UdpSocket, SocketAddr)>,
+    voice: V,
+    stop: Arc<AtomicBool>,
+    measuring: Arc<AtomicBool>,
+    received: Arc<AtomicU64>,
+    late: Vec<Duration>,
+}
+
+impl<V: Voice> Player<V> {
+    fn run(mut self, core: u32) -> io::Result<(V, Vec<Duration>)> {
+        proc::pin(proc::thread_id()?, core)?;
+        let mut poll = Poll::new()?;
+        let mut events = Events::with_capacity(1024);
+        for (index, (socket, _)) in self.pairs.iter_mut().enumerate() {
+            poll.registry().register(socket, Token(index), Interest::READABLE)?;
         }
-        let next = Duration::from_millis(slot).saturating_sub(start.elapsed());
-        poll.poll(&mut events, Some(next))?;
-        let mut count = 0;
-        for event in &events {
-            let Some((socket, _)) = pairs.get(event.token().0) else { continue };
-            while socket.recv_from(&mut buffer).is_ok() {
-                count += 1;
+        let start = Instant::now();
+        let mut buffer = [0; 2048];
+        let mut slot: u64 = 0;
+        while !self.stop.load(Ordering::Relaxed) {
+            // One slot a millisecond; every twentieth of the sockets has its turn in each.
+            let measuring = self.measuring.load(Ordering::Relaxed);
+            while Duration::from_millis(slot) <= start.elapsed() {
+                self.send_slot(slot, start);
+                if measuring {
+                    self.late.push(start.elapsed().saturating_sub(Duration::from_millis(slot)));
+                }
+                slot += 1;
             }
+            let next = Duration::from_millis(slot).saturating_sub(start.elapsed());
+            poll.poll(&mut events, Some(next))?;
+            let mut count = 0;
+            for event in &events {
+                let Token(phone) = event.token();
+                let Some((socket, _)) = self.pairs.get(phone) else { continue };
+                while let Ok((length, _)) = socket.recv_from(&mut buffer) {
+                    count += 1;
+                    if measuring {
+                        let packet = buffer.get(..length).unwrap_or_default();
+                        self.voice.hear(phone, packet, start.elapsed());
+                    }
+                }
+            }
+            self.received.fetch_add(count, Ordering::Relaxed);
         }
-        received.fetch_add(count, Ordering::Relaxed);
+        Ok((self.voice, self.late))
     }
-    Ok(())
+
+    fn send_slot(&mut self, slot: u64, start: Instant) {
+        let phase = usize::try_from(slot % 20).unwrap_or(0);
+        let turn = slot / 20;
+        let mut packet = [0; HEADER_BYTES + PAYLOAD];
+        let mut payload = [0x55; PAYLOAD];
+        for (phone, (socket, target)) in self.pairs.iter().enumerate().skip(phase).step_by(20) {
+            let said = self.voice.say(phone, turn, start.elapsed(), &mut payload);
+            let end = HEADER_BYTES + said.length.min(PAYLOAD);
+            #[expect(clippy::cast_possible_truncation, reason = "RTP numbers wrap")]
+            let header = RtpHeader {
+                marker: false,
+                payload_type: said.payload_type,
+                sequence: turn as u16,
+                timestamp: (turn as u32).wrapping_mul(said.units),
+                ssrc: u32::try_from(phone).unwrap_or(0).wrapping_add(1),
+                payload_start: HEADER_BYTES,
+                payload_end: end,
+            };
+            let (head, body) = packet.split_at_mut(HEADER_BYTES);
+            head.copy_from_slice(&header.bytes());
+            body.copy_from_slice(&payload);
+            // A full buffer is a lost packet, as on any network.
+            let _ = socket.send_to(packet.get(..end).unwrap_or_default(), *target);
+        }
+    }
 }
 
-fn send_slot(pairs: &[(UdpSocket, SocketAddr)], slot: u64) {
-    let phase = usize::try_from(slot % 20).unwrap_or(0);
-    let turn = slot / 20;
-    #[expect(clippy::cast_possible_truncation, reason = "RTP numbers wrap")]
-    let (sequence, timestamp) = (turn as u16, (turn as u32).wrapping_mul(160));
-    for (index, (socket, target)) in pairs.iter().enumerate().skip(phase).step_by(20) {
-        let header = RtpHeader {
-            marker: false,
-            payload_type: 0,
-            sequence,
-            timestamp,
-            ssrc: u32::try_from(index).unwrap_or(0).wrapping_add(1),
-            payload_start: 12,
-            payload_end: 172,
-        };
-        let packet = [header.bytes().as_slice(), [0x55; 160].as_slice()].concat();
-        // A full buffer is a lost packet, as on any network.
-        let _ = socket.send_to(&packet, *target);
+/// G.711 that carries the time at which it was sent, for whoever passes it on as it is.
+#[derive(Default)]
+pub(crate) struct Stamped {
+    /// How long each packet took, sorted by nobody.
+    pub(crate) delays: Vec<Duration>,
+}
+
+impl Voice for Stamped {
+    fn say(&mut self, _: usize, _: u64, at: Duration, payload: &mut [u8; PAYLOAD]) -> Said {
+        let stamp = u64::try_from(at.as_nanos()).unwrap_or(0).to_be_bytes();
+        if let Some(place) = payload.first_chunk_mut() {
+            *place = stamp;
+        }
+        Said { payload_type: 0, units: 160, length: 160 }
+    }
+
+    fn hear(&mut self, _: usize, packet: &[u8], at: Duration) {
+        let stamp = packet.get(HEADER_BYTES..).and_then(<[u8]>::first_chunk::<8>);
+        if let Some(stamp) = stamp.filter(|_| packet.len() == HEADER_BYTES + 160) {
+            let sent = Duration::from_nanos(u64::from_be_bytes(*stamp));
+            self.delays.push(at.saturating_sub(sent));
+        }
     }
 }

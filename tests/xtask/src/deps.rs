@@ -55,8 +55,12 @@ const TEST: &[Package] = &[
 ];
 
 /// What stands beside our server in the benches. Where systemd runs, Debian starts it as a service
-/// on port 5060: `systemctl disable --now kamailio` ends that, the benches start their own.
-pub(crate) const BENCH: &[Package] = &[Package { name: "kamailio", shown_by: "kamailio" }];
+/// on port 5060 and rtpengine beside it: `systemctl disable --now kamailio rtpengine-daemon` ends
+/// that, the benches start their own.
+pub(crate) const BENCH: &[Package] = &[
+    Package { name: "kamailio", shown_by: "kamailio" },
+    Package { name: "rtpengine-daemon", shown_by: "rtpengine" },
+];
 
 /// The Python phone of the end-to-end tests, at the version that they were written against.
 const PJSUA2: &str = "pjsua2-python==2.15.1.post1";

@@ -21,7 +21,7 @@ usage: cargo xtask COMMAND
   sim [HOURS [SEED]]        mixed traffic on a virtual clock (24 hours), memory over time
   tidy              only the rules of the house
   fuzz [TARGET] [SECONDS]   every fuzz target, or one; 60 seconds each
-  bench [NAME…]     whole-server loads: relay, start, memory, calls, signalling, lamps
+  bench [NAME…]     loads: relay, beside, transcode, rooms, start, memory, calls, signalling, lamps
   deps              only install what `test` needs
 ";
 

@@ -1,19 +1,20 @@
 //! The buffer itself: insertion, and the pull that turns packets into an unbroken signal.
 
+mod adapt;
+
 use std::time::Duration;
 
 use koukan_base::Time;
 
 use super::delay::DelayEstimator;
 use super::store::{Kind, Slot, Store};
-use super::stretch;
 use super::wire::{Place, Wire};
 use super::{
     Inserted, JitterConfig, JitterCounts, JitterMode, MOST_PACKET_MS, MOST_PAYLOAD, Payload, most,
 };
 use crate::comfort::{ComfortNoise, NoiseGenerator};
 use crate::conceal::Concealer;
-use crate::pitch::{self, to_usize};
+use crate::pitch::to_usize;
 
 /// A codec as the buffer sees it.
 pub trait Decode {
@@ -40,12 +41,6 @@ const GIVE_UP_MS: u32 = 100;
 
 /// How far above the target the delay may be before it is shortened, in ms.
 const SLACK_MS: i64 = 20;
-
-/// This far off, in ms, it is corrected at any price.
-const URGENT_MS: i64 = 100;
-
-/// Packets that are looked at between two corrections.
-const LEVELS: u8 = 4;
 
 /// The jitter buffer of one stream.
 #[derive(Debug)]
@@ -75,6 +70,9 @@ pub struct JitterBuffer {
     /// Least time that the last packets had waited beyond the base, and how many they were.
     level: i64,
     levels: u8,
+    /// Least that still waited to be played when one of them was taken: with nothing, sound would
+    /// be as early as the pulls permit, and no packet would have less time.
+    ahead: usize,
     /// Played samples before `history`, then those that wait up to `end`.
     pcm: Box<[i16]>,
     history: usize,
@@ -118,6 +116,7 @@ impl JitterBuffer {
             duration: to_usize(rate / 50),
             level: i64::MAX,
             levels: 0,
+            ahead: 0,
             pcm: vec![0; room].into(),
             history,
             end: history,
@@ -475,6 +474,7 @@ impl JitterBuffer {
 
     /// Decodes a packet whose time has come.
     fn fetch<D: Decode>(&mut self, now: i64, decoder: &mut D, slot: Slot) {
+        let ahead = self.pending();
         let length = self.store.read(&slot, self.payload.as_mut_slice());
         self.store.remove(slot.sequence);
         (self.next, self.fresh) = (slot.sequence + 1, false);
@@ -506,82 +506,12 @@ impl JitterBuffer {
         self.counts.played += to_u64(count - trimmed);
         self.counts.trimmed += to_u64(trimmed);
         let level = self.late_by(now, slot.timeline);
-        self.level = if self.levels == 0 { level } else { self.level.min(level) };
+        let first = self.levels == 0;
+        self.level = if first { level } else { self.level.min(level) };
+        self.ahead = if first { ahead } else { self.ahead.min(ahead) };
         self.levels = self.levels.saturating_add(1);
     }
-
-    /// Takes one period out or puts one in when the delay is not what it should be.
-    fn adapt<D: Decode>(&mut self, now: i64, decoder: &mut D, wanted: usize) {
-        let off = self.level.saturating_sub(self.target_samples());
-        let urgent = off.abs() > self.of_ms(URGENT_MS);
-        if self.levels < if urgent { 1 } else { LEVELS } {
-            return;
-        }
-        if off > self.of_ms(SLACK_MS) {
-            self.look_ahead(now, decoder, wanted);
-            let (from, to) = (self.history, self.end);
-            let spare = self.pending().saturating_sub(wanted) >= pitch::longest(self.rate);
-            let pending = self.pcm.get_mut(from..to).filter(|_| spare).unwrap_or_default();
-            let lag = stretch::shorten(pending, self.rate, urgent).unwrap_or(0);
-            self.end -= lag;
-            self.counts.removed += to_u64(lag);
-        } else if off < 0 {
-            let (start, end) = (self.history, self.end);
-            let made = stretch::lengthen(&mut self.pcm, start, end, self.rate, urgent);
-            self.end += made.unwrap_or(0);
-            self.counts.inserted += to_u64(made.unwrap_or(0));
-        }
-        // A voice that cannot be cut here may be a few packets later, by what is true then.
-        self.levels = 0;
-    }
-
-    /// Decodes what shortening needs beyond what is wanted, if it is there.
-    fn look_ahead<D: Decode>(&mut self, now: i64, decoder: &mut D, wanted: usize) {
-        let longest = pitch::longest(self.rate);
-        let known = (self.level, self.levels);
-        while self.pending() < wanted.max(longest) + longest {
-            let following = self.store.get(self.next).copied();
-            let next_in_time = |slot: &Slot| slot.kind == Kind::Audio && slot.timeline == self.head;
-            let Some(slot) = following.filter(next_in_time) else { break };
-            self.fetch(now, decoder, slot);
-        }
-        // A packet that is fetched early says nothing about how long they wait.
-        (self.level, self.levels) = known;
-    }
-
-    /// Fixed delay: drift is made up where nothing is sent, or not at all.
-    fn settle(&mut self, wanted: usize) {
-        if self.levels < LEVELS {
-            return;
-        }
-        let target = self.target_samples();
-        let off = self.level - target;
-        self.levels = 0;
-        let (start, end) = (self.history, self.end);
-        let quiet = self.pcm.get(start - wanted.min(start)..end).unwrap_or_default();
-        if off.abs() < target / 4 || quiet.iter().any(|sample| sample.unsigned_abs() > QUIET) {
-            return;
-        }
-        let count = usize::try_from(off.unsigned_abs()).unwrap_or(usize::MAX);
-        if off > 0 {
-            let count = count.min(self.pending() - wanted);
-            self.pcm.copy_within(start + count..end, start);
-            self.end -= count;
-            self.counts.removed += to_u64(count);
-        } else {
-            let count = count.min(self.pcm.len() - end).min(to_usize(self.rate / 50));
-            self.pcm.copy_within(start..end, start + count);
-            if let Some(new) = self.pcm.get_mut(start..start + count) {
-                new.fill(0);
-            }
-            self.end += count;
-            self.counts.inserted += to_u64(count);
-        }
-    }
 }
-
-/// Peak of what is no carrier: a few steps of either law.
-const QUIET: u16 = 64;
 
 fn to_u64(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)

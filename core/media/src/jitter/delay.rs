@@ -2,10 +2,10 @@
 //! worth waiting for.
 
 /// Classes of the histogram; the last one takes everything later.
-const CLASSES: usize = 128;
+const CLASSES: usize = 256;
 
-/// Classes a second: 5 ms each, so that 128 of them are 640 ms.
-const CLASSES_PER_SECOND: u32 = 200;
+/// Classes a second: 2.5 ms each, so that 256 of them are 640 ms.
+const CLASSES_PER_SECOND: u32 = 400;
 
 /// What one packet adds.
 const UNIT: u32 = 1 << 22;
@@ -55,11 +55,11 @@ impl DelayEstimator {
         self.shift = 0;
     }
 
-    /// The weight of twenty packets at a delay.
+    /// The weight of three packets at a delay: a hundred that come in time outweigh them.
     fn believe(&mut self, delay: i64) {
         let class = self.class(delay);
         if let Some(weight) = self.weights.get_mut(class) {
-            *weight = UNIT * 20;
+            *weight = UNIT * 3;
         }
     }
 
@@ -154,13 +154,13 @@ mod tests {
     #[test]
     fn an_even_stream_needs_one_class_and_an_uneven_one_its_quantile() {
         let mut estimator = DelayEstimator::new(8_000, 320);
-        assert_eq!(estimator.target(), 360);
+        assert_eq!(estimator.target(), 340);
         feed(&mut estimator, 1_000, 0, |_| 0);
-        assert_eq!(estimator.target(), 40);
+        assert_eq!(estimator.target(), 20);
         feed(&mut estimator, 2_000, 1_000, |n| if n % 20 == 0 { 500 } else { n % 3 });
         assert_eq!(estimator.target(), 520);
         feed(&mut estimator, 2_000, 3_000, |n| if n % 100 == 0 { 500 } else { 0 });
-        assert_eq!(estimator.target(), 40, "1 % late is not worth waiting for");
+        assert_eq!(estimator.target(), 20, "1 % late is not worth waiting for");
     }
 
     #[test]
@@ -168,11 +168,11 @@ mod tests {
         let mut estimator = DelayEstimator::new(8_000, 40);
         feed(&mut estimator, 200, 0, |_| 0);
         feed(&mut estimator, 400, 200, |_| 800);
-        assert_eq!((estimator.base(), estimator.target()), (1_800, 40));
+        assert_eq!((estimator.base(), estimator.target()), (1_800, 20));
         feed(&mut estimator, 1, 600, |_| 400);
         assert_eq!(estimator.base(), 1_400);
-        assert_eq!(estimator.target(), 440, "until it is clear that all take the shorter way");
+        assert_eq!(estimator.target(), 420, "until it is clear that all take the shorter way");
         feed(&mut estimator, 2_000, 601, |_| 400);
-        assert_eq!(estimator.target(), 40);
+        assert_eq!(estimator.target(), 20);
     }
 }

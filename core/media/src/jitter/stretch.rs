@@ -12,9 +12,9 @@ const ALIKE: f32 = 0.75;
 /// The same when the delay is far off.
 const ALIKE_ENOUGH: f32 = 0.35;
 
-/// Takes one period out of the first 30 ms of `pending`; how many samples are gone at its end.
-pub(super) fn shorten(pending: &mut [i16], rate: u32, urgent: bool) -> Option<usize> {
-    let at = pitch::longest(rate);
+/// Takes one period of at most `at` samples out of the first `2 * at` of `pending`; how many
+/// samples are gone at its end.
+pub(super) fn shorten(pending: &mut [i16], at: usize, rate: u32, urgent: bool) -> Option<usize> {
     let near = pending.get(..2 * at)?;
     let lag = period(near, at, at, rate, urgent)?;
     let (before, behind) = pending.split_at_mut_checked(at)?;
@@ -46,9 +46,9 @@ pub(super) fn lengthen(
 }
 
 fn period(signal: &[i16], at: usize, window: usize, rate: u32, urgent: bool) -> Option<usize> {
-    let (shortest, longest) = (pitch::shortest(rate), pitch::longest(rate));
+    let (shortest, longest) = (pitch::shortest(rate), pitch::longest(rate).min(at));
     let near = signal.get(at.checked_sub(longest)?..at.checked_add(window)?)?;
-    if window < to_usize(rate / 200) {
+    if window < to_usize(rate / 200) || longest < shortest {
         return None;
     }
     let still = near.iter().all(|sample| sample.unsigned_abs() < STILL);
@@ -86,7 +86,7 @@ mod tests {
                 let signal = tone(rate, hertz, to_usize(rate / 10));
                 let usual = bend(&signal);
                 let mut short = signal.clone();
-                let lag = shorten(&mut short, rate, false).unwrap();
+                let lag = shorten(&mut short, pitch::longest(rate), rate, false).unwrap();
                 short.truncate(signal.len() - lag);
                 assert!(bend(&short) <= usual * 12 / 10 + 4, "{rate} {hertz}: {}", bend(&short));
                 let start = signal.len() / 2;
@@ -110,8 +110,10 @@ mod tests {
                 (state >> 16) as i16 / 4
             })
             .collect();
-        assert_eq!(shorten(&mut noise, 8_000, false), None);
-        assert_eq!(shorten(&mut noise[..200], 8_000, true), None, "too short");
-        assert!(shorten(&mut [3; 800], 8_000, false).is_some(), "silence may be cut");
+        assert_eq!(shorten(&mut noise, 120, 8_000, false), None);
+        assert_eq!(shorten(&mut noise[..200], 120, 8_000, true), None, "too short");
+        assert!(shorten(&mut [3; 800], 120, 8_000, false).is_some(), "silence may be cut");
+        assert_eq!(shorten(&mut [3; 800], 50, 8_000, false), Some(50), "but no more than it may");
+        assert_eq!(shorten(&mut [3; 800], 10, 8_000, false), None, "a few samples are no period");
     }
 }

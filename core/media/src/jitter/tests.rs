@@ -143,7 +143,10 @@ fn an_even_stream_is_played_as_it_was_said_with_hardly_a_delay() {
         assert_eq!((counts.late, counts.lost, counts.concealed), (0, 0, 0), "{counts:?}");
         let half = run.delays.len() / 2;
         let settled = run.delays[half..].iter().max().unwrap();
-        assert!(*settled <= 25 + 20 + packet_ms / 2, "{packet_ms} ms packets: {settled} ms");
+        println!("{packet_ms} ms packets: {settled} ms, {counts:?}");
+        assert!(*settled <= 20 + packet_ms / 2, "{packet_ms} ms packets: {settled} ms");
+        // Packets as long as the pulls are played by the first pull behind them.
+        assert!(packet_ms != 20 || *settled <= 5, "{settled} ms");
         let tail = &run.sound[80_000..150_000];
         assert!(largest_step(tail) <= 1_900, "{}", largest_step(tail));
     }
