@@ -176,6 +176,7 @@ pub(crate) const KEYS: &[(&str, &str, Feature)] = &[
     ("plan", "limits", Feature::FraudLimits),
     ("tenant", "plan", Feature::PlanFiles),
     ("feature_codes", "park", Feature::Park),
+    ("feature_codes", "three_way", Feature::Conferences),
     ("feature_codes", "pickup", Feature::Pickup),
     ("feature_codes", "intercom", Feature::Paging),
     ("feature_codes", "night", Feature::LiveSettings),

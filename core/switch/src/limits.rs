@@ -22,6 +22,12 @@ pub(crate) const PARK_ROUNDS: u32 = 5;
 /// How often a caller may press a wrong PIN at the door of a room.
 pub(crate) const PIN_TRIES: u32 = 3;
 
+/// Calls of a phone that become one by the code.
+pub(crate) const AD_HOC_CALLS: usize = 8;
+
+/// Members of a room that a phone has made of its calls, with those whom it calls in.
+pub(crate) const AD_HOC_MEMBERS: usize = 16;
+
 /// Words that wait to be said to everybody in a room; with more of them nobody could talk.
 pub(crate) const ROOM_WORDS: usize = 4;
 

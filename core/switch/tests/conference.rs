@@ -382,6 +382,44 @@ fn callers_are_transferred_into_a_room_blind_and_attended() {
 }
 
 #[test]
+fn a_phone_brings_its_calls_together_by_a_code() {
+    let code = "[feature_codes]\nthree_way = \"*3\"\n[extension.echo]";
+    let mut office = Office::planned(|text| text.replace("[extension.echo]", code)).spread();
+    office.call('D', "*3");
+    office.run(secs(4));
+    assert!(office.phone('D').heard("failed 480"), "it is in no call");
+    office.phone('D').does = Does::Answers(200);
+    office.call(TRUNK, "0312340003");
+    office.run(secs(1));
+    let now = office.now;
+    office.phone('D').offer_again(now, Direction::SendOnly);
+    office.phone('B').does = Does::Answers(200);
+    office.call('D', "802");
+    office.run(secs(1));
+    office.call('D', "*3");
+    office.run(secs(1));
+    assert_eq!(rooms(&office), ["BDT"], "{:?}", office.explained);
+    assert!(playing(&mut office, TRUNK).is_empty(), "the music of the hold is over");
+    let phone = office.phone('D');
+    phone.up.retain(|dialog| phone.ua.flow(*dialog).is_some());
+    assert_eq!(phone.up.len(), 1, "its other calls are over");
+    // A fourth is called in; when the phone goes, the others go on.
+    office.phone('C').does = Does::Answers(200);
+    press(&mut office, 'D', "*9803#");
+    office.run(secs(2));
+    assert_eq!(rooms(&office), ["BCDT"], "{:?}", office.explained);
+    for (name, left) in [('D', "BCT"), ('C', "BT")] {
+        office.hang_up(name);
+        office.run(secs(1));
+        assert_eq!(rooms(&office), [left]);
+    }
+    office.hang_up('B');
+    office.run(secs(1));
+    assert!(office.phone(TRUNK).heard("bye "), "nobody is left alone in it");
+    office.finish();
+}
+
+#[test]
 fn what_the_engine_cannot_join_goes_the_plans_way_on() {
     let refused = "[extension.meeting]\ndial = \"670\"\ndo = { conference = \"main\" }";
     let guarded = "[extension.meeting]\ndial = \"670\"\n\

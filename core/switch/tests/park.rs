@@ -237,6 +237,49 @@ fn a_call_comes_back_to_whom_the_plan_names() {
 }
 
 #[test]
+fn a_held_call_is_parked_where_the_plan_says_so_and_not_beside_another_call() {
+    let hold = |office: &mut Office, name, direction| {
+        let now = office.now;
+        office.phone(name).offer_again(now, direction);
+        office.run(secs(1));
+    };
+    let (held, open) = (koukan_sip::sdp::Direction::SendOnly, koukan_sip::sdp::Direction::SendRecv);
+    let mut office = talking("hold_after = \"3s\"");
+    hold(&mut office, 'D', held);
+    assert_eq!(stage(&office), "bridged");
+    assert!(hears_music(&mut office, TRUNK));
+    office.run(secs(3));
+    assert_eq!(stage(&office), "parked 8101", "{:?}", office.explained);
+    assert!(hears_music(&mut office, TRUNK));
+    assert!(office.phone('D').heard("bye SIP;cause=200;text=\"Parked 8101\""), "it is free");
+    // Anybody takes it, the phone that held it as well.
+    office.call('D', "8101");
+    office.run(secs(1));
+    assert!(joined(&mut office, TRUNK, 'D'), "{:?}", office.explained);
+    // Who talks again in time keeps its call.
+    hold(&mut office, 'D', held);
+    hold(&mut office, 'D', open);
+    office.run(secs(5));
+    assert!(joined(&mut office, TRUNK, 'D'));
+    // Who asks a colleague meanwhile transfers as ever.
+    hold(&mut office, 'D', held);
+    office.phone('B').does = Does::Answers(200);
+    office.call('D', "802");
+    office.run(secs(10));
+    assert!(office.switch.calls().iter().all(|call| call.stage == "bridged"));
+    office.hang_up(TRUNK);
+    office.hang_up('D');
+    assert_eq!(office.finish().len(), 2);
+    // An office that does not want it.
+    let mut office = talking("");
+    hold(&mut office, 'D', held);
+    office.run(secs(30));
+    assert_eq!(stage(&office), "bridged");
+    office.hang_up(TRUNK);
+    office.finish();
+}
+
+#[test]
 fn a_slots_lamp_shows_who_is_parked_and_goes_out() {
     let mut office = talking("");
     let now = office.now;

@@ -43,6 +43,7 @@ pub(super) fn changes<'p>(
             vec![Change::Dnd { device: Arc::clone(&device.name), on: Some(!on) }]
         }
         FeatureCode::Park
+        | FeatureCode::ThreeWay
         | FeatureCode::Pickup
         | FeatureCode::Intercom
         | FeatureCode::Record

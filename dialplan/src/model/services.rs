@@ -75,6 +75,8 @@ pub struct Park {
     pub return_after: Duration,
     /// Where it goes then.
     pub return_to: ReturnTo,
+    /// A call that a phone of the office holds for so long is parked; none: it is held.
+    pub hold_after: Option<Duration>,
     /// A file below the tenant's directory; none: the server's own music.
     pub hold_music: Option<Arc<str>>,
     pub(crate) place: Place,
@@ -86,11 +88,20 @@ impl Park {
             let return_after =
                 table.or("return_after", PARK_RETURN, |item| item.seconds(10, 3_600, 1));
             let return_to = table.or("return_to", ReturnTo::Parker, return_to);
+            let hold_after = table.opt("hold_after", |item| item.seconds(0, 600, 1));
             let hold_music = table.opt("hold_music", Item::path_inside);
             let slots = table.req("slots", |item| at(item, slots))?;
             let Digits { first, last } = slots.value;
             let place = slots.place;
-            Some(Arc::new(Self { first, last, return_after, return_to, hold_music, place }))
+            Some(Arc::new(Self {
+                first,
+                last,
+                return_after,
+                return_to,
+                hold_after,
+                hold_music,
+                place,
+            }))
         })
     }
 
@@ -328,6 +339,8 @@ impl Queue {
 pub enum FeatureCode {
     /// Park the call one is in, in the slot that follows or in a free one.
     Park,
+    /// Bring the calls that one is in together.
+    ThreeWay,
     /// Take a colleague's ringing call: the extension follows, or nothing for the group.
     Pickup,
     /// Call a colleague whose phone answers by itself, or page a group: its number follows.
@@ -350,8 +363,9 @@ pub enum FeatureCode {
 
 impl FeatureCode {
     /// All of them, with the words of the plan and the codes that `defaults = true` brings.
-    const ALL: [(Self, &'static str, &'static str); 10] = [
+    const ALL: [(Self, &'static str, &'static str); 11] = [
         (Self::Park, "park", "*5"),
+        (Self::ThreeWay, "three_way", "*3"),
         (Self::Pickup, "pickup", "**"),
         (Self::Intercom, "intercom", "*80"),
         (Self::Night, "night", "*28"),
@@ -372,7 +386,7 @@ impl FeatureCode {
             | Self::ForwardOn
             | Self::ShowNumber
             | Self::Voicemail => true,
-            Self::Night | Self::ForwardOff | Self::Dnd | Self::Record => false,
+            Self::ThreeWay | Self::Night | Self::ForwardOff | Self::Dnd | Self::Record => false,
         }
     }
 

@@ -27,7 +27,8 @@ impl Switch {
             Stage::Echo | Stage::Bridged { .. } => None,
         };
         let unanswered = call.answered.is_none().then_some(call.unanswered_until);
-        [stage, unanswered].into_iter().flatten().fold(call.next_interim, Time::min)
+        let held = call.held.map(|held| held.until);
+        [stage, unanswered, held].into_iter().flatten().fold(call.next_interim, Time::min)
     }
 
     pub(crate) fn call_timeout(&mut self, now: Now, call: &mut Call) -> Fate {
@@ -41,6 +42,7 @@ impl Switch {
             self.explain(call.id, "the caller has waited too long");
             return Fate::End(CallCause::NotAnswered, 480);
         }
+        self.park_held(now, call);
         match &mut call.stage {
             Stage::Opening { until } if *until <= now.time => self.no_media(call),
             Stage::Trunk(attempt) if attempt.until <= now.time => self.trunk_timeout(now, call),

@@ -28,7 +28,7 @@ use crate::call::page::Paging;
 use crate::conference::{Attendance, Guest};
 use crate::leg::{Leg, LegState};
 use crate::module::InstanceId;
-use crate::park::Parked;
+use crate::park::{Held, Parked};
 use crate::queue::Waiting;
 use crate::record::tape::Tape;
 use crate::transfer::Transfer;
@@ -159,6 +159,8 @@ pub(crate) struct Call {
     pub(crate) auto_answer: bool,
     /// The room that who answers comes into, of a call that a moderator asked for.
     pub(crate) guest: Option<Box<Guest>>,
+    /// A party holds, and is to find it parked.
+    pub(crate) held: Option<Held>,
     /// That it is recorded.
     pub(crate) tape: Option<Tape>,
     /// A transfer under way.

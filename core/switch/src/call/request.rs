@@ -223,6 +223,7 @@ impl Switch {
             diverted: None,
             auto_answer: false,
             guest: None,
+            held: None,
             tape: decision.record.map(|record| Tape::new(record.notice)),
             transfer: None,
             deadline: None,

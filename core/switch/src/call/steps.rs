@@ -84,13 +84,8 @@ impl Switch {
                     return Some(fate);
                 }
             }
-            Step::Feature { feature: FeatureCode::Park, argument } => {
-                if let Some(fate) = self.park_by_code(now, call, argument) {
-                    return Some(fate);
-                }
-            }
-            Step::Feature { feature: FeatureCode::Pickup, .. } => {
-                self.refuse_step(call, 480, "nobody-rings");
+            Step::Feature { feature, argument } => {
+                return self.start_feature(now, call, feature, argument);
             }
             Step::Release(release) => {
                 call.steps.clear();
@@ -106,10 +101,33 @@ impl Switch {
             }
             Step::Page { targets, talk } => return self.start_page(now, call, targets, talk),
             Step::Queue { queue, spec } => return self.start_queue(now, call, queue, spec),
-            Step::Fax { .. }
-            | Step::Feature { .. }
-            | Step::Module { .. }
-            | Step::Guarded { .. } => {
+            Step::Fax { .. } | Step::Module { .. } | Step::Guarded { .. } => {
+                self.explain(call.id, "this step is not supported by this version");
+            }
+        }
+        None
+    }
+
+    /// Begins what a feature code stands for; `None` when the next step has its turn.
+    fn start_feature(
+        &mut self,
+        now: Now,
+        call: &mut Call,
+        feature: FeatureCode,
+        argument: Arc<str>,
+    ) -> Option<Fate> {
+        match feature {
+            FeatureCode::Park => return self.park_by_code(now, call, argument),
+            FeatureCode::ThreeWay => return self.three_way(now, call),
+            FeatureCode::Pickup => self.refuse_step(call, 480, "nobody-rings"),
+            FeatureCode::Intercom
+            | FeatureCode::Night
+            | FeatureCode::ForwardOn
+            | FeatureCode::ForwardOff
+            | FeatureCode::Dnd
+            | FeatureCode::Record
+            | FeatureCode::ShowNumber
+            | FeatureCode::Voicemail => {
                 self.explain(call.id, "this step is not supported by this version");
             }
         }

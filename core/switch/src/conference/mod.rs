@@ -2,6 +2,7 @@
 //! channels; what joins them is a room of the media engine on one worker. A member on another
 //! worker is moved there first. The room begins with its first member and ends with its last.
 
+mod ad_hoc;
 mod attend;
 mod control;
 mod dial_out;
@@ -108,6 +109,8 @@ pub(crate) struct OpenRoom {
     /// Calls that are to bring somebody.
     guests: Vec<CallId>,
     locked: bool,
+    /// It ends when one member alone is left.
+    ad_hoc: bool,
     /// Nobody but moderators is heard.
     hushed: bool,
     /// What is played to everybody, and what follows.
@@ -250,6 +253,7 @@ impl Switch {
             members: Vec::new(),
             guests: Vec::new(),
             locked: false,
+            ad_hoc: false,
             hushed: false,
             saying: None,
             to_say: VecDeque::new(),
@@ -307,6 +311,11 @@ impl Switch {
             self.rooms.open.remove(&key);
             self.rooms.by_bridge.remove(&bridge);
             self.rooms.changed.remove(&key);
+            return;
+        }
+        if room.ad_hoc && room.members.len() == 1 && room.guests.is_empty() {
+            let last = room.members.clone();
+            self.rooms.put_out.extend(last);
             return;
         }
         let tells = room.spec.announce && room.members.len() > 1;

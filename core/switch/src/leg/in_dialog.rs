@@ -211,6 +211,7 @@ impl Switch {
                 (None, true) => {}
                 (None, false) => response.body = switch.offer_again(call, index),
             }
+            switch.note_hold(now, call, index);
             Fate::Keep
         });
         self.ua.respond(now.time, tx, response);

@@ -2,6 +2,7 @@
 //! back to who parked it when nobody does. A slot is where a call is, never a copy of it: the call,
 //! its record and its channels go on.
 
+mod held;
 mod retrieve;
 mod returning;
 mod slot;
@@ -17,6 +18,8 @@ use crate::call::{Call, Stage};
 use crate::leg::{LegState, Party};
 use crate::record::CallCause;
 use crate::switch::{Fate, LegKey, Switch};
+
+pub(crate) use held::Held;
 
 /// A slot by its tenant and its digits.
 pub(crate) type SlotKey = (Arc<str>, Arc<str>);
@@ -207,7 +210,7 @@ impl Switch {
         let (id, index) = self.call_of(&call.tenant, device).ok_or((480u16, "slot-empty"))?;
         let mut outcome = Err(NoSlot::Full);
         self.with_call(now, id, |switch, other| {
-            outcome = switch.park_from(now, other, index, slot, spec);
+            outcome = switch.park_from(now, other, (index, None), slot, spec);
             Fate::Keep
         });
         let slot = outcome.map_err(|why| (486, why.prompt()))?;
@@ -220,6 +223,12 @@ impl Switch {
 
     /// The newest call that a device talks in, with its leg; those that it holds first.
     fn call_of(&self, tenant: &Arc<str>, device: &Arc<str>) -> Option<LegKey> {
+        self.calls_of(tenant, device).into_iter().next()
+    }
+
+    /// The calls that a device talks in, with its legs: those that it holds first, the newest of
+    /// them first.
+    pub(crate) fn calls_of(&self, tenant: &Arc<str>, device: &Arc<str>) -> Vec<LegKey> {
         let key = (tenant.clone(), device.clone());
         let calls = self.lamps.of(&key).iter().filter_map(|id| self.calls.get(id));
         let legs = calls.filter(|call| call.transfer.is_none()).filter_map(|call| {
@@ -234,7 +243,9 @@ impl Switch {
             let held = crate::leg::music::holds(Some(leg));
             Some(((held, leg.number), (call.id, index)))
         });
-        legs.max_by_key(|(order, _)| *order).map(|(_, key)| key)
+        let mut legs: Vec<_> = legs.collect();
+        legs.sort_unstable_by_key(|(order, _)| std::cmp::Reverse(*order));
+        legs.into_iter().map(|(_, key)| key).collect()
     }
 
     /// Parks the other party of a call; the leg that asked for it leaves.
@@ -242,7 +253,7 @@ impl Switch {
         &mut self,
         now: Now,
         call: &mut Call,
-        index: u16,
+        (index, reason): (u16, Option<&str>),
         slot: Option<&Arc<str>>,
         spec: &Arc<Park>,
     ) -> Result<Arc<str>, NoSlot> {
@@ -260,7 +271,7 @@ impl Switch {
             index
         };
         let slot = self.park(now, call, slot, spec, parker)?;
-        self.end_leg(now, call, by, 487, None);
+        self.end_leg(now, call, by, 487, reason);
         Ok(slot)
     }
 

@@ -25,6 +25,7 @@ members = ["B", "C"]
 pickup = true
 [feature_codes]
 park = "*5"
+three_way = "*3"
 pickup = "**"
 intercom = "*80"
 [extension.page]
@@ -216,6 +217,37 @@ fn a_parked_call_is_taken_by_another_phone_or_comes_back() {
     wait(&mut b, "CALL_ESTABLISHED");
     b.hang_up().expect("the control link stands");
     wait(&mut a, "CALL_CLOSED");
+    server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
+}
+
+/// S-13 by the HOLD key, where the office wants it so: the desk phone is free, the app takes the
+/// call.
+#[test]
+fn a_held_call_is_parked_by_itself_and_taken_by_the_app() {
+    let server = office("hold-park", &[]);
+    let file = server.directory.join("conf/tenants/acme/office.toml");
+    let plan = fs::read_to_string(&file).expect("the office has a plan");
+    let (from, to) = ("return_after = \"10s\"", "return_after = \"30s\"\nhold_after = \"2s\"");
+    assert!(plan.contains(from));
+    fs::write(&file, plan.replace(from, to)).expect("the plan can be written");
+    server.ctl(&["reload"]).expect("the plan is in order");
+    let (mut a, mut b) = (ring(&server, 'A', 440.0), ring(&server, 'B', 880.0));
+    let mut c = ring(&server, 'C', 1300.0);
+    talking(&mut a, &mut b, "802");
+    sleep(Duration::from_secs(1));
+    b.hold(true).expect("the control link stands");
+    wait(&mut b, "CALL_CLOSED");
+    assert!(b.log().contains("Parked 8101"), "the slot is told");
+    sleep(Duration::from_secs(2));
+    c.dial("8101").expect("the control link stands");
+    wait(&mut c, "CALL_ESTABLISHED");
+    sleep(Duration::from_secs(3));
+    c.hang_up().expect("the control link stands");
+    wait(&mut a, "CALL_CLOSED");
+    assert_tone(&a, 2.0, 1300.0);
+    assert_tone(&c, 2.0, 440.0);
+    let cdrs = server.ctl(&["cdrs"]).expect("the server answers");
+    assert_eq!(cdrs.as_array().map(Vec::len), Some(1), "one call, one record: {cdrs}");
     server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
 }
 

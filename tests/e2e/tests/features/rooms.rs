@@ -133,3 +133,36 @@ fn a_pin_lets_in_keys_mute_and_a_guest_from_outside_is_called_in() {
     drop(outside);
     server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
 }
+
+#[test]
+fn a_phone_brings_the_calls_that_it_holds_together() {
+    let server = office("three-way", &[]);
+    let mut phones: Vec<Baresip> = ['A', 'B', 'C']
+        .into_iter()
+        .zip(TONES)
+        .map(|(name, tone)| ring(&server, name, tone))
+        .collect();
+    let [a, b, c] = &mut phones[..] else { panic!("three phones") };
+    for (colleague, number) in [(&mut *b, "802"), (&mut *c, "803")] {
+        a.dial(number).expect("the control link stands");
+        wait(colleague, "CALL_INCOMING");
+        colleague.answer().expect("the control link stands");
+        wait(a, "CALL_ESTABLISHED");
+        sleep(Duration::from_millis(500));
+        a.hold(true).expect("the control link stands");
+        sleep(Duration::from_millis(500));
+    }
+    a.dial("*3").expect("the control link stands");
+    wait(a, "CALL_ESTABLISHED");
+    sleep(Duration::from_secs(4));
+    let rooms = server.ctl(&["rooms"]).expect("the server answers");
+    assert_eq!(rooms[0]["members"].as_array().map(Vec::len), Some(3), "{rooms}");
+    leave(b);
+    leave(c);
+    wait(a, "CALL_CLOSED");
+    let told = levels(b, 2.5, TONES);
+    println!("the second of three hears {told:.1?} dBFS");
+    assert!((told[0] - TONE_DBFS).abs() < 1.5 && (told[2] - TONE_DBFS).abs() < 1.5, "{told:?}");
+    assert!(told[1] < -45.0, "it hears itself: {told:?}");
+    server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
+}
