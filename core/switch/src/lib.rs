@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod audit;
 mod call;
 mod charge;
 mod conference;

@@ -19,6 +19,7 @@ usage: cargo xtask COMMAND
   e2e [FILTER…]     only the end-to-end tests
   soak [MINUTES]    mixed traffic against the release server (30 minutes), memory over time
   sim [HOURS [SEED]]        mixed traffic on a virtual clock (24 hours), memory over time
+  features [FIRST-LAST]     a thousand random operations of fifty phones a seed (1-100)
   tidy              only the rules of the house
   fuzz [TARGET] [SECONDS]   every fuzz target, or one; 60 seconds each
   bench [NAME…]     loads: relay, beside, transcode, rooms, start, memory, calls, signalling, lamps
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         "e2e" => steps::e2e(rest),
         "soak" => steps::soak(rest),
         "sim" => steps::sim(rest),
+        "features" => steps::features(rest),
         "tidy" => steps::tidy(),
         "fuzz" => fuzz::command(rest),
         "bench" => steps::bench(rest),

@@ -83,6 +83,15 @@ pub(crate) fn sim(arguments: &[String]) -> Result<(), String> {
     execute("simulation", Command::new(sim).args(arguments).current_dir(root()))
 }
 
+pub(crate) fn features(seeds: &[String]) -> Result<(), String> {
+    let seeds = seeds.first().map_or("1-100", String::as_str);
+    let test = ["test", "--release", "--locked", "--package", "koukan-switch"];
+    let which = ["--test", "features", "--", "--nocapture", "leave_every_leg"];
+    let mut command = Command::new("cargo");
+    command.args(test).args(which).env("KOUKAN_SEEDS", seeds).current_dir(root());
+    execute("features", &mut command)
+}
+
 pub(crate) fn tidy() -> Result<(), String> {
     step("tidy", || {
         let findings = tidy::check(&root())?;

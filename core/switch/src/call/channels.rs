@@ -19,7 +19,7 @@ pub(crate) enum Channel {
 }
 
 /// The counts of one shard.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Channels {
     tenants: HashMap<Arc<str>, u32>,
     numbers: HashMap<(Arc<str>, Arc<str>), u32>,

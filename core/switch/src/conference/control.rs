@@ -1,7 +1,7 @@
 //! What operators see of rooms and order in them.
 
 use jiff::Timestamp;
-use koukan_base::CallId;
+use koukan_base::{BridgeId, CallId};
 use serde::{Deserialize, Serialize};
 
 use super::{Attending, Concerns, RoomKey, member_of};
@@ -108,6 +108,27 @@ impl Switch {
             .collect();
         views.sort_by(|a, b| (&a.tenant, &a.room).cmp(&(&b.tenant, &b.room)));
         views
+    }
+
+    /// Whether the room that a call says it is at knows of it; before its door it need not.
+    pub(crate) fn room_knows(&self, call: &Call) -> bool {
+        let Stage::Conference(attendance) = &call.stage else { return false };
+        let key = (call.tenant.clone(), attendance.room.clone());
+        let room = self.rooms.open.get(&key);
+        attendance.is_asked() || room.is_some_and(|room| room.members.contains(&call.id))
+    }
+
+    /// The calls that are in rooms.
+    pub(crate) fn room_members(&self) -> Vec<CallId> {
+        self.rooms.open.values().flat_map(|room| room.members.iter().copied()).collect()
+    }
+
+    /// The room of the media engine that a member is in.
+    pub(crate) fn bridge_of(&self, call: &Call) -> Option<BridgeId> {
+        let Stage::Conference(attendance) = &call.stage else { return None };
+        let key = (call.tenant.clone(), attendance.room.clone());
+        let room = self.rooms.open.get(&key)?;
+        room.members.contains(&call.id).then_some(room.bridge)
     }
 
     fn member_view(&self, id: CallId) -> Option<MemberView> {

@@ -162,6 +162,18 @@ impl Switch {
         }
     }
 
+    /// Whether the queue that a call says it is in knows of it.
+    pub(crate) fn queue_knows(&self, call: &Call) -> bool {
+        let Stage::Queue(waiting) = &call.stage else { return false };
+        let key = (call.tenant.clone(), waiting.name.clone());
+        self.queues.open.get(&key).is_some_and(|queue| queue.waiting.contains(&call.id))
+    }
+
+    /// The calls that are in queues.
+    pub(crate) fn queued(&self) -> Vec<CallId> {
+        self.queues.open.values().flat_map(|queue| queue.waiting.iter().copied()).collect()
+    }
+
     /// What is due for a caller who waits.
     pub(crate) fn queue_timeout(&mut self, now: Now, call: &mut Call) -> Fate {
         let Stage::Queue(waiting) = &mut call.stage else { return Fate::Keep };

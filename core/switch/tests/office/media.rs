@@ -341,6 +341,11 @@ impl Media {
         rooms.into_values().collect()
     }
 
+    /// The stream of this number, when it is there.
+    pub(crate) fn stream(&self, stream: StreamId) -> Option<&Stream> {
+        self.streams.get(&stream)
+    }
+
     fn known(&mut self, stream: StreamId) -> Option<&mut Stream> {
         let worker = self.worker;
         let known = self.streams.get_mut(&stream).filter(|known| known.worker == worker);

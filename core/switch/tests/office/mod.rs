@@ -192,15 +192,31 @@ impl Office {
         self.drain();
     }
 
+    /// An office of many phones, named by the letters from `a` on, with two media workers; none is
+    /// registered.
+    pub(crate) fn crowd(seed: u64, count: u8, text: &str) -> Self {
+        let names = (0..count).map(|number| char::from(b'a' + number)).chain([TRUNK]);
+        let config = SwitchConfig { workers: 2, max_calls: 200, ..config() };
+        Self::built("2026-07-01T10:00:00+09:00", seed, text, (names, config))
+    }
+
     fn with(date: &str, seed: u64, text: &str) -> Self {
+        Self::built(date, seed, text, (('A'..='F').chain([TRUNK]), config()))
+    }
+
+    fn built(
+        date: &str,
+        seed: u64,
+        text: &str,
+        (names, config): (impl Iterator<Item = char>, SwitchConfig),
+    ) -> Self {
         let date: Timestamp = date.parse().unwrap();
         let directory = Arc::new(directory(text, date));
-        let phones = ('A'..='F').chain([TRUNK]).map(|name| (name, Phone::new(name, seed)));
         Self {
             now: Time::from_millis(1),
             date,
-            switch: Switch::new(config(), directory, Rng::from_number(seed)),
-            phones: phones.collect(),
+            switch: Switch::new(config, directory, Rng::from_number(seed)),
+            phones: names.map(|name| (name, Phone::new(name, seed))).collect(),
             media: Media::default(),
             modules: Modules::default(),
             wire: BTreeMap::new(),
