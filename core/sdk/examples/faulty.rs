@@ -77,6 +77,71 @@ async fn woken(call: Call, _: Nothing) -> Result<()> {
     call.answer().await
 }
 
+/// Arguments whose reading panics.
+struct Reads;
+
+impl<'de> Deserialize<'de> for Reads {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> std::result::Result<Self, D::Error> {
+        panic!("the arguments");
+    }
+}
+
+async fn arguments(_call: Call, _: Reads) -> Result<()> {
+    Ok(())
+}
+
+/// Arguments whose error panics when it is told.
+struct Refuses;
+
+struct Words;
+
+impl std::fmt::Display for Words {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("the message");
+    }
+}
+
+impl<'de> Deserialize<'de> for Refuses {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> std::result::Result<Self, D::Error> {
+        Err(serde::de::Error::custom(Words))
+    }
+}
+
+async fn message(_call: Call, _: Refuses) -> Result<()> {
+    Ok(())
+}
+
+async fn on_digit(call: Call, _: Nothing) -> Result<()> {
+    call.next_digit().await?;
+    panic!("a digit");
+}
+
+async fn on_hang_up(call: Call, _: Nothing) -> Result<()> {
+    let _ = call.next_digit().await;
+    panic!("a hang-up");
+}
+
+async fn on_drain(call: Call, _: Nothing) -> Result<()> {
+    call.drained().await;
+    panic!("a drain");
+}
+
+/// Asks for its thread, for which the standard library makes a pthread key.
+async fn current(call: Call, _: Nothing) -> Result<()> {
+    call.log(Level::Info, &format!("on {:?}", thread::current().id()));
+    call.answer().await
+}
+
+thread_local! {
+    static LOCAL: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// Leaves a thread-local with a destructor behind.
+async fn local(call: Call, _: Nothing) -> Result<()> {
+    LOCAL.with_borrow_mut(|local| local.push(1));
+    call.answer().await
+}
+
 export_module! {
     name: "faulty",
     version: "0.0.1",
@@ -86,6 +151,13 @@ export_module! {
         "destructor": destructor,
         "held": held,
         "payload": payload,
+        "arguments": arguments,
+        "message": message,
+        "on_digit": on_digit,
+        "on_hang_up": on_hang_up,
+        "on_drain": on_drain,
+        "current": current,
+        "local": local,
         "good": good,
         "woken": woken,
     }

@@ -317,6 +317,7 @@ unsafe fn read_event(event: &abi::Event) -> Option<Event> {
         }
         event::DIGIT => u8::try_from(event.digit).ok().map(Event::Digit),
         event::HANG_UP => Some(Event::HangUp),
+        event::DRAIN => Some(Event::Drain),
         event::WAKE => Some(Event::Wake),
         _ => None,
     }

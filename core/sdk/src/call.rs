@@ -151,6 +151,12 @@ impl Call {
         poll_fn(|context| self.session.poll_digit(context)).await
     }
 
+    /// Waits until the module's build is being replaced: an application that has nothing to lose
+    /// ends then, since past the drain time the host ends it.
+    pub async fn drained(&self) {
+        poll_fn(|context| self.session.poll_drain(context)).await;
+    }
+
     /// Writes a line to the server's log, with the call's number.
     pub fn log(&self, level: Level, text: &str) {
         self.session.host().log(level, text);

@@ -359,6 +359,12 @@ impl Run {
         self.task = None;
     }
 
+    /// The module's build is being replaced.
+    pub fn drain(&mut self) {
+        self.event(Event::Drain);
+        self.settle();
+    }
+
     /// How the application ended; none while it is at work, or when the caller hung up on it.
     #[must_use]
     pub const fn outcome(&self) -> Option<&Result<()>> {

@@ -42,6 +42,8 @@ pub(crate) enum Event {
     Digit(u8),
     /// The caller is gone.
     HangUp,
+    /// The build is being replaced.
+    Drain,
     /// Nothing but a reason to poll: a waker's, or one that this version does not know.
     Wake,
 }
@@ -74,6 +76,8 @@ pub(crate) struct Session {
     digits: RefCell<VecDeque<u8>>,
     digit_waker: RefCell<Option<Waker>>,
     hung_up: Cell<bool>,
+    drains: Cell<bool>,
+    drain_waker: RefCell<Option<Waker>>,
     now: Cell<Moment>,
     tenant: String,
 }
@@ -95,6 +99,8 @@ impl Session {
             digits: RefCell::default(),
             digit_waker: RefCell::default(),
             hung_up: Cell::new(false),
+            drains: Cell::new(false),
+            drain_waker: RefCell::default(),
             now: Cell::new(now),
             tenant,
         }
@@ -141,6 +147,13 @@ impl Session {
             Event::HangUp => {
                 self.hung_up.set(true);
                 self.wake_digit();
+            }
+            Event::Drain => {
+                self.drains.set(true);
+                let waker = self.drain_waker.borrow_mut().take();
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
             }
             Event::Wake => {}
         }
@@ -192,6 +205,14 @@ impl Session {
             return Poll::Ready(Err(Error::HangUp));
         }
         *self.digit_waker.borrow_mut() = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    pub(crate) fn poll_drain(&self, context: &Context<'_>) -> Poll<()> {
+        if self.drains.get() {
+            return Poll::Ready(());
+        }
+        *self.drain_waker.borrow_mut() = Some(context.waker().clone());
         Poll::Pending
     }
 

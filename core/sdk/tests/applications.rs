@@ -161,3 +161,19 @@ fn a_missing_prompt_is_named_by_the_host_or_by_every_candidate() {
     let Some(Err(error)) = run.outcome() else { panic!("it went on") };
     assert_eq!(error.to_string(), "prompt en/closed was not found");
 }
+
+async fn until_drained(call: Call, _: ()) -> Result<()> {
+    call.answer().await?;
+    call.drained().await;
+    call.hangup(480).await
+}
+
+#[test]
+fn an_application_may_wait_for_its_builds_replacement() {
+    let mut run = Run::start(until_drained, &());
+    let (op, _) = run.next_operation().unwrap();
+    run.done(op, status::OK, "");
+    assert_eq!(run.next_operation(), None);
+    run.drain();
+    assert_eq!(run.next_operation().unwrap().1, Operation::HangUp { sip_status: 480 });
+}

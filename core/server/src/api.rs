@@ -66,7 +66,9 @@ pub struct ModuleInfo {
     pub version: String,
     /// The role that it fills.
     pub role: Option<String>,
-    /// `active`, `draining` …
+    /// Which of its builds: a number that no other build of the process has.
+    pub build: usize,
+    /// `active`, `draining`, `closing`, `closed`, or what it is stuck at.
     pub state: String,
     /// Applications under way.
     pub instances: usize,
@@ -74,12 +76,31 @@ pub struct ModuleInfo {
     pub starts: u64,
     /// Events that it was given.
     pub events: u64,
+    /// Events a second of late.
+    pub events_per_s: u64,
     /// Those that ended in an error or a panic.
     pub failures: u64,
     /// Its slowest call, in microseconds: so long it held up every other call.
     pub slowest_us: u64,
     /// Calls that took longer than 20 ms; the log names them.
     pub too_long: u64,
+    /// Seconds since it was loaded.
+    pub age_s: u64,
+}
+
+/// What a change of the loaded modules did.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModuleChanged {
+    /// The module.
+    pub module: String,
+    /// The build that new calls go to; none after an unloading.
+    pub build: Option<usize>,
+    /// The version of that.
+    pub version: Option<String>,
+    /// The build that drains now.
+    pub drains: Option<usize>,
+    /// The calls that go on with it.
+    pub calls: usize,
 }
 
 /// `POST /v1/check` and `POST /v1/reload`.

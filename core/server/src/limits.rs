@@ -149,6 +149,9 @@ pub const MAIL_RECEIVERS: usize = 16;
 /// Applications that may wait for being woken.
 pub const MODULE_WAKES: usize = 1_000_000;
 
+/// Builds of modules that are told of after their end.
+pub const MODULE_BUILDS_TOLD: usize = 16;
+
 /// Bytes of a module's file; a shared object with all its debug information is below it.
 pub const MODULE_FILE_BYTES: u64 = 512 * 1024 * 1024;
 

@@ -5,11 +5,14 @@
 //! destroyed exactly once; a request that it makes waits in a queue until the loop comes for it, so
 //! that neither side is ever called from inside the other. A module's task is an application of no
 //! call: its waits are counted here, since the switch knows nothing of it.
+//!
+//! A module may have several builds in the process. New calls go to the active one; a build that is
+//! replaced or unloaded drains: it keeps the calls that it has until they end or its time is over,
+//! then the reaper takes it out of the process.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
-
 use std::time::Duration;
 
 use koukan_abi::{Status, TASK, status};
@@ -21,14 +24,15 @@ use mio::Waker;
 
 use crate::api::ModuleInfo;
 use crate::config::Config;
-use crate::module::ModuleError;
+use crate::limits;
 use crate::module::border::AppInstance;
+use crate::module::build::{Build, State};
 use crate::module::call::EventParts;
-use crate::module::copy::Copies;
 use crate::module::desk::Desk;
-use crate::module::host::LoadedModule;
+use crate::module::reaper::{Reaper, Report};
 use crate::module::shelf::Shelf;
-use crate::module::watch::Cost;
+use crate::module::watch::Presence;
+use crate::module::{LoadedModule, Loader, ModuleError};
 
 /// Where the numbers of tasks begin; the switch mints none up here.
 const FIRST_TASK: u64 = 1 << 63;
@@ -51,16 +55,53 @@ pub struct ModulesError {
 pub struct Modules {
     desk: Arc<Desk>,
     shelf: Arc<Shelf>,
-    /// Tasks, and when and which of their waits end.
-    tasks: BTreeSet<u64>,
+    loader: Arc<Loader>,
+    /// Tasks with their builds, and when and which of their waits end.
+    tasks: BTreeMap<u64, usize>,
     waits: BTreeMap<(Time, u64), (InstanceId, OpId)>,
-    /// Whether the tasks have been started, by the thread that they live on.
-    begun: bool,
-    /// Before `modules`: instances are destroyed before their module ends.
-    /// With the number of the module that each is of.
+    /// Builds whose task has not been started yet, by the thread that it lives on.
+    fresh: VecDeque<usize>,
+    /// Before `builds`: instances are destroyed before their build ends. With the number of the
+    /// build that each is of.
     running: HashMap<u64, (usize, AppInstance)>,
-    costs: Vec<Cost>,
-    modules: Vec<LoadedModule>,
+    builds: BTreeMap<usize, Build>,
+    /// Builds that are neither active nor closed: only then is there anything to look after.
+    leaving: usize,
+    presence: Arc<Presence>,
+    reaper: Reaper,
+}
+
+/// What a change of the modules did, in numbers of builds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// The build that new calls go to; none after an unloading.
+    pub build: Option<usize>,
+    /// The build that drains.
+    pub drains: Option<usize>,
+    /// The calls that it has.
+    pub calls: usize,
+}
+
+/// A change of the modules that makes no sense as they are.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChangeRefused {
+    /// It is in service.
+    #[error("the module {0} is loaded: replace it to load its file again")]
+    Loaded(String),
+    /// It is not in service.
+    #[error("the module {0} is not loaded")]
+    NotLoaded(String),
+    /// Another module has its role.
+    #[error("the role {role} of the module {name} is filled by {by}: unload that first")]
+    Role {
+        /// The module to be loaded.
+        name: String,
+        /// Its role.
+        role: String,
+        /// The module that has it.
+        by: String,
+    },
 }
 
 impl Modules {
@@ -73,32 +114,160 @@ impl Modules {
         waker: Arc<Waker>,
         shelf: Arc<Shelf>,
     ) -> Result<Self, ModulesError> {
-        let desk = Arc::new(Desk::new(waker));
-        let mut modules = Vec::new();
-        let mut copies = None;
-        for (index, module) in config.modules.iter().enumerate() {
-            let refuse = |cause: ModuleError| {
-                let (name, path) = (module.name.clone(), module.path.clone());
-                ModulesError { name, path, cause }
-            };
-            if copies.is_none() {
-                let opened = Copies::open(&config.data);
-                copies = Some(opened.map_err(ModuleError::Copy).map_err(refuse)?);
-            }
-            let Some(copies) = &copies else { break };
-            let loaded = LoadedModule::load(module, index, copies, &desk, &shelf);
-            modules.push(loaded.map_err(refuse)?);
-        }
-        Ok(Self {
+        let desk = Arc::new(Desk::new(Arc::clone(&waker)));
+        let (data, books) = (config.data.clone(), Arc::clone(&desk));
+        let loader = Arc::new(Loader::new(data, books, Arc::clone(&shelf)));
+        let presence = Arc::new(Presence::new());
+        let reaper = Reaper::start(waker, Arc::clone(&presence));
+        let mut modules = Self {
             desk,
             shelf,
-            tasks: BTreeSet::new(),
+            loader,
+            tasks: BTreeMap::new(),
             waits: BTreeMap::new(),
-            begun: false,
+            fresh: VecDeque::new(),
             running: HashMap::new(),
-            costs: vec![Cost::default(); modules.len()],
-            modules,
-        })
+            builds: BTreeMap::new(),
+            leaving: 0,
+            presence,
+            reaper,
+        };
+        for module in &config.modules {
+            let loaded = modules.loader.load(module).map_err(|cause| {
+                let (name, path) = (module.name.clone(), module.path.clone());
+                ModulesError { name, path, cause }
+            })?;
+            modules.admit(Time::ZERO, loaded);
+        }
+        Ok(modules)
+    }
+
+    /// What makes builds, on any thread.
+    #[must_use]
+    pub fn loader(&self) -> Arc<Loader> {
+        Arc::clone(&self.loader)
+    }
+
+    fn admit(&mut self, now: Time, loaded: LoadedModule) -> usize {
+        let build = Build::new(loaded, now);
+        let number = build.number;
+        self.presence.name(number, &build.name);
+        if !build.begun {
+            self.fresh.push_back(number);
+        }
+        self.builds.insert(number, build);
+        number
+    }
+
+    /// Puts a build in service. `is_new` says that none of the module may be, else one must be: it
+    /// drains from now on.
+    ///
+    /// # Errors
+    /// As they stand, the modules have no place for it; the build is gone.
+    pub fn install(
+        &mut self,
+        now: Now,
+        loaded: LoadedModule,
+        is_new: bool,
+    ) -> Result<Changed, ChangeRefused> {
+        let (name, role) = (loaded.name().to_owned(), loaded.config.role.clone());
+        let mut others = self.builds.values().filter(|build| build.active().is_some());
+        let before = others.clone().find(|build| build.name == name).map(|build| build.number);
+        match before {
+            Some(_) if is_new => return Err(ChangeRefused::Loaded(name)),
+            None if !is_new => return Err(ChangeRefused::NotLoaded(name)),
+            Some(_) | None => {}
+        }
+        let holder =
+            others.find(|build| build.name != name && build.role.is_some() && build.role == role);
+        if let (Some(holder), Some(role)) = (holder, role) {
+            return Err(ChangeRefused::Role { name, role, by: holder.name.clone() });
+        }
+        let calls = before.map_or(0, |before| self.retire(now, before));
+        let build = Some(self.admit(now.time, loaded));
+        Ok(Changed { build, drains: before, calls })
+    }
+
+    /// Takes a module out of service; the calls that it has go on until its time is over.
+    ///
+    /// # Errors
+    /// It is not loaded.
+    pub fn unload(&mut self, now: Now, name: &str) -> Result<Changed, ChangeRefused> {
+        let mut active = self.builds.values().filter(|build| build.active().is_some());
+        let Some(build) = active.find(|build| build.name == name) else {
+            return Err(ChangeRefused::NotLoaded(name.to_owned()));
+        };
+        let number = build.number;
+        let calls = self.retire(now, number);
+        Ok(Changed { build: None, drains: Some(number), calls })
+    }
+
+    /// A build drains: its task ends, its applications hear of it. How many those are.
+    fn retire(&mut self, now: Now, number: usize) -> usize {
+        self.desk.own();
+        self.fresh.retain(|fresh| *fresh != number);
+        let tasks = self.tasks.iter().filter(|(_, build)| **build == number);
+        let tasks: Vec<u64> = tasks.map(|(task, _)| *task).collect();
+        for task in tasks {
+            self.tasks.remove(&task);
+            self.waits.retain(|_, wait| wait.0.0 != task);
+            self.destroy(now, InstanceId(task));
+        }
+        let Some(build) = self.builds.get_mut(&number) else { return 0 };
+        build.drain(now.time);
+        self.leaving = self.leaving.saturating_add(1);
+        let calls = build.applications;
+        let own = self.running.iter().filter(|(_, (build, _))| *build == number);
+        let own: Vec<u64> = own.map(|(instance, _)| *instance).collect();
+        for instance in own {
+            self.deliver(now, InstanceId(instance), &AppEvent::Drain.into());
+        }
+        self.tend(now);
+        calls
+    }
+
+    /// Looks after the builds that are on their way out.
+    fn tend(&mut self, now: Now) {
+        if self.leaving == 0 {
+            return;
+        }
+        let over = |build: &Build| build.until().is_some_and(|until| until <= now.time);
+        let over: Vec<usize> =
+            self.builds.values().filter(|build| over(build)).map(|build| build.number).collect();
+        for number in over {
+            let left = self.running.iter().filter(|(_, (build, _))| *build == number);
+            let left: Vec<u64> = left.map(|(instance, _)| *instance).collect();
+            for instance in left {
+                let why = "its build was replaced, and the time to end has passed";
+                self.end_with(InstanceId(instance), Err(why.into()));
+            }
+        }
+        let idle = self.builds.values_mut().filter_map(|build| build.take_idle(now.time));
+        for build in idle {
+            self.reaper.end(build);
+        }
+        while let Some((number, report)) = self.reaper.poll_report() {
+            self.take_report(number, report);
+        }
+    }
+
+    fn take_report(&mut self, number: usize, report: Report) {
+        let Some(build) = self.builds.get_mut(&number) else { return };
+        let was_gone = build.is_gone();
+        build.state = match report {
+            Report::Held(held) => State::Stuck(held),
+            Report::Ended(ending) => State::Closed(ending),
+        };
+        if !was_gone && build.is_gone() {
+            self.leaving = self.leaving.saturating_sub(1);
+            self.presence.forget(number);
+        }
+        let closed = self.builds.values().filter(|build| build.is_gone());
+        let too_many = closed.clone().count().saturating_sub(limits::MODULE_BUILDS_TOLD);
+        let oldest: Vec<usize> = closed.map(|build| build.number).take(too_many).collect();
+        for number in oldest {
+            self.builds.remove(&number);
+        }
     }
 
     /// Does what the switch orders.
@@ -117,6 +286,7 @@ impl Modules {
     pub fn poll_request(&mut self, now: Now) -> Option<ModuleRequest> {
         self.desk.own();
         self.start_tasks(now);
+        self.tend(now);
         for number in self.desk.take_woken() {
             self.deliver(now, InstanceId(number), &EventParts::wake());
         }
@@ -133,13 +303,21 @@ impl Modules {
     /// Whether requests wait that no waker will tell of.
     #[must_use]
     pub fn has_requests(&self) -> bool {
-        !self.begun || self.desk.has_requests()
+        !self.fresh.is_empty() || self.desk.has_requests()
     }
 
     /// When `poll_request` is to be called next for what it does by itself.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.waits.keys().next().map(|(at, _)| *at)
+        let wait = self.waits.keys().next().map(|(at, _)| *at);
+        let drained = self.builds.values().filter(|_| self.leaving > 0).filter_map(Build::until);
+        wait.into_iter().chain(drained).min()
+    }
+
+    /// Looks after builds whose wakers keep them, from time to time.
+    pub fn handle_housekeeping(&mut self, now: Now) {
+        self.desk.own();
+        self.tend(now);
     }
 
     /// The date was set: what a task waits for may be due.
@@ -165,22 +343,21 @@ impl Modules {
         self.shelf.absorb(note);
     }
 
-    /// Starts every task once, on the thread that calls this first.
+    /// Starts the tasks of builds that are new, on the thread that they live on.
     fn start_tasks(&mut self, now: Now) {
-        if std::mem::replace(&mut self.begun, true) {
-            return;
-        }
-        let tasks: Vec<_> = self.modules.iter().map(|module| module.task).enumerate().collect();
-        for (index, task) in tasks {
-            let Some(task) = task else { continue };
-            let number = FIRST_TASK.saturating_add(u64::try_from(index).unwrap_or(0));
-            let instance = InstanceId(number);
-            self.desk.begin(instance, index, CallId::from_u64(0), "".into());
-            self.tasks.insert(number);
-            let started = self.timed(index, "task", || task.start(now, number, "", (TASK, "{}")));
+        while let Some(number) = self.fresh.pop_front() {
+            let Some(build) = self.builds.get_mut(&number) else { continue };
+            build.begun = true;
+            let Some(task) = build.active().and_then(|loaded| loaded.task) else { continue };
+            build.applications = build.applications.saturating_add(1);
+            let name = FIRST_TASK.saturating_add(u64::try_from(number).unwrap_or(0));
+            let instance = InstanceId(name);
+            self.desk.begin(instance, number, CallId::from_u64(0), "".into());
+            self.tasks.insert(name, number);
+            let started = self.timed(number, "task", || task.start(now, name, "", (TASK, "{}")));
             match started {
                 Ok(running) => {
-                    self.running.insert(number, (index, running));
+                    self.running.insert(name, (number, running));
                 }
                 Err(status) => self.conclude(instance, status),
             }
@@ -195,7 +372,7 @@ impl Modules {
             | ModuleRequest::Ended { instance, .. } => *instance,
             ModuleRequest::Messages { .. } => return Some(request),
         };
-        if !self.tasks.contains(&instance.0) {
+        if !self.tasks.contains_key(&instance.0) {
             return Some(request);
         }
         match request {
@@ -236,32 +413,16 @@ impl Modules {
         self.event(now, instance, AppEvent::OpDone { op, status, text: "".into() });
     }
 
-    /// Every loaded module.
+    /// Every build that is in the process, and the last ones that are not any more.
     #[must_use]
-    pub fn list(&self) -> Vec<ModuleInfo> {
-        let info = |(index, module): (usize, &LoadedModule)| ModuleInfo {
-            name: module.name.clone(),
-            version: module.version.clone(),
-            role: module.role.clone(),
-            state: "active".to_owned(),
-            instances: self.desk.instances(index),
-            starts: self.cost(index).starts,
-            events: self.cost(index).events,
-            failures: self.cost(index).failures,
-            slowest_us: u64::try_from(self.cost(index).slowest.as_micros()).unwrap_or(u64::MAX),
-            too_long: self.cost(index).too_long,
-        };
-        self.modules.iter().enumerate().map(info).collect()
-    }
-
-    fn cost(&self, index: usize) -> Cost {
-        self.costs.get(index).copied().unwrap_or_default()
+    pub fn list(&self, now: Time) -> Vec<ModuleInfo> {
+        self.builds.values().map(|build| build.info(now)).collect()
     }
 
     /// Whether a loaded module fills a role of the dialplan.
     #[must_use]
     pub fn fills_role(&self, role: &str) -> bool {
-        self.modules.iter().any(|module| module.fills(role))
+        self.builds.values().filter_map(Build::active).any(|loaded| loaded.fills(role))
     }
 
     fn start(
@@ -271,32 +432,36 @@ impl Modules {
         module: &str,
         what: (&str, &str),
     ) {
-        let mut modules = self.modules.iter().enumerate();
-        let by_role = modules.clone().find(|(_, loaded)| loaded.fills(module));
-        let found = by_role.or_else(|| modules.find(|(_, loaded)| loaded.name == module));
-        let Some((index, loaded)) = found else {
+        let mut active = self.builds.values().filter_map(Build::active);
+        let by_role = active.clone().find(|loaded| loaded.fills(module));
+        let Some(loaded) = by_role.or_else(|| active.find(|loaded| loaded.name() == module)) else {
             let why = format!("no loaded module fills the role {module}");
             return self.ended(instance, Err(why.into()));
         };
         let Some(app) = loaded.app else {
-            let why = format!("the module {} has no applications", loaded.name);
+            let why = format!("the module {} has no applications", loaded.name());
             return self.ended(instance, Err(why.into()));
         };
-        self.desk.begin(instance, index, call, Arc::clone(&tenant));
-        if let Some(cost) = self.costs.get_mut(index) {
-            cost.starts = cost.starts.saturating_add(1);
+        let number = loaded.number;
+        self.desk.begin(instance, number, call, Arc::clone(&tenant));
+        if let Some(build) = self.builds.get_mut(&number) {
+            build.applications = build.applications.saturating_add(1);
+            build.cost.starts = build.cost.starts.saturating_add(1);
         }
-        match self.timed(index, "start", || app.start(now, instance.0, &tenant, what)) {
+        match self.timed(number, "start", || app.start(now, instance.0, &tenant, what)) {
             Ok(running) => {
-                self.running.insert(instance.0, (index, running));
+                self.running.insert(instance.0, (number, running));
             }
             Err(status) => {
-                if let Some(cost) = self.costs.get_mut(index) {
-                    let failed = u64::from(status < status::OK);
-                    cost.failures = cost.failures.saturating_add(failed);
-                }
+                self.count_failure(number, status);
                 self.conclude(instance, status);
             }
+        }
+    }
+
+    fn count_failure(&mut self, number: usize, status: Status) {
+        if let Some(build) = self.builds.get_mut(&number).filter(|_| status < status::OK) {
+            build.cost.failures = build.cost.failures.saturating_add(1);
         }
     }
 
@@ -321,24 +486,22 @@ impl Modules {
     /// passed over.
     fn deliver(&mut self, now: Now, instance: InstanceId, parts: &EventParts) {
         // Taken out meanwhile, so that its cost can be noted beside it.
-        let Some((index, mut running)) = self.running.remove(&instance.0) else { return };
-        let status = self.timed(index, "event", || running.event(now, parts));
-        if let Some(cost) = self.costs.get_mut(index) {
-            cost.events = cost.events.saturating_add(1);
-            let failed = u64::from(status < status::OK);
-            cost.failures = cost.failures.saturating_add(failed);
+        let Some((number, mut running)) = self.running.remove(&instance.0) else { return };
+        let status = self.timed(number, "event", || running.event(now, parts));
+        if let Some(build) = self.builds.get_mut(&number) {
+            build.cost.count_event(now.time);
         }
-        self.running.insert(instance.0, (index, running));
+        self.count_failure(number, status);
+        self.running.insert(instance.0, (number, running));
         if status != status::PENDING {
             self.conclude(instance, status);
         }
     }
 
-    /// Runs a call into a module and notes what it took.
-    fn timed<T>(&mut self, index: usize, what: &str, call: impl FnOnce() -> T) -> T {
-        let name = self.modules.get(index).map_or("", |module| module.name.as_str());
-        match self.costs.get_mut(index) {
-            Some(cost) => cost.timed(name, what, call),
+    /// Runs a call into a build and notes what it took.
+    fn timed<T>(&mut self, number: usize, what: &'static str, call: impl FnOnce() -> T) -> T {
+        match self.builds.get_mut(&number) {
+            Some(build) => build.cost.timed(&self.presence, (number, &build.name), what, call),
             None => call(),
         }
     }
@@ -351,26 +514,47 @@ impl Modules {
 
     /// The switch has forgotten the instance: it hears its results, and nothing of it is reported.
     fn destroy(&mut self, now: Now, instance: InstanceId) {
-        if let Some((_, mut running)) = self.running.remove(&instance.0) {
+        if let Some((number, mut running)) = self.running.remove(&instance.0) {
             let mut results = self.overdue(instance).into_iter();
             // An application that is done on hearing one hears no more of them.
             results.all(|result| running.event(now, &result) == status::PENDING);
             self.desk.close(instance);
-            drop(running);
+            self.timed(number, "destroy", || drop(running));
         }
-        self.desk.end(instance);
+        self.forget(instance);
     }
 
     /// An application has returned, failed or panicked.
     fn conclude(&mut self, instance: InstanceId, status: Status) {
         self.desk.close(instance);
-        drop(self.running.remove(&instance.0));
-        let reason = self.desk.end(instance);
+        if let Some((number, running)) = self.running.remove(&instance.0) {
+            self.timed(number, "destroy", || drop(running));
+        }
+        let reason = self.forget(instance);
         let result = match status {
             status::OK => Ok(()),
             status => Err(reason.unwrap_or_else(|| status::words(status).to_owned()).into()),
         };
         self.ended(instance, result);
+    }
+
+    /// An application is ended whether it is done or not.
+    fn end_with(&mut self, instance: InstanceId, result: Result<(), Arc<str>>) {
+        self.desk.close(instance);
+        if let Some((number, running)) = self.running.remove(&instance.0) {
+            self.timed(number, "destroy", || drop(running));
+        }
+        self.forget(instance);
+        self.ended(instance, result);
+    }
+
+    /// Closes an instance's books; the reason that it stated.
+    fn forget(&mut self, instance: InstanceId) -> Option<String> {
+        let (number, reason) = self.desk.end(instance)?;
+        if let Some(build) = self.builds.get_mut(&number) {
+            build.applications = build.applications.saturating_sub(1);
+        }
+        reason
     }
 
     fn ended(&self, instance: InstanceId, result: Result<(), Arc<str>>) {

@@ -31,6 +31,7 @@ use crate::http::{self, Listeners, ServeError, Service};
 use crate::journal::Journal;
 use crate::mail::{MailError, Post};
 use crate::media::{Media, MediaError};
+use crate::module::Loader;
 use crate::module::shelf::Shelf;
 use crate::modules::{Modules, ModulesError};
 use crate::os::{self, DataLock, LockError};
@@ -126,7 +127,7 @@ impl Server {
         let listeners: Vec<ListenAddress> =
             transports.listeners().map(|(_, bound)| bound).collect();
 
-        let Built { core, cdrs, archive, recordings, directory, report } =
+        let Built { core, cdrs, archive, recordings, modules, directory, report } =
             build(&config, &clock, &transports, &waker)?;
         let (queue, requests) = bounded(limits::CONTROL_QUEUE);
         let handle = ControlHandle::new(queue, waker);
@@ -155,6 +156,7 @@ impl Server {
             test_clock: config.test_clock,
             archive,
             recordings,
+            modules,
             cdrs,
             generations: tokio::sync::Mutex::new(Generations::new(Arc::clone(&directory), started)),
         };
@@ -183,6 +185,7 @@ struct Built {
     cdrs: Arc<CdrReader>,
     archive: ArchiveReader,
     recordings: Recordings,
+    modules: Arc<Loader>,
     directory: Arc<Directory>,
     report: api::CheckReport,
 }
@@ -213,6 +216,7 @@ fn build(
     if !modules.fills_role(ANNOUNCEMENTS) {
         tracing::warn!("no module has role = \"{ANNOUNCEMENTS}\": callers hear none of them");
     }
+    let loader = modules.loader();
     let seed = os::random_seed().map_err(system("randomness"))?;
     let first = first_number(clock.date());
     let setup = switch_config(config, transports, media.workers(), first);
@@ -242,7 +246,7 @@ fn build(
         explain,
         recordings: recordings.clone(),
     });
-    Ok(Built { core, cdrs, archive, recordings, directory, report })
+    Ok(Built { core, cdrs, archive, recordings, modules: loader, directory, report })
 }
 
 impl RunningServer {

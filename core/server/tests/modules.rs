@@ -3,200 +3,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic here is a failed test")]
 
+mod house;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use koukan::config;
+use house::{CALL, Host, NOW, Room, announcements, faulty};
 use koukan::module::preflight::{PreflightError, preflight};
-use koukan::module::shelf::Shelf;
-use koukan::modules::{Modules, ModulesError};
-use koukan_base::{CallId, OpId, Rng, ShardId, Time};
-use koukan_switch::{
-    AppEvent, InstanceId, ModuleOrder, ModuleRequest, Note, Now, OBJECT, OpStatus, Operation,
-};
-use mio::{Events, Poll, Token, Waker};
-
-/// A directory with a configuration, gone at the end.
-struct Room {
-    directory: PathBuf,
-}
-
-static ROOMS: AtomicU64 = AtomicU64::new(0);
-
-impl Room {
-    fn new() -> Self {
-        let number = ROOMS.fetch_add(1, Ordering::Relaxed);
-        let name = format!("koukan-modules-{}-{number}", std::process::id());
-        let directory = std::env::temp_dir().join(name);
-        fs::create_dir_all(directory.join("conf")).unwrap();
-        fs::create_dir_all(directory.join("data")).unwrap();
-        Self { directory }
-    }
-
-    /// Compiles the module in C with some faults.
-    fn probe(&self, faults: &[&str]) -> PathBuf {
-        let file = self.directory.join("probe.so");
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let output = Command::new("cc")
-            .args(["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"])
-            .args(["-shared", "-fPIC", "-fvisibility=hidden", "-I"])
-            .arg(here.join("../abi/include"))
-            .args(faults)
-            .arg("-o")
-            .arg(&file)
-            .arg(here.join("tests/probe.c"))
-            .arg("-pthread")
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        file
-    }
-
-    fn load(&self, modules: &[(&str, &Path, &str)]) -> Result<Host, ModulesError> {
-        self.load_with(modules, Vec::new())
-    }
-
-    /// Loads modules over what an earlier run wrote down.
-    fn load_with(
-        &self,
-        modules: &[(&str, &Path, &str)],
-        notes: Vec<Note>,
-    ) -> Result<Host, ModulesError> {
-        let mut text = String::from("[server]\ndata = \"data\"\n");
-        for (role, path, grants) in modules {
-            let path = path.display();
-            text += &format!("[module.{role}]\npath = \"{path}\"\nrole = \"{role}\"\n{grants}\n");
-        }
-        fs::write(self.directory.join("conf/koukan.toml"), text).unwrap();
-        let config = config::load(&self.directory.join("conf")).unwrap();
-        let poll = Poll::new().unwrap();
-        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
-        let shelf = Arc::new(Shelf::new(config.objects.clone(), notes, None));
-        let modules = Modules::load(&config, waker, shelf)?;
-        Ok(Host { modules, poll, next: 1 })
-    }
-
-    fn refusal(&self, path: &Path, grants: &str) -> String {
-        match self.load(&[("probe", path, grants)]) {
-            Ok(_) => panic!("it was loaded"),
-            Err(error) => error.to_string(),
-        }
-    }
-
-    fn copies(&self) -> usize {
-        fs::read_dir(self.directory.join("data/modules")).unwrap().count()
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.directory).unwrap();
-    }
-}
-
-/// The loaded modules and the switch's part, played by the test.
-struct Host {
-    modules: Modules,
-    poll: Poll,
-    next: u64,
-}
-
-const NOW: Now = Now { time: Time::from_millis(1_000), date: jiff::Timestamp::UNIX_EPOCH };
-const CALL: &str = "grants = [\"call\"]";
-
-impl Host {
-    fn start(&mut self, role: &str, application: &str, arguments: &str) -> InstanceId {
-        let instance = InstanceId(self.next);
-        let call = CallId::new(ShardId(0), self.next);
-        self.next += 1;
-        self.modules.handle(
-            NOW,
-            ModuleOrder::Start {
-                instance,
-                call,
-                tenant: "acme".into(),
-                module: role.into(),
-                application: application.into(),
-                arguments: arguments.into(),
-            },
-        );
-        instance
-    }
-
-    fn event(&mut self, instance: InstanceId, event: AppEvent) {
-        self.modules.handle(NOW, ModuleOrder::Event { instance, event });
-    }
-
-    fn done(&mut self, instance: InstanceId, op: OpId, status: OpStatus, text: &str) {
-        self.event(instance, AppEvent::OpDone { op, status, text: text.into() });
-    }
-
-    fn destroy(&mut self, instance: InstanceId) {
-        self.modules.handle(NOW, ModuleOrder::Destroy { instance });
-    }
-
-    fn request(&mut self) -> Option<ModuleRequest> {
-        self.modules.poll_request(NOW)
-    }
-
-    /// The next request, which starts an operation.
-    fn operation(&mut self) -> (OpId, Operation) {
-        match self.request() {
-            Some(ModuleRequest::Start { op, operation, .. }) => (op, operation),
-            other => panic!("no operation but {other:?}"),
-        }
-    }
-
-    /// The next request, which is the end.
-    fn ended(&mut self) -> Result<(), String> {
-        match self.request() {
-            Some(ModuleRequest::Ended { result, .. }) => result.map_err(|why| why.to_string()),
-            other => panic!("no end but {other:?}"),
-        }
-    }
-
-    /// Runs an application that fails at once, and gives its words.
-    fn words(&mut self, role: &str, application: &str) -> String {
-        self.start(role, application, "{}");
-        self.ended().unwrap_err()
-    }
-
-    fn assert_empty(&mut self) {
-        assert_eq!(self.request(), None);
-        assert!(!self.modules.has_requests());
-        for module in self.modules.list() {
-            assert_eq!(module.instances, 0, "{} has instances", module.name);
-        }
-    }
-}
-
-/// What cargo builds, built when it is missing or old.
-fn built(arguments: &[&str], file: &str) -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet"])
-        .args(arguments)
-        .arg("--target-dir")
-        .arg(target)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .unwrap();
-    assert!(status.success());
-    target.join("debug").join(file)
-}
-
-fn announcements() -> PathBuf {
-    built(&["-p", "koukan-announcements"], "libannouncements.so")
-}
-
-fn faulty() -> PathBuf {
-    built(&["-p", "koukan-sdk", "--example", "faulty"], "examples/libfaulty.so")
-}
+use koukan_base::{OpId, Rng, Time};
+use koukan_switch::{AppEvent, InstanceId, ModuleRequest, Note, Now, OBJECT, OpStatus, Operation};
+use mio::Events;
 
 const CLOSED: &str =
     r#"{"answered":false,"times":2,"prompts":[{"language":"ja","name":"closed"}]}"#;
@@ -206,13 +24,13 @@ fn announcements_are_played_by_the_loaded_module() {
     let room = Room::new();
     let mut host = room.load(&[("announcements", &announcements(), CALL)]).unwrap();
     assert!(host.modules.fills_role("announcements") && !host.modules.fills_role("voicemail"));
-    let listed = host.modules.list();
+    let listed = host.modules.list(NOW.time);
     assert_eq!((&*listed[0].name, &*listed[0].state), ("announcements", "active"));
     assert_eq!(listed[0].version, env!("CARGO_PKG_VERSION"));
 
     let instance = host.start("announcements", "announcements", CLOSED);
     assert!(host.modules.has_requests());
-    assert_eq!(host.modules.list()[0].instances, 1);
+    assert_eq!(host.modules.list(NOW.time)[0].instances, 1);
     let (op, operation) = host.operation();
     assert_eq!(operation, Operation::EarlyMedia);
     assert_eq!(host.request(), None);
@@ -314,7 +132,7 @@ fn every_instance_is_destroyed_exactly_once() {
     for _ in 0..4 {
         host.operation();
     }
-    assert_eq!(host.modules.list()[0].instances, 3);
+    assert_eq!(host.modules.list(NOW.time)[0].instances, 3);
     host.destroy(destroyed);
     host.destroy(destroyed);
     host.event(returns, AppEvent::Digit(b'#'));
@@ -554,7 +372,7 @@ fn a_panic_ends_only_its_own_application_wherever_it_happens() {
     host.done(good, hang_up, OpStatus::Ok, "");
     assert_eq!(host.ended(), Ok(()));
     host.assert_empty();
-    let module = &host.modules.list()[0];
+    let module = &host.modules.list(NOW.time)[0];
     assert_eq!((module.starts, module.failures), (7, 4), "each fault is counted once");
     assert!(module.events >= 5 && module.slowest_us > 0, "{module:?}");
 }
@@ -637,7 +455,7 @@ fn what_a_module_kept_is_there_after_a_restart_and_is_nobody_elses() {
         host.request();
         let text = host.ended().unwrap_err();
         assert!(text.starts_with(&format!("{first} 0 0 7 -9 0 ")), "{module}: {text}");
-        assert_eq!(host.modules.list()[0].instances, 1, "its task");
+        assert_eq!(host.modules.list(NOW.time)[0].instances, 1, "its task");
     }
 }
 
@@ -664,7 +482,7 @@ fn a_task_runs_without_a_call_by_the_clock_and_by_its_being_set() {
     host.modules.poll_request(at(21_002, 10));
     assert_eq!(fresh(&mut host), ["waits=3 at 10000"]);
     assert_eq!(host.modules.poll_timeout(), None, "it is done");
-    assert_eq!(host.modules.list()[0].instances, 0);
+    assert_eq!(host.modules.list(NOW.time)[0].instances, 0);
 }
 
 #[test]

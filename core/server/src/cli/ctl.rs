@@ -41,8 +41,11 @@ pub(super) enum Order {
     Room(RoomArguments),
     /// The phones that are registered
     Registrations,
-    /// The loaded modules
+    /// The loaded modules (the same as `module list`)
     Modules,
+    /// The loaded modules: list them, load, replace or unload one
+    #[command(subcommand)]
+    Module(ModuleOrder),
     /// The records of the latest calls, newest first
     Cdrs {
         /// How many at most
@@ -90,6 +93,62 @@ pub(super) enum Order {
     },
     /// The metrics in Prometheus' text format
     Metrics,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum ModuleOrder {
+    /// Every build in the process, with its calls and what it costs
+    List,
+    /// Put a module of koukan.toml in service that is not
+    Load {
+        /// Its name in koukan.toml
+        name: String,
+    },
+    /// Load a module's file again: new calls go to the new build, the old one keeps its own
+    Replace {
+        /// Its name in koukan.toml
+        name: String,
+    },
+    /// Take a module out of service; the calls that it has go on for a while
+    Unload {
+        /// Its name in koukan.toml
+        name: String,
+    },
+}
+
+impl ModuleOrder {
+    fn request(&self) -> (Method, String, Option<Value>) {
+        match self {
+            Self::List => (Method::GET, "/v1/modules".to_owned(), None),
+            Self::Load { name } => {
+                (Method::POST, format!("/v1/modules/{}/load", escaped(name)), None)
+            }
+            Self::Replace { name } => {
+                (Method::POST, format!("/v1/modules/{}/replace", escaped(name)), None)
+            }
+            Self::Unload { name } => {
+                (Method::DELETE, format!("/v1/modules/{}", escaped(name)), None)
+            }
+        }
+    }
+
+    fn shown(&self, value: &Value) -> String {
+        if matches!(self, Self::List) {
+            return table::columns(value, MODULES, "no module is loaded");
+        }
+        let module = value["module"].as_str().unwrap_or_default();
+        let mut text = match value["build"].as_u64() {
+            Some(build) => {
+                let version = value["version"].as_str().unwrap_or_default();
+                format!("module {module}: build {build} (version {version}) is in service\n")
+            }
+            None => format!("module {module} is out of service\n"),
+        };
+        if let Some(build) = value["drains"].as_u64() {
+            text.push_str(&format!("build {build} drains, {} calls go on\n", value["calls"]));
+        }
+        text
+    }
 }
 
 #[derive(Clone, Debug, Args)]
@@ -191,6 +250,7 @@ fn request(order: &Order) -> (Method, String, Option<Value>) {
         Order::Room(room) => room.request(),
         Order::Registrations => get("/v1/registrations"),
         Order::Modules => get("/v1/modules"),
+        Order::Module(order) => order.request(),
         Order::Cdrs { limit } => get(&format!("/v1/cdrs?limit={limit}")),
         Order::Why { call } => get(&format!("/v1/why/{}", escaped(call))),
         Order::Recordings(order) => get(&order.path()),
@@ -272,12 +332,15 @@ const REGISTRATIONS: &[Column] = &[
 
 const MODULES: &[Column] = &[
     ("MODULE", "/name"),
+    ("BUILD", "/build"),
     ("VERSION", "/version"),
     ("ROLE", "/role"),
     ("STATE", "/state"),
+    ("AGE S", "/age_s"),
     ("RUNNING", "/instances"),
     ("STARTS", "/starts"),
     ("EVENTS", "/events"),
+    ("A SECOND", "/events_per_s"),
     ("FAILED", "/failures"),
     ("SLOWEST US", "/slowest_us"),
     ("TOO LONG", "/too_long"),
@@ -325,7 +388,8 @@ fn shown(order: &Order, value: &Value) -> String {
         Order::Rooms => rooms::shown(value),
         Order::Room(_) => "done\n".to_owned(),
         Order::Registrations => table::columns(value, REGISTRATIONS, "no phone is registered"),
-        Order::Modules => table::columns(value, MODULES, "no module is loaded"),
+        Order::Modules => ModuleOrder::List.shown(value),
+        Order::Module(order) => order.shown(value),
         Order::Cdrs { .. } => table::columns(value, CDRS, "no call was made yet"),
         Order::Why { .. } => {
             let lines = value["lines"].as_array().into_iter().flatten();

@@ -1,4 +1,4 @@
-//! The command line: `koukan run|check|diff|fmt|schema|sim|ctl|why|reload|show|version`.
+//! The command line: `koukan run|check|diff|fmt|schema|sim|ctl|why|reload|module|show|version`.
 //!
 //! Exit codes: 0 done, 1 refused or found wrong, 2 wrong usage of the command line.
 
@@ -62,6 +62,13 @@ enum Command {
     },
     /// The live settings of an office: what is in force, and who set it
     Show(settings::ShowArguments),
+    /// The loaded modules (the same as `ctl module`)
+    Module {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(subcommand)]
+        order: ctl::ModuleOrder,
+    },
     /// Print the version
     Version,
 }
@@ -102,6 +109,7 @@ pub fn main() -> ExitCode {
         Command::Ctl(arguments) => ctl::ctl(&arguments),
         Command::Why { reach, call } => ctl::order(&reach, &ctl::Order::Why { call }),
         Command::Reload { reach, reload } => ctl::order(&reach, &ctl::Order::Reload(reload)),
+        Command::Module { reach, order } => ctl::order(&reach, &ctl::Order::Module(order)),
         Command::Show(arguments) => settings::show(&arguments),
         Command::Version => {
             table::print(&format!("koukan {}\n", env!("CARGO_PKG_VERSION")));

@@ -211,6 +211,16 @@ fn mail(root: &Table<'_>) -> Option<MailConfig> {
 /// The extensions of the host that may be granted today.
 const GRANTS: [&str; 3] = ["call", "store", "mail"];
 
+/// How long the calls of a build that was replaced may go on, unless the file says otherwise.
+const DRAIN: Duration = Duration::from_secs(600);
+
+fn sha256(item: &Item<'_>) -> Option<String> {
+    item.parsed("64 hexadecimal digits", |text| {
+        let is_digest = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_digest.then(|| text.to_ascii_lowercase())
+    })
+}
+
 fn modules(root: &Table<'_>, base: &Base) -> Vec<ModuleConfig> {
     let table = root.table("module");
     let mut modules: Vec<ModuleConfig> = Vec::new();
@@ -230,8 +240,18 @@ fn modules(root: &Table<'_>, base: &Base) -> Vec<ModuleConfig> {
             let known = |text: &str| GRANTS.contains(&text).then(|| text.to_owned());
             item.parsed(&format!("one of: {}", GRANTS.join(", ")), known)
         };
-        keys.unsupported("drain", "modules are loaded at the start only");
+        let drain = keys.item("drain").and_then(|item| item.duration(0..=86_400));
+        let unload = keys.item("unload").and_then(|item| {
+            item.parsed("\"close\" or \"keep\"", |text| match text {
+                "close" => Some(false),
+                "keep" => Some(true),
+                _ => None,
+            })
+        });
         modules.push(ModuleConfig {
+            sha256: keys.item("sha256").and_then(|item| sha256(&item)),
+            drain: drain.unwrap_or(DRAIN),
+            keep_mapped: unload.unwrap_or(false),
             path: module_path(path.unwrap_or(name), base),
             role,
             grants: grants.iter().filter_map(grant).collect(),

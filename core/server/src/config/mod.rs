@@ -119,6 +119,12 @@ pub struct ModuleConfig {
     pub role: Option<String>,
     /// The extensions of the host that it may use.
     pub grants: Vec<String>,
+    /// What its file must be, as SHA-256 in hexadecimal digits.
+    pub sha256: Option<String>,
+    /// How long the calls of a build that was replaced may go on.
+    pub drain: Duration,
+    /// `unload = "keep"`: its library stays mapped, for languages whose runtime cannot go.
+    pub keep_mapped: bool,
 }
 
 /// `[log]`.

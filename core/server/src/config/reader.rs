@@ -164,14 +164,6 @@ impl<'r> Table<'r> {
             .collect()
     }
 
-    /// A key of a later version.
-    pub(super) fn unsupported(&self, key: &'static str, what: &str) {
-        if let Some(item) = self.item(key) {
-            let message = format!("`{}` is not supported by this version", item.path);
-            self.reader.note(item.key_span, message, what.to_owned());
-        }
-    }
-
     /// Leaves the unknown keys alone.
     pub(super) fn open(mut self) {
         self.table = None;

@@ -22,7 +22,8 @@ use crate::journal::Journal;
 use crate::log::Throttle;
 use crate::media::Media;
 use crate::metrics::Snapshot;
-use crate::modules::Modules;
+use crate::module::LoadedModule;
+use crate::modules::{ChangeRefused, Changed, Modules};
 use crate::recordings::Recordings;
 use crate::transport::Input;
 
@@ -279,6 +280,7 @@ impl Core {
     /// What is tried again from time to time.
     pub(crate) fn handle_housekeeping(&mut self, now: Now) {
         self.parts.journal.handle_housekeeping();
+        self.parts.modules.handle_housekeeping(now);
         if self.next_sweep <= now.time {
             self.next_sweep = now.time + SWEEP;
             let deleted = self.parts.recordings.sweep(now.date);
@@ -307,8 +309,23 @@ impl Core {
         self.parts.explain.why(call)
     }
 
-    pub(crate) fn modules(&self) -> Vec<api::ModuleInfo> {
-        self.parts.modules.list()
+    pub(crate) fn modules(&self, now: Now) -> Vec<api::ModuleInfo> {
+        self.parts.modules.list(now.time)
+    }
+
+    /// Puts a build of a module in service.
+    pub(crate) fn install_module(
+        &mut self,
+        now: Now,
+        build: LoadedModule,
+        is_new: bool,
+    ) -> Result<Changed, ChangeRefused> {
+        self.parts.modules.install(now, build, is_new)
+    }
+
+    /// Takes a module out of service.
+    pub(crate) fn unload_module(&mut self, now: Now, name: &str) -> Result<Changed, ChangeRefused> {
+        self.parts.modules.unload(now, name)
     }
 
     pub(crate) fn unwritten(&self) -> usize {

@@ -160,7 +160,13 @@ impl Control {
                 let _ = reply.send(settings.unwrap_or_default());
             }
             Request::Set(order, reply) => drop(reply.send(self.core.set(now, &order))),
-            Request::Modules(reply) => drop(reply.send(self.core.modules())),
+            Request::Modules(reply) => drop(reply.send(self.core.modules(now))),
+            Request::InstallModule(build, is_new, reply) => {
+                drop(reply.send(self.core.install_module(now, *build, is_new)));
+            }
+            Request::UnloadModule(name, reply) => {
+                drop(reply.send(self.core.unload_module(now, &name)));
+            }
             Request::Metrics(reply) => drop(reply.send(Box::new(self.metrics()))),
             Request::ClockMoved(reply) => {
                 self.core.clock_moved();

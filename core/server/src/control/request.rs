@@ -12,6 +12,8 @@ use tokio::sync::oneshot;
 
 use crate::api;
 use crate::metrics::Snapshot;
+use crate::module::LoadedModule;
+use crate::modules::{ChangeRefused, Changed};
 use crate::transport::Tls;
 
 /// Where the answer goes. Whoever asked may have gone meanwhile.
@@ -42,6 +44,10 @@ pub enum Request {
     Set(SetOrder, Reply<Result<SetDone, ChangeError>>),
     /// `GET /v1/modules`.
     Modules(Reply<Vec<api::ModuleInfo>>),
+    /// A build is ready to serve: of a module that is not loaded yet (true), or in another's place.
+    InstallModule(Box<LoadedModule>, bool, Reply<Result<Changed, ChangeRefused>>),
+    /// Take a module out of service.
+    UnloadModule(String, Reply<Result<Changed, ChangeRefused>>),
     /// `GET /metrics`.
     Metrics(Reply<Box<Snapshot>>),
     /// The date was moved: deadlines that follow the date are looked at again.

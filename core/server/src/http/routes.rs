@@ -14,13 +14,14 @@ use koukan_base::CallId;
 use koukan_store::CdrReader;
 use serde::Deserialize;
 
-use super::{recordings, reload, rooms, settings};
+use super::{modules, recordings, reload, rooms, settings};
 use crate::api::{self, ClockState, Failure};
 use crate::clock::Clock;
 use crate::control::{ControlHandle, Request, Unavailable};
 use crate::explain::ArchiveReader;
 use crate::generations::Generations;
 use crate::limits;
+use crate::module::Loader;
 use crate::recordings::Recordings;
 
 /// What the routes need.
@@ -40,6 +41,8 @@ pub struct Service {
     pub archive: ArchiveReader,
     /// Recorded calls.
     pub recordings: Recordings,
+    /// What makes builds of modules.
+    pub modules: Arc<Loader>,
     /// Where finished calls are read from.
     pub cdrs: Arc<CdrReader>,
     /// What is in force and was before. Whoever reloads holds it: two must not overtake each other.
@@ -71,7 +74,10 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/tenants/{tenant}/recordings.zip", get(recordings::zip))
         .route("/v1/tenants/{tenant}/audit", get(recordings::audit))
         .route("/v1/clock", get(clock).post(set_clock))
-        .route("/v1/modules", get(modules))
+        .route("/v1/modules", get(modules::list))
+        .route("/v1/modules/{name}/load", post(modules::load))
+        .route("/v1/modules/{name}/replace", post(modules::replace))
+        .route("/v1/modules/{name}", delete(modules::unload))
         .route("/v1/cdrs", get(cdrs))
         .route("/metrics", get(metrics))
         .fallback(no_such_page)
@@ -172,10 +178,6 @@ async fn set_clock(State(service): Shared, Json(body): Json<SetClock>) -> Answer
     let (date, moved) = (service.clock.date(), service.clock.is_moved());
     tracing::warn!(%date, moved, "test clock set");
     Ok(Json(clock_state(&service)))
-}
-
-async fn modules(State(service): Shared) -> Answer<Vec<api::ModuleInfo>> {
-    Ok(Json(service.control.ask(Request::Modules).await?))
 }
 
 #[derive(Debug, Deserialize)]

@@ -27,11 +27,10 @@ use crate::limits;
 
 // ---- The module's side: what the host calls ----------------------------------------------------
 
-/// A loaded shared object with a fitting entry. It stays mapped until the process ends: a thread
-/// that ran its code may hold destructors of its thread-locals, and wakers may be anywhere.
+/// A loaded shared object with a fitting entry. Dropping it leaves it mapped; whether it may be
+/// closed is for [`LoadedModule`](super::host::LoadedModule) to know.
 pub(super) struct Object {
-    /// Never closed, see above.
-    _library: ManuallyDrop<Library>,
+    library: ManuallyDrop<Library>,
     entry: abi::Entry,
 }
 
@@ -52,7 +51,7 @@ impl Object {
         // SAFETY: this runs the constructors of the file, which the administrator named as a module
         // and which the contract says has none.
         let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) };
-        let library = ManuallyDrop::new(library.map_err(loader)?);
+        let library = library.map_err(loader)?;
         // SAFETY: the symbol is a data object, so that its address is a pointer to it.
         let symbol = unsafe { library.get::<*const abi::Entry>(ENTRY_SYMBOL.as_bytes()) };
         let entry: *const abi::Entry = *symbol.map_err(loader)?;
@@ -64,9 +63,14 @@ impl Object {
         preflight::check(&head).map_err(OpenError::Entry)?;
         // SAFETY: its own word is that it has at least the size of version 1.
         let entry = unsafe { entry.read() };
-        let object = Self { _library: library, entry };
-        object.check()?;
-        Ok(object)
+        let object = Self { library: ManuallyDrop::new(library), entry };
+        match object.check() {
+            Ok(()) => Ok(object),
+            Err(error) => {
+                object.close();
+                Err(error)
+            }
+        }
     }
 
     fn check(&self) -> Result<(), OpenError> {
@@ -123,10 +127,20 @@ impl Object {
     /// Runs `deinit`; no function of the module is called after it.
     pub(super) fn deinit(&self) {
         if let Some(deinit) = self.entry.deinit {
-            // SAFETY: called once, by `LoadedModule::drop`, after the last instance.
+            // SAFETY: called once, by `LoadedModule::retire`, after the last instance.
             unsafe { deinit() };
         }
     }
+
+    /// Closes the library: no thread is in it, its keys are deleted, nothing of it is called again.
+    pub(super) fn close(self) {
+        if let Err(error) = ManuallyDrop::into_inner(self.library).close() {
+            tracing::warn!(%error, "a module's library is not closed");
+        }
+    }
+
+    /// Leaves it mapped for ever.
+    pub(super) fn keep(self) {}
 
     /// The module's applications, or its task: the same table by another id.
     pub(super) fn app(&self, id: &str) -> Option<App> {
@@ -147,7 +161,7 @@ impl Object {
     }
 }
 
-// SAFETY: the entry is constant data of a library that stays mapped.
+// SAFETY: the entry is constant data of a library that stays mapped while this lives.
 unsafe impl Send for Object {}
 
 impl fmt::Debug for Object {
@@ -248,8 +262,8 @@ pub(super) struct Grants {
     pub(super) mail: bool,
 }
 
-/// The `kk_host` of one loaded build and what stands behind it. Never freed: a module may hold the
-/// pointer for as long as it is mapped.
+/// The `kk_host` of one loaded build and what stands behind it. Freed no earlier than the build is
+/// unmapped: a module may hold the pointer until then.
 pub(super) struct HostContext {
     host: abi::Host,
     name: String,
@@ -266,7 +280,7 @@ unsafe impl Send for HostContext {}
 unsafe impl Sync for HostContext {}
 
 impl HostContext {
-    /// Makes the host of a module; it lives until the process ends.
+    /// Makes the host of a build; it lives until `free`.
     pub(super) fn leak(name: &str, grants: Grants, caller: Caller) -> &'static Self {
         let host = abi::Host {
             size: size_of::<abi::Host>(),
@@ -281,8 +295,16 @@ impl HostContext {
         let context = Box::into_raw(Box::new(Self { host, name, grants, caller, retained }));
         // SAFETY: the box was made on the line above, and nobody else knows it.
         unsafe { (*context).host.ctx = context.cast() };
-        // SAFETY: it is never freed and never written again.
+        // SAFETY: it is never written again, and freed by `free` alone.
         unsafe { &*context }
+    }
+
+    /// Frees it: the build that was given it is gone from the process.
+    pub(super) fn free(&'static self) {
+        let context = ptr::from_ref(self).cast_mut();
+        // SAFETY: `leak` made it of a box; the one who asks gives its reference up, and no code is
+        // left that has the pointer.
+        drop(unsafe { Box::from_raw(context) });
     }
 
     /// Its way to what the host does for it.
@@ -334,7 +356,7 @@ pub(super) unsafe fn serve<T>(
     }
     // SAFETY: the caller's promise: the host that `HostContext::leak` made.
     let context = unsafe { (*host).ctx };
-    // SAFETY: as above: `ctx` leads to the context, which is never freed.
+    // SAFETY: as above: `ctx` leads to the context, which lives as long as the module's code.
     let context = unsafe { &*context.cast::<HostContext>() };
     catch_unwind(AssertUnwindSafe(|| body(context))).unwrap_or(otherwise)
 }

@@ -18,7 +18,7 @@ pub(super) type Prompts = Vec<(Arc<str>, Arc<str>)>;
 #[derive(Debug)]
 pub(super) struct Caller {
     pub(super) desk: Arc<Desk>,
-    /// Which module it is; it reaches its own applications only.
+    /// The build's number; it reaches its own applications only.
     pub(super) module: usize,
     /// Its name, by which it keeps things.
     pub(super) name: String,

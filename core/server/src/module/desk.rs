@@ -34,7 +34,7 @@ struct Books {
 /// One application's page.
 #[derive(Debug)]
 struct Ledger {
-    /// Which module it is of.
+    /// Which build it is of.
     module: usize,
     call: CallId,
     tenant: Arc<str>,
@@ -101,9 +101,10 @@ impl Desk {
         }
     }
 
-    /// Ends an application's page and gives the reason that the module stated.
-    pub(crate) fn end(&self, instance: InstanceId) -> Option<String> {
-        open(&self.books).ledgers.remove(&instance.0)?.reason
+    /// Ends an application's page: which build it was of, and the reason that it stated.
+    pub(crate) fn end(&self, instance: InstanceId) -> Option<(usize, Option<String>)> {
+        let ledger = open(&self.books).ledgers.remove(&instance.0)?;
+        Some((ledger.module, ledger.reason))
     }
 
     /// Whether a result is owed; if so it is being given now, once.
@@ -134,11 +135,6 @@ impl Desk {
 
     pub(crate) fn has_requests(&self) -> bool {
         !open(&self.books).requests.is_empty()
-    }
-
-    /// How many applications a module has under way.
-    pub(crate) fn instances(&self, module: usize) -> usize {
-        open(&self.books).ledgers.values().filter(|ledger| ledger.module == module).count()
     }
 
     /// The call that a module means by a number.

@@ -2,15 +2,20 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
-use std::sync::Arc;
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use koukan_abi::{Status, id, status};
+use sha2::{Digest, Sha256};
 
 use super::border::{App, Grants, HostContext, Object, OpenError};
 use super::call::Caller;
 use super::copy::{Copies, PrivateCopy};
 use super::desk::Desk;
+use super::interpose::Watched;
+use super::maps;
 use super::preflight::{PreflightError, preflight};
 use super::shelf::Shelf;
 use crate::config::ModuleConfig;
@@ -29,6 +34,12 @@ pub enum ModuleError {
     /// What the file says before anything of it runs.
     #[error(transparent)]
     Preflight(#[from] PreflightError),
+    /// It is another file than the configuration means.
+    #[error("has the SHA-256 {found}, not what `sha256` says")]
+    Digest {
+        /// In hexadecimal digits.
+        found: String,
+    },
     /// The private copy: resource.
     #[error("cannot be copied to the data directory: {0}")]
     Copy(io::Error),
@@ -67,89 +78,252 @@ impl From<OpenError> for ModuleError {
     }
 }
 
-/// A module in service. Dropping it runs its `deinit`; its instances are gone by then.
+/// Makes builds of modules, on any thread.
 #[derive(Debug)]
-pub(crate) struct LoadedModule {
-    pub(crate) name: String,
+pub struct Loader {
+    data: PathBuf,
+    copies: Mutex<Option<Arc<Copies>>>,
+    desk: Arc<Desk>,
+    shelf: Arc<Shelf>,
+    next: AtomicUsize,
+}
+
+/// A build that was loaded and started. Dropping it ends it in its order: `deinit`, its keys, the
+/// library; one that threads or wakers hold stays mapped.
+#[derive(Debug)]
+pub struct LoadedModule {
+    /// A number that no other build of this process has.
+    pub(crate) number: usize,
+    pub(crate) config: ModuleConfig,
     pub(crate) version: String,
-    pub(crate) role: Option<String>,
     pub(crate) app: Option<App>,
     /// What it does without a call.
     pub(crate) task: Option<App>,
-    object: Object,
-    context: &'static HostContext,
-    _copy: PrivateCopy,
+    /// None once it is closed.
+    object: Option<Object>,
+    /// Its `deinit` has run.
+    retired: bool,
+    watched: Option<Watched>,
+    context: Option<&'static HostContext>,
+    copy: PrivateCopy,
+}
+
+/// What became of a build that was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It is gone from the process.
+    Unmapped {
+        /// pthread keys that it left behind and that were deleted.
+        keys: usize,
+    },
+    /// The loader let it go, and keeps it mapped for the destructors of a thread's variables.
+    Mapped,
+    /// It was to be kept: `unload = "keep"`.
+    Kept,
+}
+
+/// Why a build cannot be closed yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// Threads that it made run still.
+    Threads(usize),
+    /// Something holds wakers of it.
+    Wakers(usize),
 }
 
 /// The words of the configuration that grant extensions, and which.
 const GRANTS: [(&str, &[&str]); 3] =
     [("call", &[id::CALL_1, id::LAMP_1]), ("store", &[id::STORE_1]), ("mail", &[id::MAIL_1])];
 
-impl LoadedModule {
-    pub(crate) fn load(
-        config: &ModuleConfig,
-        index: usize,
-        copies: &Copies,
-        desk: &Arc<Desk>,
-        shelf: &Arc<Shelf>,
-    ) -> Result<Self, ModuleError> {
+impl Loader {
+    pub(crate) fn new(data: PathBuf, desk: Arc<Desk>, shelf: Arc<Shelf>) -> Self {
+        Self { data, copies: Mutex::default(), desk, shelf, next: AtomicUsize::new(1) }
+    }
+
+    /// The directory of the copies, taken when the first is made.
+    fn copies(&self) -> Result<Arc<Copies>, ModuleError> {
+        let mut copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(copies) = &*copies {
+            return Ok(Arc::clone(copies));
+        }
+        let opened = Arc::new(Copies::open(&self.data).map_err(ModuleError::Copy)?);
+        *copies = Some(Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    /// Loads and starts a build of a module; nothing of it is called yet but `init`.
+    ///
+    /// # Errors
+    /// The file, the configuration or the system stands against it; nothing of it stays.
+    pub fn load(&self, config: &ModuleConfig) -> Result<LoadedModule, ModuleError> {
         let bytes = read(&config.path)?;
+        if let Some(wanted) = &config.sha256 {
+            let found = digest(&bytes);
+            if found != *wanted {
+                return Err(ModuleError::Digest { found });
+            }
+        }
         preflight(&bytes)?;
         // What was looked at is what is loaded: the file may change meanwhile, these bytes do not.
+        let copies = self.copies()?;
         let copy = copies.write(&config.name, &bytes).map_err(ModuleError::Copy)?;
         drop(bytes);
         let object = Object::open(copy.path())?;
+        let watched = maps::range(copy.path()).and_then(Watched::begin);
         let granted = |word: &str| config.grants.iter().any(|grant| grant == word);
-        for id in object.required() {
-            let known = GRANTS.iter().find(|(_, ids)| ids.contains(&id.as_str()));
-            match known {
-                Some((grant, _)) if !granted(grant) => {
-                    return Err(ModuleError::NotGranted { id, grant });
-                }
-                Some(_) => {}
-                None if matches!(id.as_str(), id::LOG_1 | id::WAKE_1) => {}
-                None => return Err(ModuleError::NoExtension { id }),
+        let refusal = object.required().into_iter().find_map(|id| refused(id, granted));
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let (version, toolchain) = (object.version(), object.toolchain());
+        let mut loaded = LoadedModule {
+            number,
+            config: config.clone(),
+            version,
+            app: None,
+            task: None,
+            object: Some(object),
+            // Nothing of it has run yet.
+            retired: true,
+            watched,
+            context: None,
+            copy,
+        };
+        match refusal {
+            Some(refusal) => Err(refusal),
+            None => {
+                loaded.start(self.context(config, number))?;
+                let is = loaded.object.as_ref().map(Object::name);
+                let version = &*loaded.version;
+                tracing::info!(
+                    module = config.name,
+                    number,
+                    is,
+                    version,
+                    toolchain,
+                    "module loaded"
+                );
+                Ok(loaded)
             }
         }
+    }
+
+    fn context(&self, config: &ModuleConfig, number: usize) -> &'static HostContext {
+        let granted = |word: &str| config.grants.iter().any(|grant| grant == word);
         let grants =
             Grants { call: granted("call"), store: granted("store"), mail: granted("mail") };
-        let (desk, shelf) = (Arc::clone(desk), Arc::clone(shelf));
-        let caller = Caller { desk, module: index, name: config.name.clone(), shelf };
-        let context = HostContext::leak(&config.name, grants, caller);
+        let (desk, shelf) = (Arc::clone(&self.desk), Arc::clone(&self.shelf));
+        let caller = Caller { desk, module: number, name: config.name.clone(), shelf };
+        HostContext::leak(&config.name, grants, caller)
+    }
+}
+
+/// Why an extension that a module requires is not there.
+fn refused(id: String, granted: impl Fn(&str) -> bool) -> Option<ModuleError> {
+    match GRANTS.iter().find(|(_, ids)| ids.contains(&id.as_str())) {
+        Some((grant, _)) if !granted(grant) => Some(ModuleError::NotGranted { id, grant }),
+        Some(_) => None,
+        None if matches!(id.as_str(), id::LOG_1 | id::WAKE_1) => None,
+        None => Some(ModuleError::NoExtension { id }),
+    }
+}
+
+impl LoadedModule {
+    /// Runs `init` and takes its tables.
+    fn start(&mut self, context: &'static HostContext) -> Result<(), ModuleError> {
+        self.context = Some(context);
+        let Some(object) = &self.object else { return Ok(()) };
         match object.init(context) {
-            status::OK => {}
-            refused => return Err(ModuleError::Init(refused)),
+            status::OK => {
+                self.retired = false;
+                (self.app, self.task) = (object.app(id::APP_1), object.app(id::TASK_1));
+                Ok(())
+            }
+            refused => Err(ModuleError::Init(refused)),
         }
-        let (version, toolchain) = (object.version(), object.toolchain());
-        let (app, task) = (object.app(id::APP_1), object.app(id::TASK_1));
-        let is = object.name();
-        tracing::info!(module = config.name, is, version, toolchain, "module loaded");
-        Ok(Self {
-            name: config.name.clone(),
-            version,
-            role: config.role.clone(),
-            app,
-            task,
-            object,
-            context,
-            _copy: copy,
-        })
+    }
+
+    /// Its name in the configuration.
+    pub(crate) fn name(&self) -> &str {
+        &self.config.name
     }
 
     /// Whether the dialplan means this module by `name`.
     pub(crate) fn fills(&self, name: &str) -> bool {
-        self.role.as_deref() == Some(name)
+        self.config.role.as_deref() == Some(name)
+    }
+
+    /// Wakers of it that are somewhere.
+    pub(crate) fn wakers(&self) -> usize {
+        self.context.map_or(0, HostContext::retained)
+    }
+
+    /// Runs its `deinit`, once; its instances are gone.
+    pub(crate) fn retire(&mut self) {
+        if !mem::replace(&mut self.retired, true)
+            && let Some(object) = &self.object
+        {
+            object.deinit();
+        }
+    }
+
+    /// What holds it still, after `deinit`.
+    pub(crate) fn held(&self) -> Option<Held> {
+        let threads = self.watched.as_ref().map_or(0, Watched::threads);
+        match (threads, self.wakers()) {
+            (0, 0) => None,
+            (0, wakers) => Some(Held::Wakers(wakers)),
+            (threads, _) => Some(Held::Threads(threads)),
+        }
+    }
+
+    /// Closes the library; nothing holds it.
+    pub(crate) fn close(&mut self) -> Ending {
+        let Some(object) = self.object.take() else { return Ending::Kept };
+        // A build that is not watched may have keys and threads that nobody knows of.
+        let Some(watched) = self.watched.take().filter(|_| !self.config.keep_mapped) else {
+            object.keep();
+            return Ending::Kept;
+        };
+        let keys = watched.delete_keys();
+        object.close();
+        drop(watched);
+        if maps::range(self.copy.path()).is_some() {
+            return Ending::Mapped;
+        }
+        if let Some(context) = self.context.take() {
+            context.free();
+        }
+        Ending::Unmapped { keys }
+    }
+
+    /// Whether it is in the process still, after it was closed.
+    pub(crate) fn is_mapped(&self) -> bool {
+        maps::range(self.copy.path()).is_some()
     }
 }
 
 impl Drop for LoadedModule {
     fn drop(&mut self) {
-        self.object.deinit();
-        let wakers = self.context.retained();
-        if wakers > 0 {
-            tracing::warn!(module = self.name, wakers, "the module ends and holds wakers still");
+        if self.object.is_none() {
+            return;
+        }
+        self.retire();
+        match self.held() {
+            None => drop(self.close()),
+            Some(held) => {
+                tracing::warn!(module = self.name(), ?held, "the module ends and is held still");
+                // What holds it may run at any time: neither library nor notes may go.
+                if let Some(object) = self.object.take() {
+                    object.keep();
+                }
+                mem::forget(self.watched.take());
+            }
         }
     }
+}
+
+/// SHA-256 in hexadecimal digits.
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ModuleError> {

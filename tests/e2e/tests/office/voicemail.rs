@@ -163,3 +163,42 @@ fn a_message_is_heard_by_phone_and_deleted_by_a_key() {
     println!("the caller's tone fills {loud} seconds of {:.1}", heard.seconds());
     assert!((6..=8).contains(&loud), "the message is heard for {loud} s");
 }
+
+#[test]
+fn a_message_goes_on_while_its_module_is_replaced_and_the_old_build_leaves_the_process() {
+    let server = office("voicemail-replaced");
+    let mut caller = carrier(&server, "0455550001", 1000.0).expect("the carrier starts");
+    caller.dial("0312340003").expect("the control link stands");
+    caller.wait("CALL_ESTABLISHED", LIMIT).unwrap_or_else(|| panic!("{}", caller.log()));
+    let is_part = |file: &PathBuf| file.extension().is_some_and(|e| e == "part");
+    wait_for(GREETING + LIMIT, || messages(&server).iter().any(is_part).then_some(()))
+        .unwrap_or_else(|| panic!("the message does not begin: {:?}", messages(&server)));
+    let changed = server.ctl(&["module", "replace", "voicemail"]).expect("it is replaced");
+    assert_eq!(
+        (changed["module"].as_str(), changed["calls"].as_u64()),
+        (Some("voicemail"), Some(1))
+    );
+    let states = || -> Vec<String> {
+        let listed = server.ctl(&["module", "list"]).expect("the server answers");
+        let own = listed.as_array().into_iter().flatten().filter(|m| m["name"] == "voicemail");
+        own.map(|build| build["state"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let mapped = || {
+        let pid = server.pid().expect("it runs");
+        let maps = fs::read_to_string(format!("/proc/{pid}/maps")).expect("it runs");
+        let own = maps.lines().filter_map(|line| line.split("/modules/voicemail-").nth(1));
+        own.collect::<std::collections::BTreeSet<_>>().len()
+    };
+    assert_eq!((states(), mapped()), (vec!["draining".to_owned(), "active".to_owned()], 2));
+    caller
+        .wait("CALL_CLOSED", GREETING + Duration::from_secs(25))
+        .unwrap_or_else(|| panic!("the box does not hang up:\n{}", caller.log()));
+    let files = messages(&server);
+    let [file] = files.as_slice() else { panic!("{files:?}") };
+    let message = Sound::read_wav(file).expect("a WAV file");
+    println!("the message: {:.2} s over the replacement", message.seconds());
+    assert!((message.seconds() - 8.0).abs() < 0.1, "{:.2} s", message.seconds());
+    let closed = || (states() == ["closed", "active"]).then_some(());
+    wait_for(LIMIT, closed).unwrap_or_else(|| panic!("{:?}", states()));
+    assert_eq!(mapped(), 1, "the old build is in the process still");
+}

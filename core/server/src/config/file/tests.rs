@@ -118,7 +118,9 @@ role = \"announcements\"
 grants = [\"call\", \"mial\"]
 [module.b]
 role = \"announcements\"
-drain = \"10m\"
+drain = \"two days\"
+unload = \"later\"
+sha256 = \"abcd\"
 ";
     insta::assert_snapshot!(wrong(text));
 }
