@@ -34,8 +34,10 @@ pub enum Feature {
     Rating,
     /// Registration of the server at a trunk, and calls a second.
     TrunkRegistration,
-    /// Modules' own applications as actions, and their options.
+    /// Modules' own applications as actions.
     ModuleActions,
+    /// What an office sets for a module as a whole.
+    ModuleOptions,
     /// Configuration files for phones: line keys and lamps.
     Provisioning,
     /// Another caller number for one call.
@@ -52,7 +54,7 @@ pub enum Feature {
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Voicemail,
         Self::Fax,
         Self::Forwarding,
@@ -69,6 +71,7 @@ impl Feature {
         Self::Rating,
         Self::TrunkRegistration,
         Self::ModuleActions,
+        Self::ModuleOptions,
         Self::Provisioning,
         Self::CallerNumberChoice,
         Self::BusyDevices,
@@ -97,6 +100,7 @@ impl Feature {
             Self::Rating => "rating",
             Self::TrunkRegistration => "registration and pacing of a trunk",
             Self::ModuleActions => "modules' own applications",
+            Self::ModuleOptions => "an office's options of modules",
             Self::Provisioning => "phone provisioning",
             Self::CallerNumberChoice => "another caller number for one call",
             Self::BusyDevices => "one call at a time on a device",
@@ -140,6 +144,7 @@ impl Capabilities {
             .with(Feature::Pickup)
             .with(Feature::Menus)
             .with(Feature::OnError)
+            .with(Feature::ModuleActions)
             .with(Feature::Voicemail)
             .with(Feature::Recording)
             .with(Feature::Rating)
@@ -172,7 +177,7 @@ pub(crate) const KEYS: &[(&str, &str, Feature)] = &[
     ("", "queue", Feature::Queues),
     ("", "limits", Feature::FraudLimits),
     ("", "tariff", Feature::Rating),
-    ("", "module", Feature::ModuleActions),
+    ("", "module", Feature::ModuleOptions),
     ("plan", "limits", Feature::FraudLimits),
     ("tenant", "plan", Feature::PlanFiles),
     ("feature_codes", "park", Feature::Park),

@@ -309,6 +309,8 @@ pub enum Step {
     Module {
         /// The module's name.
         module: Arc<str>,
+        /// The application within it.
+        application: Arc<str>,
         /// Its arguments as the text of one JSON object.
         arguments: Arc<str>,
     },

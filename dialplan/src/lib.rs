@@ -57,6 +57,6 @@ pub use plans::{DeviceInfo, Loaded, Plans, TrunkInfo};
 pub use rating::{Account, BillingMonth, Charge, Charged, Far, FinishedLeg, RateError};
 pub use read::{Money, json_schema};
 pub use simulate::{SimulateError, Simulation};
-pub use source::{Sources, TenantSource};
+pub use source::{ModuleSource, Sources, TenantSource};
 pub use state::{Idle, State, Usage};
 pub use timeline::{NumberInfo, Timeline, TimelineDay};

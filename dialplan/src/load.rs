@@ -11,6 +11,7 @@ use crate::country::Countries;
 use crate::diagnostic::{Diagnostic, Report};
 use crate::live;
 use crate::model::Plan;
+use crate::model::module::Catalog;
 use crate::model::objects::Objects;
 use crate::model::outside::Trunk;
 use crate::model::rules;
@@ -142,7 +143,9 @@ pub(crate) fn reload(
 impl Library {
     fn read(sources: &Sources, capabilities: &Capabilities, report: &mut Report) -> Self {
         let plans = rules::read_book(&sources.plans, capabilities, report);
-        Self { plans, countries: Countries::read(&sources.countries, report) }
+        let countries = Countries::read(&sources.countries, report);
+        let modules = Catalog::read(sources.modules.as_deref(), capabilities, report);
+        Self { plans, countries, modules }
     }
 }
 

@@ -205,7 +205,12 @@ impl Step {
             Self::Feature { feature, argument } => {
                 format!("feature {} {argument}", feature.as_str()).trim_end().to_owned()
             }
-            Self::Module { module, arguments } => format!("module {module} {arguments}"),
+            Self::Module { module, application, arguments } if module == application => {
+                format!("module {module} {arguments}")
+            }
+            Self::Module { module, application, arguments } => {
+                format!("module {module} {application} {arguments}")
+            }
             Self::Guarded { step, on_error } => {
                 format!("{}; on an error {}", step.sentence(), on_error.words())
             }

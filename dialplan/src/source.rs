@@ -22,6 +22,17 @@ pub struct Sources {
     pub plans: Vec<(String, String)>,
     /// Numbering plans beside the one that is built in; the country's name is the file's.
     pub countries: Vec<(String, String)>,
+    /// The modules that actions may name; `None` when that is not known: they are not checked then.
+    pub modules: Option<Vec<ModuleSource>>,
+}
+
+/// A module that actions may name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModuleSource {
+    /// Its name in the server's configuration.
+    pub name: String,
+    /// What its applications take, as TOML by its own word; empty when it does not say.
+    pub schema: String,
 }
 
 /// A piece of a source text.

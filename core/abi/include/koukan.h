@@ -47,7 +47,7 @@ typedef struct kk_str {
 /* "KOUKAN", SUB, LF: a transfer in text mode damages it. */
 #define KK_MAGIC_INIT { 0x4b, 0x4f, 0x55, 0x4b, 0x41, 0x4e, 0x1a, 0x0a }
 #define KK_ABI_MAJOR 1
-#define KK_ABI_MINOR 1
+#define KK_ABI_MINOR 2
 
 #define KK_ID_APP_1 "kk.app/1"     /* factory of the module: kk_app_1 */
 #define KK_ID_TASK_1 "kk.task/1"   /* factory of the module: kk_app_1, run without a call */
@@ -55,6 +55,7 @@ typedef struct kk_str {
 #define KK_ID_LAMP_1 "kk.lamp/1"   /* extension of the host: kk_lamp_1 */
 #define KK_ID_LOG_1 "kk.log/1"     /* extension of the host: kk_log_1 */
 #define KK_ID_MAIL_1 "kk.mail/1"   /* extension of the host: kk_mail_1 */
+#define KK_ID_SINK_1 "kk.sink/1"   /* factory of the module: kk_sink_1 */
 #define KK_ID_STORE_1 "kk.store/1" /* extension of the host: kk_store_1 */
 #define KK_ID_WAKE_1 "kk.wake/1"   /* extension of the host: kk_wake_1 */
 
@@ -286,6 +287,46 @@ typedef struct kk_app_1 {
     void (*destroy)(void *instance);
 } kk_app_1;
 
+/* What a record is; as bits of kk_sink_1.kinds: 1 << KK_RECORD_CALL. */
+enum {
+    KK_RECORD_CALL = 1, /* the final record of a call */
+    KK_RECORD_EVENT = 2 /* anything else that happened: a call as it stands, a registration */
+};
+
+typedef struct kk_record {
+    size_t size;       /* the same in every element of an array: its stride */
+    uint64_t sequence; /* grows from record to record, with gaps; of one record always the same */
+    uint32_t kind;
+    uint32_t reserved;
+    kk_str text; /* one JSON object */
+} kk_record;
+
+typedef struct kk_open {
+    size_t size;
+    kk_str options; /* `[module.NAME.options]` as one JSON object */
+    kk_str base;    /* the directory that relative paths in it begin at */
+    uint64_t acknowledged;
+} kk_open;
+
+/*
+ * kk.sink/1, since 1.2 - granted by `grants = ["records"]`. A module that carries records out of
+ * the house. All on one thread that the host makes for it, where it may block; of one module there
+ * is one sink at a time. A record comes again until it is acknowledged, after any end of the
+ * process, so that each comes at least once: its sequence tells whether it is known.
+ */
+typedef struct kk_sink_1 {
+    size_t size;
+    uint64_t kinds;
+    /* KK_OK: stores the sink. Negative: it cannot work now; the host tries again. */
+    kk_status (*open)(const kk_open *open, void **sink);
+    /* Takes records in their order, and stores in `acknowledged` the sequence of the last one that
+     * no end of the process can lose any more. Negative: the rest comes again later. */
+    kk_status (*deliver)(void *sink, const kk_record *records, size_t count,
+                         uint64_t *acknowledged);
+    /* Exactly once for each sink. */
+    void (*close)(void *sink);
+} kk_sink_1;
+
 typedef struct kk_entry {
     uint8_t magic[8];   /* KK_MAGIC_INIT */
     uint32_t size;      /* sizeof(kk_entry) */
@@ -313,6 +354,20 @@ typedef struct kk_entry {
 
 /* The one symbol of a module. */
 extern KK_EXPORT const kk_entry kk_module_entry;
+
+/*
+ * A second symbol that a module may have, since 1.2: what its applications take, as TOML, read from
+ * the file without running any of it. With it the keys of `do = { module = "NAME", ... }` are
+ * checked where the admin wrote them. A table for each application, in it one for each key:
+ *
+ *     [greet]
+ *     prompt = { type = "prompt", required = true }
+ *     times = { type = "whole", min = 1, max = 9 }
+ *     language = { type = "text", one_of = ["ja", "en"] }
+ *
+ * Types: text, whole, flag, prompt, texts, prompts.
+ */
+extern KK_EXPORT const char kk_module_schema[];
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,7 @@
 
 mod host;
 mod module;
+mod sink;
 pub mod status;
 
 use std::ffi::c_void;
@@ -15,6 +16,7 @@ pub use host::{
     Call1, Call1Minor1, Host, Lamp1, Log1, Mail1, Message, Plain, Prompt, Recording, Store1, Wake1,
 };
 pub use module::{App1, Entry, Event, EventMinor1, Start, StartMinor1};
+pub use sink::{Open, Record, Sink1};
 pub use status::Status;
 
 /// The first bytes of [`Entry`]: "KOUKAN", SUB, LF; a transfer in text mode damages it.
@@ -22,9 +24,11 @@ pub const MAGIC: [u8; 8] = *b"KOUKAN\x1a\n";
 /// The version that both sides must share.
 pub const ABI_MAJOR: u16 = 1;
 /// What this host offers beyond the major version's first.
-pub const ABI_MINOR: u16 = 1;
+pub const ABI_MINOR: u16 = 2;
 /// The one symbol of a module.
 pub const ENTRY_SYMBOL: &str = "kk_module_entry";
+/// The text of what a module's applications take; a module may have it.
+pub const SCHEMA_SYMBOL: &str = "kk_module_schema";
 /// How much of [`Entry`] the host reads from the file before it loads it.
 pub const PREFLIGHT_LEN: usize = 16;
 
@@ -40,6 +44,8 @@ pub mod id {
     pub const LAMP_1: &str = "kk.lamp/1";
     /// Mails: [`Mail1`](crate::Mail1).
     pub const MAIL_1: &str = "kk.mail/1";
+    /// A module that carries records out: [`Sink1`](crate::Sink1).
+    pub const SINK_1: &str = "kk.sink/1";
     /// Records and objects: [`Store1`](crate::Store1).
     pub const STORE_1: &str = "kk.store/1";
     /// The host's log: [`Log1`](crate::Log1).
@@ -65,6 +71,14 @@ pub mod event {
     pub const DRAIN: u32 = 4;
     /// Somebody called [`Wake1::wake`](crate::Wake1::wake).
     pub const WAKE: u32 = 5;
+}
+
+/// The kinds of a [`Record`], and as bits of [`Sink1::kinds`].
+pub mod record {
+    /// The final record of a call.
+    pub const CALL: u32 = 1;
+    /// Anything else that happened.
+    pub const EVENT: u32 = 2;
 }
 
 /// Levels of [`Log1::write`].
@@ -133,4 +147,8 @@ const _: () = {
     assert!(size_of::<Mail1>() == 16);
     assert!(size_of::<Message>() == 120);
     assert!(size_of::<Store1>() == 64);
+    // What minor version 2 added.
+    assert!(size_of::<Open>() == 48);
+    assert!(size_of::<Record>() == 40);
+    assert!(size_of::<Sink1>() == 40);
 };

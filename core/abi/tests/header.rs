@@ -10,8 +10,8 @@ use std::process::Command;
 
 use koukan_abi::{
     ABI_MAJOR, ABI_MINOR, App1, Call1, Call1Minor1, Entry, Event, EventMinor1, Host, Lamp1, Log1,
-    MAGIC, Mail1, Message, OBJECTS, Prompt, Recording, Start, StartMinor1, Store1, Str, Wake1,
-    event, id, log, status,
+    MAGIC, Mail1, Message, OBJECTS, Open, Prompt, Record, Recording, Sink1, Start, StartMinor1,
+    Store1, Str, Wake1, event, id, log, record, status,
 };
 
 /// One struct's size and offsets as static assertions in C.
@@ -90,6 +90,9 @@ fn structs() -> String {
         [size, now_ns, call, application, arguments],
         [date_ms, tenant]
     );
+    layout!(out, Open, "kk_open", [size, options, base, acknowledged]);
+    layout!(out, Record, "kk_record", [size, sequence, kind, reserved, text]);
+    layout!(out, Sink1, "kk_sink_1", [size, kinds, open, deliver, close]);
     layout!(out, App1, "kk_app_1", [size, start, event, destroy]);
     layout!(
         out,
@@ -133,6 +136,8 @@ fn numbers() -> String {
         ("KK_EVENT_HANG_UP", i64::from(event::HANG_UP)),
         ("KK_EVENT_DRAIN", i64::from(event::DRAIN)),
         ("KK_EVENT_WAKE", i64::from(event::WAKE)),
+        ("KK_RECORD_CALL", i64::from(record::CALL)),
+        ("KK_RECORD_EVENT", i64::from(record::EVENT)),
         ("KK_LOG_ERROR", i64::from(log::ERROR)),
         ("KK_LOG_WARN", i64::from(log::WARN)),
         ("KK_LOG_INFO", i64::from(log::INFO)),
@@ -160,6 +165,7 @@ fn main_of_strings() -> String {
         ("KK_ID_LAMP_1", id::LAMP_1),
         ("KK_ID_LOG_1", id::LOG_1),
         ("KK_ID_MAIL_1", id::MAIL_1),
+        ("KK_ID_SINK_1", id::SINK_1),
         ("KK_ID_STORE_1", id::STORE_1),
         ("KK_ID_TASK_1", id::TASK_1),
         ("KK_OBJECTS", OBJECTS),

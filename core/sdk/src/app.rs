@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use koukan_abi::Str;
 
-use crate::{Background, Call, Error, Result};
+use crate::{Background, Call, Error, Result, SinkEntry};
 
 /// An application at work.
 pub type Running = Pin<Box<dyn Future<Output = Result<()>>>>;
@@ -21,6 +21,8 @@ pub trait Module: 'static {
     const APPS: &'static [App];
     /// What it does without a call, from its loading on.
     const TASK: Option<fn(Background) -> Running>;
+    /// The sink of records that it is.
+    const SINK: Option<SinkEntry>;
     /// The extensions of the host without which it does not start.
     const REQUIRED: &'static [Str];
 }

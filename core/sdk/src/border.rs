@@ -1,5 +1,5 @@
 //! The C border of a module: `kk_module_entry` and its functions. The host's tables are called in
-//! `real`; nothing else of the SDK is unsafe.
+//! `real`, a sink's functions stand in `records`; nothing else of the SDK is unsafe.
 //!
 //! Each function that the host calls runs its body inside `guarded`: no panic leaves the module.
 //! After a panic the instance's future is dropped inside another catch, and the panic's payload
@@ -21,6 +21,7 @@ use koukan_abi::{Status, Str, event, id, status};
 
 use crate::app::{Module, Running};
 use crate::real::{Bound, RealHost, RealRemote};
+use crate::records::SinkFactory;
 use crate::session::{Done, Event, Level, Moment, Session};
 use crate::task::Task;
 use crate::{Background, Call, Error, Result};
@@ -74,10 +75,10 @@ fn lock<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
 }
 
 /// The code of the module panicked.
-struct Panicked;
+pub(crate) struct Panicked;
 
 /// Runs module code so that no panic leaves it.
-fn guarded<T>(body: impl FnOnce() -> T) -> std::result::Result<T, Panicked> {
+pub(crate) fn guarded<T>(body: impl FnOnce() -> T) -> std::result::Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(body)).map_err(discard)
 }
 
@@ -106,7 +107,7 @@ fn on_panic(info: &PanicHookInfo<'_>) {
 ///
 /// # Safety
 /// `text` points to `len` bytes that live and stay as they are for `'t`.
-unsafe fn text<'t>(text: Str) -> Option<&'t str> {
+pub(crate) unsafe fn text<'t>(text: Str) -> Option<&'t str> {
     if text.len == 0 {
         return Some("");
     }
@@ -116,6 +117,13 @@ unsafe fn text<'t>(text: Str) -> Option<&'t str> {
     // SAFETY: the caller's promise.
     let bytes = unsafe { slice::from_raw_parts(text.ptr, text.len) };
     std::str::from_utf8(bytes).ok()
+}
+
+/// Writes a line about the module itself, when it is bound to a host.
+pub(crate) fn tell(level: Level, words: &str) {
+    if let Some(bound) = *lock(&BOUND) {
+        bound.write(0, level, words);
+    }
 }
 
 unsafe extern "C" fn init(host: *const abi::Host) -> Status {
@@ -147,6 +155,7 @@ unsafe extern "C" fn get_factory<M: Module>(wanted: Str) -> *const c_void {
         // SAFETY: the host's text lives through the call.
         match unsafe { text(wanted) } {
             Some(id::APP_1) => ptr::from_ref(Factory::<M>::APP).cast(),
+            Some(id::SINK_1) if M::SINK.is_some() => ptr::from_ref(SinkFactory::<M>::SINK).cast(),
             Some(id::TASK_1) if M::TASK.is_some() => ptr::from_ref(Factory::<M>::TASK).cast(),
             _ => ptr::null(),
         }

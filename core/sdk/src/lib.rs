@@ -1,6 +1,6 @@
 //! The SDK of Koukan's modules: an application on a call is an `async fn`.
 //!
-//! ```
+//! ```standalone_crate
 //! use koukan_sdk::{Call, Prompt, Result, export_module};
 //!
 //! #[derive(serde::Deserialize)]
@@ -25,6 +25,7 @@
 //! Modules never use `std::thread::current`, channels or anything else of the standard library that
 //! parks a thread: its thread-local destructors would live in the module.
 //!
+//! `TUTORIAL.md` beside this crate goes through it all; `cargo xtask new-module` begins a module.
 //! [`fake`] tests an application with a script of events and virtual time.
 
 #![deny(unsafe_code)]
@@ -42,9 +43,12 @@ mod op;
 mod race;
 #[expect(unsafe_code, reason = "the host's tables; the other file of what is unsafe in the SDK")]
 mod real;
+#[expect(unsafe_code, reason = "the C border of a sink")]
+mod records;
 pub mod say;
 mod services;
 mod session;
+mod sink;
 mod task;
 mod wake;
 mod world;
@@ -58,13 +62,44 @@ pub use op::{Op, Operation};
 pub use race::{Either, race};
 pub use services::{Background, Mail, Store};
 pub use session::Level;
+pub use sink::{Opened, Record, RecordKind, Sink, SinkEntry, sink};
+
+/// The tutorial, whose blocks are run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../TUTORIAL.md")]
+mod tutorial {}
+
+/// A text as the bytes of a static.
+///
+/// # Panics
+/// `N` is not its length; only the macro calls it.
+#[doc(hidden)]
+#[must_use]
+pub const fn schema_bytes<const N: usize>(text: &str) -> [u8; N] {
+    match text.as_bytes().first_chunk::<N>() {
+        Some(bytes) => *bytes,
+        None => panic!("N is the text's length"),
+    }
+}
 
 /// Exports the module: its one symbol `kk_module_entry`, with the applications by name. The second
 /// argument of an application is what its JSON arguments are read into. `requires` names extensions
 /// beyond those of calls and the log without which the module does not start, `task` an
-/// `async fn(Background) -> Result<()>` that runs without a call.
+/// `async fn(Background) -> Result<()>` that runs without a call, `sink` the type of a [`Sink`],
+/// `schema` what the applications take, as TOML, so that the dialplan's actions are checked
+/// (`koukan.h` says how).
 #[macro_export]
 macro_rules! export_module {
+    (@schema) => {};
+    (@schema $schema:expr) => {
+        const SCHEMA_TEXT: &str = $schema;
+
+        #[unsafe(export_name = "kk_module_schema")]
+        static SCHEMA: [u8; SCHEMA_TEXT.len()] = $crate::schema_bytes(SCHEMA_TEXT);
+    };
+    (@sink) => { None };
+    (@sink $sink:ty) => { Some($crate::sink::<$sink>()) };
+    (@call $($app:literal)+) => { $crate::Str::borrow("kk.call/1") };
     (@task) => { None };
     (@task $task:path) => { Some(|host| $crate::task($task, host)) };
     (
@@ -72,7 +107,9 @@ macro_rules! export_module {
         version: $version:expr,
         $(requires: [$($required:literal),+ $(,)?],)?
         $(task: $task:path,)?
-        apps: { $($app:literal: $function:path),+ $(,)? } $(,)?
+        $(sink: $sink:ty,)?
+        $(schema: $schema:expr,)?
+        $(apps: { $($app:literal: $function:path),+ $(,)? } $(,)?)?
     ) => {
         const _: () = {
             struct Exported;
@@ -81,20 +118,23 @@ macro_rules! export_module {
                 const NAME: &'static str = $name;
                 const VERSION: &'static str = $version;
                 const APPS: &'static [$crate::App] = &[
-                    $($crate::App {
+                    $($($crate::App {
                         name: $app,
                         begin: |call, arguments| $crate::app($function, call, arguments),
-                    }),+
+                    }),+)?
                 ];
                 const TASK: Option<fn($crate::Background) -> $crate::Running> =
                     $crate::export_module!(@task $($task)?);
+                const SINK: Option<$crate::SinkEntry> = $crate::export_module!(@sink $($sink)?);
                 const REQUIRED: &'static [$crate::Str] = &[
-                    $crate::Str::borrow("kk.call/1"),
                     $crate::Str::borrow("kk.log/1"),
                     $crate::Str::borrow("kk.wake/1"),
+                    $($crate::export_module!(@call $($app)+),)?
                     $($($crate::Str::borrow($required)),+)?
                 ];
             }
+
+            $crate::export_module!(@schema $($schema)?);
 
             #[unsafe(export_name = "kk_module_entry")]
             static ENTRY: $crate::StaticEntry = $crate::entry::<Exported>();

@@ -16,7 +16,7 @@ use crate::wake::Remote;
 #[derive(Clone, Copy)]
 pub(crate) struct Bound {
     host: *const abi::Host,
-    call: &'static abi::Call1,
+    call: Option<&'static abi::Call1>,
     log: &'static abi::Log1,
     wake: &'static abi::Wake1,
     /// What a host of version 1.1 has beyond `call`.
@@ -46,7 +46,7 @@ impl Bound {
         Some(Self {
             host,
             // SAFETY: the contract of `get_extension`: this id's table, or null.
-            call: unsafe { table::<abi::Call1>(call) }?,
+            call: unsafe { table::<abi::Call1>(call) },
             // SAFETY: as above.
             log: unsafe { table::<abi::Log1>(extension(id::LOG_1)) }?,
             // SAFETY: as above.
@@ -74,8 +74,10 @@ impl Bound {
     }
 
     pub(crate) fn explain(&self, call: u64, text: &str) {
-        // SAFETY: as for `write`.
-        unsafe { (self.call.explain)(self.host, call, Str::borrow(text)) };
+        if let Some(table) = self.call {
+            // SAFETY: as for `write`.
+            unsafe { (table.explain)(self.host, call, Str::borrow(text)) };
+        }
     }
 }
 
@@ -105,7 +107,9 @@ pub(crate) struct RealHost {
 
 impl Host for RealHost {
     fn start(&self, operation: &Operation) -> std::result::Result<u64, Status> {
-        let Bound { host, call: table, .. } = self.bound;
+        let Bound { host, call: Some(table), .. } = self.bound else {
+            return Err(status::UNSUPPORTED);
+        };
         let (call, mut op) = (self.call, 0);
         let out = &raw mut op;
         let status = match *operation {
@@ -158,7 +162,7 @@ impl Host for RealHost {
     }
 
     fn cancel(&self, op: u64) {
-        let Bound { host, call: table, .. } = self.bound;
+        let Bound { host, call: Some(table), .. } = self.bound else { return };
         // An operation that has had its result meanwhile needs no cancelling.
         // SAFETY: the host's function and its own pointer.
         let _ = unsafe { (table.cancel)(host, self.call, op) };

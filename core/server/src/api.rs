@@ -80,6 +80,8 @@ pub struct ModuleInfo {
     pub events_per_s: u64,
     /// Those that ended in an error or a panic.
     pub failures: u64,
+    /// Records that it has carried out; none when it is no sink.
+    pub records: Option<u64>,
     /// Its slowest call, in microseconds: so long it held up every other call.
     pub slowest_us: u64,
     /// Calls that took longer than 20 ms; the log names them.

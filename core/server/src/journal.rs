@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use koukan_store::{CdrReader, Opened, StoreConfig};
+use koukan_store::{CdrReader, Opened, Outbox, StoreConfig};
 use koukan_switch::{Contact, Note, PastCharge, Record, SettingRecord, Watch};
 
 use crate::clock::Clock;
@@ -31,6 +31,7 @@ pub struct Restored {
 pub struct Journal {
     store: koukan_store::Journal,
     cdrs: Arc<CdrReader>,
+    outbox: Outbox,
     slowest: Duration,
     /// Whether the log has been told that the disk refuses.
     told: bool,
@@ -45,9 +46,14 @@ impl Journal {
         config: &Config,
         clock: &Clock,
     ) -> Result<(Self, Restored), koukan_store::OpenError> {
-        let place = StoreConfig { data: config.data.clone(), database: config.database.clone() };
+        let place = StoreConfig {
+            data: config.data.clone(),
+            database: config.database.clone(),
+            outbox: config.modules.iter().any(|module| module.is_granted("records")),
+        };
         let opened = koukan_store::open(&place, clock.date())?;
-        let Opened { journal, cdrs, contacts, watches, settings, notes, charges, .. } = opened;
+        let Opened { journal, cdrs, outbox, contacts, watches, settings, notes, charges, .. } =
+            opened;
         let (closed_calls, damage) = (opened.closed_calls, opened.damage);
         for damage in damage {
             tracing::warn!(
@@ -64,8 +70,8 @@ impl Journal {
         let (phones, lamps) = (contacts.len(), watches.len());
         let flipped = settings.len();
         tracing::info!(phones, lamps, flipped, "registrations, subscriptions, settings taken over");
-        let journal =
-            Self { store: journal, cdrs: Arc::new(cdrs), slowest: Duration::ZERO, told: false };
+        let cdrs = Arc::new(cdrs);
+        let journal = Self { store: journal, cdrs, outbox, slowest: Duration::ZERO, told: false };
         Ok((journal, Restored { contacts, watches, settings, notes, charges }))
     }
 
@@ -73,6 +79,12 @@ impl Journal {
     #[must_use]
     pub fn cdrs(&self) -> Arc<CdrReader> {
         Arc::clone(&self.cdrs)
+    }
+
+    /// Where modules find the records that they carry out.
+    #[must_use]
+    pub fn outbox(&self) -> Outbox {
+        self.outbox.clone()
     }
 
     /// Appends records; whether they are safe.

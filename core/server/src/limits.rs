@@ -149,6 +149,9 @@ pub const MAIL_RECEIVERS: usize = 16;
 /// Applications that may wait for being woken.
 pub const MODULE_WAKES: usize = 1_000_000;
 
+/// Records that a sink is given at once.
+pub const SINK_BATCH: u32 = 256;
+
 /// Builds of modules that are told of after their end.
 pub const MODULE_BUILDS_TOLD: usize = 16;
 

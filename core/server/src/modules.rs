@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use koukan_abi::{Status, TASK, status};
 use koukan_base::{CallId, OpId, Time};
+use koukan_store::Outbox;
 use koukan_switch::{
     AppEvent, InstanceId, ModuleOrder, ModuleRequest, Note, Now, OpStatus, Operation,
 };
@@ -31,6 +32,7 @@ use crate::module::call::EventParts;
 use crate::module::desk::Desk;
 use crate::module::reaper::{Reaper, Report};
 use crate::module::shelf::Shelf;
+use crate::module::sink::Sinks;
 use crate::module::watch::Presence;
 use crate::module::{LoadedModule, Loader, ModuleError};
 
@@ -105,7 +107,8 @@ pub enum ChangeRefused {
 }
 
 impl Modules {
-    /// Loads what `[module.NAME]` names; `waker` wakes the loop that polls the requests.
+    /// Loads what `[module.NAME]` names; `waker` wakes the loop that polls the requests, `outbox`
+    /// holds the records that modules carry out.
     ///
     /// # Errors
     /// A module cannot be loaded; the error names its file and the cause.
@@ -113,10 +116,12 @@ impl Modules {
         config: &Config,
         waker: Arc<Waker>,
         shelf: Arc<Shelf>,
+        outbox: Option<Outbox>,
     ) -> Result<Self, ModulesError> {
         let desk = Arc::new(Desk::new(Arc::clone(&waker)));
         let (data, books) = (config.data.clone(), Arc::clone(&desk));
-        let loader = Arc::new(Loader::new(data, books, Arc::clone(&shelf)));
+        let sinks = outbox.map(|outbox| Sinks::new(outbox, config.base.clone()));
+        let loader = Arc::new(Loader::new(data, books, Arc::clone(&shelf), sinks));
         let presence = Arc::new(Presence::new());
         let reaper = Reaper::start(waker, Arc::clone(&presence));
         let mut modules = Self {
@@ -148,7 +153,8 @@ impl Modules {
         Arc::clone(&self.loader)
     }
 
-    fn admit(&mut self, now: Time, loaded: LoadedModule) -> usize {
+    fn admit(&mut self, now: Time, mut loaded: LoadedModule) -> usize {
+        loaded.begin_sink();
         let build = Build::new(loaded, now);
         let number = build.number;
         self.presence.name(number, &build.name);

@@ -201,6 +201,7 @@ fn texts(sources: &Sources) -> koukan_dialplan::Sources {
         trunks: sources.trunks.iter().cloned().collect(),
         plans: sources.plans.clone(),
         countries: sources.countries.clone(),
+        modules: sources.modules.clone(),
     }
 }
 

@@ -212,7 +212,7 @@ fn build(
     let shelf = Shelf::new(config.objects.clone(), restored.notes, post.transpose()?);
     let shelf = Arc::new(shelf);
     let recordings = Recordings::new(Arc::clone(&shelf));
-    let modules = Modules::load(config, Arc::clone(waker), shelf)?;
+    let modules = Modules::load(config, Arc::clone(waker), shelf, Some(journal.outbox()))?;
     if !modules.fills_role(ANNOUNCEMENTS) {
         tracing::warn!("no module has role = \"{ANNOUNCEMENTS}\": callers hear none of them");
     }

@@ -1,7 +1,7 @@
 //! Builds side by side: new calls go to the new one, the old one keeps its own until they end, and
 //! is gone from the process then. And modules that break the contract meanwhile.
 
-#![expect(clippy::unwrap_used, reason = "a panic here is a failed test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic here is a failed test")]
 
 #[expect(dead_code, reason = "the other tests of modules use the rest")]
 mod house;

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use house::{CALL, Host, NOW, Room, announcements, faulty};
-use koukan::module::preflight::{PreflightError, preflight};
+use koukan::module::preflight::{PreflightError, preflight, schema};
 use koukan_base::{OpId, Rng, Time};
 use koukan_switch::{AppEvent, InstanceId, ModuleRequest, Note, Now, OBJECT, OpStatus, Operation};
 use mio::Events;
@@ -263,6 +263,7 @@ fn no_truncation_and_no_flip_of_a_module_makes_the_preflight_panic() {
     let sections = sections.unwrap();
     for length in 0..good.len() {
         let outcome = preflight(&good[..length]);
+        let _ = schema(&good[..length]);
         // What follows the sections' table is not needed to find the symbol.
         assert!(outcome.is_err() || length > sections, "{length} bytes");
     }
@@ -271,7 +272,7 @@ fn no_truncation_and_no_flip_of_a_module_makes_the_preflight_panic() {
         let byte = bytes[at];
         for flipped in [!byte, byte ^ 1, byte ^ 0x80, 0xff] {
             bytes[at] = flipped;
-            let _ = preflight(&bytes);
+            let _ = (preflight(&bytes), schema(&bytes));
         }
         bytes[at] = byte;
     }

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 
 use crate::progress::Progress;
 use crate::segment::Position;
-use crate::{calls, limits, rows, settings};
+use crate::{calls, limits, outbox, rows, settings};
 
 /// The version of [`SCHEMA`], kept in SQLite's `user_version`.
 const VERSION: i64 = 4;
@@ -78,7 +78,7 @@ pub(crate) struct Stored {
     pub(crate) charges: Vec<(String, PastCharge)>,
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
+pub(crate) fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(BUSY)
@@ -111,7 +111,8 @@ impl Database {
             }
             _ => return Err(DatabaseError::Newer { path: path.to_owned(), found }),
         }
-        for missing in [rows::CREATE_WATCHES, rows::CREATE_NOTES, settings::CREATE] {
+        for missing in [rows::CREATE_WATCHES, rows::CREATE_NOTES, settings::CREATE, outbox::CREATE]
+        {
             sqlx::raw_sql(missing).execute(&mut connection).await.map_err(failed)?;
         }
         Ok(Self { connection })
@@ -163,7 +164,13 @@ impl Database {
     }
 
     /// Applies records and the position that they end at, all of them or none.
-    pub(crate) async fn apply(&mut self, records: &[Record], end: Position) -> sqlx::Result<()> {
+    /// `outbox`: receivers want them too.
+    pub(crate) async fn apply(
+        &mut self,
+        records: &[Record],
+        end: Position,
+        outbox: bool,
+    ) -> sqlx::Result<()> {
         let mut transaction = self.connection.begin().await?;
         let batch = Batch::of(records);
         for (statement, rows) in batch.statements() {
@@ -174,6 +181,9 @@ impl Database {
         let calls: Vec<&Cdr> = batch.calls.values().copied().collect();
         calls::replace(&mut transaction, &calls).await?;
         batch.settings.apply(&mut transaction).await?;
+        if outbox {
+            outbox::insert(&mut transaction, records).await?;
+        }
         sqlx::query("UPDATE applied SET segment = ?, offset = ?")
             .bind(i64::try_from(end.segment).unwrap_or(i64::MAX))
             .bind(i64::try_from(end.offset).unwrap_or(i64::MAX))

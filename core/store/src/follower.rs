@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -44,11 +45,12 @@ impl Follower {
         runtime: Runtime,
         database: Database,
         applied: Position,
-        progress: Arc<Progress>,
+        (progress, outbox): (Arc<Progress>, Arc<AtomicBool>),
     ) -> io::Result<Self> {
         let work = Work {
             directory,
             database,
+            outbox,
             at: applied,
             progress: Arc::clone(&progress),
             unsynced: None,
@@ -72,6 +74,8 @@ impl Follower {
 struct Work {
     directory: PathBuf,
     database: Database,
+    /// Whether receivers want the records.
+    outbox: Arc<AtomicBool>,
     /// How far the database is.
     at: Position,
     progress: Arc<Progress>,
@@ -147,7 +151,8 @@ impl Work {
                     "bytes of the journal are no records and were passed over"
                 );
             }
-            self.database.apply(&batch.records, batch.end).await?;
+            let outbox = self.outbox.load(Ordering::Acquire);
+            self.database.apply(&batch.records, batch.end, outbox).await?;
             self.at = batch.end;
             self.progress.applied(batch.bytes);
         }

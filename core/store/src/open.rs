@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use jiff::Timestamp;
 use koukan_switch::{
@@ -16,6 +17,7 @@ use crate::database::{CdrReader, Database, DatabaseError, Stored};
 use crate::follower::Follower;
 use crate::journal::Journal;
 use crate::limits;
+use crate::outbox::Outbox;
 use crate::progress::Progress;
 use crate::reader::{self, Damage};
 use crate::segment::{self, Position};
@@ -27,6 +29,8 @@ pub struct StoreConfig {
     pub data: PathBuf,
     /// The SQLite file.
     pub database: PathBuf,
+    /// Receivers want the records from the first one on; without them nothing is kept for any.
+    pub outbox: bool,
 }
 
 /// Why the state cannot be opened.
@@ -56,6 +60,8 @@ pub struct Opened {
     pub journal: Journal,
     /// Where records of calls are read.
     pub cdrs: CdrReader,
+    /// Where receivers of records find theirs.
+    pub outbox: Outbox,
     /// Contacts that are still bound.
     pub contacts: Vec<Contact>,
     /// Subscriptions that have not ended.
@@ -114,17 +120,19 @@ pub fn open(config: &StoreConfig, now: Timestamp) -> Result<Opened, OpenError> {
     if !journal.append(closed_calls.iter().cloned().map(Record::Call)) {
         return Err(journal_error(io::Error::other("nothing can be written to it")));
     }
+    let wanted = Arc::new(AtomicBool::new(config.outbox));
     let follower = Follower::start(
         config.data.clone(),
         runtime,
         database,
         replay.first,
-        Arc::clone(&progress),
+        (Arc::clone(&progress), Arc::clone(&wanted)),
     );
     journal.follow(follower.map_err(OpenError::Thread)?);
     tracing::debug!(?applied, replayed = replay.bytes, "the state is open");
     Ok(Opened {
         journal,
+        outbox: Outbox::new(&config.database, Arc::clone(&progress), wanted),
         cdrs: CdrReader::new(&config.database, progress),
         contacts,
         watches,

@@ -26,7 +26,8 @@ fn directory(name: &str) -> PathBuf {
 }
 
 fn config(directory: &Path) -> StoreConfig {
-    StoreConfig { data: directory.to_owned(), database: directory.join("koukan.db") }
+    let (data, database) = (directory.to_owned(), directory.join("koukan.db"));
+    StoreConfig { data, database, outbox: false }
 }
 
 fn start() -> Timestamp {

@@ -76,9 +76,11 @@ impl<'p> Call<'p, '_> {
                 plan.park.as_ref().map(|park| Step::Park { slot: None, spec: Arc::clone(park) })
             }
             Do::Echo => Some(Step::Echo),
-            Do::Module { module, arguments } => {
-                Some(Step::Module { module: Arc::clone(module), arguments: Arc::clone(arguments) })
-            }
+            Do::Module { module, application, arguments } => Some(Step::Module {
+                module: Arc::clone(module),
+                application: Arc::clone(application),
+                arguments: Arc::clone(arguments),
+            }),
         };
         // A way of an older generation may name what is gone.
         let Some(step) = step else { return plain_release(480, "unknown-object") };

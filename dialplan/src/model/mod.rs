@@ -7,6 +7,7 @@ pub(crate) mod class;
 pub(crate) mod device;
 pub(crate) mod expect;
 pub(crate) mod forwarding;
+pub(crate) mod module;
 pub(crate) mod number;
 pub(crate) mod objects;
 pub(crate) mod outside;

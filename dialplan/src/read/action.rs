@@ -7,7 +7,7 @@ use super::schema::noted;
 use super::{Item, Kind, Node, Table, Value};
 use crate::capability::Feature;
 use crate::diagnostic::did_you_mean;
-use crate::source::{Name, Place};
+use crate::source::{At, Name, Place};
 
 /// What to do, where it is written, and the way on when a module fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,7 @@ pub(crate) enum Do {
     Reject(u16),
     Module {
         module: Arc<str>,
+        application: Arc<str>,
         arguments: Arc<str>,
     },
 }
@@ -166,10 +167,10 @@ fn action_table(table: &mut Table<'_>, context: Context) -> Option<(Do, Option<A
         // The one with a module is a shape of its own: its other keys are the module's.
         return None;
     }
-    let module = table.opt("module", Item::text);
+    let module = table.at("module", Item::text);
     if table.has("module") {
-        let arguments = module_arguments(table);
-        found.push(module.map(|module| Do::Module { module, arguments }));
+        let app = table.at("app", Item::text);
+        found.push(module.and_then(|module| module_action(table, &module, app.as_ref())));
     }
     if found.len() > 1 {
         table.reader.error(table.place, "two actions in one", "write one action here");
@@ -184,12 +185,27 @@ fn action_table(table: &mut Table<'_>, context: Context) -> Option<(Do, Option<A
 /// The shape of an action that is a module's, for the schema.
 fn module_table(table: &mut Table<'_>, context: Context) -> Option<()> {
     table.req("module", Item::text);
+    table.opt("app", Item::text);
     table.opt("on_error", |item| item.action(context));
     noted(table.rest());
     None
 }
 
-/// The module's own arguments as one JSON object; their schema is the module's.
+/// An application of a module: the other keys are its own, held against what it takes.
+fn module_action(
+    table: &mut Table<'_>,
+    module: &At<Arc<str>>,
+    app: Option<&At<Arc<str>>>,
+) -> Option<Do> {
+    let arguments = module_arguments(table);
+    let application = match table.reader.modules() {
+        Some(modules) => modules.check(table, module, app)?,
+        None => Arc::clone(app.map_or(&module.value, |app| &app.value)),
+    };
+    Some(Do::Module { module: Arc::clone(&module.value), application, arguments })
+}
+
+/// The module's own arguments as one JSON object.
 fn module_arguments(table: &mut Table<'_>) -> Arc<str> {
     let mut text = String::from("{");
     for entry in table.rest() {

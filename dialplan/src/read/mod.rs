@@ -32,6 +32,7 @@ use crate::capability::{Capabilities, Feature};
 use crate::country::{self, Countries, Country};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::limits;
+use crate::model::module::Catalog;
 use crate::model::rules::{RuleBook, Rules};
 use crate::source::{Files, Place};
 
@@ -61,11 +62,12 @@ struct Finding {
     picture: String,
 }
 
-/// What the server brings beside the tenants' files: plans and numbering plans.
+/// What the server brings beside the tenants' files: plans, numbering plans and modules.
 #[derive(Clone, Debug)]
 pub(crate) struct Library {
     pub(crate) plans: RuleBook,
     pub(crate) countries: Countries,
+    pub(crate) modules: Catalog,
 }
 
 /// What every reader of one tenant's documents shares.
@@ -118,6 +120,11 @@ impl<'a> Reader<'a> {
     /// The numbering plan of the tenant's country.
     pub(crate) fn country(&self) -> Arc<Country> {
         self.country.clone().unwrap_or_else(country::japan)
+    }
+
+    /// The modules that actions may name.
+    pub(crate) fn modules(&self) -> Option<&'a Catalog> {
+        self.library.map(|library| &library.modules)
     }
 
     pub(crate) fn plan_names(&self) -> Vec<&'a str> {

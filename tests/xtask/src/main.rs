@@ -3,6 +3,7 @@
 
 mod deps;
 mod fuzz;
+mod new_module;
 mod secrets;
 mod steps;
 mod tidy;
@@ -20,6 +21,7 @@ usage: cargo xtask COMMAND
   soak [MINUTES]    mixed traffic against the release server (30 minutes), memory over time
   sim [HOURS [SEED]]        mixed traffic on a virtual clock (24 hours), memory over time
   features [FIRST-LAST]     a thousand random operations of fifty phones a seed (1-100)
+  new-module NAME [ROOT]    a module that builds, loads and is tested, in modules/NAME
   tidy              only the rules of the house
   fuzz [TARGET] [SECONDS]   every fuzz target, or one; 60 seconds each
   bench [NAME…]     loads: relay, beside, transcode, rooms, start, memory, calls, signalling, lamps
@@ -46,6 +48,11 @@ fn main() -> ExitCode {
         "soak" => steps::soak(rest),
         "sim" => steps::sim(rest),
         "features" => steps::features(rest),
+        "new-module" => match rest {
+            [name] => new_module::create(&root(), name),
+            [name, root] => new_module::create(Path::new(root), name),
+            _ => Err(USAGE.to_owned()),
+        },
         "tidy" => steps::tidy(),
         "fuzz" => fuzz::command(rest),
         "bench" => steps::bench(rest),

@@ -342,6 +342,7 @@ const MODULES: &[Column] = &[
     ("EVENTS", "/events"),
     ("A SECOND", "/events_per_s"),
     ("FAILED", "/failures"),
+    ("RECORDS", "/records"),
     ("SLOWEST US", "/slowest_us"),
     ("TOO LONG", "/too_long"),
 ];

@@ -105,6 +105,7 @@ fn read(root: Table<'_>, home: PathBuf) -> Config {
         log: log(&root.table("log")),
         warnings: Vec::new(),
         data,
+        base: base.0,
         directory: home,
     }
 }
@@ -209,7 +210,7 @@ fn mail(root: &Table<'_>) -> Option<MailConfig> {
 }
 
 /// The extensions of the host that may be granted today.
-const GRANTS: [&str; 3] = ["call", "store", "mail"];
+const GRANTS: [&str; 4] = ["call", "store", "mail", "records"];
 
 /// How long the calls of a build that was replaced may go on, unless the file says otherwise.
 const DRAIN: Duration = Duration::from_secs(600);
@@ -249,6 +250,7 @@ fn modules(root: &Table<'_>, base: &Base) -> Vec<ModuleConfig> {
             })
         });
         modules.push(ModuleConfig {
+            options: keys.item("options").map_or_else(|| "{}".to_owned(), |item| item.json()),
             sha256: keys.item("sha256").and_then(|item| sha256(&item)),
             drain: drain.unwrap_or(DRAIN),
             keep_mapped: unload.unwrap_or(false),

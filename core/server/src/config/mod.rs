@@ -33,6 +33,8 @@ use crate::transport::{Advertise, ListenAddress, Tls};
 pub struct Config {
     /// The configuration directory.
     pub directory: PathBuf,
+    /// What holds it; relative paths begin here.
+    pub base: PathBuf,
     /// `[server] data`.
     pub data: PathBuf,
     /// `[sip]`.
@@ -119,12 +121,22 @@ pub struct ModuleConfig {
     pub role: Option<String>,
     /// The extensions of the host that it may use.
     pub grants: Vec<String>,
+    /// `options`, its own, as one JSON object.
+    pub options: String,
     /// What its file must be, as SHA-256 in hexadecimal digits.
     pub sha256: Option<String>,
     /// How long the calls of a build that was replaced may go on.
     pub drain: Duration,
     /// `unload = "keep"`: its library stays mapped, for languages whose runtime cannot go.
     pub keep_mapped: bool,
+}
+
+impl ModuleConfig {
+    /// Whether it may use what a word of `grants` means.
+    #[must_use]
+    pub fn is_granted(&self, word: &str) -> bool {
+        self.grants.iter().any(|grant| grant == word)
+    }
 }
 
 /// `[log]`.

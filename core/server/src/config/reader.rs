@@ -281,6 +281,11 @@ impl<'r> Item<'r> {
         }
     }
 
+    /// The value as JSON, whatever it is: somebody else says what it may be.
+    pub(super) fn json(&self) -> String {
+        json(self.value.get_ref()).to_string()
+    }
+
     pub(super) fn boolean(&self) -> Option<bool> {
         match self.value.get_ref() {
             DeValue::Boolean(value) => Some(*value),
@@ -323,6 +328,25 @@ impl<'r> Item<'r> {
             let seconds = digits.parse::<u64>().ok().filter(|_| plain)?.checked_mul(factor)?;
             range.contains(&seconds).then(|| Duration::from_secs(seconds))
         })
+    }
+}
+
+fn json(value: &DeValue<'_>) -> serde_json::Value {
+    match value {
+        DeValue::String(text) => text.as_ref().into(),
+        DeValue::Boolean(flag) => (*flag).into(),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_or_else(|_| number.as_str().into(), serde_json::Value::from),
+        DeValue::Float(number) => number
+            .as_str()
+            .parse::<f64>()
+            .map_or_else(|_| number.as_str().into(), serde_json::Value::from),
+        DeValue::Datetime(date) => date.to_string().into(),
+        DeValue::Array(values) => values.iter().map(|value| json(value.get_ref())).collect(),
+        DeValue::Table(table) => table
+            .iter()
+            .map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref())))
+            .collect(),
     }
 }
 

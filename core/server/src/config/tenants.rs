@@ -6,8 +6,10 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use koukan_dialplan::ModuleSource;
+
 use super::Finding;
-use crate::limits;
+use crate::{limits, module};
 
 /// What the dialplan is made from.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +22,8 @@ pub struct Sources {
     pub plans: Vec<(String, String)>,
     /// `countries/*.toml`: numbering plans beside the one that is built in.
     pub countries: Vec<(String, String)>,
+    /// The modules of `koukan.toml`; not known while that file is wrong.
+    pub modules: Option<Vec<ModuleSource>>,
     /// Files that cannot be read.
     pub findings: Vec<Finding>,
 }
@@ -81,6 +85,13 @@ fn read_beside_tenants(conf: &Path) -> Sources {
             Err(error) => sources.findings.push(unreadable(&trunks, &error)),
         }
     }
+    sources.modules = super::load(conf).ok().map(|config| {
+        let source = |module: &super::ModuleConfig| ModuleSource {
+            name: module.name.clone(),
+            schema: module::schema(&module.path).unwrap_or_default(),
+        };
+        config.modules.iter().map(source).collect()
+    });
     sources.plans = read_beside(conf, "plans", &mut sources.findings);
     sources.countries = read_beside(conf, "countries", &mut sources.findings);
     sources

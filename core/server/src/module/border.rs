@@ -20,8 +20,9 @@ use koukan_abi::{ENTRY_SYMBOL, PREFLIGHT_LEN, Status, Str, id, log, status};
 use koukan_switch::{Now, Operation};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
-use super::call::{Caller, EventParts, Prompts, fits};
+use super::call::{Caller, EventParts};
 use super::preflight::{self, PreflightError};
+use super::sink::SinkTable;
 use super::tables;
 use crate::limits;
 
@@ -144,6 +145,22 @@ impl Object {
 
     /// The module's applications, or its task: the same table by another id.
     pub(super) fn app(&self, id: &str) -> Option<App> {
+        // SAFETY: the type of both ids' tables.
+        let table = unsafe { self.factory::<abi::App1>(id) }?;
+        Some(App { start: table.start?, event: table.event?, destroy: table.destroy? })
+    }
+
+    /// The module's sink.
+    pub(super) fn sink(&self) -> Option<SinkTable> {
+        // SAFETY: the type of this id's table.
+        SinkTable::new(unsafe { self.factory::<abi::Sink1>(id::SINK_1) }?)
+    }
+
+    /// The table of a factory.
+    ///
+    /// # Safety
+    /// `T` is the struct of `id`, which begins with its size.
+    unsafe fn factory<T: Copy>(&self, id: &str) -> Option<T> {
         let get_factory = self.entry.get_factory?;
         // SAFETY: the module's function; the id lives through the call.
         let table = unsafe { get_factory(Str::borrow(id)) };
@@ -152,12 +169,11 @@ impl Object {
         }
         // SAFETY: the contract: a table that begins with its size.
         let size = unsafe { table.cast::<usize>().read_unaligned() };
-        if size < size_of::<abi::App1>() {
+        if size < size_of::<T>() {
             return None;
         }
         // SAFETY: as above, and its size covers version 1.
-        let table = unsafe { table.cast::<abi::App1>().read_unaligned() };
-        Some(App { start: table.start?, event: table.event?, destroy: table.destroy? })
+        Some(unsafe { table.cast::<T>().read_unaligned() })
     }
 }
 
@@ -436,40 +452,6 @@ pub(super) unsafe fn exact_within(text: Str, most: usize) -> Result<Arc<str>, St
     std::str::from_utf8(bytes).map(Arc::from).map_err(|_| status::ARGUMENT)
 }
 
-/// The prompts of an array whose elements may be larger than ours.
-///
-/// # Safety
-/// `first` is null or points to `count` elements that begin with their size, all the same, and
-/// whose texts live through the call.
-unsafe fn read_prompts(first: *const abi::Prompt, count: usize) -> Result<Prompts, Status> {
-    if first.is_null() || !fits(count) {
-        return Err(if count > limits::MODULE_PROMPTS { status::LIMIT } else { status::ARGUMENT });
-    }
-    // SAFETY: the caller's promise.
-    let stride = unsafe { first.cast::<usize>().read_unaligned() };
-    if !(size_of::<abi::Prompt>()..=LARGEST_PROMPT).contains(&stride) {
-        return Err(status::ARGUMENT);
-    }
-    let mut prompts = Vec::with_capacity(count);
-    for index in 0..count {
-        // SAFETY: within the array by the caller's promise; both limits keep it below isize::MAX.
-        let element = unsafe { first.byte_add(index * stride) };
-        // SAFETY: an element of the array, at least as large as ours.
-        let prompt = unsafe { element.read_unaligned() };
-        if prompt.size != stride {
-            return Err(status::ARGUMENT);
-        }
-        // SAFETY: a text of the element.
-        let language = unsafe { exact(prompt.language) }?;
-        // SAFETY: as above.
-        prompts.push((language, unsafe { exact(prompt.name) }?));
-    }
-    Ok(prompts)
-}
-
-/// What a newer module's `kk_prompt` may have grown to.
-const LARGEST_PROMPT: usize = 4_096;
-
 unsafe extern "C" fn get_extension(host: *const abi::Host, wanted: Str) -> *const c_void {
     // SAFETY: the module's promise for the text.
     let Ok(wanted) = (unsafe { exact(wanted) }) else { return ptr::null() };
@@ -545,7 +527,7 @@ unsafe extern "C" fn play(
     op: *mut u64,
 ) -> Status {
     // SAFETY: the module's promise for the array.
-    match unsafe { read_prompts(prompts, count) } {
+    match unsafe { tables::read_prompts(prompts, count) } {
         // SAFETY: the module's promise for the host and the place.
         Ok(prompts) => unsafe {
             start(host, op, |context| context.caller.play(call, prompts, times))

@@ -70,6 +70,7 @@ impl Build {
         let state = std::mem::replace(&mut self.state, State::Closing);
         self.state = match state {
             State::Active(loaded) => {
+                loaded.stop_sink();
                 let until = now + loaded.config.drain;
                 State::Draining(loaded, until)
             }
@@ -121,9 +122,18 @@ impl Build {
             events: cost.events,
             events_per_s: cost.events_per_s(now),
             failures: cost.failures,
+            records: self.taken(),
             slowest_us: u64::try_from(cost.slowest.as_micros()).unwrap_or(u64::MAX),
             too_long: cost.too_long,
             age_s: age.as_secs(),
+        }
+    }
+
+    /// Records that its sink has taken.
+    fn taken(&self) -> Option<u64> {
+        match &self.state {
+            State::Active(loaded) | State::Draining(loaded, _) => loaded.taken(),
+            State::Closing | State::Stuck(_) | State::Closed(_) => None,
         }
     }
 
@@ -132,6 +142,7 @@ impl Build {
             State::Active(_) => "active".to_owned(),
             State::Draining(..) => "draining".to_owned(),
             State::Closing => "closing".to_owned(),
+            State::Stuck(Held::Worker) => "stuck: its sink does not end".to_owned(),
             State::Stuck(Held::Threads(threads)) => format!("stuck: {threads} threads run still"),
             State::Stuck(Held::Wakers(wakers)) => format!("stuck: {wakers} wakers are held"),
             State::Closed(Ending::Unmapped { .. }) => "closed".to_owned(),

@@ -6,6 +6,7 @@ use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use koukan_abi::{Status, id, status};
 use sha2::{Digest, Sha256};
@@ -16,8 +17,9 @@ use super::copy::{Copies, PrivateCopy};
 use super::desk::Desk;
 use super::interpose::Watched;
 use super::maps;
-use super::preflight::{PreflightError, preflight};
+use super::preflight::{self, PreflightError, preflight};
 use super::shelf::Shelf;
+use super::sink::{SinkTable, Sinks, Worker};
 use crate::config::ModuleConfig;
 use crate::limits;
 
@@ -85,6 +87,8 @@ pub struct Loader {
     copies: Mutex<Option<Arc<Copies>>>,
     desk: Arc<Desk>,
     shelf: Arc<Shelf>,
+    /// None in a server that keeps no records: no module can carry them out.
+    sinks: Option<Arc<Sinks>>,
     next: AtomicUsize,
 }
 
@@ -99,6 +103,9 @@ pub struct LoadedModule {
     pub(crate) app: Option<App>,
     /// What it does without a call.
     pub(crate) task: Option<App>,
+    /// Its sink, and the thread of it once it is in service.
+    sink: Option<(SinkTable, Arc<Sinks>)>,
+    worker: Option<Worker>,
     /// None once it is closed.
     object: Option<Object>,
     /// Its `deinit` has run.
@@ -125,6 +132,8 @@ pub(crate) enum Ending {
 /// Why a build cannot be closed yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Held {
+    /// The thread of its sink runs still.
+    Worker,
     /// Threads that it made run still.
     Threads(usize),
     /// Something holds wakers of it.
@@ -132,12 +141,22 @@ pub(crate) enum Held {
 }
 
 /// The words of the configuration that grant extensions, and which.
-const GRANTS: [(&str, &[&str]); 3] =
-    [("call", &[id::CALL_1, id::LAMP_1]), ("store", &[id::STORE_1]), ("mail", &[id::MAIL_1])];
+const GRANTS: [(&str, &[&str]); 4] = [
+    ("call", &[id::CALL_1, id::LAMP_1]),
+    ("store", &[id::STORE_1]),
+    ("mail", &[id::MAIL_1]),
+    ("records", &[id::SINK_1]),
+];
 
 impl Loader {
-    pub(crate) fn new(data: PathBuf, desk: Arc<Desk>, shelf: Arc<Shelf>) -> Self {
-        Self { data, copies: Mutex::default(), desk, shelf, next: AtomicUsize::new(1) }
+    pub(crate) fn new(
+        data: PathBuf,
+        desk: Arc<Desk>,
+        shelf: Arc<Shelf>,
+        sinks: Option<Sinks>,
+    ) -> Self {
+        let (copies, sinks) = (Mutex::default(), sinks.map(Arc::new));
+        Self { data, copies, desk, shelf, sinks, next: AtomicUsize::new(1) }
     }
 
     /// The directory of the copies, taken when the first is made.
@@ -170,7 +189,7 @@ impl Loader {
         drop(bytes);
         let object = Object::open(copy.path())?;
         let watched = maps::range(copy.path()).and_then(Watched::begin);
-        let granted = |word: &str| config.grants.iter().any(|grant| grant == word);
+        let granted = |word: &str| config.is_granted(word);
         let refusal = object.required().into_iter().find_map(|id| refused(id, granted));
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (version, toolchain) = (object.version(), object.toolchain());
@@ -180,6 +199,8 @@ impl Loader {
             version,
             app: None,
             task: None,
+            sink: None,
+            worker: None,
             object: Some(object),
             // Nothing of it has run yet.
             retired: true,
@@ -191,6 +212,7 @@ impl Loader {
             Some(refusal) => Err(refusal),
             None => {
                 loaded.start(self.context(config, number))?;
+                loaded.take_sink(self.sinks.as_ref())?;
                 let is = loaded.object.as_ref().map(Object::name);
                 let version = &*loaded.version;
                 tracing::info!(
@@ -207,7 +229,7 @@ impl Loader {
     }
 
     fn context(&self, config: &ModuleConfig, number: usize) -> &'static HostContext {
-        let granted = |word: &str| config.grants.iter().any(|grant| grant == word);
+        let granted = |word: &str| config.is_granted(word);
         let grants =
             Grants { call: granted("call"), store: granted("store"), mail: granted("mail") };
         let (desk, shelf) = (Arc::clone(&self.desk), Arc::clone(&self.shelf));
@@ -239,6 +261,52 @@ impl LoadedModule {
             }
             refused => Err(ModuleError::Init(refused)),
         }
+    }
+
+    /// Takes its sink, which needs a grant.
+    fn take_sink(&mut self, sinks: Option<&Arc<Sinks>>) -> Result<(), ModuleError> {
+        let Some(table) = self.object.as_ref().and_then(Object::sink) else { return Ok(()) };
+        let id = id::SINK_1.to_owned();
+        if !self.config.is_granted("records") {
+            return Err(ModuleError::NotGranted { id, grant: "records" });
+        }
+        let Some(sinks) = sinks else { return Err(ModuleError::NoExtension { id }) };
+        self.sink = Some((table, Arc::clone(sinks)));
+        Ok(())
+    }
+
+    /// It is in service: its sink begins.
+    pub(crate) fn begin_sink(&mut self) {
+        let Some((table, sinks)) = &self.sink else { return };
+        match Worker::start(sinks, &self.config.name, &self.config.options, *table) {
+            Ok(worker) => self.worker = Some(worker),
+            Err(error) => tracing::error!(module = self.name(), %error, "no thread for the sink"),
+        }
+    }
+
+    /// Its sink is to end, which it does when the module returns from it.
+    pub(crate) fn stop_sink(&self) {
+        if let Some(worker) = &self.worker {
+            worker.stop();
+        }
+    }
+
+    /// Records that its sink has taken; none when it is no sink.
+    pub(crate) fn taken(&self) -> Option<u64> {
+        self.worker.as_ref().map(Worker::taken)
+    }
+
+    /// Whether the thread of its sink runs, after a moment's patience.
+    pub(crate) fn sink_runs(&self) -> bool {
+        let until = Instant::now() + SINK_PATIENCE;
+        let runs = || self.worker.as_ref().is_some_and(Worker::is_running);
+        while runs() {
+            if Instant::now() >= until {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        false
     }
 
     /// Its name in the configuration.
@@ -306,6 +374,16 @@ impl Drop for LoadedModule {
         if self.object.is_none() {
             return;
         }
+        self.stop_sink();
+        if self.sink_runs() {
+            let module = self.name();
+            tracing::error!(module, "the module's sink does not end; its library is left behind");
+            if let Some(object) = self.object.take() {
+                object.keep();
+            }
+            mem::forget(self.watched.take());
+            return;
+        }
         self.retire();
         match self.held() {
             None => drop(self.close()),
@@ -321,9 +399,19 @@ impl Drop for LoadedModule {
     }
 }
 
+/// A sink that is told to end has so long before it is looked after from time to time.
+const SINK_PATIENCE: Duration = Duration::from_millis(500);
+
 /// SHA-256 in hexadecimal digits.
 fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What a module's applications take, by its own word in its file; nothing of it runs. `None`: it
+/// does not say, or it is no module.
+#[must_use]
+pub fn schema(path: &Path) -> Option<String> {
+    preflight::schema(&read(path).ok()?)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ModuleError> {

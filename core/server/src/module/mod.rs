@@ -4,10 +4,10 @@
 //! them to a private path, `host` loads the copy and holds it against its grants, and `desk` keeps
 //! the books of its applications, of which `call` is what `kk.call/1` may do; `shelf` is what
 //! modules keep. A module may have several builds in the process: `build` is one of them with its
-//! state, `reaper` the thread that closes those that nobody uses, `interpose` knows what they made
-//! of keys and threads, `maps` whether they are gone. Everything unsafe stands in `border`,
-//! `interpose` and, for the younger tables, in `tables`. The control loop meets all of it as
-//! [`Modules`](crate::modules::Modules).
+//! state, `sink` what carries records out, `reaper` the thread that closes those that nobody uses,
+//! `interpose` knows what they made of keys and threads, `maps` whether they are gone. Everything
+//! unsafe stands in `border`, `interpose`, `sink` and, for the younger tables, in `tables`. The
+//! control loop meets all of it as [`Modules`](crate::modules::Modules).
 
 #[expect(unsafe_code, reason = "the C border; everything unsafe of the module host is here")]
 pub(crate) mod border;
@@ -23,8 +23,9 @@ pub mod preflight;
 pub(crate) mod reaper;
 mod repair;
 pub mod shelf;
+pub(crate) mod sink;
 #[expect(unsafe_code, reason = "the tables of the C border's version 1.1")]
 mod tables;
 pub(crate) mod watch;
 
-pub use host::{LoadedModule, Loader, ModuleError};
+pub use host::{LoadedModule, Loader, ModuleError, schema};

@@ -2,7 +2,7 @@
 //! found by reading the file as ELF-64 (System V ABI, chapters 4 and 5). Nothing of the file is
 //! run, and no offset in it is trusted.
 
-use koukan_abi::{ABI_MAJOR, ABI_MINOR, ENTRY_SYMBOL, Entry, MAGIC, PREFLIGHT_LEN};
+use koukan_abi::{ABI_MAJOR, ABI_MINOR, ENTRY_SYMBOL, Entry, MAGIC, PREFLIGHT_LEN, SCHEMA_SYMBOL};
 
 /// Why a file is no module for this server: the file's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,9 +69,25 @@ pub enum PreflightError {
 /// It is no module for this server.
 pub fn preflight(file: &[u8]) -> Result<(), PreflightError> {
     let elf = Elf::new(file)?;
-    let address = elf.symbol(ENTRY_SYMBOL.as_bytes())?.ok_or(PreflightError::NoEntry)?;
-    check(elf.loaded(address)?)
+    let (address, _) = elf.symbol(ENTRY_SYMBOL.as_bytes())?.ok_or(PreflightError::NoEntry)?;
+    let head = elf.loaded(address)?.first_chunk();
+    check(head.ok_or(PreflightError::Damaged("its entry"))?)
 }
+
+/// What a module says that its applications take: the text of its `kk_module_schema`.
+#[must_use]
+pub fn schema(file: &[u8]) -> Option<String> {
+    let elf = Elf::new(file).ok()?;
+    let (address, size) = elf.symbol(SCHEMA_SYMBOL.as_bytes()).ok()??;
+    let size = usize::try_from(size).ok().filter(|size| *size <= SCHEMA_BYTES)?;
+    let text = elf.loaded(address).ok()?.get(..size)?;
+    // A C string ends with zero, one of Rust does not.
+    let text = text.strip_suffix(b"\0").unwrap_or(text);
+    std::str::from_utf8(text).ok().map(str::to_owned)
+}
+
+/// What a schema may have.
+const SCHEMA_BYTES: usize = 65_536;
 
 /// Looks at the first bytes of a `kk_module_entry`.
 ///
@@ -149,8 +165,8 @@ impl<'f> Elf<'f> {
         Ok(elf)
     }
 
-    /// The address of an exported data object.
-    fn symbol(&self, name: &[u8]) -> Result<Option<u64>, PreflightError> {
+    /// The address and the size of an exported data object.
+    fn symbol(&self, name: &[u8]) -> Result<Option<(u64, u64)>, PreflightError> {
         const WHAT: &str = "its table of dynamic symbols";
         let count = u32::from(self.u16(0x3c, "its header")?);
         for index in 0..count {
@@ -168,7 +184,7 @@ impl<'f> Elf<'f> {
                 let kind = symbol.array::<1>(4, WHAT)?.map(|info| info & 0xf);
                 let is_defined = symbol.u16(6, WHAT)? != 0;
                 if is_defined && kind == [SYMBOL_OBJECT] {
-                    return symbol.u64(8, WHAT).map(Some);
+                    return Ok(Some((symbol.u64(8, WHAT)?, symbol.u64(16, WHAT)?)));
                 }
             }
             // A file has one such table; a hostile one could have us read itself 65,535 times.
@@ -177,8 +193,8 @@ impl<'f> Elf<'f> {
         Ok(None)
     }
 
-    /// What the file puts at an address once it is loaded.
-    fn loaded(&self, address: u64) -> Result<&'f [u8; PREFLIGHT_LEN], PreflightError> {
+    /// What the file puts at an address once it is loaded, and behind it.
+    fn loaded(&self, address: u64) -> Result<&'f [u8], PreflightError> {
         const WHAT: &str = "its table of segments";
         let table = self.u64(0x20, WHAT)?;
         if self.u16(0x36, WHAT)? != PROGRAM_HEADER {
@@ -196,8 +212,7 @@ impl<'f> Elf<'f> {
             }
             let at = header.u64(8, WHAT)?.checked_add(within);
             let at = offset(at.ok_or(PreflightError::Damaged(WHAT))?, WHAT)?;
-            let bytes = self.tail(at, "its entry")?;
-            return bytes.first_chunk().ok_or(PreflightError::Damaged("its entry"));
+            return self.tail(at, "its entry");
         }
         Err(PreflightError::Damaged("its entry"))
     }

@@ -100,6 +100,12 @@ impl Round {
 
     fn end(&mut self, mut build: LoadedModule) {
         let number = build.number;
+        if build.sink_runs() {
+            tracing::warn!(module = build.name(), number, "a build's sink does not end");
+            self.tell(number, Report::Held(Held::Worker));
+            self.held.push((build, Some(Held::Worker)));
+            return;
+        }
         build.retire();
         match build.held() {
             None => self.close(build),
@@ -113,8 +119,13 @@ impl Round {
     }
 
     fn look_again(&mut self) {
-        for (build, before) in std::mem::take(&mut self.held) {
-            let now = build.held();
+        for (mut build, before) in std::mem::take(&mut self.held) {
+            let now = if before == Some(Held::Worker) && build.sink_runs() {
+                Some(Held::Worker)
+            } else {
+                build.retire();
+                build.held()
+            };
             match (before, now) {
                 // Nothing held it a round ago: a thread that was ending has ended.
                 (None, None) => self.close(build),
@@ -126,10 +137,10 @@ impl Round {
                 }
             }
         }
-        let (mapped, gone) =
+        let (mapped, gone): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.mapped).into_iter().partition(LoadedModule::is_mapped);
         self.mapped = mapped;
-        for build in Vec::<LoadedModule>::from(gone) {
+        for build in gone {
             self.tell(build.number, Report::Ended(Ending::Unmapped { keys: 0 }));
         }
     }

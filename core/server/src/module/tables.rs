@@ -1,6 +1,6 @@
 //! The tables that version 1.1 of the border added: `kk.lamp/1`, `kk.store/1`, `kk.mail/1` and what
-//! `kk.call/1` has grown by. Each function turns C values into plain ones by the border's own
-//! readers and asks the [`Caller`](super::call::Caller).
+//! `kk.call/1` has grown by; and how an array of prompts is read. Each function turns C values into
+//! plain ones by the border's own readers and asks the [`Caller`](super::call::Caller).
 
 use std::mem::size_of;
 use std::ptr;
@@ -11,7 +11,7 @@ use koukan_abi::{Status, Str, status};
 use koukan_switch::Operation;
 
 use super::border::{HostContext, answered, exact, exact_within, serve, start};
-use super::call::Mail;
+use super::call::{Mail, Prompts, fits};
 use crate::limits;
 
 pub(super) static LAMP: abi::Lamp1 = abi::Lamp1 { size: size_of::<abi::Lamp1>(), set_messages };
@@ -26,6 +26,43 @@ pub(super) static STORE: abi::Store1 = abi::Store1 {
     object_size,
     object_remove,
 };
+
+/// The prompts of an array whose elements may be larger than ours.
+///
+/// # Safety
+/// `first` is null or points to `count` elements that begin with their size, all the same, and
+/// whose texts live through the call.
+pub(super) unsafe fn read_prompts(
+    first: *const abi::Prompt,
+    count: usize,
+) -> Result<Prompts, Status> {
+    if first.is_null() || !fits(count) {
+        return Err(if count > limits::MODULE_PROMPTS { status::LIMIT } else { status::ARGUMENT });
+    }
+    // SAFETY: the caller's promise.
+    let stride = unsafe { first.cast::<usize>().read_unaligned() };
+    if !(size_of::<abi::Prompt>()..=LARGEST_PROMPT).contains(&stride) {
+        return Err(status::ARGUMENT);
+    }
+    let mut prompts = Vec::with_capacity(count);
+    for index in 0..count {
+        // SAFETY: within the array by the caller's promise; both limits keep it below isize::MAX.
+        let element = unsafe { first.byte_add(index * stride) };
+        // SAFETY: an element of the array, at least as large as ours.
+        let prompt = unsafe { element.read_unaligned() };
+        if prompt.size != stride {
+            return Err(status::ARGUMENT);
+        }
+        // SAFETY: a text of the element.
+        let language = unsafe { exact(prompt.language) }?;
+        // SAFETY: as above.
+        prompts.push((language, unsafe { exact(prompt.name) }?));
+    }
+    Ok(prompts)
+}
+
+/// What a newer module's `kk_prompt` may have grown to.
+const LARGEST_PROMPT: usize = 4_096;
 
 pub(super) unsafe extern "C" fn dial(
     host: *const abi::Host,

@@ -70,7 +70,7 @@ impl Room {
         let poll = Poll::new().unwrap();
         let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
         let shelf = Arc::new(Shelf::new(config.objects.clone(), notes, None));
-        let modules = Modules::load(&config, waker, shelf)?;
+        let modules = Modules::load(&config, waker, shelf, None)?;
         Ok(Host { modules, poll, next: 1 })
     }
 

@@ -92,8 +92,8 @@ impl Switch {
                 call.failures.clear();
                 call.release = release;
             }
-            Step::Voicemail { .. } | Step::VoicemailMenu { .. } => {
-                self.start_voicemail_step(now, call, &step);
+            Step::Voicemail { .. } | Step::VoicemailMenu { .. } | Step::Module { .. } => {
+                self.start_application_step(now, call, &step);
                 return Some(Fate::Keep);
             }
             Step::Conference { room, spec } => {
@@ -101,7 +101,7 @@ impl Switch {
             }
             Step::Page { targets, talk } => return self.start_page(now, call, targets, talk),
             Step::Queue { queue, spec } => return self.start_queue(now, call, queue, spec),
-            Step::Fax { .. } | Step::Module { .. } | Step::Guarded { .. } => {
+            Step::Fax { .. } | Step::Guarded { .. } => {
                 self.explain(call.id, "this step is not supported by this version");
             }
         }

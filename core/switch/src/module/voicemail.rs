@@ -21,11 +21,16 @@ const VOICEMAIL: &str = "voicemail";
 const MENU: &str = "voicemail_menu";
 
 impl Switch {
-    /// Has the caller leave a message, or plays it those of its boxes.
-    pub(crate) fn start_voicemail_step(&mut self, now: Now, call: &mut Call, step: &Step) {
+    /// Has a module's application serve the caller: it leaves a message, hears those of its boxes,
+    /// or whatever the plan names.
+    pub(crate) fn start_application_step(&mut self, now: Now, call: &mut Call, step: &Step) {
         match step {
             Step::Voicemail { mailbox, spec } => self.start_voicemail(now, call, mailbox, spec),
             Step::VoicemailMenu { mailboxes } => self.start_voicemail_menu(now, call, mailboxes),
+            Step::Module { module, application, arguments } => {
+                let said = format!("module {module} runs its application {application}");
+                self.start_application(call, (module, application), arguments.to_string(), said);
+            }
             _ => return,
         }
         self.transfer_done(now, call);
