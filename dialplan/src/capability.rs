@@ -6,8 +6,14 @@
 pub enum Feature {
     /// Voicemail boxes and the calls into them.
     Voicemail,
-    /// Fax boxes, detection, sending.
+    /// Fax boxes, and numbers and actions that lead every call into one.
     Fax,
+    /// Telling fax machines from people on a number that serves both.
+    FaxDetection,
+    /// Fax machines on adapters as the ones that take a number's faxes.
+    FaxMachines,
+    /// Sending from a fax box.
+    FaxSending,
     /// Forwarding of a number, and of a device.
     Forwarding,
     /// Recording of a number's calls.
@@ -54,9 +60,12 @@ pub enum Feature {
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::Voicemail,
         Self::Fax,
+        Self::FaxDetection,
+        Self::FaxMachines,
+        Self::FaxSending,
         Self::Forwarding,
         Self::Recording,
         Self::Park,
@@ -86,6 +95,9 @@ impl Feature {
         match self {
             Self::Voicemail => "voicemail",
             Self::Fax => "fax",
+            Self::FaxDetection => "fax and voice on one number",
+            Self::FaxMachines => "fax machines of a number",
+            Self::FaxSending => "sending of faxes",
             Self::Forwarding => "forwarding",
             Self::Recording => "recording",
             Self::Park => "park",
@@ -149,6 +161,7 @@ impl Capabilities {
             .with(Feature::Recording)
             .with(Feature::Rating)
             .with(Feature::CallerNumberChoice)
+            .with(Feature::Fax)
     }
 
     /// The same with one feature more.
@@ -197,6 +210,11 @@ pub(crate) const KEYS: &[(&str, &str, Feature)] = &[
     ("device", "forward", Feature::Forwarding),
     ("number", "voicemail", Feature::Voicemail),
     ("number", "fax", Feature::Fax),
+    ("number.fax", "device", Feature::FaxMachines),
+    ("number.fax", "deliver_to", Feature::FaxMachines),
+    ("number.fax", "listen", Feature::FaxDetection),
+    ("number.fax", "answer_early", Feature::FaxDetection),
+    ("fax_box", "send", Feature::FaxSending),
     ("number", "forward_to", Feature::Forwarding),
     ("number", "forwards_max", Feature::FraudLimits),
     ("number", "closed", Feature::LiveSettings),

@@ -1,7 +1,5 @@
 //! Fax on the server's side, without C and without `unsafe`: pages and documents (ITU-T T.4, T.6,
-//! RFC 2306), the queue's rules, and what is said to the process that speaks T.30. The switch does
-//! not call it yet; a number with `fax` is refused by `koukan check` as not supported by this
-//! version.
+//! RFC 2306), the queue's rules, and what is said to the process that speaks T.30.
 //!
 //! - [`EncodedPage`] is a page as it came from the line or stands in a file, [`Bitmap`] its picture
 //!   elements;

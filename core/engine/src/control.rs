@@ -23,6 +23,7 @@ use thiserror::Error;
 
 use crate::ear::Wanted;
 use crate::jobs::{Job, Target, Task, read_prompts};
+use crate::lent::{Lendings, Lent};
 use crate::limits;
 use crate::order::{Order, Returned, Setup};
 use crate::ports::Ports;
@@ -66,6 +67,9 @@ pub enum EngineError {
 
 /// Streams that are between two workers at once: the control side empties the queue at every turn.
 const MOVING: usize = 1024;
+
+/// Where a stream moves that another process takes.
+pub(crate) const AWAY: usize = usize::MAX;
 
 /// Events on their way to the control loop.
 pub(crate) struct Events {
@@ -116,6 +120,7 @@ pub struct Engine {
     ports: Ports,
     routes: Routes,
     rooms: Rooms,
+    lendings: Lendings,
     rng: Rng,
     jobs: Option<Jobs<Job>>,
     job_thread: Option<JoinHandle<()>>,
@@ -169,6 +174,7 @@ impl Engine {
             ports: Ports::new(&config.ports, start),
             routes: Routes::new(config.opus),
             rooms: Rooms::default(),
+            lendings: Lendings::default(),
             rng,
             jobs: Some(jobs),
             job_thread: Some(job_thread),
@@ -202,6 +208,10 @@ impl Engine {
         self.free_returned();
         match command {
             Command::Open { stream, local } => self.open(index, stream, local),
+            Command::Configure { stream, .. }
+            | Command::Feed { stream, .. }
+            | Command::Detect { stream, .. }
+                if self.lendings.has(stream) => {}
             Command::Configure { stream, config } => self.configure(index, stream, config),
             Command::Feed { stream, source } => self.feed(index, stream, source),
             Command::Play { stream, op, prompts, times } => {
@@ -248,13 +258,25 @@ impl Engine {
                 self.order(index, Order::Release(stream, to));
                 self.hear(index, changes);
             }
-            Command::Close { stream } => {
+            Command::Lend { stream } => {
                 self.leave_room(stream);
                 let changes = self.routes.close(stream);
-                self.order(index, Order::Close(stream));
+                self.order(index, Order::Release(stream, AWAY));
                 self.hear(index, changes);
             }
+            Command::Close { stream } => self.close(index, stream),
         }
+    }
+
+    fn close(&mut self, index: usize, stream: StreamId) {
+        if let Some(stats) = self.lendings.close(stream) {
+            self.opened.push_back(Event::Closed { stream, stats });
+            return;
+        }
+        self.leave_room(stream);
+        let changes = self.routes.close(stream);
+        self.order(index, Order::Close(stream));
+        self.hear(index, changes);
     }
 
     fn configure(&mut self, index: usize, stream: StreamId, config: StreamConfig) {
@@ -442,6 +464,11 @@ impl Engine {
     /// The next event; drain after `notify`, and while `has_events` says so.
     pub fn try_recv(&mut self) -> Option<Event> {
         while let Some((to, stream)) = self.events.moving.pop() {
+            if to == AWAY {
+                self.opened.push_back(Event::Lent { stream: stream.id });
+                self.lendings.add(stream);
+                continue;
+            }
             self.order(to, Order::Adopt(stream));
             self.flush();
         }
@@ -460,6 +487,13 @@ impl Engine {
             self.flush();
         }
         Some(event)
+    }
+
+    /// The socket of a stream that is lent, and how it stands; none when it is not, or has agreed
+    /// on nothing.
+    #[must_use]
+    pub fn lend(&self, stream: StreamId) -> Option<io::Result<Lent>> {
+        self.lendings.lend(stream)
     }
 
     /// Whether events wait that `notify` has not told of: answers of this side itself.

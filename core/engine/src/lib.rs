@@ -9,6 +9,7 @@ mod control;
 mod ear;
 mod jobs;
 mod keys;
+mod lent;
 pub mod limits;
 mod order;
 mod packet;
@@ -32,4 +33,5 @@ mod worker;
 pub use koukan_codecs::opus::OpusSettings;
 
 pub use control::{Engine, EngineConfig, EngineError, default_max_streams};
+pub use lent::Lent;
 pub use stats::{EngineStats, FAULT_WORDS, WorkerStats};

@@ -164,6 +164,13 @@ pub enum Command {
         /// Its next worker.
         to: WorkerId,
     },
+    /// Take the stream off its worker and keep its ports, so that another process may have its
+    /// sound: nothing is sent or taken here any more. Whoever owns the engine asks it for the
+    /// socket behind [`crate::Event::Lent`]; from then on `Close` alone is obeyed.
+    Lend {
+        /// The stream; what it speaks is agreed on.
+        stream: StreamId,
+    },
     /// End the stream: its ports are free again after [`crate::Event::Closed`].
     Close {
         /// The stream.

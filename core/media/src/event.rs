@@ -34,6 +34,11 @@ pub enum Event {
         /// The stream.
         stream: StreamId,
     },
+    /// The stream's socket can be had by another process.
+    Lent {
+        /// The stream.
+        stream: StreamId,
+    },
     /// The first RTP packet of the peer, or the first from a new source, came from here.
     Heard {
         /// The stream.

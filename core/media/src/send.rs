@@ -129,6 +129,12 @@ impl Sender {
         self.next_timestamp(now, clock_rate)
     }
 
+    /// Sequence number and timestamp of the next packet, for whoever goes on with the stream.
+    #[must_use]
+    pub const fn next_numbers(&self) -> (u16, u32) {
+        (self.last_sequence.wrapping_add(1), self.last_timestamp.wrapping_add(160))
+    }
+
     /// Packets sent.
     #[must_use]
     pub const fn sent(&self) -> u64 {

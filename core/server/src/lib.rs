@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod explain;
+pub mod fax;
 pub mod generations;
 pub mod http;
 pub mod journal;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use koukan_base::WorkerId;
+use koukan_base::{StreamId, WorkerId};
 use koukan_engine::{
-    Engine, EngineConfig, EngineError, FAULT_WORDS, OpusSettings, default_max_streams,
+    Engine, EngineConfig, EngineError, FAULT_WORDS, Lent, OpusSettings, default_max_streams,
 };
 use koukan_media::{Command, Event};
 use mio::Waker;
@@ -105,6 +105,18 @@ impl Media {
     /// The next report.
     pub fn try_recv(&mut self) -> Option<Event> {
         self.engine.try_recv()
+    }
+
+    /// The socket of a stream that is lent, and how it stands.
+    #[must_use]
+    pub fn lend(&self, stream: StreamId) -> Option<Lent> {
+        match self.engine.lend(stream)? {
+            Ok(lent) => Some(lent),
+            Err(error) => {
+                tracing::error!(%error, "a socket cannot be lent");
+                None
+            }
+        }
     }
 
     /// What the workers have counted.

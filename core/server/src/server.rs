@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::control::{Control, ControlHandle, Core, MemoryWatch, Parts, Request, WAKER};
 use crate::explain::{Archive, ArchiveReader, ExplainLog};
+use crate::fax::{Faxes, Inbox};
 use crate::generations::Generations;
 use crate::http::{self, Listeners, ServeError, Service};
 use crate::journal::Journal;
@@ -127,7 +128,7 @@ impl Server {
         let listeners: Vec<ListenAddress> =
             transports.listeners().map(|(_, bound)| bound).collect();
 
-        let Built { core, cdrs, archive, recordings, modules, directory, report } =
+        let Built { core, cdrs, archive, recordings, inbox, modules, directory, report } =
             build(&config, &clock, &transports, &waker)?;
         let (queue, requests) = bounded(limits::CONTROL_QUEUE);
         let handle = ControlHandle::new(queue, waker);
@@ -157,6 +158,7 @@ impl Server {
             archive,
             recordings,
             modules,
+            faxes: inbox,
             cdrs,
             generations: tokio::sync::Mutex::new(Generations::new(Arc::clone(&directory), started)),
         };
@@ -186,6 +188,7 @@ struct Built {
     archive: ArchiveReader,
     recordings: Recordings,
     modules: Arc<Loader>,
+    inbox: Inbox,
     directory: Arc<Directory>,
     report: api::CheckReport,
 }
@@ -212,6 +215,10 @@ fn build(
     let shelf = Shelf::new(config.objects.clone(), restored.notes, post.transpose()?);
     let shelf = Arc::new(shelf);
     let recordings = Recordings::new(Arc::clone(&shelf));
+    let kept = config.objects.join("fax");
+    let inbox = Inbox::new(Arc::clone(&shelf), kept, config.fax.spool.clone(), clock.date());
+    let faxes = Faxes::start(config.fax.clone(), inbox.clone(), clock.clone(), Arc::clone(waker));
+    let faxes = faxes.map_err(system("what faxes need"))?;
     let modules = Modules::load(config, Arc::clone(waker), shelf, Some(journal.outbox()))?;
     if !modules.fills_role(ANNOUNCEMENTS) {
         tracing::warn!("no module has role = \"{ANNOUNCEMENTS}\": callers hear none of them");
@@ -245,8 +252,9 @@ fn build(
         journal,
         explain,
         recordings: recordings.clone(),
+        faxes,
     });
-    Ok(Built { core, cdrs, archive, recordings, modules: loader, directory, report })
+    Ok(Built { core, cdrs, archive, recordings, inbox, modules: loader, directory, report })
 }
 
 impl RunningServer {

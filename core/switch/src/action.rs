@@ -5,7 +5,7 @@ use koukan_base::{CallId, Time, WorkerId};
 use koukan_media::Command;
 use koukan_sip::Flow;
 
-use crate::{ModuleOrder, Record};
+use crate::{FaxOrder, ModuleOrder, Record};
 
 /// The two clocks of one input: monotonic for timers, dated for schedules and CDRs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub enum Action {
     },
     /// Order something from the module host.
     Module(ModuleOrder),
+    /// Order something of whoever speaks T.30.
+    Fax(FaxOrder),
     /// A line of a call's explain log.
     Explain {
         /// The call.

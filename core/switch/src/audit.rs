@@ -110,6 +110,7 @@ impl Switch {
             }
             Stage::Conference(_) => waits() && self.room_knows(call),
             Stage::Queue(_) => waits() && self.queue_knows(call),
+            Stage::Fax(run) => waits() && self.by_fax.get(&run.fax) == Some(&id),
             Stage::Echo | Stage::Menu(_) | Stage::Paging(_) => waits(),
             Stage::Opening { .. } | Stage::Ringing(_) | Stage::Trunk(_) | Stage::Module(_) => true,
         };

@@ -22,6 +22,7 @@ use crate::call::{Call, Stage};
 use crate::charge::Usages;
 use crate::conference::Rooms;
 use crate::config::{Directory, SwitchConfig};
+use crate::fax::FaxId;
 use crate::leg::{LegState, LegStream};
 use crate::limits;
 use crate::module::recording::Taping;
@@ -63,6 +64,9 @@ pub struct Switch {
     pub(crate) by_dialog: HashMap<DialogId, LegKey>,
     pub(crate) by_stream: HashMap<StreamId, LegKey>,
     pub(crate) by_instance: HashMap<InstanceId, CallId>,
+    pub(crate) by_fax: HashMap<FaxId, CallId>,
+    /// Our offers of T.38 that wait for their answers.
+    pub(crate) fax_asks: HashMap<ClientTx, CallId>,
     /// Calls that are being recorded, by their media operations.
     pub(crate) tapes: HashMap<OpId, Running>,
     pub(crate) recordings_failed: u64,
@@ -120,6 +124,8 @@ impl Switch {
             by_dialog: HashMap::new(),
             by_stream: HashMap::new(),
             by_instance: HashMap::new(),
+            by_fax: HashMap::new(),
+            fax_asks: HashMap::new(),
             tapes: HashMap::new(),
             recordings_failed: 0,
             tapings: HashMap::new(),
@@ -288,6 +294,7 @@ impl Switch {
         self.leave_queue(&call);
         self.no_guest(&mut call, status);
         self.destroy_module(&mut call);
+        self.stop_fax(&call);
         for index in 0..call.legs.len() {
             let index = u16::try_from(index).unwrap_or(u16::MAX);
             self.end_leg(now, &mut call, index, status, None);
@@ -432,7 +439,9 @@ impl Switch {
             Event::TryAgain { dialog, method } => self.try_again(now, dialog, method),
             Event::Answered { tx, dialog, message } => self.answered(now, tx, dialog, &message),
             Event::Failed { tx, status, cause, message } => {
-                self.leg_failed(now, tx, status, cause, message.as_ref());
+                if !self.t38_refused(now, tx, status) {
+                    self.leg_failed(now, tx, status, cause, message.as_ref());
+                }
             }
             Event::Response { tx, dialog, status, cause, message } => {
                 if !self.question_ended(now, tx, cause)

@@ -82,6 +82,8 @@ pub struct Tables {
     pub streams: usize,
     /// Module instances.
     pub instances: usize,
+    /// Faxes.
+    pub faxes: usize,
     /// Dialogs.
     pub dialogs: usize,
     /// Client transactions.
@@ -109,6 +111,7 @@ impl Switch {
             calls: self.calls.len().saturating_add(self.closing.len()),
             streams: self.by_stream.len(),
             instances: self.by_instance.len(),
+            faxes: self.by_fax.len(),
             dialogs: ua.dialogs.max(self.by_dialog.len()),
             client_transactions: ua.client_transactions.max(self.by_client.len()),
             server_transactions: ua.server_transactions.max(self.by_server.len()),
@@ -142,6 +145,7 @@ fn call_view(call: &Call) -> CallView {
             Stage::Trunk(_) => "trunk".to_owned(),
             Stage::Module(run) => format!("module {}", run.module),
             Stage::Echo => "echo".to_owned(),
+            Stage::Fax(run) => format!("fax {}", run.mailbox),
             Stage::Menu(run) => format!("menu {}", run.name),
             Stage::Paging(_) => "paging".to_owned(),
             Stage::Conference(attendance) => format!("conference {}", attendance.room),

@@ -1,7 +1,7 @@
 //! The simulation says what the switch does: generated calls of the sample office, from a seed, at
 //! any time of a year and with any phones registered, are run and simulated. The same devices ring,
 //! the same prompt is played, the same number is called with the same caller, the same status ends
-//! it, and who was answered pays the same.
+//! it.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
 
 mod office;
@@ -10,18 +10,16 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use koukan_base::Rng;
-use koukan_dialplan::{Account, Caller, Facts, Money, Origin};
 use koukan_dialplan::{Decision, Start, State, Step};
-use office::{Does, Office, TRUNK, only};
+use office::{Office, TRUNK, only};
 
 const CASES: u32 = 1_000;
-const CALLED: [&str; 25] = [
+const CALLED: [&str; 24] = [
     "0312340001",
     "0312340002",
     "0312340003",
     "+81312340001",
     "0312340009",
-    "0120000001",
     "600",
     "601",
     "801",
@@ -114,42 +112,6 @@ fn seen(office: &mut Office, caller: char, refused: bool) -> String {
     format!("{}ends {status}", prompt.map(|prompt| format!("{prompt}, ")).unwrap_or_default())
 }
 
-/// Lets the call be answered and go on for so many seconds; how long it was and what it cost by its
-/// record, if it was answered.
-fn paid(office: &mut Office, caller: char, talk: u64) -> Option<(Duration, String)> {
-    office.run(Duration::from_millis(700));
-    if office.finals().is_empty() {
-        office.run(Duration::from_secs(talk));
-    }
-    if office.finals().is_empty() {
-        office.hang_up(caller);
-    }
-    office.run(Duration::from_secs(70));
-    let cdr = only(office.finals()).clone();
-    let talked = cdr.ended.unwrap().duration_since(cdr.answered?);
-    Some((talked.unsigned_abs(), cdr.price.clone().expect("the sample office has a tariff")))
-}
-
-/// What the plans say that an answered call costs.
-fn owed(office: &Office, caller: char, called: &str, at: Timestamp, talk: Duration) -> String {
-    let plans = &office.switch.directory().plans;
-    let (origin, number) = match caller {
-        TRUNK => (plans.bringing_trunk(called).unwrap(), Some("0455550001".into())),
-        _ => {
-            let device = caller.to_string().into();
-            (Origin::Device { tenant: "acme".into(), device }, None)
-        }
-    };
-    let caller = Caller { number, ..Caller::default() };
-    let state = Registered("ABCDEF");
-    let facts = Facts { at, origin: &origin, caller: &caller, called, state: &state };
-    let legs = plans.charged_legs(&plans.decide(&facts), &facts, talk);
-    let prices = legs.iter().map(|(payer, leg)| {
-        plans.rate(payer, leg, &Account::default()).expect("every reachable pair has a rate").amount
-    });
-    prices.fold(Money::default(), Money::plus).to_string()
-}
-
 #[test]
 fn a_thousand_generated_calls_do_what_their_simulation_says() {
     let mut dice = Rng::from_number(5);
@@ -176,9 +138,6 @@ fn a_thousand_generated_calls_do_what_their_simulation_says() {
         let now = office.now().date;
         let simulation = plans.simulate(&from, called, None, now, &state).unwrap();
         let refused = simulation.decision.steps.is_empty();
-        for name in ('A'..='F').chain([TRUNK]) {
-            office.phone(name).does = Does::Answers(1_500);
-        }
         office.call(caller, called);
         office.run(Duration::from_millis(900));
         let found = seen(&mut office, caller, refused);
@@ -188,23 +147,12 @@ fn a_thousand_generated_calls_do_what_their_simulation_says() {
             found, wanted,
             "case {case}: {from} calls {called} at {date}, {registered}\n{lines}"
         );
-        if !refused {
-            let talk = u64::from(below(400) + 1);
-            if let Some((talked, price)) = paid(&mut office, caller, talk) {
-                let owed = owed(&office, caller, called, now, talked);
-                assert_eq!(price, owed, "case {case}: {from} to {called}, {talked:?}\n{lines}");
-                *kinds.entry(if price == "0" { "free" } else { "paid" }.to_owned()).or_insert(0) +=
-                    1;
-            }
-        }
         let kind = wanted.split(' ').next().unwrap().to_owned();
         *kinds.entry(kind).or_insert(0) += 1;
     }
     // Each kind of end is among them, and not once by chance.
     assert!(
-        ["rings", "calls", "plays", "answers", "ends", "free", "paid"]
-            .iter()
-            .all(|kind| kinds[*kind] > 10),
+        ["rings", "calls", "plays", "answers", "ends"].iter().all(|kind| kinds[*kind] > 10),
         "{kinds:?}"
     );
 }

@@ -199,7 +199,12 @@ impl Fax {
             let mailbox = table.opt("box", |item| item.name(Kind::FaxBox));
             let device = table.opt("device", |item| item.name(Kind::Device));
             let detect = [("auto", Detect::Auto), ("only", Detect::Only), ("off", Detect::Off)];
+            let place = table.key_place("detect");
             let detect = table.or("detect", Detect::Auto, |item| item.choice(&detect));
+            if detect == Detect::Auto {
+                let what = "`detect = \"auto\"`";
+                table.reader.require(Feature::FaxDetection, place, what);
+            }
             let listen = table.or("listen", LISTEN, |item| item.seconds(1, 60, 1));
             let after = table.at("after", |item| item.seconds(1, 120, 1));
             let answer_early = table.or("answer_early", false, Item::flag);

@@ -157,7 +157,10 @@ pub struct T38 {
 #[serde(rename_all = "snake_case")]
 pub enum Report {
     /// It takes orders now.
-    Ready,
+    Ready {
+        /// What stands between it and the rest of the machine.
+        walls: Walls,
+    },
     /// Something of a session.
     Event {
         /// Which.
@@ -172,6 +175,15 @@ pub enum Report {
         /// Why.
         reason: String,
     },
+}
+
+/// The walls of a process that reads what strangers send; a kernel that is too old has fewer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Walls {
+    /// No file but those of its own directory (Landlock).
+    pub files: bool,
+    /// No system call but those that it needs (seccomp).
+    pub calls: bool,
 }
 
 /// What happens in a fax.

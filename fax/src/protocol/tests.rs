@@ -50,7 +50,9 @@ fn messages() -> (Vec<Order>, Vec<Report>) {
         Event::RefusedFrame { kind: 0xC1 },
         Event::End(End { code: 49, words: "dropped".to_owned(), ..End::default() }),
     ];
-    let mut reports = vec![Report::Ready, Report::Refused { session, reason: "full".to_owned() }];
+    let walls = Walls { files: true, calls: false };
+    let refused = Report::Refused { session, reason: "full".to_owned() };
+    let mut reports = vec![Report::Ready { walls }, refused];
     reports.extend(events.map(|event| Report::Event { session, event }));
     (orders, reports)
 }

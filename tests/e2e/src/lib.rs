@@ -17,6 +17,7 @@ pub mod audio;
 pub mod baresip;
 pub mod certificate;
 pub mod client;
+pub mod fax;
 pub mod garbage;
 pub mod linphone;
 pub mod matrix;

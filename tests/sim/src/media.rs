@@ -189,7 +189,8 @@ impl Media {
             | Command::Mute { .. }
             | Command::Leave { .. }
             | Command::Announce { .. }
-            | Command::StopAnnounce { .. } => {
+            | Command::StopAnnounce { .. }
+            | Command::Lend { .. } => {
                 self.wrong = Some(format!("an order that is not known here: {command:?}"));
             }
             Command::Move { stream, to } => {

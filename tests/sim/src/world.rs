@@ -241,6 +241,9 @@ impl World {
                 Action::Record(_) => {}
                 Action::Media { worker, command } => self.media.order(self.time, worker, command),
                 Action::Module(order) => self.modules.order(self.time, order),
+                Action::Fax(order) => {
+                    self.wrong = Some(format!("no office of this day has a fax box: {order:?}"));
+                }
                 Action::Explain { call, text } => {
                     self.trace.words(self.time, format!("{call}: {text}"));
                 }

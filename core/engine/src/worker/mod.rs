@@ -21,7 +21,7 @@ use koukan_base::{StreamId, Time};
 use koukan_media::{PlayEnd, RecordEnd};
 use mio::{Events as Ready, Poll, Token};
 
-use crate::control::Events;
+use crate::control::{AWAY, Events};
 use crate::limits::ROOMS;
 use crate::order::{Order, Returned};
 use crate::room::Room;
@@ -120,7 +120,12 @@ impl Worker {
         while let Some(order) = self.orders.pop() {
             match order {
                 Order::Open(stream) => self.open(now, stream, false),
-                Order::Release(id, to) => self.release(id, to),
+                Order::Release(id, to) => {
+                    if let Some(slot) = self.by_id.get(&id).copied().filter(|_| to == AWAY) {
+                        self.end_tap(now, slot, RecordEnd::Stopped);
+                    }
+                    self.release(id, to);
+                }
                 Order::Adopt(stream) => self.open(now, stream, true),
                 Order::Close(id) => self.close(now, id),
                 Order::Configure(id, setup) => self.configure(now, id, *setup),

@@ -289,7 +289,7 @@ pub(super) fn escaped(text: &str) -> String {
 }
 
 /// The words of a refusal: `error`, or the findings of a check.
-fn refusal(answer: &Answer) -> Failed {
+pub(super) fn refusal(answer: &Answer) -> Failed {
     let value = answer.json().unwrap_or(Value::Null);
     if let Some(error) = value["error"].as_str() {
         return Failed(error.to_owned());

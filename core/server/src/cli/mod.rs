@@ -1,4 +1,4 @@
-//! The command line: `koukan run|check|diff|fmt|schema|sim|ctl|why|reload|module|show|version`.
+//! The command line: `koukan run|check|diff|fmt|schema|sim|ctl|fax|why|reload|module|show|version`.
 //!
 //! Exit codes: 0 done, 1 refused or found wrong, 2 wrong usage of the command line.
 
@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod ctl;
 mod diff;
+mod fax;
 mod fmt;
 mod rooms;
 mod run;
@@ -46,6 +47,8 @@ enum Command {
     Sim(sim::SimArguments),
     /// Ask or order something of the running server
     Ctl(ctl::CtlArguments),
+    /// The received faxes of an office
+    Fax(fax::FaxArguments),
     /// Why a call went as it did (the same as `ctl why`)
     Why {
         #[command(flatten)]
@@ -107,6 +110,7 @@ pub fn main() -> ExitCode {
         }
         Command::Sim(arguments) => sim::sim(&arguments),
         Command::Ctl(arguments) => ctl::ctl(&arguments),
+        Command::Fax(arguments) => fax::fax(&arguments),
         Command::Why { reach, call } => ctl::order(&reach, &ctl::Order::Why { call }),
         Command::Reload { reach, reload } => ctl::order(&reach, &ctl::Order::Reload(reload)),
         Command::Module { reach, order } => ctl::order(&reach, &ctl::Order::Module(order)),

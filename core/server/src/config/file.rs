@@ -12,8 +12,8 @@ use super::reader::{Item, Reader, Table};
 use super::sip::{advertise, sip};
 use super::tenants::read_text;
 use super::{
-    Config, ControlConfig, Finding, Limits, LogConfig, LogFormat, MailConfig, MediaConfig,
-    ModuleConfig,
+    Config, ControlConfig, FaxConfig, Finding, Limits, LogConfig, LogFormat, MailConfig,
+    MediaConfig, ModuleConfig,
 };
 
 /// The configuration cannot be taken: what is wrong, all of it.
@@ -94,6 +94,7 @@ fn read(root: Table<'_>, home: PathBuf) -> Config {
         control: control(&root.table("control"), &base, &data),
         database: database(&store, &base, &data),
         objects: objects(&store, &base, &data),
+        fax: fax(&root.table("fax"), &base, &data),
         mail: mail(&root),
         modules: modules(&root, &base),
         limits: Limits::read(root.table("limits")),
@@ -190,6 +191,20 @@ fn objects(table: &Table<'_>, base: &Base, data: &Path) -> PathBuf {
         })
     });
     set.unwrap_or_else(|| data.join("objects"))
+}
+
+/// The program stands beside the server's own unless a path is set.
+fn fax(table: &Table<'_>, base: &Base, data: &Path) -> FaxConfig {
+    let beside = || {
+        let own = std::env::current_exe().ok();
+        own.as_deref().and_then(Path::parent).unwrap_or(Path::new(".")).join("koukan-faxworker")
+    };
+    let workers = table.item("workers").and_then(|item| item.integer(1..=64));
+    FaxConfig {
+        worker: base.path(table.item("worker"), beside),
+        workers: workers.and_then(|count| usize::try_from(count).ok()).unwrap_or(1),
+        spool: data.join("fax"),
+    }
 }
 
 fn mail(root: &Table<'_>) -> Option<MailConfig> {

@@ -25,6 +25,7 @@ pub use reader::Finding;
 pub use secret::{SecretError, SecretSource};
 pub use tenants::{Sources, read_office, read_sources};
 
+pub use crate::fax::FaxConfig;
 pub use crate::mail::MailConfig;
 use crate::transport::{Advertise, ListenAddress, Tls};
 
@@ -47,6 +48,8 @@ pub struct Config {
     pub database: PathBuf,
     /// `[store] objects`: the directory of recordings and other large things.
     pub objects: PathBuf,
+    /// `[fax]`.
+    pub fax: FaxConfig,
     /// `[mail]`, when there is a mail server.
     pub mail: Option<MailConfig>,
     /// `[module.NAME]`, in the order of the file.

@@ -10,7 +10,7 @@ use koukan_base::{CallId, Time};
 use koukan_dialplan::{Aside, ChangeError};
 use koukan_media::Command;
 use koukan_sip::Flow;
-use koukan_switch::{Action, Directory, Now, Record, RoomError, Switch};
+use koukan_switch::{Action, Directory, FaxOrder, Now, Record, RoomError, Switch};
 
 use super::memory::Load;
 use super::outbox::{Deed, Outbox};
@@ -18,6 +18,7 @@ use super::request::{InRoom, SetDone, SetOrder};
 use super::{ECHOES, EVENTS_A_TURN};
 use crate::api;
 use crate::explain::ExplainLog;
+use crate::fax::Faxes;
 use crate::journal::Journal;
 use crate::log::Throttle;
 use crate::media::Media;
@@ -36,6 +37,7 @@ pub(crate) struct Parts {
     pub(crate) journal: Journal,
     pub(crate) explain: ExplainLog,
     pub(crate) recordings: Recordings,
+    pub(crate) faxes: Faxes,
 }
 
 /// The switch with its media workers, modules and journal.
@@ -105,6 +107,9 @@ impl Core {
             };
             self.guarded(now, "media event", |switch| switch.handle_media(now, event));
         }
+        while let Some(report) = self.parts.faxes.try_recv() {
+            self.guarded(now, "fax report", |switch| switch.handle_fax(now, report));
+        }
         for _ in 0..EVENTS_A_TURN {
             let Some(request) = self.parts.modules.poll_request(now) else { return };
             self.guarded(now, "module request", |switch| switch.handle_module(now, request));
@@ -126,7 +131,10 @@ impl Core {
 
     /// Whether events wait that no waker will tell of.
     pub(crate) fn has_work(&self) -> bool {
-        self.more || self.parts.media.has_events() || self.parts.modules.has_requests()
+        self.more
+            || self.parts.media.has_events()
+            || self.parts.modules.has_requests()
+            || self.parts.faxes.has_reports()
     }
 
     pub(crate) fn has_actions(&self) -> bool {
@@ -232,6 +240,13 @@ impl Core {
                     self.parts.media.queue(worker, command);
                 }
                 Deed::Module(order) => self.parts.modules.handle(now, order),
+                Deed::Fax(order) => {
+                    let lent = match &order {
+                        FaxOrder::Receive(reception) => self.parts.media.lend(reception.stream),
+                        FaxOrder::Switch { .. } | FaxOrder::Stop { .. } => None,
+                    };
+                    self.parts.faxes.order(order, lent);
+                }
             }
         }
         self.parts.media.flush();

@@ -6,7 +6,7 @@ use std::vec::Drain;
 use koukan_base::WorkerId;
 use koukan_media::Command;
 use koukan_sip::Flow;
-use koukan_switch::{Action, ModuleOrder, Record};
+use koukan_switch::{Action, FaxOrder, ModuleOrder, Record};
 
 /// One thing to do once the records are safe.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(super) enum Deed {
     Media { worker: WorkerId, command: Command },
     /// Order something of the module host.
     Module(ModuleOrder),
+    /// Order something of whoever speaks T.30.
+    Fax(FaxOrder),
 }
 
 /// Records and deeds of one turn.
@@ -62,6 +64,7 @@ impl Outbox {
             }
             Action::Media { worker, command } => self.deeds.push(Deed::Media { worker, command }),
             Action::Module(order) => self.deeds.push(Deed::Module(order)),
+            Action::Fax(order) => self.deeds.push(Deed::Fax(order)),
             Action::Explain { call, text } => return Some((call, text)),
         }
         None

@@ -26,7 +26,7 @@ impl From<RecordingsError> for Refused {
 }
 
 /// Runs what touches files where it may take its time.
-async fn aside<T: Send + 'static>(
+pub(super) async fn aside<T: Send + 'static>(
     service: Arc<Service>,
     work: impl FnOnce(&Service) -> T + Send + 'static,
 ) -> Result<T, Refused> {

@@ -14,11 +14,12 @@ use koukan_base::CallId;
 use koukan_store::CdrReader;
 use serde::Deserialize;
 
-use super::{modules, recordings, reload, rooms, settings};
+use super::{faxes, modules, recordings, reload, rooms, settings};
 use crate::api::{self, ClockState, Failure};
 use crate::clock::Clock;
 use crate::control::{ControlHandle, Request, Unavailable};
 use crate::explain::ArchiveReader;
+use crate::fax::Inbox;
 use crate::generations::Generations;
 use crate::limits;
 use crate::module::Loader;
@@ -43,6 +44,8 @@ pub struct Service {
     pub recordings: Recordings,
     /// What makes builds of modules.
     pub modules: Arc<Loader>,
+    /// Received faxes.
+    pub faxes: Inbox,
     /// Where finished calls are read from.
     pub cdrs: Arc<CdrReader>,
     /// What is in force and was before. Whoever reloads holds it: two must not overtake each other.
@@ -73,6 +76,10 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/tenants/{tenant}/recordings", get(recordings::list).delete(recordings::delete))
         .route("/v1/tenants/{tenant}/recordings.zip", get(recordings::zip))
         .route("/v1/tenants/{tenant}/audit", get(recordings::audit))
+        .route("/v1/tenants/{tenant}/faxes", get(faxes::list))
+        .route("/v1/tenants/{tenant}/faxes/{id}", get(faxes::show).delete(faxes::delete))
+        .route("/v1/tenants/{tenant}/faxes/{id}/pdf", get(faxes::pdf))
+        .route("/v1/tenants/{tenant}/faxes/{id}/pages/{page}", get(faxes::page))
         .route("/v1/clock", get(clock).post(set_clock))
         .route("/v1/modules", get(modules::list))
         .route("/v1/modules/{name}/load", post(modules::load))

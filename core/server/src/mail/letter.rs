@@ -68,7 +68,11 @@ impl Letter {
 fn attachment(path: &Path, name: &str) -> Result<SinglePart, LetterError> {
     let bytes = std::fs::read(path)
         .map_err(|error| LetterError::Attachment { path: path.to_owned(), error })?;
-    let kind = ContentType::parse("audio/wav").unwrap_or(ContentType::TEXT_PLAIN);
+    let kind = match path.extension().and_then(|kind| kind.to_str()) {
+        Some("pdf") => "application/pdf",
+        _ => "audio/wav",
+    };
+    let kind = ContentType::parse(kind).unwrap_or(ContentType::TEXT_PLAIN);
     Ok(Attachment::new(line(name)).body(bytes, kind))
 }
 

@@ -85,37 +85,48 @@ impl Shelf {
 
     /// Queues a mail of a module; the same one twice, while it waits, is one.
     pub(crate) fn queue_mail(&self, module: &str, mail: &Mail) -> Result<(), Status> {
-        let Some((post, clock)) = &self.post else { return Err(status::UNSUPPORTED) };
-        let of = Of { module: mail::OWNER, tenant: &mail.tenant };
-        let key = format!("{module}/{}", mail.id);
-        if self.get(of, &key).is_ok() {
-            return Ok(());
-        }
-        let attachment = match mail.object.is_empty() {
-            true => None,
-            false => {
-                let from = self.object(Of { module, tenant: &mail.tenant }, &mail.object)?;
-                let directory = self.objects.join("mail");
-                fs::create_dir_all(&directory).map_err(|error| told(&error))?;
-                let to = directory.join(format!("{}-{module}-{}.wav", mail.tenant, mail.id));
-                match fs::hard_link(&from, &to) {
-                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                        return Err(told(&error));
-                    }
-                    Ok(()) | Err(_) => Some((to, mail.file_name.clone())),
-                }
-            }
-        };
+        let object = |name: &str| self.object(Of { module, tenant: &mail.tenant }, name);
+        let file = Some(&mail.object).filter(|name| !name.is_empty()).map(|name| object(name));
+        let file = file.transpose()?;
         let letter = Letter {
             to: mail.to.clone(),
             subject: mail.subject.clone(),
             text: mail.text.clone(),
-            attachment,
-            ordered_ms: clock.date().as_millisecond(),
+            attachment: file.map(|file| (file, mail.file_name.clone())),
+            ordered_ms: 0,
         };
+        self.queue_letter((&mail.tenant, &format!("{module}/{}", mail.id)), letter)
+    }
+
+    /// Queues a letter under its key, dated now, with a second name of the file that it attaches;
+    /// the same key twice, while it waits, is one letter.
+    pub(crate) fn queue_letter(
+        &self,
+        (tenant, key): (&str, &str),
+        mut letter: Letter,
+    ) -> Result<(), Status> {
+        let Some((post, clock)) = &self.post else { return Err(status::UNSUPPORTED) };
+        let of = Of { module: mail::OWNER, tenant };
+        if self.get(of, key).is_ok() {
+            return Ok(());
+        }
+        if let Some((file, _)) = &mut letter.attachment {
+            let directory = self.objects.join("mail");
+            fs::create_dir_all(&directory).map_err(|error| told(&error))?;
+            let kind = file.extension().and_then(|kind| kind.to_str()).unwrap_or("bin");
+            let own = directory.join(format!("{tenant}-{}.{kind}", key.replace('/', "-")));
+            match fs::hard_link(&*file, &own) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(told(&error));
+                }
+                Ok(()) | Err(_) => *file = own,
+            }
+        }
+        letter.ordered_ms = clock.date().as_millisecond();
         let value = serde_json::to_string(&letter).map_err(|_| status::FAILED)?;
-        self.put(of, &key, &value)?;
-        if post.send((mail.tenant.clone(), key), letter) { Ok(()) } else { Err(status::LIMIT) }
+        self.put(of, key, &value)?;
+        let key = (tenant.to_owned(), key.to_owned());
+        if post.send(key, letter) { Ok(()) } else { Err(status::LIMIT) }
     }
 
     /// Forgets the letters that were sent or given up.
@@ -319,7 +330,7 @@ pub(crate) fn is_plain(name: &str) -> bool {
 }
 
 /// Whether a module's or tenant's name may be that of a directory.
-fn is_directory(name: &str) -> bool {
+pub(crate) fn is_directory(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     !name.is_empty() && name.bytes().all(plain)
 }

@@ -13,7 +13,10 @@ pub enum Refusal {
     /// No audio stream over RTP that is not refused.
     #[error("no audio stream over RTP")]
     NoAudio,
-    /// The audio stream has no address.
+    /// No T.38 stream over UDPTL that is not refused.
+    #[error("no T.38 stream over UDPTL")]
+    NoImage,
+    /// The stream has no address.
     #[error("no connection address for the audio stream")]
     NoAddress,
     /// The address is of the other family than ours.

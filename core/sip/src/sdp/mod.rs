@@ -1,8 +1,10 @@
-//! Session descriptions (RFC 8866) and offer/answer for one audio stream (RFC 3264).
+//! Session descriptions (RFC 8866) and offer/answer for one stream (RFC 3264): audio,
+//! or the T.38 that takes its place.
 
 mod answer;
 mod crypto;
 mod events;
+mod image;
 mod parse;
 mod write;
 
@@ -10,6 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use answer::{Agreed, Refusal, agreed};
 pub use crypto::{Crypto, Security};
+pub use image::{AgreedImage, ErrorCorrection, ImageAttributes, LocalImage, agreed_image};
 pub use parse::{Media, SdpError, Session};
 pub use write::LocalSession;
 

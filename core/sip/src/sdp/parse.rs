@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 
-use super::{AudioFormat, Crypto, Direction, Security};
+use super::{AudioFormat, Crypto, Direction, ImageAttributes, Security};
 
 /// Why a body is no usable session description: the peer's fault, answered 488 or 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -75,6 +75,8 @@ pub struct Media {
     pub maxptime_ms: Option<u8>,
     /// `a=crypto` (RFC 4568), in the peer's order.
     pub crypto: Vec<Crypto>,
+    /// What it says of T.38.
+    pub image: ImageAttributes,
     /// The direction attribute of the section, else of the session.
     pub direction: Direction,
 }
@@ -198,6 +200,7 @@ fn media_line(value: &[u8]) -> Option<Media> {
         ptime_ms: None,
         maxptime_ms: None,
         crypto: Vec::new(),
+        image: ImageAttributes::default(),
         direction: Direction::default(),
     })
 }
@@ -231,6 +234,7 @@ fn attribute(media: &mut Media, value: &[u8]) {
             let port = rest.split_ascii_whitespace().next().and_then(|word| word.parse().ok());
             media.rtcp_port = port.filter(|port| *port != 0);
         }
+        _ if media.is_image() => media.image.take(name, rest),
         _ => {}
     }
 }

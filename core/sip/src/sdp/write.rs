@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use super::image::{AgreedImage, LocalImage, agreed_image, image_lines};
 use super::{Agreed, AudioFormat, LocalAudio, Refusal, Security, Session, agreed, events};
 
 /// Our description of one dialog over its life.
@@ -98,6 +99,50 @@ impl LocalSession {
         }
         self.lines = (lines.len() > 1).then(|| lines.into());
         Ok((self.finish(local.ip(), &content), agreed))
+    }
+
+    /// An offer of T.38 in the place of our stream.
+    pub fn offer_image(&mut self, local: &LocalImage) -> Vec<u8> {
+        let address = local.address.ip();
+        let mut content = Vec::new();
+        session_lines(&mut content, address);
+        let lines = self.lines.take();
+        for line in lines.as_deref().unwrap_or(&[Line::Ours]) {
+            match line {
+                Line::Ours => image_lines(&mut content, local, None),
+                Line::Refused(line) => content.extend_from_slice(line),
+            }
+        }
+        self.lines = lines;
+        self.finish(address, &content)
+    }
+
+    /// The answer to an offer that has T.38: that is taken, every other stream refused by port 0.
+    ///
+    /// # Errors
+    /// Why the offer cannot be answered.
+    pub fn answer_image(
+        &mut self,
+        offer: &Session,
+        local: &LocalImage,
+    ) -> Result<(Vec<u8>, AgreedImage), Refusal> {
+        let agreed = agreed_image(local, offer)?;
+        let (taken, _) = offer.image().ok_or(Refusal::NoImage)?;
+        let address = local.address.ip();
+        let (mut content, mut lines) = (Vec::new(), Vec::new());
+        session_lines(&mut content, address);
+        for (index, media) in offer.media.iter().enumerate() {
+            if index == taken {
+                image_lines(&mut content, local, Some(media));
+                lines.push(Line::Ours);
+            } else {
+                let line = refused_line(media);
+                content.extend_from_slice(&line);
+                lines.push(Line::Refused(line.into()));
+            }
+        }
+        self.lines = (lines.len() > 1).then(|| lines.into());
+        Ok((self.finish(address, &content), agreed))
     }
 
     /// The last description once more, to the byte: what refreshes a session without changing it

@@ -24,6 +24,7 @@ impl Switch {
             Stage::Conference(attendance) => attendance.until(),
             Stage::Queue(waiting) => waiting.next(),
             Stage::Parked(parked) => Some(parked.until),
+            Stage::Fax(run) => run.ask_at,
             Stage::Echo | Stage::Bridged { .. } => None,
         };
         let unanswered = call.answered.is_none().then_some(call.unanswered_until);
@@ -73,9 +74,14 @@ impl Switch {
             }
             Stage::Queue(_) => self.queue_timeout(now, call),
             Stage::Parked(parked) if parked.until <= now.time => self.park_timeout(now, call),
+            Stage::Fax(run) if run.ask_at.is_some_and(|at| at <= now.time) => {
+                self.ask_for_t38(now, call);
+                Fate::Keep
+            }
             Stage::Opening { .. }
             | Stage::Trunk(_)
             | Stage::Echo
+            | Stage::Fax(_)
             | Stage::Menu(_)
             | Stage::Paging(_)
             | Stage::Conference(_)

@@ -26,6 +26,7 @@ use crate::call::diverted::{Diverted, Why};
 use crate::call::menu::MenuRun;
 use crate::call::page::Paging;
 use crate::conference::{Attendance, Guest};
+use crate::fax::FaxRun;
 use crate::leg::{Leg, LegState};
 use crate::module::InstanceId;
 use crate::park::{Held, Parked};
@@ -44,6 +45,8 @@ pub(crate) enum Stage {
     Trunk(TrunkAttempt),
     /// A module's application has the caller; `then_release` when it speaks for a refusal.
     Module(ModuleRun),
+    /// The caller is answered as a fax machine.
+    Fax(FaxRun),
     /// The caller hears itself.
     Echo,
     /// The caller is asked for a key.

@@ -198,6 +198,7 @@ impl Switch {
             Stage::Opening { .. }
             | Stage::Module(_)
             | Stage::Echo
+            | Stage::Fax(_)
             | Stage::Menu(_)
             | Stage::Conference(_)
             | Stage::Parked(_)

@@ -101,7 +101,8 @@ impl Switch {
             }
             Step::Page { targets, talk } => return self.start_page(now, call, targets, talk),
             Step::Queue { queue, spec } => return self.start_queue(now, call, queue, spec),
-            Step::Fax { .. } | Step::Guarded { .. } => {
+            Step::Fax { mailbox, spec } => return self.start_fax(now, call, mailbox, spec),
+            Step::Guarded { .. } => {
                 self.explain(call.id, "this step is not supported by this version");
             }
         }

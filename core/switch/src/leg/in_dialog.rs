@@ -218,6 +218,11 @@ impl Switch {
     }
 
     fn answer_offer(&mut self, call: &mut Call, index: u16, offer: &Session) -> Option<Body> {
+        if index == 0
+            && let Some(answer) = self.fax_offer(call, offer)
+        {
+            return answer;
+        }
         let other = other_codec(call, index);
         let leg = call.leg(index)?;
         if self.cannot_secure(&leg.party, offer) {

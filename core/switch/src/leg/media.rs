@@ -57,7 +57,7 @@ impl Switch {
     }
 
     /// Our side of a leg's media as its peer sees it.
-    fn shown_address(&self, leg: &Leg, bound: SocketAddr) -> SocketAddr {
+    pub(crate) fn shown_address(&self, leg: &Leg, bound: SocketAddr) -> SocketAddr {
         let own = self.listener_media(leg).filter(|media| media.bound == bound.ip());
         SocketAddr::new(own.map_or(bound.ip(), |media| media.shown), bound.port())
     }
@@ -79,7 +79,7 @@ impl Switch {
                     switch.stream_is_open(now, call, index)
                 })
             }
-            Event::Moved { stream } => self.stream_moved(now, stream),
+            Event::Moved { stream } | Event::Lent { stream } => self.stream_moved(now, stream),
             Event::OpenFailed { stream, error } => self.stream_failed(now, stream, error),
             Event::Silent { stream } => self.with_stream(now, stream, |switch, call, index| {
                 switch.party_is_silent(now, call, index)
@@ -172,7 +172,7 @@ impl Switch {
         self.finish_closing(now, stream);
     }
 
-    /// A stream is at its new worker: it gets the orders that it has missed.
+    /// A stream is at its new worker and gets what it has missed, or has left them all.
     fn stream_moved(&mut self, now: Now, stream: StreamId) {
         self.with_stream(now, stream, |switch, call, index| {
             let Some(leg) = call.leg_mut(index) else { return Fate::Keep };
@@ -181,6 +181,8 @@ impl Switch {
             }
             if leg.is_over() {
                 switch.close_stream(call, index);
+            } else if matches!(call.stage, Stage::Fax(_)) {
+                switch.stream_lent(now, call);
             } else {
                 switch.configure(call, index);
                 switch.wire(call);
@@ -280,11 +282,15 @@ impl Switch {
         let mut formats: Vec<AudioFormat> =
             self.config.codecs.iter().copied().map(format).collect();
         formats.sort_by_key(|format| Some(format.name.as_str()) != first);
-        let LocalKeys { crypto, secure } = self.local_keys(leg, offer);
+        if leg.speaks_fax {
+            formats = [Codec::Pcmu, Codec::Pcma].map(format).to_vec();
+        }
+        let keys = (!leg.speaks_fax).then(|| self.local_keys(leg, offer));
+        let LocalKeys { crypto, secure } = keys.unwrap_or_default();
         Some(LocalAudio {
             address: self.shown_address(leg, bound),
             formats,
-            telephone_event: Some(TELEPHONE_EVENT),
+            telephone_event: (!leg.speaks_fax).then_some(TELEPHONE_EVENT),
             ptime_ms: PTIME_MS,
             direction: sdp::Direction::SendRecv,
             crypto,
@@ -427,7 +433,7 @@ impl Switch {
                     self.wait_with_music(call);
                 }
             }
-            Stage::Opening { .. } | Stage::Module(_) | Stage::Menu(_) => {}
+            Stage::Opening { .. } | Stage::Module(_) | Stage::Menu(_) | Stage::Fax(_) => {}
         }
     }
 

@@ -146,6 +146,8 @@ pub(crate) struct Leg {
     pub(crate) takes_update: bool,
     /// The peer takes INFO (RFC 6086), or does not say what it takes.
     pub(crate) takes_info: bool,
+    /// It is a fax: G.711 in the clear and nothing beside it.
+    pub(crate) speaks_fax: bool,
     /// The music that its party hears.
     pub(crate) music: Option<Music>,
     /// What it is charged as, when somebody pays for it.
@@ -184,6 +186,7 @@ impl Leg {
             offered_early: false,
             takes_update: false,
             takes_info: true,
+            speaks_fax: false,
             music: None,
             paying: None,
             called_at: None,

@@ -75,7 +75,7 @@ impl Switch {
     }
 
     /// Seconds that the office's clocks are ahead of UTC.
-    fn utc_offset_s(&self, now: Now, call: &Call) -> i32 {
+    pub(crate) fn utc_offset_s(&self, now: Now, call: &Call) -> i32 {
         let zone = self.directory.plans.time_zone(&call.tenant);
         zone.map_or(0, |zone| zone.to_offset(now.date).seconds())
     }

@@ -70,6 +70,8 @@ pub(crate) struct Media {
     pub(crate) played: Vec<String>,
     /// The disk refuses recordings.
     pub(crate) full: bool,
+    /// Every order, as it came.
+    pub(crate) orders: Vec<Command>,
     /// The file of every recording.
     pub(crate) recorded: Vec<String>,
 }
@@ -161,6 +163,7 @@ impl Media {
             return;
         }
         self.worker = worker;
+        self.orders.push(command.clone());
         let soon = now + Duration::from_millis(1);
         match command {
             Command::Open { stream, .. } if self.refuse > 0 => {
@@ -284,6 +287,12 @@ impl Media {
                 );
             }
             Command::StopAnnounce { .. } => {}
+            Command::Lend { stream } => {
+                if let Some(known) = self.known(stream) {
+                    known.source = Source::Nothing;
+                    self.tell(soon, Event::Lent { stream });
+                }
+            }
             Command::Move { stream, to } => {
                 let Some(known) = self.known(stream) else { return };
                 known.source = Source::Nothing;

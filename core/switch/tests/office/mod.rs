@@ -22,8 +22,8 @@ use koukan_sip::{
     Credentials, DialogId, Flow, Listener, ListenerId, Message, Method, Request, Transport,
 };
 use koukan_switch::{
-    Action, CallCause, Cdr, Directory, ListenerMedia, Now, Record, Switch, SwitchConfig, Tables,
-    TrunkRoute,
+    Action, CallCause, Cdr, Directory, FaxId, FaxNews, FaxOrder, FaxReport, ListenerMedia, Now,
+    Record, Switch, SwitchConfig, Tables, TrunkRoute,
 };
 
 pub(crate) use media::Media;
@@ -59,6 +59,8 @@ pub(crate) struct Office {
     pub(crate) phones: BTreeMap<char, Phone>,
     pub(crate) media: Media,
     pub(crate) modules: Modules,
+    /// What was ordered of whoever speaks T.30.
+    pub(crate) faxes: Vec<FaxOrder>,
     wire: BTreeMap<(Time, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
     packets: u64,
     dice: Rng,
@@ -128,6 +130,14 @@ impl Office {
         office.registered()
     }
 
+    /// The same office before its phones are registered, speaking these codecs.
+    pub(crate) fn turned_to(mut self, codecs: &[Codec]) -> Self {
+        let directory = self.switch.directory().clone();
+        let config = SwitchConfig { codecs: codecs.to_vec(), ..config() };
+        self.switch = Switch::new(config, directory, Rng::from_number(2));
+        self
+    }
+
     /// The office behind a NAT that forwards to it; its phones registered.
     pub(crate) fn showing(shown: IpAddr) -> Self {
         let mut office = Self::new();
@@ -192,6 +202,12 @@ impl Office {
         self.drain();
     }
 
+    /// Whoever speaks T.30 reports.
+    pub(crate) fn fax_says(&mut self, fax: FaxId, news: FaxNews) {
+        self.switch.handle_fax(self.now(), FaxReport { fax, news });
+        self.drain();
+    }
+
     /// An office of many phones, named by the letters from `a` on, with two media workers; none is
     /// registered.
     pub(crate) fn crowd(seed: u64, count: u8, text: &str) -> Self {
@@ -219,6 +235,7 @@ impl Office {
             phones: names.map(|name| (name, Phone::new(name, seed))).collect(),
             media: Media::default(),
             modules: Modules::default(),
+            faxes: Vec::new(),
             wire: BTreeMap::new(),
             packets: 0,
             dice: Rng::from_number(seed ^ 0xD1CE),
@@ -417,6 +434,7 @@ impl Office {
                 }
                 Action::Media { worker, command } => self.media.order(self.now, worker, command),
                 Action::Module(order) => self.modules.order(self.now, order),
+                Action::Fax(order) => self.faxes.push(order),
                 Action::Explain { call, text } => self.explained.push((call, text)),
             }
         }

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use koukan_base::{Rng, Time};
-use koukan_sip::sdp::{AudioFormat, Crypto, Direction, LocalAudio, LocalSession, Session};
+use koukan_sip::sdp::{
+    AudioFormat, Crypto, Direction, LocalAudio, LocalImage, LocalSession, Session,
+};
 use koukan_sip::{
     Body, ClientTx, DialogId, Event, Header, Listener, ListenerId, Message, Method, Response,
     ServerTx, Transport, UaAction, UaConfig, UserAgent,
@@ -82,6 +84,8 @@ pub(crate) struct Phone {
     pub(crate) connected: Vec<String>,
     /// Descriptions that came in responses to INVITEs.
     pub(crate) descriptions: Vec<Session>,
+    /// It answers offers of T.38, instead of refusing them.
+    pub(crate) takes_t38: bool,
     calling: Option<ClientTx>,
     /// Provisional responses that had to be acknowledged.
     pub(crate) reliable: usize,
@@ -146,6 +150,7 @@ impl Phone {
             requests: Vec::new(),
             connected: Vec::new(),
             descriptions: Vec::new(),
+            takes_t38: false,
             calling: None,
             reliable: 0,
             offered_early: false,
@@ -354,6 +359,23 @@ impl Phone {
         Body::sdp(self.session.offer(&local))
     }
 
+    fn image(&self) -> LocalImage {
+        LocalImage { address: self.media, max_datagram: 238 }
+    }
+
+    fn offered_image(&self, message: &Message) -> Option<Session> {
+        let offer = Session::parse(message.sdp()?).unwrap();
+        offer.image().is_some().then_some(offer)
+    }
+
+    /// T.38 in the place of its audio.
+    pub(crate) fn offer_t38(&mut self, now: Time) {
+        let local = self.image();
+        let body = Some(Body::sdp(self.session.offer_image(&local)));
+        let dialog = self.up[0];
+        self.ua.request_in_dialog(now, dialog, Method::Invite, Vec::new(), body).unwrap();
+    }
+
     /// The answer to the offer in a message, or an offer when it has none.
     fn describe(&mut self, message: &Message) -> Body {
         let local = self.local(Direction::SendRecv);
@@ -440,6 +462,14 @@ impl Phone {
                 if invite && self.crosses > 0 {
                     self.crosses -= 1;
                     self.ua.respond(now, tx, Response::new(491));
+                    return;
+                }
+                if let Some(offer) = self.offered_image(&message) {
+                    let local = self.image();
+                    let taken = self.takes_t38.then(|| self.session.answer_image(&offer, &local));
+                    let body = taken.map(|answer| Body::sdp(answer.unwrap().0));
+                    let status = if body.is_some() { 200 } else { 488 };
+                    self.ua.respond(now, tx, Response { body, ..Response::new(status) });
                     return;
                 }
                 let body = invite.then(|| self.describe(&message));

@@ -1,0 +1,98 @@
+//! A caller that is answered as a fax machine (S-17, S-30): the leg speaks G.711 and nothing else,
+//! its stream leaves the media worker, and whoever speaks T.30 has it until the fax is over. The
+//! switch knows nothing of T.30: it hears sentences and the end.
+
+mod receive;
+mod t38;
+
+use std::sync::Arc;
+
+use koukan_base::{CallId, StreamId, Time};
+use koukan_dialplan::FaxBox;
+use koukan_sip::ClientTx;
+use koukan_sip::sdp::{AgreedImage, LocalSession};
+
+/// Tells one fax from the others of a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FaxId(pub u64);
+
+/// What the switch wants of whoever speaks T.30.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FaxOrder {
+    /// Take a lent stream and receive on it. Answered by [`FaxNews::Over`], exactly once, unless it
+    /// is stopped first.
+    Receive(Box<Reception>),
+    /// Go on over T.38, on the same socket.
+    Switch {
+        /// Which.
+        fax: FaxId,
+        /// What was agreed.
+        image: AgreedImage,
+    },
+    /// The call is over: what came is kept, and nothing more is reported.
+    Stop {
+        /// Which.
+        fax: FaxId,
+    },
+}
+
+/// A fax to be received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reception {
+    /// Its name in orders and reports.
+    pub fax: FaxId,
+    /// The call.
+    pub call: CallId,
+    /// The stream that is lent.
+    pub stream: StreamId,
+    /// The tenant's id.
+    pub tenant: Arc<str>,
+    /// The box, by its name in the plan.
+    pub mailbox: Arc<str>,
+    /// The box's rules.
+    pub spec: Arc<FaxBox>,
+    /// The caller's number or user.
+    pub caller: String,
+    /// What was called.
+    pub called: String,
+    /// The digits of the number that was called, when one was: what our machine calls itself.
+    pub did: Option<Arc<str>>,
+    /// The office's language.
+    pub language: Arc<str>,
+    /// Seconds that the office's clocks are ahead of UTC.
+    pub utc_offset_s: i32,
+}
+
+/// What is reported of a fax.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaxReport {
+    /// Which.
+    pub fax: FaxId,
+    /// What.
+    pub news: FaxNews,
+}
+
+/// What happens in a fax, in words for the call's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FaxNews {
+    /// It goes on.
+    Told(String),
+    /// It is over: the call is hung up.
+    Over(String),
+}
+
+/// A fax under way on a call.
+#[derive(Debug)]
+pub(crate) struct FaxRun {
+    pub(crate) fax: FaxId,
+    pub(crate) mailbox: Arc<str>,
+    pub(crate) spec: Arc<FaxBox>,
+    /// Whoever speaks T.30 has the stream.
+    pub(crate) lent: bool,
+    /// T.38, once that is agreed on.
+    pub(crate) image: Option<AgreedImage>,
+    /// When we ask for it.
+    pub(crate) ask_at: Option<Time>,
+    /// Our offer of it that waits for its answer, and our description before it.
+    pub(crate) asked: Option<(ClientTx, Box<LocalSession>)>,
+}

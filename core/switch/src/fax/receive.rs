@@ -1,0 +1,120 @@
+//! Receiving: answered, lent, reported, hung up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use koukan_dialplan::FaxBox;
+use koukan_media::Command;
+
+use super::{FaxId, FaxNews, FaxOrder, FaxReport, FaxRun, Reception};
+use crate::action::{Action, Now};
+use crate::call::{Call, Stage};
+use crate::leg::LegStream;
+use crate::record::CallCause;
+use crate::switch::{Fate, Switch};
+
+/// How long after the answer T.38 is asked for: by then a machine that asks by itself has done so,
+/// and nothing but our answer tone was said.
+const ASK_AFTER: Duration = Duration::from_millis(1_500);
+
+impl Switch {
+    /// Answers the caller as a fax machine; `None` when the next step has its turn.
+    pub(crate) fn start_fax(
+        &mut self,
+        now: Now,
+        call: &mut Call,
+        mailbox: Arc<str>,
+        spec: Arc<FaxBox>,
+    ) -> Option<Fate> {
+        // Whoever did not answer has no say any more in how this call ends.
+        call.failures.clear();
+        if let Some(leg) = call.leg_mut(0) {
+            leg.speaks_fax = true;
+        }
+        let answered = self.answer_caller(now, call, None);
+        let fits = call.leg(0).is_some_and(|leg| {
+            let plain = |agreed: &koukan_sip::sdp::Agreed| {
+                agreed.crypto.is_none() && matches!(&*agreed.format.name, "PCMU" | "PCMA")
+            };
+            leg.agreed.as_ref().is_some_and(plain) && matches!(leg.stream, LegStream::Open(..))
+        });
+        if !answered || !fits {
+            self.explain(call.id, "no fax: the caller speaks no G.711 in the clear");
+            if let Some(leg) = call.leg_mut(0) {
+                leg.speaks_fax = false;
+            }
+            return None;
+        }
+        self.stop_music(call, 0);
+        let fax = FaxId(self.next_number());
+        self.explain(call.id, format!("answered as a fax machine, for box {mailbox}"));
+        let ask_at = Some(now.time + ASK_AFTER);
+        let (lent, image, asked) = (false, None, None);
+        call.stage = Stage::Fax(FaxRun { fax, mailbox, spec, lent, image, ask_at, asked });
+        self.by_fax.insert(fax, call.id);
+        let worker = call.worker;
+        if let Some(leg) = call.leg_mut(0)
+            && let LegStream::Open(stream, address) = leg.stream
+        {
+            leg.stream = LegStream::Moving(stream, address);
+            self.media(worker, Command::Lend { stream });
+        }
+        self.transfer_done(now, call);
+        Some(Fate::Keep)
+    }
+
+    /// The stream has left its worker: whoever speaks T.30 may take it.
+    pub(crate) fn stream_lent(&mut self, now: Now, call: &mut Call) {
+        let Stage::Fax(run) = &mut call.stage else { return };
+        run.lent = true;
+        let Stage::Fax(FaxRun { fax, mailbox, spec, image, .. }) = &call.stage else { return };
+        let Some(stream) = call.leg(0).and_then(|leg| leg.stream.live()) else { return };
+        let reception = Reception {
+            fax: *fax,
+            call: call.id,
+            stream,
+            tenant: call.tenant.clone(),
+            mailbox: mailbox.clone(),
+            spec: spec.clone(),
+            caller: call.caller.clone(),
+            called: call.called.clone(),
+            did: call.did.clone(),
+            language: self.directory.plans.language(&call.tenant).into(),
+            utc_offset_s: self.utc_offset_s(now, call),
+        };
+        self.actions.push_back(Action::Fax(FaxOrder::Receive(Box::new(reception))));
+        if let (fax, Some(image)) = (*fax, *image) {
+            self.actions.push_back(Action::Fax(FaxOrder::Switch { fax, image }));
+        }
+    }
+
+    /// A report of whoever speaks T.30.
+    pub fn handle_fax(&mut self, now: Now, report: FaxReport) {
+        let FaxReport { fax, news } = report;
+        if let Some(&id) = self.by_fax.get(&fax) {
+            self.with_call(now, id, |switch, call| match news {
+                FaxNews::Told(words) => {
+                    switch.explain(call.id, format!("fax: {words}"));
+                    Fate::Keep
+                }
+                FaxNews::Over(words) => {
+                    switch.by_fax.remove(&fax);
+                    switch.explain(call.id, format!("fax: {words}"));
+                    Fate::End(CallCause::Plan, 200)
+                }
+            });
+        }
+        self.drain(now);
+    }
+
+    /// The call of a fax is over.
+    pub(crate) fn stop_fax(&mut self, call: &Call) {
+        let Stage::Fax(run) = &call.stage else { return };
+        if let Some((tx, _)) = &run.asked {
+            self.fax_asks.remove(tx);
+        }
+        if self.by_fax.remove(&run.fax).is_some() {
+            self.actions.push_back(Action::Fax(FaxOrder::Stop { fax: run.fax }));
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! T.38 in the place of the audio (ITU-T T.38, annex D): asked for by us a moment after the answer,
+//! or by the other side at any time. A refusal leaves the audio as it is, without a gap, because
+//! the process that speaks T.30 hears of nothing but agreements.
+
+use std::time::Duration;
+
+use koukan_sip::sdp::{self, AgreedImage, LocalImage, Session};
+use koukan_sip::{Body, ClientTx, Message, Method};
+
+use super::FaxOrder;
+use crate::action::{Action, Now};
+use crate::call::{Call, Stage};
+use crate::leg::{LegState, LegStream};
+use crate::switch::{Fate, Switch};
+
+/// The largest datagram that we say to take, in bytes.
+const MAX_DATAGRAM: u16 = 400;
+
+/// When T.38 is asked for again after an offer of ours that crossed one of the other side's: behind
+/// every wait of RFC 3261, 14.1.
+const AFTER_GLARE: Duration = Duration::from_secs(5);
+
+impl Switch {
+    fn local_image(&self, call: &Call) -> Option<LocalImage> {
+        let leg = call.leg(0)?;
+        let LegStream::Open(_, bound) = leg.stream else { return None };
+        Some(LocalImage { address: self.shown_address(leg, bound), max_datagram: MAX_DATAGRAM })
+    }
+
+    /// It is time to ask for T.38.
+    pub(crate) fn ask_for_t38(&mut self, now: Now, call: &mut Call) {
+        let local = self.local_image(call);
+        let Stage::Fax(run) = &mut call.stage else { return };
+        run.ask_at = None;
+        let free = run.image.is_none() && run.asked.is_none();
+        let (Some(local), true) = (local, free) else { return };
+        let Some(leg) = call.leg_mut(0) else { return };
+        let LegState::Up { dialog } = leg.state else { return };
+        let before = Box::new(leg.session.clone());
+        let body = Some(Body::sdp(leg.session.offer_image(&local)));
+        match self.ua.request_in_dialog(now.time, dialog, Method::Invite, Vec::new(), body) {
+            Some(tx) => {
+                self.explain(call.id, "asks for T.38");
+                self.fax_asks.insert(tx, call.id);
+                if let Stage::Fax(run) = &mut call.stage {
+                    run.asked = Some((tx, before));
+                }
+            }
+            None => leg.session = *before,
+        }
+    }
+
+    /// The 2xx to a re-INVITE of ours on a call that is a fax: true when it needs nothing more.
+    pub(crate) fn fax_answered(&mut self, now: Now, call: &mut Call, message: &Message) -> bool {
+        let local = self.local_image(call);
+        let Stage::Fax(run) = &mut call.stage else { return false };
+        let Some((tx, before)) = run.asked.take() else {
+            // A refresh: what was agreed on goes on.
+            return run.image.is_some();
+        };
+        self.fax_asks.remove(&tx);
+        let answer = Session::parse(message.sdp().unwrap_or_default());
+        let agreed = answer
+            .ok()
+            .zip(local)
+            .and_then(|(answer, local)| sdp::agreed_image(&local, &answer).ok());
+        match agreed {
+            Some(agreed) => self.go_over_to_t38(call, agreed),
+            None => {
+                self.explain(call.id, "T.38 is not taken; the fax stays in audio");
+                if let Some(leg) = call.leg_mut(0) {
+                    leg.session = *before;
+                }
+                // Its answer has ended the audio on paper: it is offered again as it was.
+                self.repeat_offer(now, call, 0, Vec::new());
+            }
+        }
+        true
+    }
+
+    /// Our offer of T.38 was refused.
+    pub(crate) fn t38_refused(&mut self, now: Now, tx: ClientTx, status: u16) -> bool {
+        let Some(id) = self.fax_asks.remove(&tx) else { return false };
+        self.with_call(now, id, |switch, call| {
+            let Stage::Fax(run) = &mut call.stage else { return Fate::Keep };
+            let Some((_, before)) = run.asked.take() else { return Fate::Keep };
+            if status == 491 && run.image.is_none() {
+                run.ask_at = Some(now.time + AFTER_GLARE);
+            }
+            if run.image.is_none()
+                && let Some(leg) = call.leg_mut(0)
+            {
+                leg.session = *before;
+            }
+            switch.explain(call.id, format!("T.38: {status}; the fax stays in audio"));
+            Fate::Keep
+        });
+        true
+    }
+
+    /// An offer of the other side on a call that is a fax: `None` when it is one like any other,
+    /// `Some(None)` when it is refused.
+    pub(crate) fn fax_offer(&mut self, call: &mut Call, offer: &Session) -> Option<Option<Body>> {
+        let local = self.local_image(call);
+        let Stage::Fax(run) = &mut call.stage else { return None };
+        if offer.image().is_none() {
+            // Back to audio in the middle of T.38 would begin the fax anew: it goes on instead.
+            return run.image.is_some().then_some(None);
+        }
+        run.ask_at = None;
+        let Some(local) = local else { return Some(None) };
+        let leg = call.leg_mut(0)?;
+        match leg.session.answer_image(offer, &local) {
+            Ok((bytes, agreed)) => {
+                self.go_over_to_t38(call, agreed);
+                Some(Some(Body::sdp(bytes)))
+            }
+            Err(refusal) => {
+                self.explain(call.id, format!("the offer of T.38 cannot be taken: {refusal}"));
+                Some(None)
+            }
+        }
+    }
+
+    /// T.38 is agreed on; a refresh of what is agreed on already changes nothing.
+    fn go_over_to_t38(&mut self, call: &mut Call, agreed: AgreedImage) {
+        let Stage::Fax(run) = &mut call.stage else { return };
+        run.ask_at = None;
+        if run.image.replace(agreed).is_some() {
+            return;
+        }
+        let (fax, lent) = (run.fax, run.lent);
+        let words = format!(
+            "T.38 at {}, {} bytes a datagram, {:?}",
+            agreed.remote, agreed.max_datagram, agreed.correction
+        );
+        self.explain(call.id, words);
+        if lent {
+            self.actions.push_back(Action::Fax(FaxOrder::Switch { fax, image: agreed }));
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! A number whose calls are faxes, as the switch sees it (S-17, S-30): answered with G.711 alone,
+//! the stream lent, the end of the fax the end of the call.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
+
+mod office;
+
+use std::time::Duration;
+
+use koukan_media::{Codec, Command};
+use koukan_switch::{CallCause, FaxId, FaxNews, FaxOrder, Reception};
+use office::{Does, Office, TRUNK, ending, only};
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const NUMBER2: &str = "ring = { devices = [\"A\", \"B\", \"C\"], strategy = \"all\" }\n\
+                       mode = \"ring\"";
+
+/// Number 2 is one for faxes; what it does else is changed.
+fn with_fax(fax: &str) -> Office {
+    let number = format!("{NUMBER2}\noptions = [\"fax\"]\nfax = {fax}");
+    Office::planned(|plan| {
+        let plan = plan.replace(NUMBER2, &number);
+        format!("{plan}\n[fax_box.main]\nnotify = [\"fax@example.jp\"]\nkeep = 50\n")
+    })
+}
+
+fn only_fax() -> Office {
+    with_fax("{ box = \"main\", detect = \"only\" }")
+}
+
+fn received(office: &Office) -> Reception {
+    match office.faxes.as_slice() {
+        [FaxOrder::Receive(reception)] => (**reception).clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_number_for_faxes_answers_with_g711_and_lends_the_stream() {
+    let mut office = only_fax();
+    office.call(TRUNK, "0312340002");
+    office.run(secs(1));
+    let reception = received(&office);
+    assert_eq!((&*reception.mailbox, reception.spec.keep), ("main", 50));
+    assert_eq!((&*reception.tenant, reception.caller.as_str()), ("acme", "0455550001"));
+    assert_eq!((reception.utc_offset_s, &*reception.language), (32_400, "ja"));
+    assert_eq!(reception.did.as_deref(), Some("0312340002"));
+    assert_eq!(office.switch.tables().faxes, 1);
+    assert!(office.explained("answered as a fax machine, for box main"));
+    let fax = reception.fax;
+    office.fax_says(fax, FaxNews::Told("page 1".to_owned()));
+    office.fax_says(FaxId(1), FaxNews::Over("none of ours".to_owned()));
+    office.run(secs(1));
+    assert!(office.explained("fax: page 1"));
+    office.fax_says(fax, FaxNews::Over("one page".to_owned()));
+    office.run(secs(1));
+    assert!(office.phone(TRUNK).heard("bye "), "{:?}", office.phone(TRUNK).log);
+    assert_eq!(office.faxes.len(), 1, "a fax that is over needs no stop");
+    assert_eq!(ending(&only(office.finish())), (CallCause::Plan, 200));
+}
+
+#[test]
+fn a_caller_that_hangs_up_stops_its_fax() {
+    let mut office = only_fax();
+    office.call(TRUNK, "0312340002");
+    office.run(secs(1));
+    let fax = received(&office).fax;
+    office.hang_up(TRUNK);
+    office.run(secs(1));
+    assert_eq!(office.faxes.last(), Some(&FaxOrder::Stop { fax }));
+    // A report that crosses the end is nobody's.
+    office.fax_says(fax, FaxNews::Over("too late".to_owned()));
+    assert_eq!(ending(&only(office.finish())), (CallCause::CallerHungUp, 200));
+}
+
+#[test]
+fn a_caller_that_hangs_up_while_its_stream_is_on_its_way_has_no_fax() {
+    let mut office = only_fax();
+    office.call(TRUNK, "0312340002");
+    // The INVITE is there, the stream is open, and what follows waits at the worker.
+    office.run(Duration::from_millis(12));
+    office.kill();
+    office.run(secs(1));
+    let begun = office.faxes.iter().filter(|order| matches!(order, FaxOrder::Receive(_))).count();
+    let stopped = office.faxes.len() - begun;
+    assert!(begun <= stopped, "{:?}", office.faxes);
+    office.finish();
+}
+
+#[test]
+fn an_office_that_speaks_other_codecs_takes_faxes_all_the_same() {
+    let mut office = only_fax().turned_to(&[Codec::G722, Codec::Pcma]);
+    office.call(TRUNK, "0312340002");
+    office.run(secs(1));
+    received(&office);
+    office.hang_up(TRUNK);
+    office.finish();
+}
+
+#[test]
+fn a_number_that_nobody_answers_is_answered_as_a_fax_after_its_time() {
+    let mut office = with_fax("{ box = \"main\", detect = \"off\" }");
+    office.all(Does::Rings);
+    office.call(TRUNK, "0312340002");
+    office.run(secs(100));
+    assert!(office.faxes.is_empty(), "detect = off takes none");
+    office.give_up(TRUNK);
+    office.finish();
+}
+
+#[test]
+fn the_session_is_refreshed_without_touching_the_fax() {
+    let mut office = only_fax();
+    office.call(TRUNK, "0312340002");
+    office.run(secs(1));
+    let now = office.now;
+    office.phone(TRUNK).offer_again(now, koukan_sip::sdp::Direction::SendRecv);
+    office.run(secs(2));
+    assert_eq!((office.faxes.len(), office.switch.tables().faxes), (1, 1));
+    office.hang_up(TRUNK);
+    office.finish();
+}
+
+/// What is ordered of a stream that is lent would be lost.
+#[test]
+fn the_order_to_lend_comes_behind_what_was_agreed() {
+    let mut office = only_fax();
+    office.call(TRUNK, "0312340002");
+    office.run(secs(1));
+    let orders: Vec<String> =
+        office.media.orders.iter().map(|order| format!("{order:?}")).collect();
+    let lend = office.media.orders.iter().position(|o| matches!(o, Command::Lend { .. })).unwrap();
+    let configured = |order: &Command| matches!(order, Command::Configure { .. });
+    assert!(office.media.orders[..lend].iter().any(configured), "{orders:#?}");
+    office.hang_up(TRUNK);
+    office.finish();
+}
+
+/// What was agreed for T.38, when that was ordered.
+fn switched(office: &Office) -> Vec<koukan_sip::sdp::AgreedImage> {
+    let image = |order: &FaxOrder| match order {
+        FaxOrder::Switch { image, .. } => Some(*image),
+        FaxOrder::Receive(_) | FaxOrder::Stop { .. } => None,
+    };
+    office.faxes.iter().filter_map(image).collect()
+}
+
+#[test]
+fn t38_is_asked_for_a_moment_after_the_answer_and_a_refusal_changes_nothing() {
+    let mut office = only_fax();
+    office.call(TRUNK, "0312340002");
+    office.run(Duration::from_millis(1_400));
+    assert!(!office.explained("asks for T.38"));
+    office.run(secs(1));
+    assert!(office.explained("asks for T.38"));
+    assert!(office.explained("T.38: 488; the fax stays in audio"));
+    office.run(secs(120));
+    assert_eq!(office.phone(TRUNK).requests.len(), 1, "it is asked for once");
+    assert!(switched(&office).is_empty());
+    assert_eq!(office.switch.tables().faxes, 1);
+    office.hang_up(TRUNK);
+    office.finish();
+}
+
+#[test]
+fn t38_that_is_taken_goes_over_once_and_audio_is_not_taken_back() {
+    let mut office = only_fax();
+    office.phone(TRUNK).takes_t38 = true;
+    office.call(TRUNK, "0312340002");
+    office.run(secs(3));
+    let media = office.phone(TRUNK).media;
+    let [image] = switched(&office)[..] else { panic!("{:?}", office.faxes) };
+    assert_eq!((image.remote, image.max_datagram, image.local_tcf), (media, 238, false));
+    assert!(matches!(office.faxes[0], FaxOrder::Receive(_)), "{:?}", office.faxes);
+    // A refresh in the middle of it changes nothing; an offer of audio would begin it anew.
+    let now = office.now;
+    office.phone(TRUNK).offer_t38(now);
+    office.run(secs(1));
+    let now = office.now;
+    office.phone(TRUNK).offer_again(now, koukan_sip::sdp::Direction::SendRecv);
+    office.run(secs(1));
+    assert!(office.phone(TRUNK).heard("failed 488"), "{:?}", office.phone(TRUNK).log);
+    assert_eq!((switched(&office).len(), office.switch.tables().faxes), (1, 1));
+    office.hang_up(TRUNK);
+    office.finish();
+}
+
+#[test]
+fn t38_that_the_other_side_asks_for_is_taken_and_not_asked_for_again() {
+    let mut office = only_fax();
+    office.call(TRUNK, "0312340002");
+    office.run(Duration::from_millis(500));
+    let now = office.now;
+    office.phone(TRUNK).offer_t38(now);
+    office.run(secs(20));
+    assert_eq!(switched(&office).len(), 1, "{:?}", office.faxes);
+    assert!(!office.explained("asks for T.38"));
+    assert!(office.phone(TRUNK).requests.is_empty());
+    office.hang_up(TRUNK);
+    office.finish();
+}
+
+#[test]
+fn t38_that_crosses_an_offer_of_the_other_side_is_asked_for_again() {
+    let mut office = only_fax();
+    office.phone(TRUNK).takes_t38 = true;
+    office.phone(TRUNK).crosses = 1;
+    office.call(TRUNK, "0312340002");
+    office.run(secs(3));
+    assert!(switched(&office).is_empty() && office.explained("T.38: 491"));
+    office.run(secs(10));
+    assert_eq!(switched(&office).len(), 1, "{:?}", office.faxes);
+    office.hang_up(TRUNK);
+    office.finish();
+}
+
+#[test]
+fn t38_is_refused_where_no_fax_is_received() {
+    let mut office = only_fax();
+    office.all(Does::AnswersAtOnce);
+    office.call(TRUNK, "0312340003");
+    office.run(secs(2));
+    let now = office.now;
+    office.phone(TRUNK).offer_t38(now);
+    office.run(secs(1));
+    assert!(office.phone(TRUNK).heard("failed 488"), "{:?}", office.phone(TRUNK).log);
+    assert!(office.faxes.is_empty());
+    office.hang_up(TRUNK);
+    office.finish();
+}
