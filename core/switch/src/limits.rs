@@ -16,6 +16,10 @@ pub(crate) const DIVERSIONS: usize = 10;
 /// Menus that one call may be through, before it counts as one that goes in a circle.
 pub(crate) const MENUS: u32 = 50;
 
+/// Queues that lead a caller on to each other without taking it, before it counts as one that goes
+/// in a circle.
+pub(crate) const QUEUES: u32 = 10;
+
 /// How often a parked call that comes back to who parked it waits again before it is released.
 pub(crate) const PARK_ROUNDS: u32 = 5;
 

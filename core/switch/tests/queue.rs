@@ -280,3 +280,46 @@ fn a_caller_who_waits_for_an_hour_costs_no_more_memory_than_one_who_waits_for_te
     let cdr = only(office.finish());
     assert!(cdr.legs.len() <= 44);
 }
+
+#[test]
+fn queues_that_lead_to_each_other_end_when_none_of_them_has_an_agent() {
+    let mut office = Office::planned(|plan| {
+        let more = "[queue.help]\nagents = [\"B\"]\noverflow = { queue = \"sales\" }\n\
+                    [queue.sales]\nagents = [\"C\"]\noverflow = { queue = \"help\" }\n\
+                    [extension.help]\ndial = \"680\"\ndo = { queue = \"help\" }\n\
+                    [extension.echo]";
+        plan.replace("[extension.echo]", more)
+    });
+    for name in ['B', 'C'] {
+        office.register(name, &[("Expires", "0")]);
+    }
+    office.run(secs(1));
+    dial(&mut office, 'A');
+    office.run(secs(4));
+    assert!(office.phone('A').heard("failed 480"), "{:?}", office.phone('A').log);
+    // Waiting in one of them is no circle.
+    office.register('B', &[]);
+    office.run(secs(1));
+    dial(&mut office, 'A');
+    assert_eq!(stages(&office), ["queue help"]);
+    hang_up(&mut office, 'A');
+    office.finish();
+}
+
+#[test]
+fn agents_who_never_answer_are_called_for_as_long_as_somebody_waits() {
+    let mut office = planned("strategy = \"all\"");
+    dial(&mut office, TRUNK);
+    let mut rounds = 0;
+    for _ in 0..60 {
+        if ringing(&office) == "BCD" {
+            rounds += 1;
+        }
+        office.run(secs(20));
+        assert_eq!(ringing(&office), "", "{:?}", office.explained.last());
+        office.run(secs(10));
+    }
+    assert_eq!(rounds, 60, "no round was left out");
+    hang_up(&mut office, TRUNK);
+    office.finish();
+}

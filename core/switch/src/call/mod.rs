@@ -150,6 +150,8 @@ pub(crate) struct Call {
     pub(crate) on_error: Option<Way>,
     /// How many menus it has been through.
     pub(crate) menus: u32,
+    /// How many queues, one behind the other, could not take it.
+    pub(crate) queues: u32,
     /// How many of its legs the lamps know.
     pub(crate) indexed: usize,
     /// The leg that ends now was a redirection that is followed.

@@ -186,9 +186,8 @@ impl Switch {
             .as_ref()
             .filter(|_| direction != Direction::Outbound)
             .map(|_| called.clone());
-        let worker = WorkerId(
-            u16::try_from(id.as_u64() % u64::from(self.config.workers.max(1))).unwrap_or(0),
-        );
+        let worker = id.as_u64() % u64::from(self.config.workers.max(1));
+        let worker = WorkerId(u16::try_from(worker).unwrap_or(0));
         Call {
             id,
             worker,
@@ -216,6 +215,7 @@ impl Switch {
             failures: Vec::new(),
             rang_out: None,
             menus: 0,
+            queues: 0,
             on_error: None,
             indexed: 0,
             followed: false,

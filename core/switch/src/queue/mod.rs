@@ -103,8 +103,15 @@ impl Switch {
         if full || !served {
             let why = if full { "is full" } else { "has no agent" };
             self.explain(call.id, format!("queue {name} {why}"));
+            call.queues = call.queues.saturating_add(1);
+            if call.queues > limits::QUEUES {
+                self.explain(call.id, "queues lead the caller in a circle");
+                self.refuse_step(call, 480, "lines-busy");
+                return None;
+            }
             return self.overflow(now, call, &spec);
         }
+        call.queues = 0;
         if !self.answer_caller(now, call, None) {
             return Some(Fate::End(CallCause::NotAnswered, 488));
         }
@@ -237,9 +244,15 @@ impl Switch {
             leg.is_over() && leg.stream.id().is_none() && leg.answered.is_none()
         };
         while call.legs.len() > limits::QUEUE_LEGS
-            && let Some(leg) = call.legs.pop_if(|leg| old(leg))
+            && let Some(at) = call.legs.iter().skip(1).position(old)
         {
-            self.lamps.forget_leg(call, &leg.party);
+            // The last one, whose stream may still be on its way out, takes its place.
+            let last = call.legs.len().saturating_sub(1);
+            let index = |at| u16::try_from(at).unwrap_or(u16::MAX);
+            self.swap_legs(call, index(at.saturating_add(1)), index(last));
+            if let Some(leg) = call.legs.pop() {
+                self.lamps.forget_leg(call, &leg.party);
+            }
         }
     }
 
