@@ -148,7 +148,7 @@ fn call_view(call: &Call) -> CallView {
             Stage::Fax(run) => format!("fax {}", run.mailbox),
             Stage::Menu(run) => format!("menu {}", run.name),
             Stage::Paging(_) => "paging".to_owned(),
-            Stage::Conference(attendance) => format!("conference {}", attendance.room),
+            Stage::Conference(attendance) => format!("conference {}", attendance.key.1),
             Stage::Queue(waiting) => format!("queue {}", waiting.name),
             Stage::Parked(parked) => format!("parked {}", parked.slot),
             Stage::Bridged { .. } => "bridged".to_owned(),

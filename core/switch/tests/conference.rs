@@ -399,7 +399,10 @@ fn a_phone_brings_its_calls_together_by_a_code() {
     office.call('D', "*3");
     office.run(secs(1));
     assert_eq!(rooms(&office), ["BDT"], "{:?}", office.explained);
-    assert!(playing(&mut office, TRUNK).is_empty(), "the music of the hold is over");
+    for name in [TRUNK, 'B', 'D'] {
+        let heard = playing(&mut office, name);
+        assert!(heard.is_empty(), "{name} hears the others, and no music: {heard:?}");
+    }
     let phone = office.phone('D');
     phone.up.retain(|dialog| phone.ua.flow(*dialog).is_some());
     assert_eq!(phone.up.len(), 1, "its other calls are over");
@@ -473,5 +476,59 @@ fn operators_see_a_room_and_order_in_it() {
     assert!(office.phone(TRUNK).heard("bye "));
     let gone = office.order_in_room("main", &RoomOrder::Mute(outside));
     assert!(matches!(gone, Err(RoomError::NoMember { .. })));
+    end(office);
+}
+
+/// A is a phone of the first office, E of its neighbour, which has a room of the same name.
+fn neighbours() -> Office {
+    let code = "[feature_codes]\nthree_way = \"*3\"\n[extension.echo]";
+    let mut office =
+        Office::with_neighbour_planned(|text| plan(text, "").replacen("[extension.echo]", code, 1));
+    office.register('E', &[("Expires", "0")]);
+    office.run(secs(1));
+    office.phone('E').user = "beta-805".to_owned();
+    office.register('E', &[]);
+    office.run(secs(1));
+    office.phone('E').does = Does::Answers(200);
+    office
+}
+
+#[test]
+fn a_phone_of_a_neighbour_that_is_brought_in_or_called_in_comes_into_the_room_of_who_asked() {
+    let mut office = neighbours();
+    office.call('A', "0398760003");
+    office.run(secs(2));
+    office.phone('B').does = Does::Answers(200);
+    office.call('A', "802");
+    office.run(secs(1));
+    office.call('A', "*3");
+    office.run(secs(1));
+    assert_eq!(rooms(&office), ["ABE"], "{:?}", office.explained);
+    for name in ['A', 'B', 'E'] {
+        assert!(playing(&mut office, name).is_empty(), "{name}");
+    }
+    end(office);
+
+    // The neighbour's own room of that name is another one.
+    let mut office = neighbours();
+    dial(&mut office, 'A');
+    press(&mut office, 'A', "*90398760003#");
+    office.run(secs(2));
+    assert_eq!(rooms(&office), ["AE"], "{:?}", office.explained);
+    let views = office.switch.rooms();
+    assert_eq!((views.len(), views[0].tenant.as_str()), (1, "acme"));
+    end(office);
+}
+
+#[test]
+fn a_guest_whose_phone_forwards_to_a_room_or_a_mailbox_is_no_member_without_a_voice() {
+    let forward = "[device.B]\nforward = { busy = \"670\" }\n";
+    let mut office = Office::planned(|text| plan(text, "").replace("[device.B]\n", forward));
+    dial(&mut office, 'A');
+    office.phone('B').does = Does::Refuses(486);
+    press(&mut office, 'A', "*9802#");
+    office.run(secs(2));
+    assert_eq!(office.switch.rooms()[0].members.len(), 1, "{:?}", office.explained);
+    assert_eq!(office.switch.calls().len(), 1, "{:?}", office.explained);
     end(office);
 }

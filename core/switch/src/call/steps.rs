@@ -7,6 +7,7 @@ use koukan_dialplan::{FeatureCode, PromptRef, Release, Step};
 use crate::action::Now;
 use crate::call::forwarding::Forwarding;
 use crate::call::{Call, Stage};
+use crate::conference::brings_somebody;
 use crate::record::CallCause;
 use crate::switch::{Fate, Switch};
 
@@ -23,6 +24,11 @@ impl Switch {
                 }
                 step => step,
             };
+            if call.guest.is_some() && !brings_somebody(&step) {
+                // A phone's own forwarding or redirection leads to nobody who could come.
+                self.explain(call.id, "brings no guest");
+                continue;
+            }
             if let Some(fate) = self.begin_step(now, call, step) {
                 return fate;
             }

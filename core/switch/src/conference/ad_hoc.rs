@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use koukan_dialplan::Room;
 
+use super::{Concerns, RoomKey};
 use crate::action::Now;
 use crate::call::{Call, Stage};
 use crate::leg::Party;
@@ -37,9 +38,10 @@ impl Switch {
             record: false,
             announce: false,
         });
-        let room = (name.clone(), spec);
+        let key: RoomKey = (tenant, name);
+        let room = (key.clone(), spec);
         let fate = self.enter_room(now, call, room.clone(), (true, false));
-        if let Some(open) = self.rooms.open.get_mut(&(tenant, name)) {
+        if let Some(open) = self.rooms.open.get_mut(&key) {
             open.ad_hoc = true;
         }
         for (id, index) in others {
@@ -47,6 +49,8 @@ impl Switch {
                 switch.bring_in(now, other, index, room.clone())
             });
         }
+        // They come in at once, and the first of them has been alone.
+        self.rooms.change(key, Concerns::Everybody);
         Some(fate)
     }
 
@@ -56,7 +60,7 @@ impl Switch {
         now: Now,
         call: &mut Call,
         index: u16,
-        room: (Arc<str>, Arc<Room>),
+        room: (RoomKey, Arc<Room>),
     ) -> Fate {
         let Stage::Bridged { leg: other } = call.stage else { return Fate::Keep };
         let by = if index == 0 {

@@ -13,8 +13,7 @@ impl Switch {
     /// Sets what a member's stream does, from where the room and the member stand.
     pub(crate) fn attend(&mut self, call: &mut Call) {
         let Stage::Conference(attendance) = &call.stage else { return };
-        let key = (call.tenant.clone(), attendance.room.clone());
-        let Some(room) = self.rooms.open.get(&key) else { return };
+        let Some(room) = self.rooms.open.get(&attendance.key) else { return };
         let (bridge, hushed, alone) = (room.bridge, room.hushed, room.members.len() == 1);
         let holding = holds(call.leg(0));
         let stream = call.leg(0).and_then(|leg| leg.stream.live()).filter(|_| is_up(call));

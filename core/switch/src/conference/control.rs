@@ -113,8 +113,7 @@ impl Switch {
     /// Whether the room that a call says it is at knows of it; before its door it need not.
     pub(crate) fn room_knows(&self, call: &Call) -> bool {
         let Stage::Conference(attendance) = &call.stage else { return false };
-        let key = (call.tenant.clone(), attendance.room.clone());
-        let room = self.rooms.open.get(&key);
+        let room = self.rooms.open.get(&attendance.key);
         attendance.is_asked() || room.is_some_and(|room| room.members.contains(&call.id))
     }
 
@@ -126,8 +125,7 @@ impl Switch {
     /// The room of the media engine that a member is in.
     pub(crate) fn bridge_of(&self, call: &Call) -> Option<BridgeId> {
         let Stage::Conference(attendance) = &call.stage else { return None };
-        let key = (call.tenant.clone(), attendance.room.clone());
-        let room = self.rooms.open.get(&key)?;
+        let room = self.rooms.open.get(&attendance.key)?;
         room.members.contains(&call.id).then_some(room.bridge)
     }
 

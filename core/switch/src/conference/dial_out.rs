@@ -7,6 +7,7 @@ use std::sync::Arc;
 use koukan_base::CallId;
 use koukan_dialplan::{Ask, Asker, Caller, Facts, Origin, Room, Step};
 
+use super::RoomKey;
 use crate::action::Now;
 use crate::call::request::dialled;
 use crate::call::{Call, Stage};
@@ -17,7 +18,7 @@ use crate::switch::{Fate, Switch};
 /// The room that who answers a call comes into.
 #[derive(Debug)]
 pub(crate) struct Guest {
-    room: Arc<str>,
+    room: RoomKey,
     spec: Arc<Room>,
     /// The call of who asked.
     asker: CallId,
@@ -32,7 +33,7 @@ impl Switch {
         number: &str,
     ) -> Result<(), Arc<str>> {
         let Stage::Conference(attendance) = &asker.stage else { return Err("no-room".into()) };
-        let (room, spec) = (attendance.room.clone(), attendance.spec.clone());
+        let (room, spec) = (attendance.key.clone(), attendance.spec.clone());
         let leg = asker.leg(0).ok_or("no-member")?;
         let Party::Device { tenant, device } = &leg.party else {
             return Err("only a phone of the office may call".into());
@@ -60,13 +61,7 @@ impl Switch {
             },
         );
         let lines = decision.lines();
-        // Somebody has to answer: mailboxes and announcements are no guests.
-        let answers = |step: &&Step| {
-            let step = step.unguarded();
-            matches!(step, Step::Ring { .. } | Step::Divert { .. })
-                || matches!(step, Step::Trunk(_) | Step::Forward(_))
-        };
-        let few = decision.steps.iter().take_while(answers).count();
+        let few = decision.steps.iter().take_while(|step| brings_somebody(step)).count();
         decision.steps.truncate(few);
         if few == 0 {
             return Err(decision.release.cause);
@@ -81,12 +76,11 @@ impl Switch {
         call.legs.push(asking);
         call.guest = Some(Box::new(Guest { room: room.clone(), spec, asker: asker.id }));
         self.explain(asker.id, format!("calls {} into the room as call {id}", call.called));
-        self.explain(id, format!("{} is called into room {room}", call.called));
+        self.explain(id, format!("{} is called into room {}", call.called, room.1));
         for line in lines {
             self.explain(id, line);
         }
-        let key = (call.tenant.clone(), room);
-        if let Some(open) = self.rooms.open.get_mut(&key) {
+        if let Some(open) = self.rooms.open.get_mut(&room) {
             open.guests.push(id);
         }
         self.write_record(now, &call);
@@ -106,8 +100,7 @@ impl Switch {
         self.put_first(call, index);
         call.answered = call.answered.or(Some(now.date));
         self.forget_guest(call, &guest.room);
-        let key = (call.tenant.clone(), guest.room.clone());
-        if !self.rooms.open.contains_key(&key) {
+        if !self.rooms.open.contains_key(&guest.room) {
             self.explain(call.id, "nobody is in the room any more");
             return Fate::End(CallCause::NotAnswered, 480);
         }
@@ -131,10 +124,16 @@ impl Switch {
         }
     }
 
-    fn forget_guest(&mut self, call: &Call, room: &Arc<str>) {
-        let key = (call.tenant.clone(), room.clone());
-        if let Some(open) = self.rooms.open.get_mut(&key) {
+    fn forget_guest(&mut self, call: &Call, room: &RoomKey) {
+        if let Some(open) = self.rooms.open.get_mut(room) {
             open.guests.retain(|guest| *guest != call.id);
         }
     }
+}
+
+/// Whether somebody may answer by this step: mailboxes and announcements are no guests.
+pub(crate) fn brings_somebody(step: &Step) -> bool {
+    let step = step.unguarded();
+    matches!(step, Step::Ring { .. } | Step::Divert { .. })
+        || matches!(step, Step::Trunk(_) | Step::Forward(_))
 }

@@ -94,7 +94,7 @@ impl Switch {
             return self.tell_member(call, "room-refused");
         }
         let Stage::Conference(attendance) = &call.stage else { return };
-        let room_key: RoomKey = (call.tenant.clone(), attendance.room.clone());
+        let room_key: RoomKey = attendance.key.clone();
         let Some(room) = self.rooms.open.get_mut(&room_key) else { return };
         match key {
             b'2' => {

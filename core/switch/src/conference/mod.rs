@@ -24,7 +24,7 @@ use crate::record::CallCause;
 use crate::switch::{Fate, Switch};
 
 pub use control::{MemberView, RoomError, RoomOrder, RoomView};
-pub(crate) use dial_out::Guest;
+pub(crate) use dial_out::{Guest, brings_somebody};
 use keys::Typed;
 use pin::Asking;
 
@@ -34,7 +34,8 @@ pub(crate) type RoomKey = (Arc<str>, Arc<str>);
 /// A caller at a room: before its door, or in it.
 #[derive(Debug)]
 pub(crate) struct Attendance {
-    pub(crate) room: Arc<str>,
+    /// The room, which may be another office's than the call.
+    pub(crate) key: RoomKey,
     spec: Arc<Room>,
     state: Attending,
 }
@@ -215,7 +216,7 @@ impl Switch {
         }
         self.transfer_done(now, call);
         if asks {
-            self.ask_for_pin(call, room, spec);
+            self.ask_for_pin(call, key, spec);
             return Some(Fate::Keep);
         }
         // The office's own phones lead a room that nobody leads by a PIN.
@@ -224,7 +225,7 @@ impl Switch {
             crate::leg::Party::Device { tenant, .. } => own(tenant),
             crate::leg::Party::Trunk(_) => false,
         });
-        Some(self.enter_room(now, call, (room, spec), (moderator, false)))
+        Some(self.enter_room(now, call, (key, spec), (moderator, false)))
     }
 
     /// Lets a caller that has been answered into a room.
@@ -232,10 +233,10 @@ impl Switch {
         &mut self,
         now: Now,
         call: &mut Call,
-        (name, spec): (Arc<str>, Arc<Room>),
+        (key, spec): (RoomKey, Arc<Room>),
         (moderator, invited): (bool, bool),
     ) -> Fate {
-        let key = (call.tenant.clone(), name.clone());
+        let name = key.1.clone();
         if let Err(why) = self.rooms.has_place(&key, &spec, moderator || invited) {
             self.explain(call.id, format!("room {name}: {}", why.prompt()));
             self.listen(call, false);
@@ -261,10 +262,10 @@ impl Switch {
         room.members.push(call.id);
         let (bridge, worker) = (room.bridge, room.worker);
         rooms.by_bridge.insert(bridge, key.clone());
-        rooms.change(key, Concerns::Few);
+        rooms.change(key.clone(), Concerns::Few);
         call.failures.clear();
         let state = Attending::Inside(Member::new(moderator, now.date));
-        call.stage = Stage::Conference(Attendance { room: name, spec, state });
+        call.stage = Stage::Conference(Attendance { key, spec, state });
         self.listen(call, false);
         self.start_tape(now, call);
         self.come_to_worker(now, call, worker);
@@ -297,7 +298,7 @@ impl Switch {
     /// A call that is over, or goes on elsewhere, leaves its room.
     pub(crate) fn leave_room(&mut self, call: &Call) {
         let Stage::Conference(attendance) = &call.stage else { return };
-        let key = (call.tenant.clone(), attendance.room.clone());
+        let key = attendance.key.clone();
         let Some(room) = self.rooms.open.get_mut(&key) else { return };
         let before = room.members.len();
         room.members.retain(|member| *member != call.id);
@@ -397,7 +398,7 @@ impl Switch {
         if member.stream != Some(stream) || !is_up(call) {
             return Fate::Keep;
         }
-        let key = (call.tenant.clone(), attendance.room.clone());
+        let key = attendance.key.clone();
         if joined {
             let others = self.rooms.open.get(&key).is_some_and(|room| room.members.len() > 1);
             if attendance.spec.announce && others {

@@ -7,7 +7,7 @@ use koukan_base::{OpId, Time};
 use koukan_dialplan::Room;
 use koukan_media::Source;
 
-use super::{Attendance, Attending};
+use super::{Attendance, Attending, RoomKey};
 use crate::action::Now;
 use crate::call::{Call, Stage};
 use crate::limits;
@@ -44,11 +44,11 @@ impl Asking {
 
 impl Switch {
     /// Begins with the question.
-    pub(super) fn ask_for_pin(&mut self, call: &mut Call, room: Arc<str>, spec: Arc<Room>) {
+    pub(super) fn ask_for_pin(&mut self, call: &mut Call, key: RoomKey, spec: Arc<Room>) {
         let left = limits::PIN_TRIES;
         let asking = Asking { play: None, digits: String::new(), until: None, left };
         let state = Attending::Asking(asking);
-        call.stage = Stage::Conference(Attendance { room, spec, state });
+        call.stage = Stage::Conference(Attendance { key, spec, state });
         self.feed(call, 0, Source::Silence);
         self.stop_music(call, 0);
         self.listen(call, true);
@@ -99,10 +99,9 @@ impl Switch {
     /// Holds what was pressed against the room's PINs.
     fn try_pin(&mut self, now: Now, call: &mut Call) -> Fate {
         let Stage::Conference(attendance) = &mut call.stage else { return Fate::Keep };
-        let (room, spec) = (attendance.room.clone(), attendance.spec.clone());
+        let (key, spec) = (attendance.key.clone(), attendance.spec.clone());
         let Attending::Asking(asking) = &mut attendance.state else { return Fate::Keep };
         let digits = std::mem::take(&mut asking.digits);
-        let key = (call.tenant.clone(), room.clone());
         let pins = self.directory.room_pins.get(&key);
         let is = |pin: Option<&Arc<str>>| pin.is_some_and(|pin| **pin == *digits);
         let moderator = pins.is_some_and(|pins| is(pins.moderator.as_ref()));
@@ -112,12 +111,12 @@ impl Switch {
             None => digits.is_empty() && spec.pin.is_none(),
         });
         if moderator || member {
-            return self.enter_room(now, call, (room, spec), (moderator, false));
+            return self.enter_room(now, call, (key, spec), (moderator, false));
         }
         let Some(asking) = asking_of(call) else { return Fate::Keep };
         asking.left = asking.left.saturating_sub(1);
         let again = asking.left > 0;
-        self.explain(call.id, format!("a wrong PIN of room {room}"));
+        self.explain(call.id, format!("a wrong PIN of room {}", key.1));
         if again {
             self.ask_again(call, !digits.is_empty());
             return Fate::Keep;

@@ -150,9 +150,15 @@ impl Office {
 
     /// The office beside another one, whose devices have the same extensions.
     pub(crate) fn with_neighbour() -> Self {
+        Self::with_neighbour_planned(str::to_owned)
+    }
+
+    /// The same with both plans rewritten.
+    pub(crate) fn with_neighbour_planned(rewrite: impl Fn(&str) -> String) -> Self {
         let mut office = Self::open();
-        let own = ("acme", OFFICE.to_owned());
+        let own = ("acme", rewrite(OFFICE));
         let outside = OFFICE.split_once("\n[[expect]]").map_or(OFFICE, |(plan, _)| plan);
+        let outside = rewrite(outside);
         let other = outside
             .replace("id = \"acme\"", "id = \"beta\"")
             .replace("03123400", "03987600")
