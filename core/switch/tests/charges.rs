@@ -178,3 +178,24 @@ fn a_forwarded_call_pays_for_its_leg_and_a_toll_free_one_for_both() {
         assert!(charges(&cdr).iter().all(|charge| charge.device.is_none()));
     }
 }
+
+#[test]
+fn a_way_out_that_an_answer_made_needless_does_not_count_as_a_leg_to_outside() {
+    let mut office = Office::planned(|plan| {
+        let place = "[number.number3]\n";
+        let way = "no_answer = { forward = \"09012345678\" }\n";
+        plan.replace(place, &format!("{place}{way}"))
+    });
+    office.phone('D').does = Does::Answers(2_000);
+    office.call(TRUNK, "0312340003");
+    office.run(secs(1));
+    let legs = |office: &Office| {
+        let at = "2026-07-01T10:00:10+09:00".parse().unwrap();
+        koukan_dialplan::State::usage(&office.switch, "acme", at).outside_legs
+    };
+    assert_eq!(legs(&office), 1, "it may yet be made");
+    office.run(secs(3));
+    assert_eq!(legs(&office), 0, "{:?}", office.explained);
+    office.hang_up(TRUNK);
+    office.finish();
+}

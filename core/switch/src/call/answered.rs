@@ -160,6 +160,8 @@ impl Switch {
         for other in others {
             self.end_leg(now, call, other, 487, Some(ELSEWHERE));
         }
+        // What was to follow if nobody answered is no use of the outside any more.
+        call.steps.clear();
         if let Some(guest) = call.guest.take() {
             return self.guest_answers(now, call, index, *guest);
         }
