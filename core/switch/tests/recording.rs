@@ -149,3 +149,24 @@ fn a_disk_that_refuses_is_said_loudly_and_the_call_goes_on() {
     let cdrs = office.finish();
     assert_eq!(ending(&cdrs[0]), (CallCause::CallerHungUp, 200));
 }
+
+#[test]
+fn who_leaves_two_others_to_talk_does_not_end_their_recording() {
+    let mut office = off();
+    office.all(Does::AnswersAtOnce);
+    office.phone(TRUNK).does = Does::AnswersAtOnce;
+    office.call('D', "0455550001");
+    office.run(secs(3));
+    let now = office.now;
+    office.phone('D').refer(now, &format!("<sip:802@{}>", office::SERVER), &[]);
+    office.run(secs(5));
+    assert!(office.phone('D').heard("bye "), "{:?}", office.explained);
+    assert_eq!(office.media.recorded.len(), 2, "{:?}", office.explained);
+    office.hang_up('B');
+    office.run(secs(1));
+    let lengths: Vec<_> =
+        entries(&office).into_iter().filter_map(|(_, entry)| entry?.length_ms).collect();
+    assert_eq!(lengths.len(), 2);
+    assert_eq!(office.media.recorded.len(), 2, "nothing of a call that is over");
+    office.finish();
+}

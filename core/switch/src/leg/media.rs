@@ -106,7 +106,7 @@ impl Switch {
             }
             // The switch orders none of these yet.
             Event::Recorded { op, report, .. } => {
-                if !self.tape_ended(op, report) {
+                if !self.tape_ended(now, op, report) {
                     self.recorded(op, report);
                 }
             }

@@ -129,6 +129,7 @@ impl Switch {
         self.leave_slot(call);
         call.stage = Stage::Bridged { leg: index };
         self.wire(call);
+        self.start_tape(now, call);
         self.tell_connected(now, call, 0, index);
         self.write_record(now, call);
         Fate::Keep

@@ -15,9 +15,9 @@ use koukan_media::{
 use serde::{Deserialize, Serialize};
 
 use crate::action::{Action, Now};
-use crate::call::Call;
+use crate::call::{Call, Stage};
 use crate::record::{Note, Record};
-use crate::switch::Switch;
+use crate::switch::{Fate, Switch};
 
 /// The owner of the notes that are the index of recordings.
 pub const RECORDINGS: &str = "kk:recording";
@@ -172,7 +172,7 @@ impl Switch {
     }
 
     /// A recording has ended; false when it was none of a call.
-    pub(crate) fn tape_ended(&mut self, op: OpId, report: RecordReport) -> bool {
+    pub(crate) fn tape_ended(&mut self, now: Now, op: OpId, report: RecordReport) -> bool {
         let Some(mut running) = self.tapes.remove(&op) else { return false };
         if let Some(tape) = self.calls.get_mut(&running.call).and_then(|call| call.tape.as_mut())
             && tape.op == Some(op)
@@ -192,6 +192,15 @@ impl Switch {
         self.explain(running.call, text);
         self.recordings_failed = self.recordings_failed.saturating_add(u64::from(failed));
         self.write_entry(&running, report.samples > 0);
+        if report.end == RecordEnd::Stopped {
+            // Whose stream it was recorded on may have left others to talk.
+            self.with_call(now, running.call, |switch, call| {
+                if matches!(call.stage, Stage::Bridged { .. }) || switch.bridge_of(call).is_some() {
+                    switch.start_tape(now, call);
+                }
+                Fate::Keep
+            });
+        }
         true
     }
 
