@@ -151,7 +151,13 @@ impl Plans {
     /// Decides a call.
     #[must_use]
     pub fn decide(&self, facts: &Facts<'_>) -> Decision {
-        decide::decide(self, facts)
+        self.decide_for(facts, decide::Asker::Phone)
+    }
+
+    /// Decides what a device dials otherwise than on its keys: by REFER, or by a redirection.
+    #[must_use]
+    pub fn decide_for(&self, facts: &Facts<'_>, asker: decide::Asker) -> Decision {
+        decide::decide(self, facts, asker)
     }
 
     /// What calls come to otherwise under `new`: every DID x half hour x kind of caller of the next

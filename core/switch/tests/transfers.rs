@@ -244,3 +244,33 @@ fn a_call_is_sent_on_again_and_again() {
     office.hang_up(TRUNK);
     assert_eq!(only(office.finish()).legs.len(), 8);
 }
+
+#[test]
+fn a_transfer_and_a_redirection_reach_no_more_than_the_plan_allows_them() {
+    let allow = "area_code = \"03\"\nallow = { transfer = [\"fixed\"], redirect = [\"fixed\"] }";
+    let plan = |text: &str| {
+        let text = text.replace("ext = \"804\"", "ext = \"804\"\nredirect = true");
+        text.replacen("area_code = \"03\"", allow, 1)
+    };
+    let mut office = Office::planned(plan);
+    office.phone('D').does = Does::Answers(500);
+    office.phone(TRUNK).does = Does::Answers(500);
+    office.call('A', "804");
+    office.run(secs(2));
+    refer(&mut office, 'D', "09012345678");
+    office.run(secs(5));
+    assert_eq!(office.phone('D').told().last(), Some(&403), "{:?}", office.explained);
+    assert!(joined(&mut office, 'A', 'D'), "{:?}", office.explained);
+    refer(&mut office, 'D', "0455550001");
+    office.run(secs(2));
+    assert!(joined(&mut office, 'A', TRUNK), "{:?}", office.explained);
+    office.hang_up('A');
+    office.run(secs(1));
+    office.phone('D').does = Does::Redirects("09012345678");
+    office.call('A', "804");
+    office.run(secs(5));
+    assert!(!office.phone('A').heard("answered") || office.phone(TRUNK).up.is_empty());
+    assert!(office.explained("outbound.allow: mobile cannot be called"), "{:?}", office.explained);
+    office.give_up('A');
+    office.finish();
+}

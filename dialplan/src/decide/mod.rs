@@ -33,11 +33,13 @@ use crate::model::objects::Object;
 use crate::plans::Plans;
 
 /// Decides a call.
-pub(crate) fn decide(plans: &Plans, facts: &Facts<'_>) -> Decision {
+pub(crate) fn decide(plans: &Plans, facts: &Facts<'_>, asker: Asker) -> Decision {
     let mut call = Call::new(plans, facts);
     let release = match facts.origin {
         Origin::Trunk { tenant, trunk } => inbound::from_trunk(&mut call, tenant.as_deref(), trunk),
-        Origin::Device { tenant, device } => outbound::from_device(&mut call, tenant, device),
+        Origin::Device { tenant, device } => {
+            outbound::from_device(&mut call, (tenant, device), asker)
+        }
     };
     call.finish(release)
 }

@@ -13,7 +13,11 @@ use crate::model::objects::Object;
 use crate::model::services::FeatureCode;
 use crate::model::{Plan, Target};
 
-pub(super) fn from_device(call: &mut Call<'_, '_>, tenant: &str, device: &str) -> Release {
+pub(super) fn from_device(
+    call: &mut Call<'_, '_>,
+    (tenant, device): (&str, &str),
+    asker: Asker,
+) -> Release {
     call.direction = Direction::Internal;
     let plans = call.plans;
     let found = plans.plan(tenant).and_then(|plan| Some((plan, plan.devices.find(device)?)));
@@ -23,7 +27,7 @@ pub(super) fn from_device(call: &mut Call<'_, '_>, tenant: &str, device: &str) -
     };
     call.enter(plan);
     call.caller = Some(Arc::clone(&device.ext.value));
-    dialled(call, plan, device, Asker::Phone, call.facts.called)
+    dialled(call, plan, device, asker, call.facts.called)
 }
 
 /// 1: what was dialled is inside, a feature code, or outside.
@@ -42,12 +46,12 @@ pub(super) fn dialled<'p>(
         return to_inside(call, plan, device, called, target);
     }
     let outside = Outside { device, asker, shown: None };
-    let Some((feature, argument)) = feature(plan, called).filter(|_| asker == Asker::Phone) else {
+    let Some((feature, argument)) = feature(plan, called).filter(|_| dials(asker)) else {
         return to_outside(call, plan, called, &outside);
     };
     call.because(format!("feature_codes.{}", feature.as_str()), "dialled");
     if feature == FeatureCode::ShowNumber {
-        return with_number(call, plan, device, argument);
+        return with_number(call, plan, (device, asker), argument);
     }
     if feature == FeatureCode::Intercom {
         return call.intercom(plan, device, argument);
@@ -61,6 +65,11 @@ pub(super) fn dialled<'p>(
     let argument = Arc::from(argument);
     call.steps.push(Step::Feature { feature, argument });
     plain_release(480, "finished")
+}
+
+/// Whether feature codes mean something: what a phone dials, transfers to or redirects to.
+const fn dials(asker: Asker) -> bool {
+    matches!(asker, Asker::Phone | Asker::Transfer | Asker::Redirect)
 }
 
 /// A device, an extension, a group or a park slot of the own office.
@@ -128,7 +137,7 @@ fn feature<'c>(plan: &Plan, called: &'c str) -> Option<(FeatureCode, &'c str)> {
 fn with_number<'p>(
     call: &mut Call<'p, '_>,
     plan: &'p Plan,
-    device: &'p Object<Device>,
+    (device, asker): (&'p Object<Device>, Asker),
     argument: &str,
 ) -> Release {
     let rule = format!("device.{}.allow_caller_id", device.name);
@@ -143,7 +152,7 @@ fn with_number<'p>(
         return Release { status: 403, prompt, cause: Arc::from("caller-number") };
     };
     call.because(rule, format!("number.{} for this call", number.name));
-    let outside = Outside { device, asker: Asker::Phone, shown: Some(number) };
+    let outside = Outside { device, asker, shown: Some(number) };
     to_outside(call, plan, chars.as_str(), &outside)
 }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use koukan_dialplan::{Caller, Decision, Diversion, Facts, Origin, Start, Step};
+use koukan_dialplan::{Asker, Caller, Decision, Diversion, Facts, Origin, Start, Step};
 use koukan_sip::header::{NameAddr, Uri};
 use koukan_sip::{Header, Message};
 
@@ -41,13 +41,14 @@ impl Switch {
             self.explain(call.id, "the call has been passed on too often");
             return false;
         }
-        let decision = call.plans.decide(&Facts {
+        let facts = Facts {
             at: now.date,
             origin: &Origin::Device { tenant: info.tenant, device: info.device },
             caller: &Caller { number: Some(info.extension), ..Caller::default() },
             called: &called,
             state: self,
-        });
+        };
+        let decision = call.plans.decide_for(&facts, Asker::Redirect);
         let Some(steps) = self.further_steps(call, decision) else { return false };
         self.add_steps(call, steps);
         true

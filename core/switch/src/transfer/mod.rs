@@ -6,7 +6,7 @@ pub(crate) mod replaces;
 
 use std::sync::Arc;
 
-use koukan_dialplan::{Caller, Decision, Facts, Origin};
+use koukan_dialplan::{Asker, Caller, Decision, Facts, Origin};
 use koukan_sip::header::{NameAddr, ReferTo, refer_sub};
 use koukan_sip::{Body, DialogId, Header, Message, Method, Response, ServerTx};
 
@@ -243,7 +243,8 @@ impl Switch {
             .filter(|known| known.tenant == call.tenant)
             .map(|known| known.extension.clone());
         let called = named.as_deref().unwrap_or(called);
-        plans.decide(&Facts { at: now.date, origin: &origin, caller: &caller, called, state: self })
+        let facts = Facts { at: now.date, origin: &origin, caller: &caller, called, state: self };
+        plans.decide_for(&facts, Asker::Transfer)
     }
 
     /// Tells the referrer how far its transfer is (RFC 3515, 2.4.5).
