@@ -142,6 +142,25 @@ fn a_transfer_to_a_user_of_the_neighbour_finds_nobody() {
 }
 
 #[test]
+fn a_transfer_to_a_number_of_the_neighbour_is_refused_and_rings_nobody_of_either_office() {
+    let mut office = neighbours();
+    for name in ['B', 'C', 'E', 'F'] {
+        office.phone(name).log.clear();
+    }
+    let now = office.now;
+    // The neighbour's third number, whose devices are called D and E there too.
+    office.phone('A').refer(now, &format!("<sip:0398760003@{SERVER}>"), &[]);
+    office.run(secs(3));
+    let told = office.phone('A').told();
+    assert_eq!(told.last(), Some(&603), "{told:?}, {:?}", office.explained);
+    for name in ['B', 'C', 'E', 'F'] {
+        assert!(!office.phone(name).heard("invite"), "{name} rings");
+    }
+    untouched(&mut office);
+    home(office);
+}
+
+#[test]
 fn nothing_of_the_neighbour_is_watched_and_the_own_lamps_tell_nothing_of_it() {
     let mut office = neighbours();
     for (target, package) in

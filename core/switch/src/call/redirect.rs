@@ -64,7 +64,7 @@ impl Switch {
         for line in decision.lines() {
             self.explain(call.id, line);
         }
-        if decision.steps.is_empty() {
+        if decision.steps.is_empty() || self.is_foreign(call, &decision) {
             return None;
         }
         if !self.divert_by_plan(call, &decision.diverted) {
@@ -81,6 +81,16 @@ impl Switch {
             }
         }
         Some(decision.steps)
+    }
+
+    /// Whether a decision about a standing call leads into another office: its phones, rooms and
+    /// slots are that office's by their names, and a call has the names of one office alone.
+    pub(crate) fn is_foreign(&mut self, call: &Call, decision: &Decision) -> bool {
+        let foreign = !decision.steps.is_empty() && decision.tenant != call.tenant;
+        if foreign {
+            self.explain(call.id, "the target is another office's, where this call cannot go on");
+        }
+        foreign
     }
 
     /// Notes who passed a call on by the plan; false when that was too often.

@@ -162,8 +162,9 @@ impl Switch {
         for line in decision.lines() {
             self.explain(call.id, line);
         }
+        let foreign = self.is_foreign(call, &decision);
         let mut channels = Vec::new();
-        if decision.uses_channel {
+        if decision.uses_channel && !foreign {
             channels.push(Channel::Tenant(decision.tenant.clone()));
             let number = decision.number.clone();
             channels.extend(number.map(|name| Channel::Number(decision.tenant.clone(), name)));
@@ -176,6 +177,10 @@ impl Switch {
         let referrer = call.leg(by).map(|leg| leg.party.clone());
         let transfer = Transfer { by: Some(by), report, referrer, referred_by, channels };
         call.transfer = Some(Box::new(transfer));
+        if foreign {
+            self.transfer_failed(now, call, 603);
+            return Fate::Keep;
+        }
         call.did = None;
         if !self.divert_by_plan(call, &decision.diverted) {
             return self.release(now, call);
