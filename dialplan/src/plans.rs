@@ -385,6 +385,15 @@ impl Plans {
         self.directory(directory).map(|plan| &plan.tenant.id.value)
     }
 
+    /// The announcements that are files of an office's own (S-25): tenant, name, file.
+    pub fn own_files(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>, &Arc<str>)> {
+        self.tenants.iter().flat_map(|plan| {
+            plan.announcements.iter().filter_map(move |object| {
+                Some((&plan.tenant.id.value, &object.name, object.value.file()?))
+            })
+        })
+    }
+
     /// The devices of one tenant.
     pub fn devices_of(&self, tenant: &str) -> impl Iterator<Item = &DeviceInfo> {
         self.plan(tenant).into_iter().flat_map(|plan| plan.device_infos.iter())

@@ -25,5 +25,6 @@ pub mod os;
 pub mod plans;
 pub mod recordings;
 pub mod server;
+pub mod sounds;
 pub mod transport;
 mod zip;

@@ -149,6 +149,12 @@ pub const MAIL_RECEIVERS: usize = 16;
 /// Applications that may wait for being woken.
 pub const MODULE_WAKES: usize = 1_000_000;
 
+/// Bytes of an office's own announcement.
+pub const SOUND_FILE_BYTES: u64 = 20_000_000;
+
+/// Seconds of an office's own announcement.
+pub const SOUND_SECONDS: u32 = 300;
+
 /// Records that a sink is given at once.
 pub const SINK_BATCH: u32 = 256;
 

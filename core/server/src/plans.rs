@@ -47,7 +47,8 @@ pub fn load(conf: &Path, realm: &str, now: Timestamp) -> Outcome {
     let pins = reader.pins(plans.voicemail_pins());
     let room_pins = reader.room_pins(plans.room_pins());
     let plans = Arc::new(plans);
-    let directory = Directory { plans, secrets, homes, pins, room_pins, trunks };
+    let sounds = HashMap::new();
+    let directory = Directory { plans, secrets, homes, sounds, pins, room_pins, trunks };
     outcome(directory, findings, found)
 }
 
@@ -97,7 +98,8 @@ pub fn load_tenant(
     }
     let homes = homes(conf, &plans);
     let plans = Arc::new(plans);
-    let directory = Directory { plans, secrets, homes, pins, room_pins, trunks };
+    let sounds = current.sounds.clone();
+    let directory = Directory { plans, secrets, homes, sounds, pins, room_pins, trunks };
     Some(outcome(directory, findings, found))
 }
 

@@ -41,7 +41,7 @@ use crate::transport::{
     Advertise, BindError, ConnectionLimits, ListenAddress, Transports, advertised_address,
     advertised_socket,
 };
-use crate::{api, limits, plans};
+use crate::{api, limits, plans, sounds};
 
 /// Why a server does not start; each names what to change.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +152,7 @@ impl Server {
         let service = Service {
             control: handle.clone(),
             directory: config.directory.clone(),
+            data: config.data.clone(),
             realm: config.sip.realm.clone(),
             clock,
             test_clock: config.test_clock,
@@ -202,7 +203,9 @@ fn build(
 ) -> Result<Built, StartError> {
     let (journal, restored) = Journal::open(config, clock)?;
     let cdrs = journal.cdrs();
-    let outcome = plans::load(&config.directory, &config.sip.realm, clock.date());
+    let mut outcome = plans::load(&config.directory, &config.sip.realm, clock.date());
+    sounds::prepare(&mut outcome, Some(&config.data), None);
+    sounds::clean(&outcome, &config.data);
     let report = outcome.report;
     for finding in &report.findings {
         tracing::error!("{finding}");

@@ -90,6 +90,8 @@ pub struct Directory {
     pub secrets: HashMap<Arc<str>, Ha1>,
     /// The directory of each tenant, which the names of its files are below.
     pub homes: HashMap<Arc<str>, Arc<str>>,
+    /// By tenant and name, the file that an announcement of an office's own is played from.
+    pub sounds: HashMap<Arc<str>, HashMap<Arc<str>, Arc<str>>>,
     /// The PINs of voicemail boxes, by tenant and box.
     pub pins: HashMap<(Arc<str>, Arc<str>), Arc<str>>,
     /// The PINs of conference rooms, by tenant and room.

@@ -33,6 +33,14 @@ impl Announcement {
         template.or(file).or(prompt)
     }
 
+    /// The file below the tenant's directory that it is.
+    pub(crate) const fn file(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Template(_) | Self::Prompt(_) => None,
+        }
+    }
+
     /// What to play, in the tenant's language.
     pub(crate) fn prompt(&self, language: &Arc<str>) -> PromptRef {
         let server = |name| PromptRef { language: Arc::clone(language), name };

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{Failed, table, watch};
 use crate::config::{self, Finding};
 use crate::plans::{self, Outcome};
+use crate::sounds;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArguments {
@@ -50,7 +51,8 @@ fn check_once(arguments: &CheckArguments) -> Result<(), Failed> {
     if !conf.is_dir() {
         return Err(Failed("nothing was checked".to_owned()));
     }
-    let outcome = plans::load(conf, &realm, Timestamp::now());
+    let mut outcome = plans::load(conf, &realm, Timestamp::now());
+    sounds::prepare(&mut outcome, None, None);
     let own_errors = own.iter().filter(|(severity, _)| *severity == Severity::Error).count();
     let errors = outcome.report.errors.saturating_add(own_errors);
     let warnings = outcome.report.warnings.saturating_add(own.len().saturating_sub(own_errors));

@@ -14,6 +14,7 @@ use crate::config;
 use crate::control::Request;
 use crate::generations::Generations;
 use crate::plans::{self, Outcome};
+use crate::sounds;
 use crate::transport::Tls;
 
 /// `POST /v1/check`: what a reload would find.
@@ -39,7 +40,13 @@ pub(super) async fn reload_tenant(
     let (shared, name) = (Arc::clone(&service), tenant.clone());
     let read = blocking(move || {
         let date = shared.clock.date();
-        plans::load_tenant(&shared.directory, &shared.realm, date, &current, &name)
+        let mut outcome =
+            plans::load_tenant(&shared.directory, &shared.realm, date, &current, &name)?;
+        let plans = Arc::clone(&outcome.directory.plans);
+        if let Some(id) = plans.id_in(plans.directory_of(&name).unwrap_or(&name)) {
+            sounds::prepare(&mut outcome, Some(&shared.data), Some(id));
+        }
+        Some(outcome)
     });
     let Some(outcome) = read.await? else {
         let words = format!("there is no office \"{tenant}\", running or in conf/tenants");
@@ -109,7 +116,8 @@ async fn take(
 async fn read_again(service: &Arc<Service>) -> Result<(Outcome, Option<Tls>), Refused> {
     let shared = Arc::clone(service);
     let read = blocking(move || {
-        let outcome = plans::load(&shared.directory, &shared.realm, shared.clock.date());
+        let mut outcome = plans::load(&shared.directory, &shared.realm, shared.clock.date());
+        sounds::prepare(&mut outcome, Some(&shared.data), None);
         (outcome, config::load(&shared.directory))
     });
     let (mut outcome, configuration) = read.await?;

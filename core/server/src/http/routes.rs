@@ -32,6 +32,8 @@ pub struct Service {
     pub control: ControlHandle,
     /// The configuration directory, for check and reload.
     pub directory: PathBuf,
+    /// The data directory, for the offices' own announcements.
+    pub data: PathBuf,
     /// The realm that devices' secrets are hashed for.
     pub realm: String,
     /// The one clock.

@@ -96,10 +96,14 @@ impl Switch {
     }
 
     /// A prompt as the engine finds it: a file of a tenant by its path, which never leads out of
-    /// the tenant's directory.
+    /// the tenant's directory; an announcement of its own by what was made of it.
     pub(crate) fn prompt(&self, tenant: &str, language: &str, name: &str) -> Prompt {
         if !language.is_empty() {
             return Prompt::clip(language, name);
+        }
+        let own = self.directory.sounds.get(tenant).and_then(|sounds| sounds.get(name));
+        if let Some(path) = own {
+            return Prompt::clip("", path);
         }
         let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
         let home = self.directory.homes.get(tenant).filter(|_| inside);

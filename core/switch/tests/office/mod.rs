@@ -631,5 +631,6 @@ pub(crate) fn directory_of(offices: &[(&str, String)], date: Timestamp) -> Direc
             (key, koukan_switch::RoomPins { member, moderator })
         })
         .collect();
-    Directory { trunks, secrets, homes, pins, room_pins, plans: Arc::new(loaded.plans) }
+    let plans = Arc::new(loaded.plans);
+    Directory { trunks, secrets, homes, pins, room_pins, plans, ..Directory::default() }
 }
