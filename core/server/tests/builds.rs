@@ -57,12 +57,6 @@ fn mapped(room: &Room) -> usize {
     own.collect::<std::collections::BTreeSet<_>>().len()
 }
 
-fn resident_kb() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
 /// A module as packages have it: without its debug information.
 fn stripped(room: &Room, module: &Path) -> PathBuf {
     let file = room.directory.join("stripped.so");
@@ -283,35 +277,6 @@ fn a_thread_local_with_a_destructor_keeps_the_library_until_its_thread_ends() {
     host.modules.unload(NOW, MODULE).unwrap();
     host.wait_for(&["closed", "closed"]);
     assert_eq!(mapped(&room), 0);
-}
-
-#[test]
-fn twelve_hundred_replacements_leave_neither_memory_nor_mappings() {
-    let room = Room::new();
-    // Each build makes a key that it does not delete: a process has 1,024.
-    let file = room.compiled(MODULE, &["-DUNRULY_KEY", "-s"]);
-    let mut host = room.load(&[(MODULE, &file, CALL)]).unwrap();
-    let mut early = 0;
-    for round in 1..=1_200 {
-        let instance = host.start(MODULE, "early", "{}");
-        let (op, _) = host.operation();
-        host.replace(&room, &file, CALL);
-        host.done(instance, op, OpStatus::Ok, "");
-        assert_eq!(host.ended(), Ok(()), "replacement {round}");
-        let until = Instant::now() + Duration::from_secs(20);
-        while host.states().iter().any(|state| state != "active" && state != "closed") {
-            assert!(Instant::now() < until, "{:?}", host.states());
-            host.modules.handle_housekeeping(NOW);
-            std::thread::yield_now();
-        }
-        if round == 200 {
-            early = resident_kb();
-        }
-    }
-    let late = resident_kb();
-    println!("1,200 replacements: {early} kB resident after 200, {late} kB at the end");
-    assert!(late < early + 1_024, "{early} kB grew to {late} kB");
-    assert_eq!((mapped(&room), room.copies()), (1, 1));
 }
 
 /// A caller of the voicemail module as the switch plays it: every operation goes well, and the
