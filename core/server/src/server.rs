@@ -117,8 +117,7 @@ impl Server {
         os::raise_open_files().map_err(system("more open files"))?;
         let clock = Clock::new();
         let poll = Poll::new().map_err(system("a poll"))?;
-        let waker = Waker::new(poll.registry(), WAKER).map_err(system("a waker"))?;
-        let waker = Arc::new(waker);
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(system("a waker"))?);
         let registry = poll.registry().try_clone().map_err(system("a poll"))?;
         let tls = config.sip.tls.clone();
         let transports =
