@@ -108,6 +108,28 @@ fn the_schema_refuses_what_the_reader_refuses() {
 }
 
 #[test]
+fn the_schema_takes_what_the_reader_takes_beyond_the_sample() {
+    let text = sample();
+    let changes = [
+        ("language = \"ja\"", "language = \"ja\", hold_music = \"sounds/ours.wav\""),
+        ("language = \"ja\"", "language = \"ja\", domains = [\"example.jp\"]"),
+        ("kind = \"desk\"", "kind = \"desk\"\nsrtp = \"offer\"\nredirect = true"),
+        ("kind = \"desk\"", "kind = \"desk\"\nmwi = \"unsolicited\"\nbusy = \"one\""),
+        ("kind = \"desk\"", "kind = \"desk\"\nforward = { busy = \"802\", after = \"15s\" }"),
+        ("kind = \"desk\"", "kind = \"desk\"\narea_code = \"03\"\nprivacy = true\ncontacts = 2"),
+        ("profile = \"jp-ngn\"", "profile = \"jp-ngn\"\ntrusted = false\nidentity = \"preferred\""),
+        ("return_after = \"90s\"", "return_after = \"90s\"\nhold_after = \"3s\""),
+    ];
+    for (from, to) in changes {
+        assert!(text.contains(from), "the sample has no {from}");
+        let more = text.replacen(from, to, 1);
+        let report = load(&more, &Capabilities::all()).report;
+        assert!(report.is_ok(), "the reader refuses {to}: {report:?}");
+        assert!(takes(&more), "the schema refuses {to}");
+    }
+}
+
+#[test]
 fn the_schema_as_it_is() {
     insta::assert_snapshot!(json_schema());
 }

@@ -83,6 +83,8 @@ impl Device {
         let area_code = table.opt("area_code", Item::area_code);
         let privacy = table.or("privacy", false, Item::flag);
         let contacts = table.or("contacts", 1, |item| item.whole(1, MAX_CONTACTS));
+        let forward = table.opt("forward", DeviceForward::read);
+        let signalling = DeviceSignalling::read(table);
         Some(Self {
             ext: ext?,
             user,
@@ -96,8 +98,8 @@ impl Device {
             privacy,
             busy_one,
             contacts,
-            forward: table.opt("forward", DeviceForward::read),
-            signalling: DeviceSignalling::read(table),
+            forward,
+            signalling,
         })
     }
 

@@ -75,6 +75,7 @@ impl Tenant {
             item.known("country", reader.country_names(), "countries with a numbering plan")
         });
         let more_numbers = table.at("more_numbers", Item::text);
+        let hold_music = table.opt("hold_music", Item::path_inside);
         Some(Self {
             place: table.place,
             id: id?,
@@ -84,7 +85,7 @@ impl Tenant {
             verified,
             channels,
             more_numbers,
-            hold_music: table.opt("hold_music", Item::path_inside),
+            hold_music,
             country: reader.country(),
         })
     }
