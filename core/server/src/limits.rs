@@ -140,9 +140,6 @@ pub const MODULE_NAME_BYTES: usize = 64;
 /// Bytes of recordings in one ZIP file: it is made in memory.
 pub const ZIP_BYTES: u64 = 256 * 1024 * 1024;
 
-/// Mails that wait for their first try.
-pub const MAILS: usize = 10_000;
-
 /// Receivers of one mail.
 pub const MAIL_RECEIVERS: usize = 16;
 

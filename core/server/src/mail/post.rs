@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use lettre::message::Mailbox;
 use lettre::transport::smtp::SmtpTransport;
 use lettre::{Transport, transport};
@@ -15,7 +15,6 @@ use mio::Waker;
 
 use super::Letter;
 use crate::clock::Clock;
-use crate::limits;
 
 /// `[mail]`.
 #[derive(Clone, Debug)]
@@ -63,7 +62,8 @@ impl Post {
             .map_err(|error| MailError::Url(error.to_string()))?
             .timeout(Some(TIMEOUT))
             .build();
-        let (letters, queue) = bounded(limits::MAILS);
+        // As many as have a record, and those are counted.
+        let (letters, queue) = unbounded();
         let done = Arc::new(Mutex::new(Vec::new()));
         let sorter = Sorter {
             transport,
@@ -80,9 +80,12 @@ impl Post {
         Ok(Self { letters: Some(letters), done, thread: Some(thread) })
     }
 
-    /// Gives the thread a letter; false when too many wait.
-    pub(crate) fn send(&self, key: LetterKey, letter: Letter) -> bool {
-        self.letters.as_ref().is_some_and(|letters| letters.try_send((key, letter)).is_ok())
+    /// Gives the thread a letter, whose record is kept.
+    pub(crate) fn send(&self, key: LetterKey, letter: Letter) {
+        if let Some(letters) = &self.letters {
+            // Without a thread it waits in its record for the next start.
+            let _ = letters.send((key, letter));
+        }
     }
 
     /// Letters that were sent or given up since the last time.

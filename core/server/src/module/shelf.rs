@@ -77,7 +77,7 @@ impl Shelf {
         let Some((post, _)) = &self.post else { return };
         for (tenant, key, value) in self.all(mail::OWNER) {
             match serde_json::from_str::<Letter>(&value) {
-                Ok(letter) => drop(post.send((tenant, key), letter)),
+                Ok(letter) => post.send((tenant, key), letter),
                 Err(error) => tracing::error!(tenant, key, %error, "a mail cannot be read"),
             }
         }
@@ -125,8 +125,8 @@ impl Shelf {
         letter.ordered_ms = clock.date().as_millisecond();
         let value = serde_json::to_string(&letter).map_err(|_| status::FAILED)?;
         self.put(of, key, &value)?;
-        let key = (tenant.to_owned(), key.to_owned());
-        if post.send(key, letter) { Ok(()) } else { Err(status::LIMIT) }
+        post.send((tenant.to_owned(), key.to_owned()), letter);
+        Ok(())
     }
 
     /// Forgets the letters that were sent or given up.
