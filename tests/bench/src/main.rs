@@ -5,6 +5,7 @@
 
 mod beside;
 mod calls;
+mod dtmf;
 mod forwarder;
 mod kamailio;
 mod lamps;
@@ -14,10 +15,12 @@ mod memory;
 mod office;
 mod phones;
 mod proc;
+mod quality;
 mod relay;
 mod rooms;
 mod rtpengine;
 mod signalling;
+mod speech;
 mod start;
 mod transcode;
 
@@ -47,8 +50,19 @@ impl Figure {
     }
 }
 
-const BENCHES: [&str; 9] =
-    ["relay", "beside", "transcode", "rooms", "start", "memory", "calls", "signalling", "lamps"];
+const BENCHES: [&str; 11] = [
+    "quality",
+    "dtmf",
+    "relay",
+    "beside",
+    "transcode",
+    "rooms",
+    "start",
+    "memory",
+    "calls",
+    "signalling",
+    "lamps",
+];
 
 fn main() -> ExitCode {
     let named: Vec<String> = std::env::args().skip(1).collect();
@@ -70,6 +84,8 @@ fn main() -> ExitCode {
             }
         }
     };
+    run("quality", quality::bench);
+    run("dtmf", dtmf::bench);
     run("relay", relay::bench);
     run("beside", beside::bench);
     run("transcode", transcode::bench);

@@ -54,41 +54,82 @@ const TEST: &[Package] = &[
     Package { name: "libspandsp-dev", shown_by: "/usr/include/spandsp/t38_core.h" },
 ];
 
-/// What stands beside our server in the benches. Where systemd runs, Debian starts it as a service
-/// on port 5060 and rtpengine beside it: `systemctl disable --now kamailio rtpengine-daemon` ends
-/// that, the benches start their own.
-pub(crate) const BENCH: &[Package] = &[
+/// What stands beside our server in the benches, and the speech that they listen to. Where systemd
+/// runs, Debian starts Kamailio as a service on port 5060 and rtpengine beside it:
+/// `systemctl disable --now kamailio rtpengine-daemon` ends that, the benches start their own.
+const BENCH: &[Package] = &[
     Package { name: "kamailio", shown_by: "kamailio" },
     Package { name: "rtpengine-daemon", shown_by: "rtpengine" },
+    Package {
+        name: "asterisk-core-sounds-en-wav",
+        shown_by: "/usr/share/asterisk/sounds/en_US_f_Allison/demo-instruct.wav",
+    },
+    Package {
+        name: "asterisk-core-sounds-en-g722",
+        shown_by: "/usr/share/asterisk/sounds/en_US_f_Allison/demo-instruct.g722",
+    },
+    // PESQ comes as a C source.
+    Package { name: "python3-dev", shown_by: "/usr/include/python3.11/Python.h" },
 ];
 
-/// The Python phone of the end-to-end tests, at the version that they were written against.
-const PJSUA2: &str = "pjsua2-python==2.15.1.post1";
+/// What comes from PyPI in an environment of its own below the target directory, at the versions
+/// that we were written against; a later one may need the earlier to be built.
+struct Environment {
+    directory: &'static str,
+    module: &'static str,
+    packages: &'static [&'static str],
+}
+
+/// The Python phone of the end-to-end tests.
+const PHONE: Environment = Environment {
+    directory: "pjsua2",
+    module: "pjsua2",
+    packages: &["pjsua2-python==2.15.1.post1"],
+};
+
+/// The judge of voices in the benches.
+const JUDGE: Environment =
+    Environment { directory: "pesq", module: "pesq", packages: &["numpy==2.4.6", "pesq==0.0.4"] };
 
 /// The system's own Python: the one that Debian's python3-venv belongs to.
 const PYTHON: &str = "/usr/bin/python3";
 
-/// What `test` needs: the packages, and the phone that comes from PyPI in an environment of its
-/// own below the target directory.
+/// What `test` needs: the packages and the phone.
 pub(crate) fn install_for_tests() -> Result<(), String> {
     install(TEST)?;
-    let home = target().join("pjsua2");
-    let python = home.join("bin/python");
-    if imports(&python, "pjsua2") {
-        return Ok(());
+    PHONE.make()
+}
+
+/// What `bench` needs beyond it.
+pub(crate) fn install_for_benches() -> Result<(), String> {
+    install(BENCH)?;
+    JUDGE.make()
+}
+
+impl Environment {
+    /// Makes it where it is not there.
+    fn make(&self) -> Result<(), String> {
+        let Self { directory, module, packages } = self;
+        let home = target().join(directory);
+        let python = home.join("bin/python");
+        if imports(&python, module) {
+            return Ok(());
+        }
+        println!("==> installing {} into {}", packages.join(", "), home.display());
+        if !imports(Path::new(PYTHON), "ensurepip") {
+            install_named(&["python3-venv"])?;
+        }
+        let run = |program: &Path, arguments: &[&str]| {
+            let status = Command::new(program).args(arguments).status();
+            let worked = status.is_ok_and(|status| status.success());
+            if worked { Ok(()) } else { Err(format!("{} {arguments:?} failed", program.display())) }
+        };
+        run(Path::new(PYTHON), &["-m", "venv", "--clear", &home.to_string_lossy()])?;
+        for package in *packages {
+            run(&python, &["-m", "pip", "install", "--quiet", "--no-input", package])?;
+        }
+        if imports(&python, module) { Ok(()) } else { Err(format!("{module} does not load")) }
     }
-    println!("==> installing {PJSUA2} into {}", home.display());
-    if !imports(Path::new(PYTHON), "ensurepip") {
-        install_named(&["python3-venv"])?;
-    }
-    let run = |program: &Path, arguments: &[&str]| {
-        let status = Command::new(program).args(arguments).status();
-        let worked = status.is_ok_and(|status| status.success());
-        if worked { Ok(()) } else { Err(format!("{} {arguments:?} failed", program.display())) }
-    };
-    run(Path::new(PYTHON), &["-m", "venv", "--clear", &home.to_string_lossy()])?;
-    run(&python, &["-m", "pip", "install", "--quiet", "--no-input", PJSUA2])?;
-    if imports(&python, "pjsua2") { Ok(()) } else { Err(format!("{PJSUA2} does not load")) }
 }
 
 fn imports(python: &Path, module: &str) -> bool {

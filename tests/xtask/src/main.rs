@@ -24,7 +24,8 @@ usage: cargo xtask COMMAND
   new-module NAME [ROOT]    a module that builds, loads and is tested, in modules/NAME
   tidy              only the rules of the house
   fuzz [TARGET] [SECONDS]   every fuzz target, or one; 60 seconds each
-  bench [NAME…]     loads: relay, beside, transcode, rooms, start, memory, calls, signalling, lamps
+  bench [NAME…]     figures: quality, dtmf, relay, beside, transcode, rooms, start, memory, calls,
+                    signalling, lamps
   deps              only install what `test` needs
 ";
 

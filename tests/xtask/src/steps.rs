@@ -101,7 +101,7 @@ pub(crate) fn tidy() -> Result<(), String> {
 
 pub(crate) fn bench(names: &[String]) -> Result<(), String> {
     deps::install_for_tests()?;
-    deps::install(deps::BENCH)?;
+    deps::install_for_benches()?;
     cargo("building", &["build", "--release", "--workspace", "--locked"])?;
     let bench = target().join("release/koukan-bench");
     execute("bench", Command::new(bench).args(names).current_dir(root()))
