@@ -162,6 +162,7 @@ impl Capabilities {
             .with(Feature::Rating)
             .with(Feature::CallerNumberChoice)
             .with(Feature::Fax)
+            .with(Feature::TrunkRegistration)
     }
 
     /// The same with one feature more.

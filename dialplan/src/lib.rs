@@ -46,10 +46,11 @@ pub use model::boxes::{FaxBox, FaxFormat, VoicemailBox};
 pub use model::caps::Cap;
 pub use model::device::DeviceKind;
 pub use model::number::Mode;
+pub use model::outside::{Account as TrunkAccount, Network, TrunkHostName};
 pub use model::schedule::DayClass;
 pub use model::services::{FeatureCode, Menu, Park, Queue, QueueStrategy, ReturnTo, Room};
 pub use model::signalling::{
-    DeviceSignalling, DiversionHeader, IdentityHeader, SrtpPolicy, TrunkSignalling,
+    CodecSet, DeviceSignalling, DiversionHeader, IdentityHeader, SrtpPolicy, TrunkSignalling,
 };
 pub use model::tariff::ChargedLeg;
 pub use outcome::Outcome;
@@ -58,5 +59,5 @@ pub use rating::{Account, BillingMonth, Charge, Charged, Far, FinishedLeg, RateE
 pub use read::{Money, json_schema};
 pub use simulate::{SimulateError, Simulation};
 pub use source::{ModuleSource, Sources, TenantSource};
-pub use state::{Idle, State, Usage};
+pub use state::{Idle, State, TrunkState, Usage};
 pub use timeline::{NumberInfo, Timeline, TimelineDay};

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -16,7 +17,7 @@ use crate::live::{Asker, Change, ChangeError, Effective, Entry, Live};
 use crate::load::Each;
 use crate::model::number::Number;
 use crate::model::objects::Object;
-use crate::model::outside::{Profile, Trunk};
+use crate::model::outside::{Account, Network, NumberFormat, Trunk, TrunkHostName};
 use crate::model::services::{FeatureCode, Park};
 use crate::model::signalling::{DeviceSignalling, TrunkSignalling};
 use crate::model::{Plan, Target};
@@ -76,19 +77,25 @@ pub struct TrunkInfo {
     pub tenant: Option<Arc<str>>,
     /// Its name in the plan.
     pub name: Arc<str>,
-    /// `127.0.0.1:5070`, or a host name for the resolver.
-    pub address: Arc<str>,
+    /// Where it is: one host at least.
+    pub hosts: Arc<[TrunkHostName]>,
     /// Calls at once; `u32::MAX` when the plan sets no bound.
     pub channels: u32,
     /// Whether the called DID stands in To instead of the Request-URI (profile `home-gateway`).
     pub did_in_to: bool,
-    /// The user to register or to answer a challenge as.
-    pub user: Option<Arc<str>>,
-    /// Where its secret is found, as written.
-    pub secret: Option<Arc<str>>,
+    /// Who we are there, when it wants to know.
+    pub account: Option<Arc<Account>>,
+    /// Where its calls come from besides its hosts.
+    pub sources: Arc<[Network]>,
+    /// Calls to it that may begin in a second.
+    pub pace: Option<u32>,
+    /// How often its hosts are asked whether they are there (OPTIONS); never without it.
+    pub probe: Option<Duration>,
+    /// Over TCP instead of UDP.
+    pub over_tcp: bool,
     /// How its signalling is treated.
     pub signalling: TrunkSignalling,
-    pub(crate) profile: Profile,
+    pub(crate) format: NumberFormat,
 }
 
 /// What a load brought: the plans that can be taken, and everything found.
@@ -347,6 +354,12 @@ impl Plans {
         }
     }
 
+    /// Whether these digits are a DID of this server, as a trunk brings them.
+    #[must_use]
+    pub fn is_did(&self, called: &str) -> bool {
+        self.called_number(called).is_some()
+    }
+
     /// The generation of a tenant's plan, for the CDR: the fingerprint of its texts, the same after
     /// every restart; 0 for a tenant that is not known.
     #[must_use]
@@ -425,8 +438,10 @@ impl Plans {
                 self.by_user.remove(&device.user);
             }
             for trunk in &old.trunk_infos {
-                if let Some(here) = peer(trunk).and_then(|a| self.by_source.get_mut(&a.ip())) {
-                    here.retain(|source| source.tenant != Some(at));
+                for address in trunk.hosts.iter().filter_map(TrunkHostName::literal) {
+                    if let Some(here) = self.by_source.get_mut(&address.ip()) {
+                        here.retain(|source| source.tenant != Some(at));
+                    }
                 }
             }
         }
@@ -545,7 +560,7 @@ impl Plans {
     }
 
     fn put_source(&mut self, tenant: Option<usize>, trunk: usize, info: &TrunkInfo) {
-        if let Some(address) = peer(info) {
+        for address in info.hosts.iter().filter_map(TrunkHostName::literal) {
             let here = self.by_source.entry(address.ip()).or_default();
             here.push(Source { port: address.port(), tenant, trunk });
         }
@@ -557,25 +572,19 @@ impl TrunkInfo {
         Self {
             tenant: tenant.cloned(),
             name: Arc::clone(&trunk.name),
-            address: Arc::clone(&trunk.address),
+            hosts: Arc::clone(&trunk.hosts),
             channels: trunk.channels,
-            did_in_to: trunk.profile == Profile::HomeGateway,
-            user: trunk.register.as_ref().map(|(user, _)| Arc::clone(user)),
-            secret: trunk.register.as_ref().map(|(_, secret)| Arc::clone(&secret.0)),
+            did_in_to: trunk.did_in_to,
+            account: trunk.account.clone(),
+            sources: Arc::clone(&trunk.sources),
+            pace: trunk.pace,
+            probe: trunk.probe,
+            over_tcp: trunk.over_tcp,
             signalling: trunk.signalling,
-            profile: trunk.profile,
+            format: trunk.format,
         }
     }
 }
 
-/// The address of a trunk's peer, when it is no host name.
-fn peer(trunk: &TrunkInfo) -> Option<SocketAddr> {
-    let with_port = trunk.address.parse::<SocketAddr>().ok();
-    let alone = || trunk.address.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, SIP_PORT));
-    let address = with_port.or_else(alone)?;
-    Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
-}
-
 /// The language of callers who are nobody's.
 const DEFAULT_LANGUAGE: &str = "ja";
-const SIP_PORT: u16 = 5060;

@@ -19,6 +19,36 @@ pub struct Usage {
     pub outside_legs: u32,
 }
 
+/// Whether a trunk takes a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TrunkState {
+    /// It does.
+    #[default]
+    Ready,
+    /// It may: our registration there does not stand. Tried behind those that are ready.
+    Unregistered,
+    /// As many calls have begun in this second as it takes.
+    Paced,
+    /// None of its hosts answers, or none has an address.
+    Down,
+    /// An operator has taken it out.
+    Maintenance,
+}
+
+impl TrunkState {
+    /// In words; empty for one that is ready.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Ready => "",
+            Self::Unregistered => "our registration there does not stand",
+            Self::Paced => "no more calls begin there in this second",
+            Self::Down => "none of its hosts answers",
+            Self::Maintenance => "it is in maintenance",
+        }
+    }
+}
+
 /// What is true in the switch (or in a simulation) at the moment of a decision.
 pub trait State {
     /// Whether a phone is registered on the device.
@@ -29,6 +59,10 @@ pub trait State {
     fn number_channels(&self, tenant: &str, number: &str) -> u32;
     /// Channels of the trunk in use.
     fn trunk_channels(&self, tenant: Option<&str>, trunk: &str) -> u32;
+    /// Whether the trunk takes a call at this moment.
+    fn trunk_state(&self, _tenant: Option<&str>, _trunk: &str) -> TrunkState {
+        TrunkState::Ready
+    }
     /// Whether the device is in a call; asked of devices with `busy = "one"` only.
     fn in_call(&self, _tenant: &str, _device: &str) -> bool {
         false

@@ -331,6 +331,7 @@ fn signalling_is_cautious_unless_the_plan_says_otherwise() {
         diversion: DiversionHeader::HistoryInfo,
         transfer: true,
         session_expires: Some(Duration::from_secs(300)),
+        ..TrunkSignalling::default()
     };
     assert_eq!(set.trunk(Some("acme"), "carrier").unwrap().signalling, expected);
     let device = set.device("acme", "A").unwrap().signalling;

@@ -24,6 +24,7 @@ pub mod modules;
 pub mod os;
 pub mod plans;
 pub mod recordings;
+mod resolver;
 pub mod server;
 pub mod sounds;
 pub mod transport;

@@ -33,6 +33,12 @@ pub struct Snapshot {
     pub unreachable: usize,
     /// Those of them whose connection has ended.
     pub lost: usize,
+    /// Trunks by state.
+    pub trunks: Vec<(&'static str, usize)>,
+    /// Calls that were begun to trunks.
+    pub trunk_calls: u64,
+    /// Those of them that failed by the trunk's fault.
+    pub trunk_failures: u64,
     /// TCP connections.
     pub connections: usize,
     /// Transports.
@@ -95,6 +101,7 @@ impl Snapshot {
         let mut page = Page(String::with_capacity(8 * 1024));
         self.server(&mut page);
         self.calls(&mut page);
+        self.trunks(&mut page);
         self.sip(&mut page);
         self.media(&mut page);
         self.journal(&mut page);
@@ -139,6 +146,23 @@ impl Snapshot {
             "koukan_module_instances",
             "Applications of modules under way.",
             size(self.instances),
+        );
+    }
+
+    fn trunks(&self, page: &mut Page) {
+        page.head("koukan_trunks", "Trunks, by state.", "gauge");
+        for (state, count) in &self.trunks {
+            page.labelled("koukan_trunks", "state", state, *count as u64);
+        }
+        page.counter(
+            "koukan_trunk_calls_total",
+            "Calls that were begun to trunks.",
+            self.trunk_calls,
+        );
+        page.counter(
+            "koukan_trunk_failures_total",
+            "Those of them that failed by the trunk's fault.",
+            self.trunk_failures,
         );
     }
 

@@ -3,7 +3,6 @@
 //! `check`.
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -317,32 +316,28 @@ impl Reader<'_> {
         SecretSource::parse(secret, &directory)?.read()
     }
 
-    /// Where each trunk is, and how it is answered when it challenges.
+    /// Where each trunk is, and how it is answered when it challenges. Names are looked up by the
+    /// resolver while the server runs.
     fn trunks<'t>(
         &mut self,
         trunks: impl Iterator<Item = &'t TrunkInfo>,
     ) -> HashMap<(Option<Arc<str>>, Arc<str>), TrunkRoute> {
         let mut routes = HashMap::new();
         for trunk in trunks {
-            let Some(address) = resolve(&trunk.address) else {
-                self.wrong(trunk, &format!("the address \"{}\" cannot be resolved", trunk.address));
-                continue;
-            };
-            let credentials = match (&trunk.user, &trunk.secret) {
-                (Some(user), Some(secret)) => match self.read(trunk.tenant.as_deref(), secret) {
+            let credentials = trunk.account.as_ref().and_then(|account| {
+                match self.read(trunk.tenant.as_deref(), &account.secret) {
                     Ok(password) => Some(Credentials {
-                        username: user.to_string(),
+                        username: account.auth_user.to_string(),
                         password: String::from_utf8_lossy(&password).into_owned(),
                     }),
                     Err(error) => {
                         self.wrong(trunk, &error.to_string());
                         None
                     }
-                },
-                _ => None,
-            };
+                }
+            });
             let key = (trunk.tenant.clone(), Arc::clone(&trunk.name));
-            routes.insert(key, TrunkRoute { address, credentials });
+            routes.insert(key, TrunkRoute::of(trunk, credentials));
         }
         routes
     }
@@ -356,17 +351,4 @@ impl Reader<'_> {
 
 fn is_pin(pin: &str) -> bool {
     (4..=12).contains(&pin.len()) && pin.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// An address, an address with a port, or a host name for the system's resolver.
-fn resolve(text: &str) -> Option<SocketAddr> {
-    const SIP_PORT: u16 = 5060;
-    if let Ok(address) = text.parse() {
-        return Some(address);
-    }
-    if let Ok(address) = text.parse() {
-        return Some(SocketAddr::new(address, SIP_PORT));
-    }
-    let mut found = text.to_socket_addrs().or_else(|_| (text, SIP_PORT).to_socket_addrs()).ok()?;
-    found.next()
 }

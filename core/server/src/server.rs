@@ -37,6 +37,7 @@ use crate::module::shelf::Shelf;
 use crate::modules::{Modules, ModulesError};
 use crate::os::{self, DataLock, LockError};
 use crate::recordings::Recordings;
+use crate::resolver::{self, Lookup};
 use crate::transport::{
     Advertise, BindError, ConnectionLimits, ListenAddress, Transports, advertised_address,
     advertised_socket,
@@ -111,9 +112,7 @@ impl Server {
     /// What stands against it; nothing of it runs then.
     pub fn start(config: Config) -> Result<RunningServer, StartError> {
         let lock = DataLock::take(&config.data)?;
-        for warning in &config.warnings {
-            tracing::warn!("{warning}");
-        }
+        config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         os::raise_open_files().map_err(system("more open files"))?;
         let clock = Clock::new();
         let poll = Poll::new().map_err(system("a poll"))?;
@@ -161,11 +160,13 @@ impl Server {
             faxes: inbox,
             cdrs,
             generations: tokio::sync::Mutex::new(Generations::new(Arc::clone(&directory), started)),
+            plans_changed: tokio::sync::Notify::new(),
         };
+        let lookup = lookup(&config, &listeners);
         // Texts of the dialplan and the rows of the database are read and gone.
         os::trim_memory();
         let (end_service, end) = watch::channel(false);
-        let service_thread = spawn("service", move || run_service(sockets, service, end))?;
+        let service_thread = spawn("service", move || run_service(sockets, service, lookup, end))?;
         Ok(RunningServer {
             listeners,
             socket: config.control.socket,
@@ -214,6 +215,7 @@ fn build(
         let post = Post::start(mail, clock.clone(), Arc::clone(waker))?;
         Ok::<_, MailError>((post, clock.clone()))
     });
+    let notes = restored.notes.clone();
     let shelf = Shelf::new(config.objects.clone(), restored.notes, post.transpose()?);
     let shelf = Arc::new(shelf);
     let recordings = Recordings::new(Arc::clone(&shelf));
@@ -233,6 +235,7 @@ fn build(
     let mut switch = Switch::new(setup, Arc::clone(&directory), Rng::from_seed(seed));
     switch.restore_settings(restored.settings);
     switch.restore_charges(restored.charges);
+    switch.restore_maintenance(&notes);
     for (tenant, aside) in switch.settings_aside() {
         tracing::warn!("{}", plans::aside_words(&tenant, &aside));
     }
@@ -325,11 +328,22 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     thread::Builder::new().name(name.to_owned()).spawn(body).map_err(system("a thread"))
 }
 
-fn run_service(sockets: Listeners, service: Service, end: watch::Receiver<bool>) {
+fn lookup(config: &Config, listeners: &[ListenAddress]) -> Lookup {
+    Lookup {
+        nameservers: config.sip.nameservers.clone(),
+        v4: listeners.iter().any(|listener| listener.address.is_ipv4()),
+        v6: listeners.iter().any(|listener| listener.address.is_ipv6()),
+    }
+}
+
+fn run_service(sockets: Listeners, service: Service, lookup: Lookup, end: watch::Receiver<bool>) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build();
     let outcome = runtime.and_then(|runtime| {
-        let outcome = runtime.block_on(http::serve(sockets, Arc::new(service), end));
+        let service = Arc::new(service);
+        // It ends with the runtime.
+        drop(runtime.spawn(resolver::run(Arc::clone(&service), lookup)));
+        let outcome = runtime.block_on(http::serve(sockets, service, end));
         runtime.shutdown_timeout(Duration::from_secs(1));
         outcome
     });

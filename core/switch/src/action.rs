@@ -39,6 +39,13 @@ pub enum Action {
     Module(ModuleOrder),
     /// Order something of whoever speaks T.30.
     Fax(FaxOrder),
+    /// Something that an operator should know, for the log.
+    Notice {
+        /// Something is wrong; else it is well (again).
+        grave: bool,
+        /// The sentence.
+        text: String,
+    },
     /// A line of a call's explain log.
     Explain {
         /// The call.

@@ -1,17 +1,19 @@
 //! What a switch is set up with, and what a reload replaces.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use koukan_base::ShardId;
-use koukan_dialplan::Plans;
+use koukan_dialplan::{Plans, TrunkInfo};
 use koukan_media::Codec;
 use koukan_sip::digest::Ha1;
 use koukan_sip::registrar::RegistrarConfig;
 use koukan_sip::{Credentials, Listener, ListenerId};
+
+use crate::trunk::TrunkHost;
 
 /// How a switch is set up; fixed for its life.
 #[derive(Clone, Debug)]
@@ -61,10 +63,11 @@ pub struct ListenerMedia {
 }
 
 /// Where a trunk is and how it is answered when it challenges.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrunkRoute {
-    /// Its address.
-    pub address: SocketAddr,
+    /// Those of its hosts that are addresses; what the names among them stand for comes by
+    /// [`crate::Switch::set_trunk_hosts`].
+    pub hosts: Vec<TrunkHost>,
     /// Our credentials there.
     pub credentials: Option<Credentials>,
 }
@@ -76,6 +79,18 @@ pub struct RoomPins {
     pub member: Option<Arc<str>>,
     /// Of who leads the room.
     pub moderator: Option<Arc<str>>,
+}
+
+impl TrunkRoute {
+    /// The route to a trunk as far as its plan says it without names.
+    #[must_use]
+    pub fn of(trunk: &TrunkInfo, credentials: Option<Credentials>) -> Self {
+        let hosts = trunk.hosts.iter().filter_map(|host| {
+            let address = host.literal()?;
+            Some(TrunkHost { address, name: None, priority: host.priority, weight: host.weight })
+        });
+        Self { hosts: hosts.collect(), credentials }
+    }
 }
 
 /// Tenant (`None`: of the server) and name of a trunk.

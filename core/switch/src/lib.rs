@@ -21,6 +21,7 @@ mod settings;
 mod subscription;
 mod switch;
 mod transfer;
+mod trunk;
 mod view;
 
 pub use action::{Action, Now};
@@ -35,4 +36,5 @@ pub use record::tape::{CallRecording, RECORDINGS};
 pub use record::{CallCause, Cdr, CdrLeg, Contact, Note, Record, SettingRecord};
 pub use subscription::watch::Watch;
 pub use switch::Switch;
+pub use trunk::{MAINTENANCE_OWNER, TrunkHost, TrunkHostView, TrunkView};
 pub use view::{CallView, LegView, RegistrationView, Tables};

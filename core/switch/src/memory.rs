@@ -56,6 +56,7 @@ impl Switch {
         self.by_notify
             .len()
             .saturating_add(self.asked.len())
+            .saturating_add(self.trunks.waiting())
             .saturating_add(self.throttle.waiting())
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use koukan_base::{CallId, OpId, Rng, StreamId, Time};
-use koukan_dialplan::{Live, Settings, State, Usage};
+use koukan_dialplan::{Live, Settings, State, TrunkState, Usage};
 use koukan_media as media;
 use koukan_sip::digest::DigestServer;
 use koukan_sip::registrar::Registrar;
@@ -34,6 +34,7 @@ use crate::record::tape::Running;
 use crate::registration::keepalive::Asked;
 use crate::registration::throttle::Throttle;
 use crate::subscription::lamps::Lamps;
+use crate::trunk::Trunks;
 
 /// What is answered in earnest.
 const ALLOW: &str =
@@ -83,6 +84,7 @@ pub struct Switch {
     /// Night keys whose lamps have to be looked at.
     pub(crate) night_keys: BTreeSet<Arc<str>>,
     pub(crate) throttle: Throttle<ServerTx>,
+    pub(crate) trunks: Trunks,
     /// What waits in the mailbox of each device, by its SIP user.
     pub(crate) messages: HashMap<Arc<str>, MessageSummary>,
     /// What the offices have flipped, by their ids.
@@ -106,7 +108,7 @@ impl Switch {
             allow: ALLOW,
             ..UaConfig::default()
         };
-        Self {
+        let mut switch = Self {
             ua: UserAgent::new(ua, rng.split()),
             digest: DigestServer::new(&config.realm, &mut rng),
             registrar: Registrar::new(config.registrar),
@@ -138,13 +140,16 @@ impl Switch {
             queues: Queues::default(),
             night_keys: BTreeSet::new(),
             throttle: Throttle::default(),
+            trunks: Trunks::default(),
             messages: HashMap::new(),
             settings: HashMap::new(),
             mailboxes: HashMap::new(),
             usages: Usages::default(),
             deadlines: BTreeSet::new(),
             actions: VecDeque::new(),
-        }
+        };
+        switch.fit_trunks(Time::ZERO);
+        switch
     }
 
     /// Replaces plans and secrets; running calls go on by the plans that decided them. A device
@@ -152,6 +157,8 @@ impl Switch {
     pub fn set_directory(&mut self, now: Now, directory: Arc<Directory>) {
         let old = std::mem::replace(&mut self.directory, directory);
         self.fit_settings(&old.plans);
+        self.trunks.see(now.time);
+        self.fit_trunks(now.time);
         self.dismiss_unknown(now);
         self.drain(now);
     }
@@ -195,6 +202,8 @@ impl Switch {
 
     /// Everything that is due.
     pub fn handle_timeout(&mut self, now: Now) {
+        self.trunks.see(now.time);
+        self.handle_trunks(now);
         self.ua.handle_timeout(now.time);
         self.drain(now);
         self.expire_registrations(now);
@@ -222,6 +231,7 @@ impl Switch {
         let calls = self.deadlines.first().map(|(time, _)| *time);
         let own = [self.ua.poll_timeout(), self.registrar.poll_timeout(), calls];
         let others = [self.notifier.poll_timeout(), self.throttle.poll_timeout()];
+        let others = others.into_iter().chain([self.trunks.poll_timeout()]);
         own.into_iter().chain(others).flatten().min()
     }
 
@@ -246,6 +256,7 @@ impl Switch {
         for id in ids {
             self.with_call(now, id, |_, _| Fate::End(CallCause::ServerStopped, 503));
         }
+        self.leave_trunks(now.time);
         self.drain(now);
     }
 
@@ -257,6 +268,7 @@ impl Switch {
         handler: impl FnOnce(&mut Self, &mut Call) -> Fate,
     ) {
         let Some(mut call) = self.calls.remove(&id) else { return };
+        self.trunks.see(now.time);
         match handler(self, &mut call) {
             Fate::Keep => self.keep(call),
             Fate::End(cause, status) => self.end(now, call, cause, status),
@@ -419,6 +431,7 @@ impl Switch {
     }
 
     fn sip_event(&mut self, now: Now, event: Event) {
+        self.trunks.see(now.time);
         match event {
             Event::Request { tx, flow, message } => self.outside_request(now, tx, flow, &message),
             Event::Invite { tx, dialog, flow, message } => {
@@ -445,6 +458,7 @@ impl Switch {
             }
             Event::Response { tx, dialog, status, cause, message } => {
                 if !self.question_ended(now, tx, cause)
+                    && !self.trunk_answered(now, tx, status, cause, message.as_ref())
                     && !self.notified(now, tx, status, message.as_ref())
                 {
                     self.probed(now, tx, dialog, status);
@@ -495,6 +509,10 @@ impl State for Switch {
 
     fn trunk_channels(&self, tenant: Option<&str>, trunk: &str) -> u32 {
         self.channels.trunk(tenant, trunk)
+    }
+
+    fn trunk_state(&self, tenant: Option<&str>, trunk: &str) -> TrunkState {
+        self.trunks.state(&(tenant.map(Arc::from), trunk.into()))
     }
 
     fn usage(&self, tenant: &str, at: Timestamp) -> Usage {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 
 use crate::model::Plan;
-use crate::model::outside::Profile;
+use crate::model::outside::NumberFormat;
 use crate::read::{Do, Reader};
 use crate::source::{Name, Place};
 
@@ -76,7 +76,7 @@ fn forward(reader: &Reader<'_>, plan: &Plan, to: &str, place: Place, today: Date
 /// A list of trunks gets one number: all of them must write it the same way.
 fn mixed_profiles(reader: &Reader<'_>, plan: &Plan, trunks: &[Name]) {
     let e164 =
-        |name: &Name| plan.trunks.find(&name.value).map(|trunk| trunk.profile == Profile::E164);
+        |name: &Name| plan.trunks.find(&name.value).map(|trunk| trunk.format == NumberFormat::E164);
     let Some(first) = trunks.first().and_then(e164) else { return };
     if let Some(other) = trunks.iter().find(|name| e164(name).is_some_and(|e164| e164 != first)) {
         let message = format!("trunk {} writes numbers in another way", other.value);

@@ -12,9 +12,9 @@ use crate::model::caps::Cap;
 use crate::model::device::Device;
 use crate::model::number::Number;
 use crate::model::objects::Object;
-use crate::model::outside::{Allowed, Profile};
+use crate::model::outside::{Allowed, NumberFormat};
 use crate::plans::TrunkInfo;
-use crate::state::Usage;
+use crate::state::{TrunkState, Usage};
 
 /// Who asks for a leg to outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,6 +76,8 @@ pub struct OutsideLeg {
     pub shown_caller: Option<Arc<str>>,
     /// Ask the network to hide the caller number (184).
     pub anonymous: bool,
+    /// What is dialled before the number where the trunk takes that for privacy (184, 186).
+    pub privacy_prefix: Option<Arc<str>>,
     /// The class of the number (`mobile`), for caps and rates.
     pub class: Arc<str>,
     /// Who asked.
@@ -176,17 +178,20 @@ pub(super) fn pass(
         call.uses_channel = true;
     }
     let trunks = trunks(call, plan, &class)?;
-    let profile = trunks.first().map_or(Profile::JpNgn, |(_, _, profile)| *profile);
+    let format = trunks.first().map_or(NumberFormat::National, |(_, _, format)| *format);
     let written = |number: &str| -> Arc<str> {
-        match profile {
-            Profile::JpNgn | Profile::HomeGateway => Arc::from(number),
-            Profile::E164 => match plan.tenant.country.e164(number) {
+        match format {
+            NumberFormat::National => Arc::from(number),
+            NumberFormat::E164 => match plan.tenant.country.e164(number) {
                 Cow::Borrowed(number) => Arc::from(number),
                 Cow::Owned(number) => Arc::from(number),
             },
         }
     };
+    let country = &plan.tenant.country;
+    let said = if wish.anonymous { &country.hide } else { &country.show };
     Ok(TrunkCall(OutsideLeg {
+        privacy_prefix: said.clone(),
         number: written(wish.to),
         shown_caller: wish.shown.map(|number| written(&plan.did(number))),
         anonymous: wish.anonymous,
@@ -308,7 +313,7 @@ fn came_by(call: &Call<'_, '_>, by: &TrunkInfo) -> bool {
         if *tenant == by.tenant && *trunk == by.name)
 }
 
-type Trunks = Vec<(Option<Arc<str>>, Arc<str>, Profile)>;
+type Trunks = Vec<(Option<Arc<str>>, Arc<str>, NumberFormat)>;
 
 /// 9: the trunks of the class in order, those with a free channel.
 fn trunks(call: &mut Call<'_, '_>, plan: &Plan, class: &Arc<str>) -> Result<Trunks, Release> {
@@ -318,7 +323,7 @@ fn trunks(call: &mut Call<'_, '_>, plan: &Plan, class: &Arc<str>) -> Result<Trun
         None => outbound.default_trunk.as_slice(),
     };
     let tenant = &plan.tenant.id.value;
-    let mut free = Trunks::new();
+    let (mut free, mut doubtful) = (Trunks::new(), Trunks::new());
     for name in names {
         let own = call.plans.trunk(Some(tenant), &name.value);
         let Some(trunk) = own.or_else(|| call.plans.trunk(None, &name.value)) else { continue };
@@ -330,9 +335,22 @@ fn trunks(call: &mut Call<'_, '_>, plan: &Plan, class: &Arc<str>) -> Result<Trun
             call.because(format!("trunk.{}.channels", trunk.name), text);
             continue;
         }
+        let state = call.facts.state.trunk_state(trunk.tenant.as_deref(), &trunk.name);
+        let found = (trunk.tenant.clone(), Arc::clone(&trunk.name), trunk.format);
+        match state {
+            TrunkState::Ready => free.push(found),
+            TrunkState::Unregistered => {
+                call.because(format!("trunk.{}", trunk.name), state.words());
+                doubtful.push(found);
+            }
+            TrunkState::Paced | TrunkState::Down | TrunkState::Maintenance => {
+                call.because(format!("trunk.{}", trunk.name), state.words());
+                continue;
+            }
+        }
         call.because("outbound.trunk", format!("{class} leaves by trunk {}", trunk.name));
-        free.push((trunk.tenant.clone(), Arc::clone(&trunk.name), trunk.profile));
     }
+    free.append(&mut doubtful);
     if !free.is_empty() {
         return Ok(free);
     }

@@ -58,6 +58,42 @@ pub enum IdentityHeader {
     RemoteParty,
     /// From alone.
     From,
+    /// None: From carries the account that we have there (a home gateway's extension).
+    Account,
+}
+
+/// Codecs that a trunk is offered and that are taken of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodecSet(u8);
+
+impl CodecSet {
+    /// Every one that the server speaks.
+    pub const ALL: Self = Self(u8::MAX);
+    /// G.711 µ-law alone.
+    pub const MU_LAW: Self = Self(1);
+
+    /// The words of the plan, and the names of SDP.
+    const WORDS: [(&'static str, &'static str); 5] =
+        [("pcmu", "PCMU"), ("pcma", "PCMA"), ("g722", "G722"), ("opus", "opus"), ("l16", "L16")];
+
+    /// Whether a codec is among them, by its name in SDP.
+    #[must_use]
+    pub fn has(self, encoding: &str) -> bool {
+        let at = Self::WORDS.iter().position(|(_, name)| name.eq_ignore_ascii_case(encoding));
+        at.is_none_or(|at| self.0 & (1 << at) != 0)
+    }
+
+    fn read(item: Item<'_>) -> Option<Self> {
+        let bits: [(&str, u8); 5] =
+            std::array::from_fn(|at| (Self::WORDS.get(at).map_or("", |(word, _)| word), 1 << at));
+        let (place, reader) = (item.place(), item.reader);
+        let bits = item.list(|item| item.choice(&bits))?;
+        if bits.is_empty() {
+            reader.error(place, "`codecs` is empty".to_owned(), "name one codec at least");
+        }
+        let all = bits.into_iter().fold(0, |all, bit| all | bit);
+        (all != 0).then_some(Self(all))
+    }
 }
 
 /// How a trunk is told who passed a call on.
@@ -85,6 +121,15 @@ pub struct TrunkSignalling {
     pub transfer: bool,
     /// `session_expires`: the session interval that we ask for (RFC 4028).
     pub session_expires: Option<Duration>,
+    /// `privacy = "dialled"`: whether the caller number is shown is dialled before the number (184
+    /// and 186 in Japan) instead of asked by Privacy (RFC 3323).
+    pub dialled_privacy: bool,
+    /// `dtmf = "tones"`: keys are tones in the sound, telephone-event is neither offered nor taken.
+    pub tones: bool,
+    /// `codecs`.
+    pub codecs: CodecSet,
+    /// `user_phone`: its Request-URI says `user=phone` (RFC 3261, 19.1.1).
+    pub user_phone: bool,
 }
 
 impl Default for TrunkSignalling {
@@ -95,17 +140,23 @@ impl Default for TrunkSignalling {
             diversion: DiversionHeader::default(),
             transfer: false,
             session_expires: None,
+            dialled_privacy: false,
+            tones: false,
+            codecs: CodecSet::ALL,
+            user_phone: false,
         }
     }
 }
 
 impl TrunkSignalling {
-    pub(crate) fn read(table: &mut Table<'_>) -> Self {
+    /// The keys of a trunk, over what is `usual` for its profile.
+    pub(crate) fn read(table: &mut Table<'_>, usual: Self) -> Self {
         let identity = [
             ("asserted", IdentityHeader::Asserted),
             ("preferred", IdentityHeader::Preferred),
             ("remote-party-id", IdentityHeader::RemoteParty),
             ("from", IdentityHeader::From),
+            ("account", IdentityHeader::Account),
         ];
         let diversion = [
             ("none", DiversionHeader::None),
@@ -113,12 +164,21 @@ impl TrunkSignalling {
             ("history-info", DiversionHeader::HistoryInfo),
         ];
         Self {
-            trusted: table.or("trusted", true, Item::flag),
-            identity: table.or("identity", IdentityHeader::Asserted, |i| i.choice(&identity)),
-            diversion: table.or("diversion", DiversionHeader::None, |i| i.choice(&diversion)),
-            transfer: table.or("transfer", false, Item::flag),
+            trusted: table.or("trusted", usual.trusted, Item::flag),
+            identity: table.or("identity", usual.identity, |i| i.choice(&identity)),
+            diversion: table.or("diversion", usual.diversion, |i| i.choice(&diversion)),
+            transfer: table.or("transfer", usual.transfer, Item::flag),
             // RFC 4028, section 4: an interval below 90 s is not permitted.
-            session_expires: table.opt("session_expires", |item| item.seconds(90, 7_200, 1)),
+            session_expires: table
+                .opt("session_expires", |item| item.seconds(90, 7_200, 1))
+                .or(usual.session_expires),
+            dialled_privacy: table.or("privacy", usual.dialled_privacy, |item| {
+                item.choice(&[("header", false), ("dialled", true)])
+            }),
+            tones: table
+                .or("dtmf", usual.tones, |item| item.choice(&[("events", false), ("tones", true)])),
+            codecs: table.or("codecs", usual.codecs, CodecSet::read),
+            user_phone: table.or("user_phone", usual.user_phone, Item::flag),
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod certificate;
 pub mod client;
 pub mod fax;
 pub mod garbage;
+pub mod kamailio;
 pub mod linphone;
 pub mod matrix;
 pub mod nat;

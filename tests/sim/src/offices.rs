@@ -127,9 +127,9 @@ pub(crate) fn directory(
     let secret = |user: &Arc<str>| Ha1::new(user.as_bytes(), REALM.as_bytes(), PASSWORD.as_bytes());
     let secrets: HashMap<_, _> =
         loaded.plans.devices().map(|device| (device.user.clone(), secret(&device.user))).collect();
-    let trunks = loaded.plans.trunks().filter_map(|trunk| {
-        let route = TrunkRoute { address: trunk.address.parse().ok()?, credentials: None };
-        Some(((trunk.tenant.clone(), trunk.name.clone()), route))
+    let trunks = loaded.plans.trunks().map(|trunk| {
+        let key = (trunk.tenant.clone(), trunk.name.clone());
+        (key, TrunkRoute::of(trunk, None))
     });
     let (trunks, plans) = (trunks.collect(), Arc::new(loaded.plans));
     Ok(Directory { trunks, secrets, plans, ..Directory::default() })

@@ -41,6 +41,19 @@ pub(super) enum Order {
     Room(RoomArguments),
     /// The phones that are registered
     Registrations,
+    /// The trunks: whether they take calls, their hosts, our registrations there
+    Trunks,
+    /// Take a trunk out of service, or in again: no new calls, those that are up stay
+    Maintenance {
+        /// The trunk: TENANT/NAME, or NAME of one of the whole server
+        trunk: String,
+        /// Out of service, or in again
+        #[arg(value_parser = ["on", "off"])]
+        state: String,
+        /// Who says so
+        #[arg(long, default_value = "operator")]
+        by: String,
+    },
     /// The loaded modules (the same as `module list`)
     Modules,
     /// The loaded modules: list them, load, replace or unload one
@@ -249,6 +262,16 @@ fn request(order: &Order) -> (Method, String, Option<Value>) {
         Order::Rooms => get("/v1/rooms"),
         Order::Room(room) => room.request(),
         Order::Registrations => get("/v1/registrations"),
+        Order::Trunks => get("/v1/trunks"),
+        Order::Maintenance { trunk, state, by } => {
+            let path = match trunk.split_once('/') {
+                Some((tenant, name)) => {
+                    format!("/v1/tenants/{}/trunks/{}/maintenance", escaped(tenant), escaped(name))
+                }
+                None => format!("/v1/trunks/{}/maintenance", escaped(trunk)),
+            };
+            (Method::PUT, path, Some(json!({ "on": state == "on", "by": by })))
+        }
         Order::Modules => get("/v1/modules"),
         Order::Module(order) => order.request(),
         Order::Cdrs { limit } => get(&format!("/v1/cdrs?limit={limit}")),
@@ -330,6 +353,34 @@ const REGISTRATIONS: &[Column] = &[
     ("CONTACT", "/contact"),
 ];
 
+const TRUNKS: &[Column] = &[
+    ("TENANT", "/tenant"),
+    ("TRUNK", "/trunk"),
+    ("STATE", "/state"),
+    ("REGISTRATION", "/registration"),
+    ("UNTIL", "/registered_until"),
+    ("HOST", "/hosts/0/address"),
+    ("HEALTH", "/hosts/0/health"),
+    ("CALLS", "/calls"),
+    ("OF", "/channels"),
+    ("BEGUN", "/begun"),
+    ("FAILED", "/failed"),
+    ("MAINTENANCE", "/maintenance_by"),
+];
+
+/// One line a host: those of a trunk with several.
+fn trunks(value: &Value) -> String {
+    let mut rows = Vec::new();
+    for trunk in value.as_array().into_iter().flatten() {
+        let hosts = trunk["hosts"].as_array().map(Vec::as_slice).unwrap_or_default();
+        rows.push(trunk.clone());
+        for host in hosts.iter().skip(1) {
+            rows.push(json!({ "hosts": [host] }));
+        }
+    }
+    table::columns(&Value::Array(rows), TRUNKS, "there is no trunk")
+}
+
 const MODULES: &[Column] = &[
     ("MODULE", "/name"),
     ("BUILD", "/build"),
@@ -389,6 +440,7 @@ fn shown(order: &Order, value: &Value) -> String {
         Order::Rooms => rooms::shown(value),
         Order::Room(_) => "done\n".to_owned(),
         Order::Registrations => table::columns(value, REGISTRATIONS, "no phone is registered"),
+        Order::Trunks | Order::Maintenance { .. } => trunks(value),
         Order::Modules => ModuleOrder::List.shown(value),
         Order::Module(order) => order.shown(value),
         Order::Cdrs { .. } => table::columns(value, CDRS, "no call was made yet"),

@@ -85,6 +85,8 @@ pub struct SipConfig {
     pub flow_timer: Duration,
     /// Keep-alives to phones.
     pub keepalive: KeepaliveConfig,
+    /// Name servers for the names of trunks; none: those of the system.
+    pub nameservers: Vec<SocketAddr>,
 }
 
 /// `[media]`.

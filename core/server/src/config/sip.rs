@@ -50,7 +50,19 @@ pub(super) fn sip(table: &Table<'_>, base: &Base) -> SipConfig {
         default_expires,
         flow_timer: seconds("flow_timer", 120),
         keepalive: keepalive(&table.table("keepalive")),
+        nameservers: nameservers(table.item("nameservers")),
     }
+}
+
+/// `["192.0.2.53", "[2001:db8::53]:5353"]`
+fn nameservers(item: Option<Item<'_>>) -> Vec<SocketAddr> {
+    let entries = item.and_then(|item| item.list()).unwrap_or_default();
+    let parse = |text: &str| {
+        let alone = || text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 53));
+        text.parse().ok().or_else(alone)
+    };
+    let read = |entry: &Item<'_>| entry.parsed("the address of a name server", parse);
+    entries.iter().filter_map(read).collect()
 }
 
 /// `[sip.keepalive]`.

@@ -10,11 +10,13 @@ use koukan_base::{CallId, Time};
 use koukan_dialplan::{Aside, ChangeError};
 use koukan_media::Command;
 use koukan_sip::Flow;
-use koukan_switch::{Action, Directory, FaxOrder, Now, Record, RoomError, Switch};
+use koukan_switch::{
+    Action, Directory, FaxOrder, Now, Record, RoomError, Switch, TrunkHost, TrunkKey, TrunkView,
+};
 
 use super::memory::Load;
-use super::outbox::{Deed, Outbox};
-use super::request::{InRoom, SetDone, SetOrder};
+use super::outbox::{Deed, Line, Outbox};
+use super::request::{InRoom, MaintenanceOrder, SetDone, SetOrder};
 use super::{ECHOES, EVENTS_A_TURN};
 use crate::api;
 use crate::explain::ExplainLog;
@@ -187,9 +189,14 @@ impl Core {
             {
                 ended.extend(CallId::parse(&cdr.call));
             }
-            if let Some((call, text)) = self.outbox.take(action) {
-                tracing::info!(%call, "{text}");
-                self.parts.explain.add(now.date, call, &text);
+            match self.outbox.take(action) {
+                Some(Line::Explain { call, text }) => {
+                    tracing::info!(%call, "{text}");
+                    self.parts.explain.add(now.date, call, &text);
+                }
+                Some(Line::Notice { grave: true, text }) => tracing::warn!("{text}"),
+                Some(Line::Notice { grave: false, text }) => tracing::info!("{text}"),
+                None => {}
             }
         }
         for call in ended {
@@ -260,6 +267,23 @@ impl Core {
 
     pub(crate) fn kill(&mut self, now: Now, call: CallId) -> bool {
         self.guarded(now, "kill", |switch| switch.kill(now, call)).unwrap_or(false)
+    }
+
+    /// What the names of trunks stand for now.
+    pub(crate) fn set_trunk_hosts(&mut self, now: Now, found: &[(TrunkKey, Vec<TrunkHost>)]) {
+        for (key, hosts) in found {
+            self.guarded(now, "hosts of a trunk", |switch| switch.set_trunk_hosts(now, key, hosts));
+        }
+    }
+
+    /// Takes a trunk out or in; false when there is none. It is in the journal before the answer
+    /// leaves.
+    pub(crate) fn set_maintenance(&mut self, now: Now, order: &MaintenanceOrder) -> bool {
+        let MaintenanceOrder { trunk, by, on } = order;
+        let set = |switch: &mut Switch| switch.set_maintenance(now, trunk, by, *on);
+        let known = self.guarded(now, "maintenance", set).unwrap_or(false);
+        self.commit();
+        known
     }
 
     pub(crate) fn stop(&mut self, now: Now) {
@@ -374,6 +398,13 @@ impl Core {
             ("stray_response", dropped.stray_responses),
             ("stray_ack", dropped.stray_acks),
         ];
+        let trunks = self.parts.switch.trunks(now);
+        snapshot.trunks = TrunkView::STATES
+            .iter()
+            .map(|state| (*state, trunks.iter().filter(|trunk| trunk.state == *state).count()))
+            .collect();
+        snapshot.trunk_calls = trunks.iter().map(|trunk| trunk.begun).sum();
+        snapshot.trunk_failures = trunks.iter().map(|trunk| trunk.failed).sum();
         snapshot.media = self.parts.media.measure();
         snapshot.panics = self.panics;
         snapshot.explain_lost = self.parts.explain.lost();

@@ -17,7 +17,9 @@ use mio::{Events, Poll, Token};
 
 pub(crate) use self::core::{Core, Parts};
 pub(crate) use self::memory::MemoryWatch;
-pub use request::{ControlHandle, InRoom, Reply, Request, SetDone, SetOrder, Unavailable};
+pub use request::{
+    ControlHandle, InRoom, MaintenanceOrder, Reply, Request, SetDone, SetOrder, Unavailable,
+};
 
 use crate::api;
 use crate::clock::Clock;
@@ -146,6 +148,14 @@ impl Control {
             Request::InRoom(order, reply) => drop(reply.send(self.core.order_in_room(now, &order))),
             Request::Registrations(reply) => {
                 drop(reply.send(self.core.switch().registrations(now)));
+            }
+            Request::Trunks(reply) => drop(reply.send(self.core.switch().trunks(now))),
+            Request::TrunkHosts(found, reply) => {
+                self.core.set_trunk_hosts(now, &found);
+                let _ = reply.send(());
+            }
+            Request::Maintenance(order, reply) => {
+                let _ = reply.send(self.core.set_maintenance(now, &order));
             }
             Request::Why(call, reply) => drop(reply.send(self.core.why(call))),
             Request::Install(directory, tls, reply) => {

@@ -26,6 +26,15 @@ pub(super) enum Deed {
     Fax(FaxOrder),
 }
 
+/// A line for the log.
+#[derive(Debug)]
+pub(super) enum Line {
+    /// Of a call's explain log.
+    Explain { call: koukan_base::CallId, text: String },
+    /// For operators.
+    Notice { grave: bool, text: String },
+}
+
 /// Records and deeds of one turn.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
@@ -43,9 +52,9 @@ impl Outbox {
         self.promised = false;
     }
 
-    /// Takes an action; an explain line is given back, it waits for nothing. Of a call only the
+    /// Takes an action; a line for the log is given back, it waits for nothing. Of a call only the
     /// last record of an input is kept: it holds all that those before it said.
-    pub(super) fn take(&mut self, action: Action) -> Option<(koukan_base::CallId, String)> {
+    pub(super) fn take(&mut self, action: Action) -> Option<Line> {
         match action {
             Action::Record(record) => {
                 self.promised |= !matches!(record, Record::Call(_) | Record::Setting(_));
@@ -65,7 +74,8 @@ impl Outbox {
             Action::Media { worker, command } => self.deeds.push(Deed::Media { worker, command }),
             Action::Module(order) => self.deeds.push(Deed::Module(order)),
             Action::Fax(order) => self.deeds.push(Deed::Fax(order)),
-            Action::Explain { call, text } => return Some((call, text)),
+            Action::Explain { call, text } => return Some(Line::Explain { call, text }),
+            Action::Notice { grave, text } => return Some(Line::Notice { grave, text }),
         }
         None
     }

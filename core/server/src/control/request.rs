@@ -6,7 +6,10 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, TrySendError};
 use koukan_base::CallId;
 use koukan_dialplan::{Aside, Change, ChangeError, Entry, Settings};
-use koukan_switch::{CallView, Directory, RegistrationView, RoomError, RoomOrder, RoomView};
+use koukan_switch::{
+    CallView, Directory, RegistrationView, RoomError, RoomOrder, RoomView, TrunkHost, TrunkKey,
+    TrunkView,
+};
 use mio::Waker;
 use tokio::sync::oneshot;
 
@@ -34,6 +37,12 @@ pub enum Request {
     InRoom(InRoom, Reply<Result<(), RoomError>>),
     /// `GET /v1/registrations`.
     Registrations(Reply<Vec<RegistrationView>>),
+    /// `GET /v1/trunks`.
+    Trunks(Reply<Vec<TrunkView>>),
+    /// The names of trunks stand for these hosts.
+    TrunkHosts(Vec<(TrunkKey, Vec<TrunkHost>)>, Reply<()>),
+    /// `PUT /v1/trunks/.../maintenance`: whether there is such a trunk.
+    Maintenance(MaintenanceOrder, Reply<bool>),
     /// `GET /v1/why/{call}`.
     Why(CallId, Reply<Option<api::Why>>),
     /// New plans and certificates are checked and ready; what live settings have no place in them.
@@ -65,6 +74,17 @@ pub struct InRoom {
     pub room: String,
     /// What is to be done.
     pub order: RoomOrder,
+}
+
+/// A trunk is taken out or in.
+#[derive(Debug)]
+pub struct MaintenanceOrder {
+    /// Which.
+    pub trunk: TrunkKey,
+    /// Who says so.
+    pub by: String,
+    /// Out.
+    pub on: bool,
 }
 
 /// A change of a live setting.

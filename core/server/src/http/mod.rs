@@ -12,6 +12,7 @@ mod reload;
 mod rooms;
 mod routes;
 mod settings;
+mod trunks;
 
 use std::fs;
 use std::io;

@@ -75,6 +75,7 @@ pub(super) async fn rollback(State(service): Shared) -> Answer<CheckReport> {
     let aside = service.control.ask(install).await?;
     report.aside = aside.iter().map(|(tenant, aside)| plans::aside_words(tenant, aside)).collect();
     generations.step_back(service.clock.date());
+    service.plans_changed.notify_one();
     tracing::warn!(changes = report.changes.len(), "the plans of before are in force again");
     Ok(Json(report))
 }
@@ -108,6 +109,7 @@ async fn take(
     }
     tracing::info!(what, tenants = report.tenants, changes = report.changes.len(), "plans taken");
     generations.push(directory, what, date);
+    service.plans_changed.notify_one();
     Ok(Json(report).into_response())
 }
 

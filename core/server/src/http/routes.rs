@@ -8,13 +8,13 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use jiff::Timestamp;
 use koukan_base::CallId;
 use koukan_store::CdrReader;
 use serde::Deserialize;
 
-use super::{faxes, modules, recordings, reload, rooms, settings};
+use super::{faxes, modules, recordings, reload, rooms, settings, trunks};
 use crate::api::{self, ClockState, Failure};
 use crate::clock::Clock;
 use crate::control::{ControlHandle, Request, Unavailable};
@@ -52,6 +52,8 @@ pub struct Service {
     pub cdrs: Arc<CdrReader>,
     /// What is in force and was before. Whoever reloads holds it: two must not overtake each other.
     pub generations: tokio::sync::Mutex<Generations>,
+    /// Told when other plans are in force: their trunks may have other names.
+    pub plans_changed: tokio::sync::Notify,
 }
 
 /// The API on `service`.
@@ -63,6 +65,9 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/rooms", get(rooms::list))
         .route("/v1/tenants/{tenant}/rooms/{room}", post(rooms::order))
         .route("/v1/registrations", get(registrations))
+        .route("/v1/trunks", get(trunks::list))
+        .route("/v1/trunks/{trunk}/maintenance", put(trunks::maintenance))
+        .route("/v1/tenants/{tenant}/trunks/{trunk}/maintenance", put(trunks::of_tenant))
         .route("/v1/why/{call}", get(why))
         .route("/v1/check", post(reload::check))
         .route("/v1/reload", post(reload::reload))

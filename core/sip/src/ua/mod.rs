@@ -241,6 +241,18 @@ impl UserAgent {
         self.dialogs.get(&dialog.0).map(|dialog| dialog.remote_target.as_slice())
     }
 
+    /// Whether our INVITE has met anybody: a provisional response came, if only a 100, and no final
+    /// one.
+    #[must_use]
+    pub fn is_proceeding(&self, tx: ClientTx) -> bool {
+        let current = self.outgoing.get(&tx).map(|outgoing| outgoing.current);
+        let client = current.and_then(|id| self.clients.get(&id));
+        client.is_some_and(|client| match &client.machine {
+            client::Machine::Invite(machine) => machine.is_proceeding(),
+            client::Machine::Other(_) => false,
+        })
+    }
+
     /// Whether a new offer of ours would be taken in this dialog as far as we know (RFC 3264, 4;
     /// RFC 3261, 14.1): no other is open and no INVITE under way.
     #[must_use]

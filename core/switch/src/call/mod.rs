@@ -15,6 +15,7 @@ mod steps;
 mod trunk;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -26,6 +27,7 @@ use crate::call::diverted::{Diverted, Why};
 use crate::call::menu::MenuRun;
 use crate::call::page::Paging;
 use crate::conference::{Attendance, Guest};
+use crate::config::TrunkKey;
 use crate::fax::FaxRun;
 use crate::leg::{Leg, LegState};
 use crate::module::InstanceId;
@@ -79,8 +81,13 @@ pub(crate) struct TrunkAttempt {
     pub(crate) call: TrunkCall,
     /// Trunks that are still to be tried.
     pub(crate) left: VecDeque<(Option<Arc<str>>, Arc<str>)>,
+    /// The trunk that is being tried, and the hosts of it that were.
+    pub(crate) trunk: Option<TrunkKey>,
+    pub(crate) tried: Vec<SocketAddr>,
     /// When the trunk that is being tried has taken too long.
     pub(crate) until: Time,
+    /// By then it must have said anything at all, since others can be tried.
+    pub(crate) first: bool,
 }
 
 /// A module's application under way.

@@ -57,8 +57,12 @@ impl Switch {
         flow: Flow,
         message: &Message,
     ) {
-        let trunk = self.directory.plans.trunk_by_source(flow.remote).cloned();
+        let trunk = self.trunk_of(flow.remote, message);
         let asking = match trunk {
+            Some(trunk) if self.is_in_maintenance(&trunk) => {
+                let headers = vec![("Retry-After", b"60".to_vec())];
+                return self.ua.respond(now.time, tx, Response { headers, ..Response::new(503) });
+            }
             Some(trunk) => match self.asked_by_trunk(&trunk, message) {
                 Some(asking) => Some(asking),
                 None => return self.ua.respond(now.time, tx, Response::new(482)),
@@ -241,7 +245,6 @@ impl Switch {
         };
         let identity = caller_of(message, trunk.signalling.trusted);
         let number = identity.number.clone();
-        let called = if trunk.did_in_to { message.to_user() } else { message.request_user() };
         Some(Asking {
             origin: Origin::Trunk { tenant: trunk.tenant.clone(), trunk: trunk.name.clone() },
             party: Party::Trunk((trunk.tenant.clone(), trunk.name.clone())),
@@ -249,7 +252,7 @@ impl Switch {
             display: identity.display,
             diverted: (!diverted.is_empty()).then(|| diverted.into()),
             caller: Caller { anonymous: number.is_none(), number, preferred: None },
-            called: dialled(called),
+            called: self.called_by_trunk(trunk, message),
         })
     }
 

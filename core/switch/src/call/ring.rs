@@ -139,6 +139,7 @@ impl Switch {
             if switch.try_other_way(call, index, status, cause) {
                 return switch.call_leg(now, call, index);
             }
+            switch.note_trunk_answer(call, index, status, cause, message);
             let redirection = message.filter(|_| (300..400).contains(&status));
             call.followed = redirection.is_some_and(|m| switch.redirected(now, call, index, m));
             switch.callee_over(now, call, index, status)

@@ -104,7 +104,6 @@ impl Switch {
                     switch.pressed(now, call, index, digit, true)
                 })
             }
-            // The switch orders none of these yet.
             Event::Recorded { op, report, .. } => {
                 if !self.tape_ended(now, op, report) {
                     self.recorded(op, report);
@@ -285,12 +284,13 @@ impl Switch {
         if leg.speaks_fax {
             formats = [Codec::Pcmu, Codec::Pcma].map(format).to_vec();
         }
+        let tones = self.narrow_by_trunk(leg, &mut formats) || leg.speaks_fax;
         let keys = (!leg.speaks_fax).then(|| self.local_keys(leg, offer));
         let LocalKeys { crypto, secure } = keys.unwrap_or_default();
         Some(LocalAudio {
             address: self.shown_address(leg, bound),
             formats,
-            telephone_event: (!leg.speaks_fax).then_some(TELEPHONE_EVENT),
+            telephone_event: (!tones).then_some(TELEPHONE_EVENT),
             ptime_ms: PTIME_MS,
             direction: sdp::Direction::SendRecv,
             crypto,

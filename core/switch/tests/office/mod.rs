@@ -69,6 +69,8 @@ pub(crate) struct Office {
     unheard: Option<SocketAddr>,
     pub(crate) did: Vec<Did>,
     pub(crate) explained: Vec<(CallId, String)>,
+    /// What operators were told.
+    pub(crate) notices: Vec<String>,
     /// What went to an address where nobody of the office is.
     pub(crate) strays: Vec<(SocketAddr, Message)>,
 }
@@ -249,6 +251,7 @@ impl Office {
             unheard: None,
             did: Vec::new(),
             explained: Vec::new(),
+            notices: Vec::new(),
             strays: Vec::new(),
         }
     }
@@ -442,6 +445,7 @@ impl Office {
                 Action::Module(order) => self.modules.order(self.now, order),
                 Action::Fax(order) => self.faxes.push(order),
                 Action::Explain { call, text } => self.explained.push((call, text)),
+                Action::Notice { text, .. } => self.notices.push(text),
             }
         }
         let mut sent = Vec::new();
@@ -611,11 +615,15 @@ pub(crate) fn directory_of(offices: &[(&str, String)], date: Timestamp) -> Direc
     let secret = |user: &Arc<str>| Ha1::new(user.as_bytes(), REALM.as_bytes(), PASSWORD.as_bytes());
     let secrets: HashMap<_, _> =
         loaded.plans.devices().map(|device| (device.user.clone(), secret(&device.user))).collect();
-    let route = |address: &str| TrunkRoute { address: address.parse().unwrap(), credentials: None };
-    let trunks = loaded
-        .plans
-        .trunks()
-        .map(|trunk| ((trunk.tenant.clone(), trunk.name.clone()), route(&trunk.address)));
+    let credentials = |trunk: &koukan_dialplan::TrunkInfo| {
+        let account = trunk.account.as_ref()?;
+        let (username, password) = (account.auth_user.to_string(), PASSWORD.to_owned());
+        Some(Credentials { username, password })
+    };
+    let trunks = loaded.plans.trunks().map(|trunk| {
+        let key = (trunk.tenant.clone(), trunk.name.clone());
+        (key, TrunkRoute::of(trunk, credentials(trunk)))
+    });
     let home = |tenant: &Arc<str>| (tenant.clone(), Arc::from(format!("/homes/{tenant}")));
     let homes = loaded.plans.tenants().map(home).collect();
     let (trunks, pins) = (trunks.collect(), HashMap::new());

@@ -1,0 +1,471 @@
+//! Trunks as peers: which of them take calls, where their hosts are, our registrations there, and
+//! whose calls come from where. The plan says what a trunk is, the driver what its names stand for;
+//! a call to it is made in `call/trunk`.
+
+mod ask;
+mod hosts;
+mod pace;
+mod registration;
+mod view;
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use koukan_base::{Rng, Time};
+use koukan_dialplan::{Network, TrunkInfo, TrunkSignalling, TrunkState};
+use koukan_sip::sdp::AudioFormat;
+use koukan_sip::{ClientTx, Message, Transport};
+use serde::{Deserialize, Serialize};
+
+pub use self::hosts::TrunkHost;
+pub use self::view::{TrunkHostView, TrunkView};
+
+pub(crate) use self::ask::{parameter, retry_after};
+
+use self::ask::Question;
+use self::hosts::Hosts;
+use self::pace::Pace;
+use self::registration::Registration;
+use crate::action::{Action, Now};
+use crate::call::request::dialled;
+use crate::config::{TrunkKey, TrunkRoute};
+use crate::leg::{Leg, Party};
+use crate::record::{Note, Record};
+use crate::switch::Switch;
+
+/// Whose notes in the journal say that a trunk is in maintenance; no module is called so.
+pub const MAINTENANCE_OWNER: &str = "kk:trunk";
+
+/// A trunk that an operator has taken out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Maintenance {
+    /// Who.
+    pub(crate) by: String,
+    /// Since when.
+    pub(crate) since: jiff::Timestamp,
+}
+
+/// One trunk.
+#[derive(Debug)]
+struct Trunk {
+    info: TrunkInfo,
+    route: TrunkRoute,
+    hosts: Hosts,
+    registration: Option<Registration>,
+    /// The Call-ID, our tag and the last CSeq of its REGISTERs.
+    call_id: Vec<u8>,
+    tag: Vec<u8>,
+    cseq: u32,
+    pace: Option<Pace>,
+    deadline: Option<Time>,
+    /// Calls that were begun to it, and those of them that failed by its fault.
+    begun: u64,
+    failed: u64,
+}
+
+/// Every trunk of the shard.
+#[derive(Debug, Default)]
+pub(crate) struct Trunks {
+    by_key: HashMap<TrunkKey, Box<Trunk>>,
+    by_source: HashMap<IpAddr, Vec<(u16, TrunkKey)>>,
+    networks: Vec<(Network, TrunkKey)>,
+    /// Also of trunks that the plans do not have at this moment.
+    maintenance: HashMap<TrunkKey, Maintenance>,
+    asked: HashMap<ClientTx, Question>,
+    deadlines: BTreeSet<(Time, TrunkKey)>,
+    /// The latest time that was seen.
+    now: Time,
+}
+
+/// Registrations of a start or reload are spread over so long for each of them.
+const SPREAD: Duration = Duration::from_millis(20);
+/// At most over so long.
+const SPREAD_MOST: Duration = Duration::from_secs(60);
+
+impl Trunks {
+    /// Time goes on.
+    pub(crate) fn see(&mut self, now: Time) {
+        self.now = self.now.max(now);
+    }
+
+    /// Whether a trunk takes a call.
+    pub(crate) fn state(&self, key: &TrunkKey) -> TrunkState {
+        self.state_at(key, self.now)
+    }
+
+    fn state_at(&self, key: &TrunkKey, now: Time) -> TrunkState {
+        let Some(trunk) = self.by_key.get(key) else { return TrunkState::Down };
+        if self.maintenance.contains_key(key) {
+            TrunkState::Maintenance
+        } else if trunk.hosts.is_down(now) {
+            TrunkState::Down
+        } else if trunk.pace.as_ref().is_some_and(|pace| !pace.is_open(now)) {
+            TrunkState::Paced
+        } else if trunk.registration.as_ref().is_some_and(Registration::is_lacking) {
+            TrunkState::Unregistered
+        } else {
+            TrunkState::Ready
+        }
+    }
+
+    /// A call to a trunk begins, at another host than those that were tried.
+    pub(crate) fn begin(
+        &mut self,
+        key: &TrunkKey,
+        rng: &mut Rng,
+        tried: &[SocketAddr],
+    ) -> Result<(SocketAddr, Transport), &'static str> {
+        let now = self.now;
+        if self.maintenance.contains_key(key) {
+            return Err(TrunkState::Maintenance.words());
+        }
+        let trunk = self.by_key.get_mut(key).ok_or("it has no address")?;
+        // Calls leave from where we are registered, as carriers want it.
+        let registered = trunk.registration.as_ref().and_then(|known| known.stands());
+        let registered = registered
+            .map(|(host, _)| host)
+            .filter(|host| !tried.contains(host) && trunk.hosts.is_usable(now, *host));
+        let chosen = registered.or_else(|| trunk.hosts.choose(now, rng, tried));
+        let Some(host) = chosen else {
+            return Err(if tried.is_empty() {
+                TrunkState::Down.words()
+            } else {
+                "it has no other host"
+            });
+        };
+        if trunk.pace.as_mut().is_some_and(|pace| !pace.take(now)) {
+            return Err(TrunkState::Paced.words());
+        }
+        trunk.begun = trunk.begun.saturating_add(1);
+        Ok((host, transport(&trunk.info)))
+    }
+
+    /// Whether a call may be tried at another host of the trunk.
+    pub(crate) fn has_other(&self, key: &TrunkKey, tried: &[SocketAddr]) -> bool {
+        let mut rng = Rng::from_number(0);
+        let trunk = self.by_key.get(key);
+        trunk.is_some_and(|trunk| trunk.hosts.choose(self.now, &mut rng, tried).is_some())
+    }
+
+    /// A call failed by the fault of the trunk; `silent`: its host was not there.
+    pub(crate) fn call_failed(
+        &mut self,
+        key: &TrunkKey,
+        host: SocketAddr,
+        silent: bool,
+        retry_after: Option<Duration>,
+    ) {
+        let Some(trunk) = self.by_key.get_mut(key) else { return };
+        trunk.failed = trunk.failed.saturating_add(1);
+        if silent {
+            trunk.hosts.failed(self.now, host, retry_after);
+            self.wake(key);
+        }
+    }
+
+    /// A host answered a call.
+    pub(crate) fn call_answered(&mut self, key: &TrunkKey, host: SocketAddr) {
+        if let Some(trunk) = self.by_key.get_mut(key) {
+            trunk.hosts.answered(host);
+        }
+    }
+
+    /// The host name or address that stands in what is sent to a host of the trunk.
+    pub(crate) fn domain(&self, key: &TrunkKey, host: SocketAddr) -> String {
+        let trunk = self.by_key.get(key);
+        let set = trunk.and_then(|trunk| trunk.info.account.as_ref()?.domain.as_deref());
+        let name = || trunk.and_then(|trunk| trunk.hosts.at(host)?.name.as_deref());
+        set.or_else(name).map_or_else(|| host.to_string(), str::to_owned)
+    }
+
+    /// The trunk that a request came from: by its address, and among those that share it by the
+    /// account or the number that it names. On a loopback address everybody shares it, phones too,
+    /// and the port must match.
+    fn of_source(&self, source: SocketAddr, message: &Message) -> Option<&TrunkInfo> {
+        let ip = source.ip().to_canonical();
+        let here = self.by_source.get(&ip).map(Vec::as_slice).unwrap_or_default();
+        let exact = || here.iter().filter(|(port, _)| *port == source.port());
+        let mut keys: Vec<&TrunkKey> = exact().map(|(_, key)| key).collect();
+        if keys.is_empty() && !ip.is_loopback() {
+            keys = here.iter().map(|(_, key)| key).collect();
+        }
+        if keys.is_empty() {
+            let held = self.networks.iter().filter(|(network, _)| network.holds(ip));
+            keys = held.map(|(_, key)| key).collect();
+        }
+        let trunks = || keys.iter().filter_map(|key| Some(&self.by_key.get(*key)?.info));
+        if keys.len() > 1 {
+            let user = message.request_user();
+            let named = |trunk: &&TrunkInfo| {
+                let account = trunk.account.as_ref();
+                account.is_some_and(|own| user.as_deref() == Some(own.user.as_bytes()))
+            };
+            if let Some(trunk) = trunks().find(named) {
+                return Some(trunk);
+            }
+        }
+        trunks().next()
+    }
+
+    /// Looks anew when a trunk wants to be looked at.
+    fn wake(&mut self, key: &TrunkKey) {
+        let Some(trunk) = self.by_key.get_mut(key) else { return };
+        let registration = trunk.registration.as_ref().and_then(Registration::poll_timeout);
+        let next = [trunk.hosts.poll_timeout(), registration].into_iter().flatten().min();
+        if trunk.deadline == next {
+            return;
+        }
+        if let Some(old) = trunk.deadline {
+            self.deadlines.remove(&(old, key.clone()));
+        }
+        if let Some(new) = next {
+            self.deadlines.insert((new, key.clone()));
+        }
+        trunk.deadline = next;
+    }
+
+    /// When a trunk wants to be looked at next.
+    pub(crate) fn poll_timeout(&self) -> Option<Time> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Questions of ours that wait for their answers.
+    pub(crate) fn waiting(&self) -> usize {
+        self.asked.len()
+    }
+
+    /// Puts down whose calls come from where.
+    fn index(&mut self) {
+        self.by_source.clear();
+        self.networks.clear();
+        let mut keys: Vec<&TrunkKey> = self.by_key.keys().collect();
+        // A seed replays the same run.
+        keys.sort_unstable();
+        for key in keys {
+            let Some(trunk) = self.by_key.get(key) else { continue };
+            for (host, _) in trunk.hosts.all() {
+                let here = self.by_source.entry(host.address.ip().to_canonical()).or_default();
+                here.push((host.address.port(), key.clone()));
+            }
+            self.networks.extend(trunk.info.sources.iter().map(|of| (*of, key.clone())));
+        }
+    }
+}
+
+fn transport(info: &TrunkInfo) -> Transport {
+    if info.over_tcp { Transport::Tcp } else { Transport::Udp }
+}
+
+/// `acme/carrier`, or `carrier` for one of the whole server.
+pub(crate) fn shown((tenant, name): &TrunkKey) -> String {
+    tenant.as_ref().map_or_else(|| name.to_string(), |tenant| format!("{tenant}/{name}"))
+}
+
+impl Switch {
+    /// Fits what is known of the trunks to the plans in force: new ones begin, what has changed
+    /// registers anew, those that are gone take their registrations back.
+    pub(crate) fn fit_trunks(&mut self, now: Time) {
+        let directory = Arc::clone(&self.directory);
+        let known = |key: &TrunkKey| {
+            let plan = directory.plans.trunk(key.0.as_deref(), &key.1);
+            plan.filter(|_| directory.trunks.contains_key(key))
+        };
+        let mut gone: Vec<TrunkKey> =
+            self.trunks.by_key.keys().filter(|key| known(key).is_none()).cloned().collect();
+        gone.sort_unstable();
+        for key in gone {
+            self.drop_trunk(now, &key);
+        }
+        let mut routes: Vec<_> = directory.trunks.iter().collect();
+        routes.sort_unstable_by_key(|(key, _)| *key);
+        let accounts = directory.plans.trunks().filter_map(|trunk| trunk.account.as_ref());
+        let registering = accounts.filter(|account| account.register.is_some()).count();
+        let registering = u32::try_from(registering).unwrap_or(u32::MAX);
+        let spread = SPREAD.saturating_mul(registering).min(SPREAD_MOST);
+        for (key, route) in routes {
+            if let Some(info) = known(key) {
+                self.fit_trunk(now, key, (info, route), spread);
+            }
+        }
+        self.trunks.index();
+    }
+
+    fn fit_trunk(
+        &mut self,
+        now: Time,
+        key: &TrunkKey,
+        (info, route): (&TrunkInfo, &TrunkRoute),
+        spread: Duration,
+    ) {
+        if let Some(trunk) = self.trunks.by_key.get(key)
+            && trunk.info == *info
+            && trunk.route == *route
+        {
+            return;
+        }
+        let old = self.trunks.by_key.get(key);
+        let same_hosts = old.is_some_and(|old| old.info.hosts == info.hosts);
+        let same_account = old.is_some_and(|old| {
+            old.info.account == info.account && old.route.credentials == route.credentials
+        });
+        if old.is_some() && !(same_account && same_hosts) {
+            self.take_back(now, key);
+        }
+        let kept = self.trunks.by_key.remove(key);
+        let mut trunk = match kept {
+            Some(trunk) => trunk,
+            None => Box::new(self.new_trunk(info, route)),
+        };
+        let hosts: Vec<TrunkHost> = match same_hosts {
+            true => trunk.hosts.all().map(|(host, _)| host.clone()).collect(),
+            false => route.hosts.clone(),
+        };
+        trunk.hosts.set(now, &hosts, info.probe);
+        trunk.pace = match (trunk.pace.take(), info.pace) {
+            (Some(mut pace), Some(most)) => {
+                pace.set(most);
+                Some(pace)
+            }
+            (_, most) => most.map(Pace::new),
+        };
+        let register = info.account.as_ref().and_then(|account| account.register);
+        if !(same_account && same_hosts) || trunk.registration.is_none() {
+            let spread_ms = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX).max(1);
+            let begin = now + Duration::from_millis(self.rng.next_u64() % spread_ms);
+            trunk.registration = register.map(|expires| {
+                Registration::new(begin, u32::try_from(expires.as_secs()).unwrap_or(3_600))
+            });
+        }
+        (trunk.info, trunk.route) = (info.clone(), route.clone());
+        self.trunks.by_key.insert(key.clone(), trunk);
+        self.trunks.wake(key);
+    }
+
+    fn new_trunk(&mut self, info: &TrunkInfo, route: &TrunkRoute) -> Trunk {
+        let mut word = || format!("{:016x}{:016x}", self.rng.next_u64(), self.rng.next_u64());
+        let (call_id, tag) = (word().into_bytes(), word().into_bytes());
+        Trunk {
+            info: info.clone(),
+            route: route.clone(),
+            hosts: Hosts::default(),
+            registration: None,
+            call_id,
+            tag,
+            cseq: 0,
+            pace: None,
+            deadline: None,
+            begun: 0,
+            failed: 0,
+        }
+    }
+
+    fn drop_trunk(&mut self, now: Time, key: &TrunkKey) {
+        self.take_back(now, key);
+        if let Some(trunk) = self.trunks.by_key.remove(key)
+            && let Some(deadline) = trunk.deadline
+        {
+            self.trunks.deadlines.remove(&(deadline, key.clone()));
+        }
+    }
+
+    /// What the names of a trunk's hosts stand for now, with those of its hosts that are addresses.
+    pub fn set_trunk_hosts(&mut self, now: Now, key: &TrunkKey, hosts: &[TrunkHost]) {
+        self.trunks.see(now.time);
+        let Some(trunk) = self.trunks.by_key.get_mut(key) else { return };
+        let before: Vec<&TrunkHost> = trunk.hosts.all().map(|(host, _)| host).collect();
+        if before.iter().copied().eq(hosts) {
+            return;
+        }
+        let every = trunk.info.probe;
+        trunk.hosts.set(now.time, hosts, every);
+        if let Some(registration) = &mut trunk.registration
+            && registration.stands().is_none()
+        {
+            registration.hurry(now.time);
+        }
+        let places: Vec<String> = hosts.iter().map(|host| host.address.to_string()).collect();
+        let text = format!("trunk {} is at {}", shown(key), places.join(", "));
+        self.actions.push_back(Action::Notice { grave: false, text });
+        self.trunks.wake(key);
+        self.trunks.index();
+        self.drain(now);
+    }
+
+    /// Takes a trunk out, or in again (`by`: who says so): no new calls go to it or come from it,
+    /// those that are up stay. False when there is no such trunk.
+    pub fn set_maintenance(&mut self, now: Now, key: &TrunkKey, by: &str, on: bool) -> bool {
+        if !self.trunks.by_key.contains_key(key) {
+            return false;
+        }
+        let maintenance = Maintenance { by: by.to_owned(), since: now.date };
+        let value = if on { serde_json::to_string(&maintenance).ok() } else { None };
+        match on {
+            true => drop(self.trunks.maintenance.insert(key.clone(), maintenance)),
+            false => drop(self.trunks.maintenance.remove(key)),
+        }
+        let note = Note {
+            module: MAINTENANCE_OWNER.to_owned(),
+            tenant: key.0.as_deref().unwrap_or_default().to_owned(),
+            key: key.1.to_string(),
+            value,
+        };
+        self.actions.push_back(Action::Record(Record::Note(note)));
+        let state = if on { "in maintenance" } else { "in service again" };
+        let text = format!("trunk {} is {state}, {by} says", shown(key));
+        self.actions.push_back(Action::Notice { grave: on, text });
+        true
+    }
+
+    /// Takes over from the journal which trunks were in maintenance; before anything else comes in.
+    pub fn restore_maintenance<'n>(&mut self, notes: impl IntoIterator<Item = &'n Note>) {
+        for note in notes.into_iter().filter(|note| note.module == MAINTENANCE_OWNER) {
+            let tenant = (!note.tenant.is_empty()).then(|| Arc::from(note.tenant.as_str()));
+            let value = note.value.as_deref().and_then(|text| serde_json::from_str(text).ok());
+            if let Some(maintenance) = value {
+                let key = (tenant, Arc::from(note.key.as_str()));
+                self.trunks.maintenance.insert(key, maintenance);
+            }
+        }
+    }
+
+    /// The trunk that a request came from.
+    pub(crate) fn trunk_of(&self, source: SocketAddr, message: &Message) -> Option<TrunkInfo> {
+        self.trunks.of_source(source, message).cloned()
+    }
+
+    /// Leaves of the formats those that the trunk of a leg takes; whether keys are tones there.
+    pub(crate) fn narrow_by_trunk(&self, leg: &Leg, formats: &mut Vec<AudioFormat>) -> bool {
+        let signalling = self.trunk_signalling(leg);
+        formats.retain(|format| signalling.is_none_or(|set| set.codecs.has(&format.name)));
+        signalling.is_some_and(|set| set.tones)
+    }
+
+    /// How the trunk of a leg wants to be spoken to.
+    fn trunk_signalling(&self, leg: &Leg) -> Option<TrunkSignalling> {
+        let Party::Trunk((tenant, name)) = &leg.party else { return None };
+        Some(self.directory.plans.trunk(tenant.as_deref(), name)?.signalling)
+    }
+
+    /// Whether an operator has taken this trunk out.
+    pub(crate) fn is_in_maintenance(&self, trunk: &TrunkInfo) -> bool {
+        let key = (trunk.tenant.clone(), Arc::clone(&trunk.name));
+        self.trunks.maintenance.contains_key(&key)
+    }
+
+    /// What a trunk calls: the DID stands in the Request-URI, in To, or, where that is our account
+    /// there and no number of ours, wherever one is.
+    pub(crate) fn called_by_trunk(&self, trunk: &TrunkInfo, message: &Message) -> Arc<str> {
+        if trunk.did_in_to {
+            return dialled(message.to_user());
+        }
+        let called = dialled(message.request_user());
+        let account = trunk.account.as_ref().is_some_and(|account| account.user == called);
+        if !account {
+            return called;
+        }
+        let in_to = dialled(message.to_user());
+        if self.directory.plans.is_did(&in_to) { in_to } else { called }
+    }
+}
