@@ -122,6 +122,14 @@ impl Pjsua {
         }
     }
 
+    /// Has the exchange connect the other party with a number or user (blind transfer).
+    ///
+    /// # Errors
+    /// The library refuses, or has ended.
+    pub fn transfer(&mut self, number: &str) -> io::Result<()> {
+        self.command(json!({ "command": "transfer", "number": number }))
+    }
+
     fn order(&mut self, word: &str) -> io::Result<()> {
         self.command(json!({ "command": word }))
     }

@@ -204,6 +204,8 @@ class Phone:
             self.call.answer(parameters(200))
         elif word == "hang_up":
             self.call.hangup(parameters())
+        elif word == "transfer":
+            self.call.xfer(self.uri(command["number"]), parameters())
         elif word == "hold":
             self.call.setHold(parameters())
         elif word == "resume":

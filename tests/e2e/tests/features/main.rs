@@ -1,6 +1,7 @@
 //! What people at desk phones do all day, with real phones: forwarding, groups, hold with music,
 //! park, pickup, conference rooms, paging, queues.
 
+mod continuity;
 mod paging;
 mod queue;
 mod rooms;
