@@ -26,6 +26,8 @@ pub enum Feature {
     RoomRecording,
     /// Calls that phones answer by themselves.
     Paging,
+    /// Supervisors who listen to calls.
+    Supervision,
     /// Ring groups.
     Groups,
     /// Menus.
@@ -60,7 +62,7 @@ pub enum Feature {
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Voicemail,
         Self::Fax,
         Self::FaxDetection,
@@ -72,6 +74,7 @@ impl Feature {
         Self::Conferences,
         Self::RoomRecording,
         Self::Paging,
+        Self::Supervision,
         Self::Groups,
         Self::Menus,
         Self::Queues,
@@ -104,6 +107,7 @@ impl Feature {
             Self::Conferences => "conferencing",
             Self::RoomRecording => "recording of a conference room",
             Self::Paging => "paging and intercom",
+            Self::Supervision => "supervision of calls",
             Self::Groups => "ring groups",
             Self::Menus => "menus",
             Self::Queues => "queues",
@@ -153,6 +157,7 @@ impl Capabilities {
             .with(Feature::Conferences)
             .with(Feature::Paging)
             .with(Feature::Queues)
+            .with(Feature::Supervision)
             .with(Feature::Pickup)
             .with(Feature::Menus)
             .with(Feature::OnError)
@@ -198,6 +203,9 @@ pub(crate) const KEYS: &[(&str, &str, Feature)] = &[
     ("feature_codes", "three_way", Feature::Conferences),
     ("feature_codes", "pickup", Feature::Pickup),
     ("feature_codes", "intercom", Feature::Paging),
+    ("feature_codes", "monitor", Feature::Supervision),
+    ("feature_codes", "barge", Feature::Supervision),
+    ("device", "supervises", Feature::Supervision),
     ("feature_codes", "night", Feature::LiveSettings),
     ("feature_codes", "forward_on", Feature::Forwarding),
     ("feature_codes", "forward_off", Feature::Forwarding),

@@ -22,7 +22,7 @@ const OPERATIONS: u32 = 1_000;
 const FEW: std::ops::RangeInclusive<u64> = 1..=10;
 
 /// What is dialled besides colleagues.
-const NUMBERS: [&str; 26] = [
+const NUMBERS: [&str; 29] = [
     "0312340001",
     "0312340002",
     "0455550001",
@@ -48,6 +48,9 @@ const NUMBERS: [&str; 26] = [
     "**650",
     "*80840",
     "*80650",
+    "*81833",
+    "*81845",
+    "*83843",
     "999",
 ];
 
@@ -66,7 +69,7 @@ fn plan() -> String {
         let forward = match number % 10 {
             3 => "forward = { busy = \"840\", no_answer = \"8101\", after = \"5s\" }\n",
             7 => "busy = \"one\"\n",
-            _ => "",
+            _ => "supervises = [\"p0\", \"p1\", \"p8\", \"p10\", \"p11\", \"p12\"]\n",
         };
         let _ = write!(
             text,
@@ -126,6 +129,8 @@ park = "*5"
 three_way = "*3"
 pickup = "**"
 intercom = "*80"
+monitor = "*81"
+barge = "*83"
 [extension.open]
 dial = "670"
 do = {{ conference = "open" }}
@@ -309,7 +314,7 @@ fn hold(office: &Office) -> Result<(), String> {
 }
 
 /// What the explain log says of each feature.
-const FEATURES: [&str; 10] = [
+const FEATURES: [&str; 11] = [
     "parked in slot",
     "takes the call",
     "nobody took it out",
@@ -320,10 +325,11 @@ const FEATURES: [&str; 10] = [
     "waits in queue",
     "agent ",
     "a wrong PIN",
+    "supervises the call",
 ];
 
 /// One seed: the calls that there were, and how often each feature was used.
-fn run(seed: u64) -> (usize, [usize; 10]) {
+fn run(seed: u64) -> (usize, [usize; 11]) {
     let mut office = Office::crowd(seed, PHONES, &plan());
     let names: Vec<char> = office.phones.keys().copied().collect();
     for name in &names {
@@ -366,7 +372,7 @@ fn a_thousand_operations_of_fifty_phones_leave_every_leg_in_one_call_and_nothing
         }
         Err(_) => FEW,
     };
-    let (mut calls, mut used, mut count) = (0, [0; 10], 0);
+    let (mut calls, mut used, mut count) = (0, [0; 11], 0);
     for seed in seeds {
         let (more, here) = run(seed);
         println!("seed {seed}: {more} calls, {here:?}");

@@ -56,6 +56,9 @@ pub(super) fn dialled<'p>(
     if feature == FeatureCode::Intercom {
         return call.intercom(plan, device, argument);
     }
+    if matches!(feature, FeatureCode::Monitor | FeatureCode::Barge) {
+        return supervise(call, plan, device, feature, argument);
+    }
     if feature == FeatureCode::Voicemail && argument.is_empty() {
         return call.perform(plan, &crate::read::Action::of(crate::read::Do::VoicemailMenu));
     }
@@ -130,6 +133,29 @@ fn feature<'c>(plan: &Plan, called: &'c str) -> Option<(FeatureCode, &'c str)> {
     });
     let found = found.min_by_key(|(_, argument)| argument.len());
     found.filter(|(feature, argument)| argument.is_empty() || feature.takes_argument())
+}
+
+/// Listens to the call of a colleague, when the plan lets this device do so.
+fn supervise(
+    call: &mut Call<'_, '_>,
+    plan: &Plan,
+    device: &Object<Device>,
+    feature: FeatureCode,
+    called: &str,
+) -> Release {
+    let named = match plan.inside.find(called) {
+        Some(Target::Device(name)) => device.supervises.iter().find(|known| known.value == *name),
+        _ => None,
+    };
+    let rule = format!("device.{}.supervises", device.name);
+    let Some(named) = named else {
+        call.because(rule, format!("{called} is none of them"));
+        let prompt = Some(call.prompt(plan, "refused"));
+        return Release { status: 403, prompt, cause: Arc::from("supervision") };
+    };
+    call.because(rule, format!("{} is one of them", named.value));
+    call.steps.push(Step::Feature { feature, argument: Arc::clone(&named.value) });
+    plain_release(480, "finished")
 }
 
 /// 7: another caller number for one call: its place among those that the device may show, then

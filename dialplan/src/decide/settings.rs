@@ -46,6 +46,8 @@ pub(super) fn changes<'p>(
         | FeatureCode::ThreeWay
         | FeatureCode::Pickup
         | FeatureCode::Intercom
+        | FeatureCode::Monitor
+        | FeatureCode::Barge
         | FeatureCode::Record
         | FeatureCode::ShowNumber
         | FeatureCode::Voicemail => return None,

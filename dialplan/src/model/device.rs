@@ -47,6 +47,8 @@ pub(crate) struct Device {
     pub(crate) secret: Secret,
     pub(crate) caller_id: Option<Name>,
     pub(crate) allow_caller_id: Vec<Name>,
+    /// Whose calls it may listen to.
+    pub(crate) supervises: Vec<Name>,
     pub(crate) options: Vec<At<Arc<str>>>,
     pub(crate) fax_machine: bool,
     pub(crate) area_code: Option<Arc<str>>,
@@ -70,6 +72,7 @@ impl Device {
         table.opt("mac", Item::mac);
         let caller_id = table.opt("caller_id", |item| item.name(Kind::Number));
         let allow_caller_id = table.or("allow_caller_id", Vec::new(), |i| i.names(Kind::Number));
+        let supervises = table.or("supervises", Vec::new(), |item| item.names(Kind::Device));
         let options = table.or("options", Vec::new(), |item| {
             item.list(|item| {
                 let place = item.place();
@@ -92,6 +95,7 @@ impl Device {
             secret: secret?,
             caller_id,
             allow_caller_id,
+            supervises,
             options,
             fax_machine,
             area_code,

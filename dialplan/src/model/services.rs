@@ -345,6 +345,10 @@ pub enum FeatureCode {
     Pickup,
     /// Call a colleague whose phone answers by itself, or page a group: its number follows.
     Intercom,
+    /// Listen to the call of a colleague whom the device supervises: the extension follows.
+    Monitor,
+    /// The same, and talk with both parties.
+    Barge,
     /// The night key of the device's number.
     Night,
     /// Forwarding ON; a target may follow.
@@ -363,11 +367,13 @@ pub enum FeatureCode {
 
 impl FeatureCode {
     /// All of them, with the words of the plan and the codes that `defaults = true` brings.
-    const ALL: [(Self, &'static str, &'static str); 11] = [
+    const ALL: [(Self, &'static str, &'static str); 13] = [
         (Self::Park, "park", "*5"),
         (Self::ThreeWay, "three_way", "*3"),
         (Self::Pickup, "pickup", "**"),
         (Self::Intercom, "intercom", "*80"),
+        (Self::Monitor, "monitor", "*81"),
+        (Self::Barge, "barge", "*83"),
         (Self::Night, "night", "*28"),
         (Self::ForwardOn, "forward_on", "*21"),
         (Self::ForwardOff, "forward_off", "#21"),
@@ -383,6 +389,8 @@ impl FeatureCode {
             Self::Park
             | Self::Pickup
             | Self::Intercom
+            | Self::Monitor
+            | Self::Barge
             | Self::ForwardOn
             | Self::ShowNumber
             | Self::Voicemail => true,

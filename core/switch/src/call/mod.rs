@@ -12,6 +12,7 @@ mod redirect;
 pub(crate) mod request;
 mod ring;
 mod steps;
+pub(crate) mod supervise;
 mod trunk;
 
 use std::collections::VecDeque;
@@ -26,6 +27,7 @@ use crate::call::channels::Channel;
 use crate::call::diverted::{Diverted, Why};
 use crate::call::menu::MenuRun;
 use crate::call::page::Paging;
+use crate::call::supervise::Supervision;
 use crate::conference::{Attendance, Guest};
 use crate::config::TrunkKey;
 use crate::fax::FaxRun;
@@ -173,6 +175,8 @@ pub(crate) struct Call {
     pub(crate) guest: Option<Box<Guest>>,
     /// A party holds, and is to find it parked.
     pub(crate) held: Option<Held>,
+    /// Who supervises it.
+    pub(crate) supervision: Option<Box<Supervision>>,
     /// That it is recorded.
     pub(crate) tape: Option<Tape>,
     /// A transfer under way.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use koukan_base::{BridgeId, StreamId, Time};
 use koukan_dialplan::RingTarget;
-use koukan_media::{Command, Prompt};
+use koukan_media::Prompt;
 use koukan_sip::ExtraHeaders;
 
 use crate::action::Now;
@@ -77,30 +77,17 @@ impl Switch {
 
     /// Brings who has answered together.
     pub(crate) fn wire_page(&mut self, call: &mut Call) {
-        let worker = call.worker;
-        let mut orders = Vec::new();
         let Stage::Paging(paging) = &mut call.stage else { return };
+        let (bridge, mut joined) = (paging.bridge, std::mem::take(&mut paging.joined));
+        let mut wanted = Vec::new();
         for (index, leg) in call.legs.iter().enumerate() {
-            if !matches!(leg.state, LegState::Up { .. }) {
-                continue;
-            }
-            let LegStream::Open(stream, _) = leg.stream else { continue };
-            let muted = index != 0 || holds(Some(leg));
-            let room = paging.bridge;
-            match paging.joined.iter_mut().find(|(known, _)| *known == stream) {
-                None => {
-                    paging.joined.push((stream, muted));
-                    orders.push(Command::Join { stream, room, muted });
-                }
-                Some((_, known)) if *known != muted => {
-                    *known = muted;
-                    orders.push(Command::Mute { stream, muted });
-                }
-                Some(_) => {}
+            if let (LegState::Up { .. }, LegStream::Open(stream, _)) = (leg.state, leg.stream) {
+                wanted.push((stream, index != 0 || holds(Some(leg))));
             }
         }
-        for order in orders {
-            self.media(worker, order);
+        self.meet(call, bridge, &mut joined, &wanted);
+        if let Stage::Paging(paging) = &mut call.stage {
+            paging.joined = joined;
         }
     }
 

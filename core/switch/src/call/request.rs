@@ -228,6 +228,7 @@ impl Switch {
             auto_answer: false,
             guest: None,
             held: None,
+            supervision: None,
             tape: decision.record.map(|record| Tape::new(record.notice)),
             transfer: None,
             deadline: None,

@@ -63,6 +63,7 @@ impl Switch {
         room: (RoomKey, Arc<Room>),
     ) -> Fate {
         let Stage::Bridged { leg: other } = call.stage else { return Fate::Keep };
+        self.release_supervisors(now, call);
         let by = if index == 0 {
             self.put_first(call, other);
             other

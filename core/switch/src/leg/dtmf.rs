@@ -102,7 +102,7 @@ impl Switch {
         if leg.takes_info && !events {
             let body = Some(digit.body());
             self.ua.request_in_dialog(now.time, dialog, Method::Info, Vec::new(), body);
-        } else if !in_media {
+        } else if !in_media || call.is_supervised() {
             self.send_digit(call, other, digit);
         }
         Fate::Keep

@@ -85,6 +85,7 @@ impl Switch {
         }
         call.taker_gone(index);
         self.close_stream(call, index);
+        self.supervisor_gone(call, index);
         if matches!(call.stage, Stage::Paging(_)) && self.page_on(call).is_none() {
             return Fate::End(cause, status);
         }

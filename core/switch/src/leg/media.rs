@@ -244,6 +244,9 @@ impl Switch {
             LegState::Incoming { .. } if call.retriever() == Some(leg.number) => {
                 self.retrieve(now, call, index)
             }
+            LegState::Incoming { .. } if call.is_supervisor(leg.number) => {
+                self.supervise(now, call, index)
+            }
             LegState::Incoming { .. } if matches!(call.stage, Stage::Opening { .. }) => {
                 self.next_step(now, call)
             }
@@ -414,8 +417,10 @@ impl Switch {
         match &call.stage {
             Stage::Bridged { leg } => {
                 let leg = *leg;
-                self.hear(call, 0, leg);
-                self.hear(call, leg, 0);
+                if !self.wire_supervised(call, leg) {
+                    self.hear(call, 0, leg);
+                    self.hear(call, leg, 0);
+                }
             }
             Stage::Echo => {
                 self.feed(call, 0, Source::Echo);

@@ -298,6 +298,7 @@ impl Switch {
     }
 
     fn wait_in_slot(&mut self, now: Now, call: &mut Call, parked: Parked) {
+        self.release_supervisors(now, call);
         self.explain(call.id, format!("parked in slot {}", parked.slot));
         self.lots.slots.insert((call.tenant.clone(), parked.slot.clone()), call.id);
         self.lots.note(&call.tenant, &parked.slot);

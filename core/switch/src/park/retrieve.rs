@@ -19,6 +19,8 @@ pub(crate) enum Joining {
     Slot(CallId),
     /// It takes the place of a leg that rings.
     Ringing(LegKey),
+    /// It supervises the parties.
+    Supervisor(CallId, FeatureCode),
 }
 
 impl Switch {
@@ -31,6 +33,18 @@ impl Switch {
             Some(Step::Feature { feature: FeatureCode::Pickup, argument }) => {
                 let slot = || self.waiting_in(tenant, argument);
                 self.ringing_at(tenant, device, argument).or_else(slot)
+            }
+            Some(Step::Feature {
+                feature: feature @ (FeatureCode::Monitor | FeatureCode::Barge),
+                argument,
+            }) => {
+                let talks = self.calls_of(tenant, argument);
+                let others = talks.into_iter().map(|(id, _)| id).find(|id| {
+                    let legs = self.calls.get(id).map(|call| call.legs.as_slice());
+                    let mut legs = legs.unwrap_or_default().iter().filter(|leg| !leg.is_over());
+                    !legs.any(|leg| leg.party.is_device(tenant, device))
+                });
+                others.map(|id| Joining::Supervisor(id, *feature))
             }
             _ => None,
         }
@@ -89,18 +103,22 @@ impl Switch {
         joining: Joining,
     ) {
         let id = match joining {
-            Joining::Slot(id) | Joining::Ringing((id, _)) => id,
+            Joining::Slot(id) | Joining::Ringing((id, _)) | Joining::Supervisor(id, _) => id,
         };
         let mut joined = false;
         self.with_call(now, id, |switch, call| {
             joined = true;
-            let line = format!("{} takes the call", leg.party.name());
-            switch.explain(call.id, line);
+            let does = match joining {
+                Joining::Slot(_) | Joining::Ringing(_) => "takes the call",
+                Joining::Supervisor(..) => "supervises the call",
+            };
+            switch.explain(call.id, format!("{} {does}", leg.party.name()));
             match (joining, &mut call.stage) {
                 (Joining::Slot(_), Stage::Parked(parked)) => parked.taker = Some(leg.number),
                 (Joining::Ringing((_, at)), _) => {
                     leg.replaces = call.leg(at).map(|leg| leg.number);
                 }
+                (Joining::Supervisor(_, code), _) => switch.add_supervisor(call, leg.number, code),
                 (Joining::Slot(_), _) => {}
             }
             let index = u16::try_from(call.legs.len()).unwrap_or(u16::MAX);
@@ -109,6 +127,7 @@ impl Switch {
             if !switch.open_stream(call, index) {
                 switch.end_leg(now, call, index, 488, None);
                 call.taker_gone(index);
+                switch.supervisor_gone(call, index);
             }
             Fate::Keep
         });

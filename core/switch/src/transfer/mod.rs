@@ -151,6 +151,7 @@ impl Switch {
         if let Some(place) = wish.place {
             return self.put_through(now, call, index, place, report);
         }
+        self.release_supervisors(now, call);
         // The party that stays is the one that the next steps are about.
         let by = if index == 0 {
             self.put_first(call, other);

@@ -72,6 +72,7 @@ impl Switch {
         if outcome.is_ok() {
             self.explain(call.id, format!("goes on in call {}", into.id));
             self.explain(into.id, format!("a party of call {} is put through", call.id));
+            self.release_supervisors(now, call);
             self.move_leg(now, call, stays, &mut into, at);
         }
         self.keep(into);

@@ -1,10 +1,12 @@
 //! What people at desk phones do all day, with real phones: forwarding, groups, hold with music,
-//! park, pickup, conference rooms, paging, queues.
+//! park, pickup, conference rooms, paging, queues,
+//! supervisors.
 
 mod continuity;
 mod paging;
 mod queue;
 mod rooms;
+mod supervise;
 
 use std::fs;
 use std::thread::sleep;
@@ -29,6 +31,8 @@ park = "*5"
 three_way = "*3"
 pickup = "**"
 intercom = "*80"
+monitor = "*81"
+barge = "*83"
 [extension.page]
 dial = "690"
 do = { page = "desk" }
