@@ -204,6 +204,7 @@ pub(crate) const KEYS: &[(&str, &str, Feature)] = &[
     ("feature_codes", "pickup", Feature::Pickup),
     ("feature_codes", "intercom", Feature::Paging),
     ("feature_codes", "monitor", Feature::Supervision),
+    ("feature_codes", "whisper", Feature::Supervision),
     ("feature_codes", "barge", Feature::Supervision),
     ("device", "supervises", Feature::Supervision),
     ("feature_codes", "night", Feature::LiveSettings),

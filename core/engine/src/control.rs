@@ -225,6 +225,10 @@ impl Engine {
                 self.rooms.mute(stream, muted);
                 self.order(index, Order::Mute(stream, muted));
             }
+            Command::Whisper { stream, to } => {
+                self.rooms.whisper(stream, to);
+                self.order(index, Order::Whisper(stream, to));
+            }
             Command::Leave { stream } => {
                 self.leave_room(stream);
                 self.routes.feed(stream, Source::Nothing);

@@ -38,6 +38,8 @@ pub(crate) enum Order {
     /// A stream takes a seat; whether that is to be told.
     Sit(StreamId, Box<Seat>, bool),
     Mute(StreamId, bool),
+    /// Only this other member of its room hears it.
+    Whisper(StreamId, Option<StreamId>),
     Announce(BridgeId, Play),
     StopAnnounce(BridgeId, OpId),
     Close(StreamId),

@@ -23,6 +23,8 @@ const CHEAP: [Codec; 4] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::L16];
 struct Known {
     worker: usize,
     members: Vec<(StreamId, Codec, bool)>,
+    /// Who is heard by one other alone.
+    whispers: Vec<(StreamId, StreamId)>,
     places: usize,
     rate: u32,
     opus: bool,
@@ -51,6 +53,7 @@ impl Rooms {
         let known = self.rooms.entry(room).or_insert_with(|| Known {
             worker,
             members: Vec::new(),
+            whispers: Vec::new(),
             places: 0,
             rate: 0,
             opus: false,
@@ -69,6 +72,7 @@ impl Rooms {
             orders.retain(|order| !matches!(order, Order::Sit(known, ..) if *known == stream));
             orders.push(Order::Sit(stream, Box::new(seat), true));
         }
+        orders.extend(known.whispering());
         Some(orders)
     }
 
@@ -77,6 +81,7 @@ impl Rooms {
         let room = self.of.remove(&stream)?;
         let known = self.rooms.get_mut(&room)?;
         known.members.retain(|(member, ..)| *member != stream);
+        known.whispers.retain(|(from, to)| *from != stream && *to != stream);
         let worker = known.worker;
         if !known.members.is_empty() {
             return Some((worker, None));
@@ -107,12 +112,22 @@ impl Rooms {
         }
         member.1 = codec;
         let muted = member.2;
-        let orders = known.grow(room, settings);
-        if !orders.is_empty() {
-            return orders;
+        let mut orders = known.grow(room, settings);
+        if orders.is_empty() {
+            let seat = Seat::new(room, muted, codec, known.rate).map(Box::new);
+            orders.extend(seat.map(|seat| Order::Sit(stream, seat, false)));
         }
-        let seat = Seat::new(room, muted, codec, known.rate).map(Box::new);
-        seat.map(|seat| vec![Order::Sit(stream, seat, false)]).unwrap_or_default()
+        orders.extend(known.whispering());
+        orders
+    }
+
+    /// Notes who alone hears a member.
+    pub(crate) fn whisper(&mut self, stream: StreamId, to: Option<StreamId>) {
+        let Some(known) = self.of(stream).and_then(|room| self.rooms.get_mut(&room)) else {
+            return;
+        };
+        known.whispers.retain(|(from, _)| *from != stream);
+        known.whispers.extend(to.map(|to| (stream, to)));
     }
 
     /// Notes whether a member is muted.
@@ -127,6 +142,11 @@ impl Rooms {
 }
 
 impl Known {
+    /// Who has sat down anew is heard by whom it was heard before.
+    fn whispering(&self) -> impl Iterator<Item = Order> {
+        self.whispers.iter().map(|(from, to)| Order::Whisper(*from, Some(*to)))
+    }
+
     /// Another room when this one has too few places, too low a rate, or no encoder of Opus: with
     /// seats for everybody.
     fn grow(&mut self, room: BridgeId, settings: OpusSettings) -> Vec<Order> {

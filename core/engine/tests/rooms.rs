@@ -146,6 +146,37 @@ fn voices<'p>(
 }
 
 #[test]
+fn who_whispers_is_heard_by_one_alone_also_when_the_room_is_made_anew() {
+    let mut engine = engine("/nowhere".into());
+    let mut phones: Vec<Phone> = (1..=3).map(|n| Phone::new(&mut engine, n, Codec::Pcmu)).collect();
+    for (number, phone) in phones.iter().enumerate() {
+        assert!(join(&mut engine, phone, number == 2));
+    }
+    let [one, two, three] = [0, 1, 2].map(|at: usize| phones[at].stream);
+    engine.send(WORKER, Command::Whisper { stream: three, to: Some(two) });
+    // A wide-band member has the room made anew, at another rate.
+    let wide = Phone::new(&mut engine, 4, Codec::G722);
+    assert!(join(&mut engine, &wide, false));
+    let listen = |phones: &mut Vec<Phone>| {
+        let mut all: Vec<(&mut Phone, Option<Voice>)> = phones
+            .iter_mut()
+            .zip([None, None, Some(700.0)])
+            .map(|(phone, hertz)| (phone, hertz.map(|hertz| Voice::new(Codec::Pcmu, hertz))))
+            .collect();
+        let heard = talk(&mut all, 50);
+        [0, 1].map(|at: usize| strength(&heard[at], 8_000, 700.0))
+    };
+    let [other, colleague] = listen(&mut phones);
+    assert!(other < 100.0 && colleague > 4_000.0, "{other} {colleague}");
+    engine.send(WORKER, Command::Whisper { stream: three, to: Some(one) });
+    let [other, colleague] = listen(&mut phones);
+    assert!(other > 4_000.0 && colleague < 100.0, "{other} {colleague}");
+    engine.send(WORKER, Command::Whisper { stream: three, to: None });
+    let levels = listen(&mut phones);
+    assert!(levels.iter().all(|level| *level < 100.0), "{levels:?}");
+}
+
+#[test]
 fn who_talks_is_told_the_muted_are_not_heard_and_who_left_is_out() {
     let mut engine = engine("/nowhere".into());
     let mut a = Phone::new(&mut engine, 1, Codec::Pcmu);

@@ -130,6 +130,13 @@ pub enum Command {
         /// They do not.
         muted: bool,
     },
+    /// Let one other member of its room hear a stream that is muted; nobody again with `None`.
+    Whisper {
+        /// The stream.
+        stream: StreamId,
+        /// Who hears it.
+        to: Option<StreamId>,
+    },
     /// Take the stream out of its room; it sends nothing until it is told what. So does
     /// [`Command::Feed`], with what it is to send.
     Leave {

@@ -53,6 +53,8 @@ struct Member {
     /// It gave no frame this time.
     silent: bool,
     muted: bool,
+    /// The one who hears it all the same, while it is muted.
+    whispers_to: Option<usize>,
     /// In the sum of this frame.
     summed: bool,
     talking: bool,
@@ -131,6 +133,23 @@ impl Mixer {
         if let Some(member) = self.members.get_mut(place) {
             member.muted = muted;
         }
+    }
+
+    /// Lets one other member hear a member that is muted for all; nobody again with `None`.
+    pub fn whisper(&mut self, place: usize, to: Option<usize>) {
+        if let Some(member) = self.members.get_mut(place).filter(|m| m.part != Part::Free) {
+            member.whispers_to = to;
+        }
+    }
+
+    /// What is said to one place alone.
+    fn whispered(&self, place: usize) -> impl Iterator<Item = &[i16]> {
+        let inputs = self.inputs.chunks_exact(self.config.frame);
+        let said = move |member: &Member| {
+            member.whispers_to == Some(place) && member.muted && !member.silent
+        };
+        let all = self.members.iter().zip(inputs);
+        all.filter(move |(member, _)| said(member)).map(|(_, input)| input)
     }
 
     /// The frame that a member says next, to be filled whole before [`Mixer::mix`]. A member that
@@ -214,12 +233,14 @@ impl Mixer {
         &self.common
     }
 
-    /// Whether a member hears something of its own: it is in the sum, or it comes or goes.
+    /// Whether a member hears something of its own: it is in the sum, it comes or goes, or somebody
+    /// whispers to it.
     #[must_use]
     pub fn hears_own(&self, place: usize) -> bool {
-        self.members.get(place).is_some_and(|member| {
+        let own = self.members.get(place).is_some_and(|member| {
             member.summed || matches!(member.part, Part::Joining | Part::Leaving)
-        })
+        });
+        own || self.whispered(place).next().is_some()
     }
 
     /// What a member hears: the sum without its own.
@@ -234,6 +255,11 @@ impl Mixer {
                 }
             }
         }
+        for said in self.whispered(place) {
+            for (to, from) in out.iter_mut().zip(said) {
+                *to = to.saturating_add(*from);
+            }
+        }
         match member.part {
             Part::Joining => ramp(out, true),
             Part::Leaving => ramp(out, false),
@@ -243,6 +269,13 @@ impl Mixer {
 
     /// Ends the frame: who came is here, who left is gone.
     pub fn finish(&mut self) {
+        for place in 0..self.members.len() {
+            let leaves = self.members.get(place).is_some_and(|m| m.part == Part::Leaving);
+            // Whoever takes the place is told nothing.
+            for member in self.members.iter_mut().filter(|_| leaves) {
+                member.whispers_to.take_if(|to| *to == place);
+            }
+        }
         for member in &mut self.members {
             match member.part {
                 Part::Joining => member.part = Part::Here,
@@ -359,6 +392,39 @@ mod tests {
         mixer.output(20, &mut heard);
         assert_eq!(heard[0], 6_000);
         assert!(mixer.hears_own(20) && !mixer.hears_own(40));
+    }
+
+    #[test]
+    fn who_whispers_is_heard_by_one_alone_and_by_nobody_who_takes_its_place() {
+        let mut mixer = room(4, 4);
+        mixer.mute(3, true);
+        mixer.whisper(3, Some(1));
+        // What each place hears in the middle of a frame in which all speak.
+        let frame = |mixer: &mut Mixer| {
+            for place in 0..4 {
+                let level = 100 * (i16::try_from(place).unwrap() + 1);
+                mixer.input(place).unwrap().fill(level);
+            }
+            mixer.mix(|_| {});
+            let heard = [0, 1, 2, 3].map(|place| {
+                let mut heard = [0; 160];
+                mixer.output(place, &mut heard);
+                heard[80]
+            });
+            let own = (mixer.hears_own(1), mixer.hears_own(3));
+            mixer.finish();
+            (heard, own)
+        };
+        assert_eq!(frame(&mut mixer), ([500, 800, 300, 600], (true, false)));
+        // It is heard by all when it is not muted any more.
+        mixer.mute(3, false);
+        assert_eq!(frame(&mut mixer).0, [900, 800, 700, 600]);
+        mixer.mute(3, true);
+        mixer.leave(1);
+        frame(&mut mixer);
+        assert_eq!(mixer.join(), Some(1));
+        turn(&mut mixer, |_| None);
+        assert_eq!(frame(&mut mixer).0[1], 400, "a newcomer is told nothing");
     }
 
     #[test]

@@ -22,7 +22,7 @@ const OPERATIONS: u32 = 1_000;
 const FEW: std::ops::RangeInclusive<u64> = 1..=10;
 
 /// What is dialled besides colleagues.
-const NUMBERS: [&str; 29] = [
+const NUMBERS: [&str; 30] = [
     "0312340001",
     "0312340002",
     "0455550001",
@@ -49,6 +49,7 @@ const NUMBERS: [&str; 29] = [
     "*80840",
     "*80650",
     "*81833",
+    "*82834",
     "*81845",
     "*83843",
     "999",
@@ -130,6 +131,7 @@ three_way = "*3"
 pickup = "**"
 intercom = "*80"
 monitor = "*81"
+whisper = "*82"
 barge = "*83"
 [extension.open]
 dial = "670"

@@ -16,7 +16,7 @@ fn secs(seconds: u64) -> Duration {
 fn talking() -> Office {
     let mut office = Office::planned(|plan| {
         let codes = "[park]\nslots = { first = \"8101\", count = 3 }\n[feature_codes]\n\
-                     monitor = \"*81\"\nbarge = \"*83\"\n[extension.echo]";
+                     monitor = \"*81\"\nwhisper = \"*82\"\nbarge = \"*83\"\n[extension.echo]";
         plan.replace("[extension.echo]", codes)
             .replace("[device.A]\n", "[device.A]\nsupervises = [\"B\", \"D\"]\n")
     });
@@ -67,6 +67,32 @@ fn a_supervisor_listens_or_talks_and_the_parties_go_on_without_it() {
         let cdr = only(office.finish());
         assert!(cdr.legs.iter().any(|leg| leg.party == "device A"), "the record tells of it");
     }
+}
+
+#[test]
+fn a_supervisor_whispers_to_its_colleague_alone() {
+    let mut office = talking();
+    dial(&mut office, 'A', "*82804");
+    assert_eq!(room(&office), "aDT", "{:?}", office.explained);
+    let to = |office: &mut Office| {
+        let media = office.phone('A').media;
+        office.media.of(media).unwrap().1.whispers
+    };
+    let colleague = office.phone('D').media;
+    let stream = office.media.of(colleague).unwrap().0;
+    assert_eq!(to(&mut office), Some(stream));
+    // Nobody hears the music of a supervisor who holds.
+    for (direction, heard) in [(Direction::SendOnly, None), (Direction::SendRecv, Some(stream))] {
+        let now = office.now;
+        office.phone('A').offer_again(now, direction);
+        office.run(secs(1));
+        assert_eq!(to(&mut office), heard);
+    }
+    office.hang_up('A');
+    office.run(secs(1));
+    assert!(joined(&mut office, TRUNK, 'D'));
+    office.hang_up(TRUNK);
+    only(office.finish());
 }
 
 #[test]

@@ -56,7 +56,7 @@ pub(super) fn dialled<'p>(
     if feature == FeatureCode::Intercom {
         return call.intercom(plan, device, argument);
     }
-    if matches!(feature, FeatureCode::Monitor | FeatureCode::Barge) {
+    if matches!(feature, FeatureCode::Monitor | FeatureCode::Whisper | FeatureCode::Barge) {
         return supervise(call, plan, device, feature, argument);
     }
     if feature == FeatureCode::Voicemail && argument.is_empty() {

@@ -47,6 +47,7 @@ pub(super) fn changes<'p>(
         | FeatureCode::Pickup
         | FeatureCode::Intercom
         | FeatureCode::Monitor
+        | FeatureCode::Whisper
         | FeatureCode::Barge
         | FeatureCode::Record
         | FeatureCode::ShowNumber

@@ -347,6 +347,8 @@ pub enum FeatureCode {
     Intercom,
     /// Listen to the call of a colleague whom the device supervises: the extension follows.
     Monitor,
+    /// The same, and talk to the colleague alone.
+    Whisper,
     /// The same, and talk with both parties.
     Barge,
     /// The night key of the device's number.
@@ -367,12 +369,13 @@ pub enum FeatureCode {
 
 impl FeatureCode {
     /// All of them, with the words of the plan and the codes that `defaults = true` brings.
-    const ALL: [(Self, &'static str, &'static str); 13] = [
+    const ALL: [(Self, &'static str, &'static str); 14] = [
         (Self::Park, "park", "*5"),
         (Self::ThreeWay, "three_way", "*3"),
         (Self::Pickup, "pickup", "**"),
         (Self::Intercom, "intercom", "*80"),
         (Self::Monitor, "monitor", "*81"),
+        (Self::Whisper, "whisper", "*82"),
         (Self::Barge, "barge", "*83"),
         (Self::Night, "night", "*28"),
         (Self::ForwardOn, "forward_on", "*21"),
@@ -390,6 +393,7 @@ impl FeatureCode {
             | Self::Pickup
             | Self::Intercom
             | Self::Monitor
+            | Self::Whisper
             | Self::Barge
             | Self::ForwardOn
             | Self::ShowNumber

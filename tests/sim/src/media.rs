@@ -187,6 +187,7 @@ impl Media {
             | Command::StopRecord { .. }
             | Command::Join { .. }
             | Command::Mute { .. }
+            | Command::Whisper { .. }
             | Command::Leave { .. }
             | Command::Announce { .. }
             | Command::StopAnnounce { .. }

@@ -139,6 +139,7 @@ impl Worker {
                 Order::CloseRoom(id) => self.close_room(id),
                 Order::Sit(id, seat, told) => self.sit(now, id, seat, told),
                 Order::Mute(id, muted) => self.mute(id, muted),
+                Order::Whisper(id, to) => self.whisper(id, to),
                 Order::Announce(id, play) => self.announce(id, play),
                 Order::StopAnnounce(id, op) => self.end_announcement(id, Some(op)),
                 Order::Keys(id, order) => self.press(now, id, order),

@@ -87,6 +87,22 @@ impl Worker {
         }
     }
 
+    /// Lets one other member alone hear a member that is muted.
+    pub(super) fn whisper(&mut self, id: StreamId, to: Option<StreamId>) {
+        let Some((room, place)) = self.seat_of(id) else { return };
+        let to = to.and_then(|to| self.seat_of(to)).filter(|(known, _)| *known == room);
+        if let Some(room) = self.room(room) {
+            room.mixer.whisper(place, to.map(|(_, place)| place));
+        }
+    }
+
+    /// The room of a stream, and its place there.
+    fn seat_of(&mut self, id: StreamId) -> Option<(BridgeId, usize)> {
+        let slot = self.slot(id)?;
+        let seat = self.stream(slot)?.seat.as_ref()?;
+        Some((seat.room, seat.place?))
+    }
+
     /// Takes a stream out of its room.
     pub(super) fn stand_up(&mut self, slot: u32) {
         let now = self.now();

@@ -127,7 +127,7 @@ impl Switch {
             FeatureCode::Park => return self.park_by_code(now, call, argument),
             FeatureCode::ThreeWay => return self.three_way(now, call),
             FeatureCode::Pickup => self.refuse_step(call, 480, "nobody-rings"),
-            FeatureCode::Monitor | FeatureCode::Barge => {
+            FeatureCode::Monitor | FeatureCode::Whisper | FeatureCode::Barge => {
                 self.refuse_step(call, 480, "room-refused");
             }
             FeatureCode::Intercom

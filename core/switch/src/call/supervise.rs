@@ -1,5 +1,6 @@
 //! Supervisors (`[device.X] supervises`): a phone that dials a code and a colleague's extension
-//! joins the call that the colleague is in, listening, or talking with both. The parties and the
+//! joins the call that the colleague is in, listening, talking to the colleague alone, or talking
+//! with both. The parties and the
 //! supervisor meet in a room of the media engine; when it leaves they hear each other directly
 //! again. A call that is transferred, parked or brought into a room goes there without it.
 
@@ -20,6 +21,8 @@ pub(crate) struct Supervision {
     listeners: Vec<Listener>,
     /// The streams that were brought together, and whether they are kept from the others.
     joined: Vec<(StreamId, bool)>,
+    /// Supervisors' streams, and those of the colleagues who alone hear them.
+    whispers: Vec<(StreamId, StreamId)>,
 }
 
 /// A supervisor.
@@ -27,8 +30,17 @@ pub(crate) struct Supervision {
 struct Listener {
     /// Its leg, by its number.
     leg: u64,
-    /// The parties hear it.
-    talks: bool,
+    /// The colleague's leg, by its number.
+    colleague: u64,
+    says: Says,
+}
+
+/// Who hears a supervisor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Says {
+    Nothing,
+    ToColleague,
+    ToBoth,
 }
 
 impl Call {
@@ -46,12 +58,24 @@ impl Call {
 
 impl Switch {
     /// A supervisor's leg has come to a call; it is answered when its stream is open.
-    pub(crate) fn add_supervisor(&mut self, call: &mut Call, leg: u64, code: FeatureCode) {
+    pub(crate) fn add_supervisor(
+        &mut self,
+        call: &mut Call,
+        (leg, at): (u64, u16),
+        code: FeatureCode,
+    ) {
+        let Some(colleague) = call.leg(at).map(|leg| leg.number) else { return };
+        let says = match code {
+            FeatureCode::Barge => Says::ToBoth,
+            FeatureCode::Whisper => Says::ToColleague,
+            _ => Says::Nothing,
+        };
         let bridge = BridgeId(self.next_number());
         let supervision = call.supervision.get_or_insert_with(|| {
-            Box::new(Supervision { bridge, listeners: Vec::new(), joined: Vec::new() })
+            let (listeners, joined, whispers) = (Vec::new(), Vec::new(), Vec::new());
+            Box::new(Supervision { bridge, listeners, joined, whispers })
         });
-        supervision.listeners.push(Listener { leg, talks: code == FeatureCode::Barge });
+        supervision.listeners.push(Listener { leg, colleague, says });
     }
 
     /// The stream of a supervisor is open: it is answered, and hears the parties.
@@ -93,7 +117,7 @@ impl Switch {
     /// Has the parties of a bridge and their supervisors meet; false when none is there.
     pub(crate) fn wire_supervised(&mut self, call: &mut Call, other: u16) -> bool {
         let Some(mut supervision) = call.supervision.take() else { return false };
-        let mut wanted = Vec::new();
+        let (mut wanted, mut whispers) = (Vec::new(), Vec::new());
         for leg in &call.legs {
             let listener = supervision.listeners.iter().find(|l| l.leg == leg.number);
             let (LegState::Up { .. }, LegStream::Open(stream, _), Some(listener)) =
@@ -101,11 +125,19 @@ impl Switch {
             else {
                 continue;
             };
-            wanted.push((stream, !listener.talks || holds(Some(leg))));
+            let holding = holds(Some(leg));
+            wanted.push((stream, listener.says != Says::ToBoth || holding));
+            let colleague = call.legs.iter().find(|leg| leg.number == listener.colleague);
+            if let (Some(LegStream::Open(to, _)), Says::ToColleague, false) =
+                (colleague.map(|leg| leg.stream), listener.says, holding)
+            {
+                whispers.push((stream, to));
+            }
         }
         if wanted.is_empty() {
             if !supervision.listeners.is_empty() {
                 supervision.joined.clear();
+                supervision.whispers.clear();
                 call.supervision = Some(supervision);
             }
             return false;
@@ -117,6 +149,13 @@ impl Switch {
             }
         }
         self.meet(call, supervision.bridge, &mut supervision.joined, &wanted);
+        let before = std::mem::replace(&mut supervision.whispers, whispers.clone());
+        for &(stream, _) in before.iter().filter(|pair| !whispers.contains(pair)) {
+            self.media(call.worker, Command::Whisper { stream, to: None });
+        }
+        for &(stream, to) in whispers.iter().filter(|pair| !before.contains(pair)) {
+            self.media(call.worker, Command::Whisper { stream, to: Some(to) });
+        }
         call.supervision = Some(supervision);
         for (index, opposite) in [(0, other), (other, 0)] {
             if holds(call.leg(opposite)) {

@@ -20,7 +20,7 @@ pub(crate) enum Joining {
     /// It takes the place of a leg that rings.
     Ringing(LegKey),
     /// It supervises the parties.
-    Supervisor(CallId, FeatureCode),
+    Supervisor(LegKey, FeatureCode),
 }
 
 impl Switch {
@@ -35,16 +35,17 @@ impl Switch {
                 self.ringing_at(tenant, device, argument).or_else(slot)
             }
             Some(Step::Feature {
-                feature: feature @ (FeatureCode::Monitor | FeatureCode::Barge),
+                feature:
+                    feature @ (FeatureCode::Monitor | FeatureCode::Whisper | FeatureCode::Barge),
                 argument,
             }) => {
                 let talks = self.calls_of(tenant, argument);
-                let others = talks.into_iter().map(|(id, _)| id).find(|id| {
+                let others = talks.into_iter().find(|(id, _)| {
                     let legs = self.calls.get(id).map(|call| call.legs.as_slice());
                     let mut legs = legs.unwrap_or_default().iter().filter(|leg| !leg.is_over());
                     !legs.any(|leg| leg.party.is_device(tenant, device))
                 });
-                others.map(|id| Joining::Supervisor(id, *feature))
+                others.map(|key| Joining::Supervisor(key, *feature))
             }
             _ => None,
         }
@@ -103,7 +104,7 @@ impl Switch {
         joining: Joining,
     ) {
         let id = match joining {
-            Joining::Slot(id) | Joining::Ringing((id, _)) | Joining::Supervisor(id, _) => id,
+            Joining::Slot(id) | Joining::Ringing((id, _)) | Joining::Supervisor((id, _), _) => id,
         };
         let mut joined = false;
         self.with_call(now, id, |switch, call| {
@@ -118,7 +119,9 @@ impl Switch {
                 (Joining::Ringing((_, at)), _) => {
                     leg.replaces = call.leg(at).map(|leg| leg.number);
                 }
-                (Joining::Supervisor(_, code), _) => switch.add_supervisor(call, leg.number, code),
+                (Joining::Supervisor((_, at), code), _) => {
+                    switch.add_supervisor(call, (leg.number, at), code);
+                }
                 (Joining::Slot(_), _) => {}
             }
             let index = u16::try_from(call.legs.len()).unwrap_or(u16::MAX);

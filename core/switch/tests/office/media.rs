@@ -39,6 +39,8 @@ pub(crate) struct Stream {
     record: Option<(OpId, Time)>,
     /// The room that it is in, and whether it is kept from the others.
     pub(crate) room: Option<(BridgeId, bool)>,
+    /// Who alone hears it.
+    pub(crate) whispers: Option<StreamId>,
     silent_at: Option<Time>,
 }
 
@@ -181,6 +183,7 @@ impl Media {
                     names: Vec::new(),
                     record: None,
                     room: None,
+                    whispers: None,
                     silent_at: None,
                 };
                 assert!(self.streams.insert(stream, new).is_none(), "a stream's number repeats");
@@ -270,6 +273,13 @@ impl Media {
             Command::Mute { stream, muted } => {
                 if let Some(room) = self.known(stream).and_then(|known| known.room.as_mut()) {
                     room.1 = muted;
+                }
+            }
+            Command::Whisper { stream, to } => {
+                let there = to.is_none_or(|to| self.streams.contains_key(&to));
+                assert!(there, "somebody whispers to a stream that is not there");
+                if let Some(known) = self.known(stream) {
+                    known.whispers = to;
                 }
             }
             Command::Leave { stream } => {

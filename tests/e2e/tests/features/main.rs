@@ -32,6 +32,7 @@ three_way = "*3"
 pickup = "**"
 intercom = "*80"
 monitor = "*81"
+whisper = "*82"
 barge = "*83"
 [extension.page]
 dial = "690"

@@ -8,13 +8,15 @@ use koukan_e2e::baresip::TONE_DBFS;
 use super::{heard_last, office, ring, talking, wait};
 
 #[test]
-fn a_supervisor_hears_both_and_is_heard_when_it_barges_in() {
+fn a_supervisor_hears_both_and_is_heard_by_whom_it_wants_to_be() {
     let place = "[device.C]\n";
     let supervises = "[device.C]\nsupervises = [\"B\"]\n";
     let server = office("supervise", &[(place, supervises)]);
     let (mut a, mut b) = (ring(&server, 'A', 440.0), ring(&server, 'B', 880.0));
     let mut c = ring(&server, 'C', 1300.0);
-    for (code, heard) in [("*81802", false), ("*83802", true)] {
+    // Who hears the supervisor: the caller, the colleague.
+    let codes = [("*81802", false, false), ("*82802", false, true), ("*83802", true, true)];
+    for (code, by_caller, by_colleague) in codes {
         talking(&mut a, &mut b, "802");
         sleep(Duration::from_secs(1));
         c.dial(code).expect("the control link stands");
@@ -27,10 +29,12 @@ fn a_supervisor_hears_both_and_is_heard_when_it_barges_in() {
         let (caller, colleague) = (told.tone_dbfs(440.0), told.tone_dbfs(880.0));
         println!("{code}: the supervisor hears {caller:.1} and {colleague:.1} dBFS");
         assert!((caller - TONE_DBFS).abs() < 1.5 && (colleague - TONE_DBFS).abs() < 1.5);
-        let level = heard_last(&a, 2.5).tone_dbfs(1300.0);
-        println!("{code}: the caller hears the supervisor at {level:.1} dBFS");
-        let right = if heard { (level - TONE_DBFS).abs() < 1.5 } else { level < -45.0 };
-        assert!(right, "the caller hears the supervisor at {level:.1} dBFS");
+        for (who, phone, heard) in [("caller", &a, by_caller), ("colleague", &b, by_colleague)] {
+            let level = heard_last(phone, 2.5).tone_dbfs(1300.0);
+            println!("{code}: the {who} hears the supervisor at {level:.1} dBFS");
+            let right = if heard { (level - TONE_DBFS).abs() < 1.5 } else { level < -45.0 };
+            assert!(right, "the {who} hears the supervisor at {level:.1} dBFS");
+        }
         server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
     }
 }
