@@ -60,7 +60,7 @@ fn leave(phone: &mut Baresip) {
 /// How loud each tone was in the last seconds before a phone left.
 fn levels(phone: &Baresip, seconds: f64, tones: [f64; 3]) -> [f64; 3] {
     let heard = heard_last(phone, seconds);
-    tones.map(|hertz| heard.tone_dbfs(hertz))
+    tones.map(|hertz| heard.steady_dbfs(hertz))
 }
 
 const TONES: [f64; 3] = [440.0, 880.0, 1300.0];

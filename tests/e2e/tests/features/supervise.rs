@@ -26,11 +26,11 @@ fn a_supervisor_hears_both_and_is_heard_by_whom_it_wants_to_be() {
         b.hang_up().expect("the control link stands");
         wait(&mut a, "CALL_CLOSED");
         let told = heard_last(&c, 2.5);
-        let (caller, colleague) = (told.tone_dbfs(440.0), told.tone_dbfs(880.0));
+        let (caller, colleague) = (told.steady_dbfs(440.0), told.steady_dbfs(880.0));
         println!("{code}: the supervisor hears {caller:.1} and {colleague:.1} dBFS");
         assert!((caller - TONE_DBFS).abs() < 1.5 && (colleague - TONE_DBFS).abs() < 1.5);
         for (who, phone, heard) in [("caller", &a, by_caller), ("colleague", &b, by_colleague)] {
-            let level = heard_last(phone, 2.5).tone_dbfs(1300.0);
+            let level = heard_last(phone, 2.5).steady_dbfs(1300.0);
             println!("{code}: the {who} hears the supervisor at {level:.1} dBFS");
             let right = if heard { (level - TONE_DBFS).abs() < 1.5 } else { level < -45.0 };
             assert!(right, "the {who} hears the supervisor at {level:.1} dBFS");
