@@ -89,6 +89,13 @@ impl Switch {
         }
     }
 
+    /// Words to the caller of a menu, a room or a queue have ended; false when these were none.
+    pub(crate) fn words_ended(&mut self, now: Now, call: &mut Call, op: OpId) -> bool {
+        self.menu_said(now, call, op)
+            || self.conference_said(now, call, op)
+            || self.queue_said(call, op)
+    }
+
     /// The prompt has ended; false when this was none.
     pub(crate) fn menu_said(&mut self, now: Now, call: &mut Call, op: OpId) -> bool {
         let Stage::Menu(run) = &mut call.stage else { return false };

@@ -194,6 +194,15 @@ impl Call {
         self.legs.get_mut(usize::from(index))
     }
 
+    /// Whether the caller is asked for keys, which may come in the sound.
+    pub(crate) fn is_asked(&self) -> bool {
+        match &self.stage {
+            Stage::Menu(_) => true,
+            Stage::Conference(attendance) => attendance.is_asked(),
+            _ => false,
+        }
+    }
+
     /// The leg, by its number, that takes the caller out of its slot.
     pub(crate) fn retriever(&self) -> Option<u64> {
         match &self.stage {

@@ -162,6 +162,12 @@ impl Switch {
         if self.open_stream(call, 0) { Fate::Keep } else { self.no_media(call) }
     }
 
+    /// The media worker that a call begins on: all of them in turn.
+    fn worker_of(&self, id: CallId) -> WorkerId {
+        let worker = id.as_u64() % u64::from(self.config.workers.max(1));
+        WorkerId(u16::try_from(worker).unwrap_or(0))
+    }
+
     /// A call that a party asks for, with what it was decided to do; its legs are to come.
     pub(crate) fn opened_call(
         &mut self,
@@ -190,11 +196,9 @@ impl Switch {
             .as_ref()
             .filter(|_| direction != Direction::Outbound)
             .map(|_| called.clone());
-        let worker = id.as_u64() % u64::from(self.config.workers.max(1));
-        let worker = WorkerId(u16::try_from(worker).unwrap_or(0));
         Call {
             id,
-            worker,
+            worker: self.worker_of(id),
             generation: self.directory.plans.generation(&decision.tenant),
             plans: self.directory.plans.clone(),
             tenant: decision.tenant,

@@ -89,10 +89,7 @@ impl Switch {
                     if switch.music_ended(call, index, op, end) {
                         return Fate::Keep;
                     }
-                    let said = switch.menu_said(now, call, op)
-                        || switch.conference_said(now, call, op)
-                        || switch.queue_said(call, op);
-                    if !said {
+                    if !switch.words_ended(now, call, op) {
                         switch.played(call, op, end);
                     }
                     Fate::Keep
@@ -401,11 +398,7 @@ impl Switch {
             srtp: srtp::keys(leg, agreed),
             silent_after: watched.then_some(self.config.rtp_timeout),
         };
-        let asked = match &call.stage {
-            Stage::Menu(_) => index == 0,
-            Stage::Conference(attendance) => index == 0 && attendance.is_asked(),
-            _ => false,
-        };
+        let asked = index == 0 && call.is_asked();
         let dtmf = asked || config.telephone_event.is_none();
         self.media(call.worker, Command::Configure { stream, config });
         // A peer without telephone-events may say its keys in the sound.
