@@ -10,6 +10,8 @@ pub enum Feature {
     Fax,
     /// Telling fax machines from people on a number that serves both.
     FaxDetection,
+    /// Answering before anybody is heard, to listen for fax machines.
+    FaxEarly,
     /// Fax machines on adapters as the ones that take a number's faxes.
     FaxMachines,
     /// Sending from a fax box.
@@ -62,10 +64,11 @@ pub enum Feature {
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Voicemail,
         Self::Fax,
         Self::FaxDetection,
+        Self::FaxEarly,
         Self::FaxMachines,
         Self::FaxSending,
         Self::Forwarding,
@@ -99,6 +102,7 @@ impl Feature {
             Self::Voicemail => "voicemail",
             Self::Fax => "fax",
             Self::FaxDetection => "fax and voice on one number",
+            Self::FaxEarly => "early answers of numbers with fax",
             Self::FaxMachines => "fax machines of a number",
             Self::FaxSending => "sending of faxes",
             Self::Forwarding => "forwarding",
@@ -168,6 +172,7 @@ impl Capabilities {
             .with(Feature::CallerNumberChoice)
             .with(Feature::Fax)
             .with(Feature::TrunkRegistration)
+            .with(Feature::FaxDetection)
     }
 
     /// The same with one feature more.
@@ -223,7 +228,7 @@ pub(crate) const KEYS: &[(&str, &str, Feature)] = &[
     ("number.fax", "device", Feature::FaxMachines),
     ("number.fax", "deliver_to", Feature::FaxMachines),
     ("number.fax", "listen", Feature::FaxDetection),
-    ("number.fax", "answer_early", Feature::FaxDetection),
+    ("number.fax", "answer_early", Feature::FaxEarly),
     ("fax_box", "send", Feature::FaxSending),
     ("number", "forward_to", Feature::Forwarding),
     ("number", "forwards_max", Feature::FraudLimits),

@@ -230,3 +230,92 @@ fn t38_is_refused_where_no_fax_is_received() {
     office.hang_up(TRUNK);
     office.finish();
 }
+
+/// Number 2 serves voice and fax.
+fn shared(more: &str) -> Office {
+    with_fax(&format!("{{ box = \"main\"{more} }}"))
+}
+
+fn sends_cng(office: &mut Office) -> bool {
+    let now = office.now;
+    let heard = office.media.sends_cng(now);
+    office.run(secs(1));
+    heard
+}
+
+/// S-39.
+#[test]
+fn a_calling_tone_on_a_number_for_both_moves_the_caller_and_a_person_talks_on() {
+    let mut office = shared("");
+    office.phone('A').does = Does::AnswersAtOnce;
+    office.call(TRUNK, "0312340002");
+    office.run(secs(4));
+    assert!(office.faxes.is_empty());
+    assert!(sends_cng(&mut office));
+    let reception = received(&office);
+    assert_eq!(&*reception.mailbox, "main");
+    assert!(office.phone('A').heard("bye "), "{:?}", office.phone('A').log);
+    assert!(office.explained("the caller is a fax machine: a calling tone"));
+    office.fax_says(reception.fax, FaxNews::Over("one page".to_owned()));
+    assert_eq!(ending(&only(office.finish())), (CallCause::Plan, 200));
+
+    let mut person = shared(", listen = \"5s\"");
+    person.phone('A').does = Does::AnswersAtOnce;
+    person.call(TRUNK, "0312340002");
+    person.run(secs(9));
+    // A tone behind the time is somebody's music.
+    sends_cng(&mut person);
+    assert!(person.faxes.is_empty() && !person.phone('A').heard("bye "));
+    person.hang_up(TRUNK);
+    assert_eq!(ending(&only(person.finish())), (CallCause::CallerHungUp, 200));
+}
+
+#[test]
+fn an_offer_of_t38_on_a_number_for_both_is_a_fax_and_asked_for_again_by_us() {
+    let mut office = shared("");
+    office.phone(TRUNK).takes_t38 = true;
+    office.phone('A').does = Does::AnswersAtOnce;
+    office.call(TRUNK, "0312340002");
+    office.run(secs(2));
+    let now = office.now;
+    office.phone(TRUNK).offer_t38(now);
+    office.run(secs(4));
+    assert!(office.explained("the caller is a fax machine: an offer of T.38"));
+    assert!(office.phone('A').heard("bye "));
+    assert_eq!(switched(&office).len(), 1, "{:?}", office.faxes);
+    office.hang_up(TRUNK);
+    office.finish();
+}
+
+/// S-63: the forwarded leg is let go.
+#[test]
+fn a_calling_tone_on_a_forwarded_number_ends_as_a_fax_with_no_leg_left_over() {
+    let number = format!(
+        "{}\noptions = [\"fax\", \"forwarding\"]\nforward_to = \"09012345678\"\n\
+         fax = {{ box = \"main\" }}",
+        NUMBER2.replace("mode = \"ring\"", "mode = \"forward\"")
+    );
+    let mut office = Office::planned(|plan| {
+        let plan = plan.replace(NUMBER2, &number);
+        let plan =
+            plan.split_once("\n[[expect]]").map_or(plan.clone(), |(plan, _)| plan.to_owned());
+        format!("{plan}\n[fax_box.main]\n")
+    });
+    office.phone('A').does = Does::AnswersAtOnce;
+    office.phone(TRUNK).does = Does::AnswersAtOnce;
+    office.call(TRUNK, "0312340002");
+    office.run(secs(2));
+    let legs = office.switch.calls()[0].legs.len();
+    assert_eq!(legs, 2, "{:?}", office.explained);
+    assert!(sends_cng(&mut office));
+    let fax = received(&office).fax;
+    let up = |office: &Office| {
+        let call = &office.switch.calls()[0];
+        call.legs.iter().filter(|leg| leg.state == "up").count()
+    };
+    assert_eq!(up(&office), 1);
+    office.fax_says(fax, FaxNews::Over("one page".to_owned()));
+    office.run(secs(1));
+    let cdr = only(office.finish());
+    assert_eq!(ending(&cdr), (CallCause::Plan, 200));
+}

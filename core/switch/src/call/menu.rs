@@ -68,7 +68,8 @@ impl Switch {
         let Some(leg) = call.leg(0) else { return };
         let events = leg.agreed.as_ref().is_some_and(|agreed| agreed.telephone_event.is_some());
         if let Some(stream) = leg.stream.live() {
-            let detect = Command::Detect { stream, dtmf: menu || !events, fax: false };
+            let fax = call.fax.is_some();
+            let detect = Command::Detect { stream, dtmf: menu || !events, fax };
             self.media(call.worker, detect);
         }
     }

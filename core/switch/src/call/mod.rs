@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use koukan_base::{CallId, OpId, Time, WorkerId};
-use koukan_dialplan::{Direction, Plans, Release, RingTarget, Step, TrunkCall, Way};
+use koukan_dialplan::{Direction, FaxRule, Plans, Release, RingTarget, Step, TrunkCall, Way};
 
 use crate::call::channels::Channel;
 use crate::call::diverted::{Diverted, Why};
@@ -179,6 +179,8 @@ pub(crate) struct Call {
     pub(crate) supervision: Option<Box<Supervision>>,
     /// That it is recorded.
     pub(crate) tape: Option<Tape>,
+    /// What happens when the caller turns out to be a fax machine.
+    pub(crate) fax: Option<FaxRule>,
     /// A transfer under way.
     pub(crate) transfer: Option<Box<Transfer>>,
     /// The switch's timer entry for this call.

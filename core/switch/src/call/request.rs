@@ -188,9 +188,7 @@ impl Switch {
             channels.push(Channel::Trunk(key.clone()));
         }
         let direction = decision.direction;
-        for channel in &channels {
-            self.channels.take(channel);
-        }
+        channels.iter().for_each(|channel| self.channels.take(channel));
         let did = decision
             .number
             .as_ref()
@@ -233,6 +231,7 @@ impl Switch {
             guest: None,
             held: None,
             supervision: None,
+            fax: decision.fax,
             tape: decision.record.map(|record| Tape::new(record.notice)),
             transfer: None,
             deadline: None,

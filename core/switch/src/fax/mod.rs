@@ -2,6 +2,7 @@
 //! its stream leaves the media worker, and whoever speaks T.30 has it until the fax is over. The
 //! switch knows nothing of T.30: it hears sentences and the end.
 
+mod detect;
 mod receive;
 mod t38;
 

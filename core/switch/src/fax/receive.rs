@@ -32,12 +32,7 @@ impl Switch {
             leg.speaks_fax = true;
         }
         let answered = self.answer_caller(now, call, None);
-        let fits = call.leg(0).is_some_and(|leg| {
-            let plain = |agreed: &koukan_sip::sdp::Agreed| {
-                agreed.crypto.is_none() && matches!(&*agreed.format.name, "PCMU" | "PCMA")
-            };
-            leg.agreed.as_ref().is_some_and(plain) && matches!(leg.stream, LegStream::Open(..))
-        });
+        let fits = speaks_g711(call);
         if !answered || !fits {
             self.explain(call.id, "no fax: the caller speaks no G.711 in the clear");
             if let Some(leg) = call.leg_mut(0) {
@@ -117,4 +112,14 @@ impl Switch {
             self.actions.push_back(Action::Fax(FaxOrder::Stop { fax: run.fax }));
         }
     }
+}
+
+/// Whether the caller speaks G.711 in the clear over a stream that can be lent.
+pub(super) fn speaks_g711(call: &Call) -> bool {
+    call.leg(0).is_some_and(|leg| {
+        let plain = |agreed: &koukan_sip::sdp::Agreed| {
+            agreed.crypto.is_none() && matches!(&*agreed.format.name, "PCMU" | "PCMA")
+        };
+        leg.agreed.as_ref().is_some_and(plain) && matches!(leg.stream, LegStream::Open(..))
+    })
 }

@@ -207,7 +207,10 @@ impl Switch {
             match (offer, update) {
                 (Some(offer), _) => match switch.answer_offer(call, index, &offer) {
                     Some(body) => response.body = Some(body),
-                    None => response.status = 488,
+                    None => {
+                        response.status = 488;
+                        switch.t38_is_fax(now, call, index, &offer);
+                    }
                 },
                 (None, true) => {}
                 (None, false) => response.body = switch.offer_again(call, index),

@@ -118,7 +118,8 @@ impl Switch {
                 });
             }
             Event::Announced { room, op, .. } => self.announced(room, op),
-            Event::DigitsSent { .. } | Event::FaxTone { .. } => {}
+            Event::FaxTone { stream, tone } => self.fax_tone(now, stream, tone),
+            Event::DigitsSent { .. } => {}
             Event::Quality { stream, fault } => self.sound_changed(now, stream, fault),
             Event::Heard { stream, from } => {
                 self.with_stream(now, stream, |switch, call, index| {
@@ -402,7 +403,10 @@ impl Switch {
         let dtmf = asked || config.telephone_event.is_none();
         self.media(call.worker, Command::Configure { stream, config });
         // A peer without telephone-events may say its keys in the sound.
-        self.media(call.worker, Command::Detect { stream, dtmf, fax: false });
+        self.media(
+            call.worker,
+            Command::Detect { stream, dtmf, fax: index == 0 && up && call.fax.is_some() },
+        );
     }
 
     /// Sets what every stream of the call sends, from where the call stands.
@@ -453,26 +457,6 @@ impl Switch {
     pub(crate) fn feed(&mut self, call: &Call, index: u16, source: Source) {
         let Some(stream) = call.leg(index).and_then(|leg| leg.stream.live()) else { return };
         self.media(call.worker, Command::Feed { stream, source });
-    }
-
-    pub(crate) fn play(
-        &mut self,
-        worker: koukan_base::WorkerId,
-        stream: StreamId,
-        op: koukan_base::OpId,
-        prompts: Vec<koukan_media::Prompt>,
-        times: u32,
-    ) {
-        self.media(worker, Command::Play { stream, op, prompts: prompts.into(), times });
-    }
-
-    pub(crate) fn stop_play(
-        &mut self,
-        worker: koukan_base::WorkerId,
-        stream: StreamId,
-        op: koukan_base::OpId,
-    ) {
-        self.media(worker, Command::StopPlay { stream, op });
     }
 
     /// Answers the caller; true when it is answered now.

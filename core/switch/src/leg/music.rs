@@ -3,9 +3,9 @@
 
 use std::path::{Component, Path};
 
-use koukan_base::OpId;
+use koukan_base::{OpId, StreamId};
 use koukan_media::tone::{Country, NamedTone, Progress};
-use koukan_media::{PlayEnd, Prompt};
+use koukan_media::{Command, PlayEnd, Prompt};
 
 use crate::call::Call;
 use crate::leg::{Leg, LegState};
@@ -20,6 +20,26 @@ pub(crate) struct Music {
 }
 
 impl Switch {
+    pub(crate) fn play(
+        &mut self,
+        worker: koukan_base::WorkerId,
+        stream: StreamId,
+        op: koukan_base::OpId,
+        prompts: Vec<koukan_media::Prompt>,
+        times: u32,
+    ) {
+        self.media(worker, Command::Play { stream, op, prompts: prompts.into(), times });
+    }
+
+    pub(crate) fn stop_play(
+        &mut self,
+        worker: koukan_base::WorkerId,
+        stream: StreamId,
+        op: koukan_base::OpId,
+    ) {
+        self.media(worker, Command::StopPlay { stream, op });
+    }
+
     /// Has a leg's party hear music, unless it does already or takes no audio.
     pub(crate) fn start_music(&mut self, call: &mut Call, index: u16) {
         let file = match &call.stage {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use koukan_base::{BridgeId, OpId, StreamId, Time, WorkerId};
 use koukan_media::quality::{Cause, Verdict};
+use koukan_media::tone::FaxTone;
 use koukan_media::{
     Command, Event, OpenError, PlayEnd, Prompt, RecordEnd, RecordReport, Source, StreamConfig,
     StreamStats,
@@ -104,6 +105,20 @@ impl Media {
     pub(crate) fn playing(&self, remote: SocketAddr) -> Option<Vec<String>> {
         let (_, stream) = self.of(remote)?;
         stream.play.map(|_| stream.names.clone())
+    }
+
+    /// The peer of the stream that was opened first, the caller's, sends the tone of a calling fax
+    /// machine; whether that is listened for.
+    pub(crate) fn sends_cng(&mut self, now: Time) -> bool {
+        let stream = *self.streams.keys().min().unwrap();
+        let of =
+            |order: &&Command| matches!(order, Command::Detect { stream: of, .. } if *of == stream);
+        let heard =
+            matches!(self.orders.iter().rev().find(of), Some(Command::Detect { fax: true, .. }));
+        if heard {
+            self.tell(now, Event::FaxTone { stream, tone: FaxTone::Cng });
+        }
+        heard
     }
 
     pub(crate) fn press(&mut self, now: Time, remote: SocketAddr, digit: u8) {
