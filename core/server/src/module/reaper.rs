@@ -141,7 +141,9 @@ impl Round {
             std::mem::take(&mut self.mapped).into_iter().partition(LoadedModule::is_mapped);
         self.mapped = mapped;
         for build in gone {
-            self.tell(build.number, Report::Ended(Ending::Unmapped { keys: 0 }));
+            let number = build.number;
+            drop(build);
+            self.tell(number, Report::Ended(Ending::Unmapped { keys: 0 }));
         }
     }
 
@@ -149,8 +151,15 @@ impl Round {
         let (number, ending) = (build.number, build.close());
         let module = build.name();
         match ending {
-            Ending::Unmapped { keys } => tracing::info!(module, number, keys, "build unloaded"),
-            Ending::Kept => tracing::info!(module, number, "build closed, its library is kept"),
+            Ending::Unmapped { keys } => {
+                tracing::info!(module, number, keys, "build unloaded");
+                // Its copy is gone before anybody hears that it is closed.
+                drop(build);
+            }
+            Ending::Kept => {
+                tracing::info!(module, number, "build closed, its library is kept");
+                drop(build);
+            }
             Ending::Mapped => {
                 tracing::warn!(module, number, "build closed, its library is mapped still");
                 self.mapped.push(build);
