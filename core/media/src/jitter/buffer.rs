@@ -73,6 +73,10 @@ pub struct JitterBuffer {
     /// Least that still waited to be played when one of them was taken: with nothing, sound would
     /// be as early as the pulls permit, and no packet would have less time.
     ahead: usize,
+    /// Looks at which a correction was due but would have been heard.
+    patience: u8,
+    /// Peak of what was played lately.
+    loudest: u16,
     /// Played samples before `history`, then those that wait up to `end`.
     pcm: Box<[i16]>,
     history: usize,
@@ -117,6 +121,8 @@ impl JitterBuffer {
             level: i64::MAX,
             levels: 0,
             ahead: 0,
+            patience: 0,
+            loudest: 0,
             pcm: vec![0; room].into(),
             history,
             end: history,
@@ -260,7 +266,7 @@ impl JitterBuffer {
 
     fn pause(&mut self) {
         self.state = State::Pausing;
-        self.levels = 0;
+        (self.levels, self.patience) = (0, 0);
         self.owed = 0;
     }
 

@@ -1,5 +1,5 @@
-//! How late packets come against the fastest: a histogram that forgets, its quantile is the delay
-//! worth waiting for.
+//! How late packets come against the fastest: a histogram that forgets, and the delay that is worth
+//! waiting for by it.
 
 /// Classes of the histogram; the last one takes everything later.
 const CLASSES: usize = 256;
@@ -13,8 +13,9 @@ const UNIT: u32 = 1 << 22;
 /// Each packet makes what was before lighter by a 256th: half is forgotten after 177 packets.
 const FORGET: u32 = 8;
 
-/// Share of packets that may come later than the target: 3 %.
-const MAY_BE_LATE: u64 = 3;
+/// So many ms of delay are worth a hundredth of the packets in time. Where the latest come a few ms
+/// behind the others all are waited for; a rare one that comes far behind them is not.
+const MS_A_PERCENT: u64 = 20;
 
 /// Seconds over which the fastest packet is looked for; two such spans are remembered.
 const SPAN_SECONDS: i64 = 2;
@@ -55,11 +56,11 @@ impl DelayEstimator {
         self.shift = 0;
     }
 
-    /// The weight of three packets at a delay: a hundred that come in time outweigh them.
+    /// The weight of two packets at a delay: a hundred that come in time outweigh them.
     fn believe(&mut self, delay: i64) {
         let class = self.class(delay);
         if let Some(weight) = self.weights.get_mut(class) {
-            *weight = UNIT * 3;
+            *weight = UNIT * 2;
         }
     }
 
@@ -127,17 +128,34 @@ impl DelayEstimator {
         }
     }
 
-    /// The delay within which all but 3 % of the packets come.
+    /// The delay that costs least: itself, and the packets that come later.
     pub(super) fn target(&self) -> i64 {
         let all: u64 = self.weights.iter().map(|weight| u64::from(*weight)).sum();
-        let mut late = 0u64;
+        // Of a delay of one class, in the unit of a percent's worth of packets.
+        let class_cost = all * 1_000 / u64::from(CLASSES_PER_SECOND);
+        let (mut late, mut best) = (0u64, (u64::MAX, 0usize));
         for (class, weight) in self.weights.iter().enumerate().rev() {
-            late += u64::from(*weight);
-            if late * 100 > all * MAY_BE_LATE {
-                return i64::try_from(class + 1).unwrap_or(i64::MAX) * self.class_samples();
+            let classes = u64::try_from(class + 1).unwrap_or(u64::MAX);
+            let cost = class_cost * classes + late * 100 * MS_A_PERCENT;
+            if cost <= best.0 {
+                best = (cost, class);
             }
+            late += u64::from(*weight);
         }
-        self.class_samples()
+        i64::try_from(best.1 + 1).unwrap_or(i64::MAX) * self.class_samples()
+    }
+
+    /// How many of a thousand packets come later than `delay`.
+    pub(super) fn late_per_mille(&self, delay: i64) -> u64 {
+        let all: u64 = self.weights.iter().map(|weight| u64::from(*weight)).sum();
+        let (within, size) = (self.class(delay), self.class_samples());
+        let of = |weight: &u32| u64::from(*weight);
+        let behind: u64 = self.weights.iter().skip(within + 1).map(of).sum();
+        // Of its own class those behind it, as if they were spread evenly.
+        let rest = u64::try_from(size - delay.max(0) % size).unwrap_or(0);
+        let own = self.weights.get(within).map_or(0, of) * rest / size.unsigned_abs().max(1);
+        let late = behind + own;
+        late * 1_000 / all.max(1)
     }
 }
 
@@ -152,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn an_even_stream_needs_one_class_and_an_uneven_one_its_quantile() {
+    fn an_even_stream_needs_one_class_and_an_uneven_one_what_is_worth_its_delay() {
         let mut estimator = DelayEstimator::new(8_000, 320);
         assert_eq!(estimator.target(), 340);
         feed(&mut estimator, 1_000, 0, |_| 0);
@@ -161,6 +179,12 @@ mod tests {
         assert_eq!(estimator.target(), 520);
         feed(&mut estimator, 2_000, 3_000, |n| if n % 100 == 0 { 500 } else { 0 });
         assert_eq!(estimator.target(), 20, "1 % late is not worth waiting for");
+        assert!((8..=12).contains(&estimator.late_per_mille(20)));
+        assert_eq!(estimator.late_per_mille(520), 0);
+        feed(&mut estimator, 2_000, 5_000, |n| n % 40 * 16);
+        assert_eq!(estimator.target(), 640, "the last few of many that come late by all delays");
+        let late = estimator.late_per_mille(320);
+        assert!((450..550).contains(&late), "{late} of a thousand behind the half");
     }
 
     #[test]

@@ -2,11 +2,11 @@
 //! its notion of jitter; the rules are ours).
 //!
 //! Each packet has a place on a *timeline* in samples. The delay of the fastest packet is the
-//! base; how much later others come is learned (`delay`), and all but 3 % shall be in time. While
-//! sound plays, one pitch period is taken out or put in where the delay is wrong (`stretch`); in
-//! a pause it is corrected for nothing. What is missing is concealed; a starving buffer conceals
-//! without giving up what may still come, up to the bound. Nothing is allocated after
-//! construction.
+//! base; how much later others come is learned (`delay`), and those that are worth it shall be in
+//! time. Where the delay is wrong, one pitch period is taken out or put in (`stretch`): between
+//! words, and in a word only when no pause comes; while nothing is sent it is corrected for
+//! nothing. What is missing is concealed; a starving buffer conceals without giving up what may
+//! still come, up to the bound. Nothing is allocated after construction.
 
 mod buffer;
 mod delay;

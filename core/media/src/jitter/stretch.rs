@@ -7,16 +7,19 @@ use crate::pitch::{self, cross_fade, to_usize};
 const STILL: u16 = 160;
 
 /// How alike two periods must be.
-const ALIKE: f32 = 0.75;
+pub(super) const ALIKE: f32 = 0.75;
 
 /// The same when the delay is far off.
-const ALIKE_ENOUGH: f32 = 0.35;
+pub(super) const ALIKE_ENOUGH: f32 = 0.35;
+
+/// The same where nobody hears it.
+pub(super) const ANYHOW: f32 = -1.0;
 
 /// Takes one period of at most `at` samples out of the first `2 * at` of `pending`; how many
-/// samples are gone at its end.
-pub(super) fn shorten(pending: &mut [i16], at: usize, rate: u32, urgent: bool) -> Option<usize> {
+/// samples are gone at its end. The periods must be as alike as `alike`.
+pub(super) fn shorten(pending: &mut [i16], at: usize, rate: u32, alike: f32) -> Option<usize> {
     let near = pending.get(..2 * at)?;
-    let lag = period(near, at, at, rate, urgent)?;
+    let lag = period(near, at, at, rate, alike)?;
     let (before, behind) = pending.split_at_mut_checked(at)?;
     cross_fade(before.get_mut(at.checked_sub(lag)?..)?, behind.get(..lag)?);
     let count = pending.len();
@@ -31,10 +34,10 @@ pub(super) fn lengthen(
     start: usize,
     end: usize,
     rate: u32,
-    urgent: bool,
+    alike: f32,
 ) -> Option<usize> {
     let window = pitch::longest(rate).min(end.checked_sub(start)?);
-    let lag = period(pcm.get(..end)?, start, window, rate, urgent)?;
+    let lag = period(pcm.get(..end)?, start, window, rate, alike)?;
     if lag > end.checked_sub(start)? || end.checked_add(lag)? > pcm.len() {
         return None;
     }
@@ -45,7 +48,7 @@ pub(super) fn lengthen(
     Some(lag)
 }
 
-fn period(signal: &[i16], at: usize, window: usize, rate: u32, urgent: bool) -> Option<usize> {
+fn period(signal: &[i16], at: usize, window: usize, rate: u32, alike: f32) -> Option<usize> {
     let (shortest, longest) = (pitch::shortest(rate), pitch::longest(rate).min(at));
     let near = signal.get(at.checked_sub(longest)?..at.checked_add(window)?)?;
     if window < to_usize(rate / 200) || longest < shortest {
@@ -56,8 +59,7 @@ fn period(signal: &[i16], at: usize, window: usize, rate: u32, urgent: bool) -> 
         return Some(longest.min(window));
     }
     let found = pitch::find(signal, at, window, (shortest, longest.min(window)), rate)?;
-    let enough = if urgent { ALIKE_ENOUGH } else { ALIKE };
-    (found.likeness >= enough).then_some(found.lag)
+    (found.likeness >= alike).then_some(found.lag)
 }
 
 #[cfg(test)]
@@ -86,13 +88,13 @@ mod tests {
                 let signal = tone(rate, hertz, to_usize(rate / 10));
                 let usual = bend(&signal);
                 let mut short = signal.clone();
-                let lag = shorten(&mut short, pitch::longest(rate), rate, false).unwrap();
+                let lag = shorten(&mut short, pitch::longest(rate), rate, ALIKE).unwrap();
                 short.truncate(signal.len() - lag);
                 assert!(bend(&short) <= usual * 12 / 10 + 4, "{rate} {hertz}: {}", bend(&short));
                 let start = signal.len() / 2;
                 let mut long = signal.clone();
                 long.resize(signal.len() * 2, 0);
-                let lag = lengthen(&mut long, start, signal.len(), rate, false).unwrap();
+                let lag = lengthen(&mut long, start, signal.len(), rate, ALIKE).unwrap();
                 long.truncate(signal.len() + lag);
                 assert!(bend(&long) <= usual * 12 / 10 + 4, "{rate} {hertz}: {}", bend(&long));
                 assert_eq!(long[..start], signal[..start]);
@@ -110,10 +112,10 @@ mod tests {
                 (state >> 16) as i16 / 4
             })
             .collect();
-        assert_eq!(shorten(&mut noise, 120, 8_000, false), None);
-        assert_eq!(shorten(&mut noise[..200], 120, 8_000, true), None, "too short");
-        assert!(shorten(&mut [3; 800], 120, 8_000, false).is_some(), "silence may be cut");
-        assert_eq!(shorten(&mut [3; 800], 50, 8_000, false), Some(50), "but no more than it may");
-        assert_eq!(shorten(&mut [3; 800], 10, 8_000, false), None, "a few samples are no period");
+        assert_eq!(shorten(&mut noise, 120, 8_000, ALIKE), None);
+        assert_eq!(shorten(&mut noise[..200], 120, 8_000, ALIKE_ENOUGH), None, "too short");
+        assert!(shorten(&mut [3; 800], 120, 8_000, ALIKE).is_some(), "silence may be cut");
+        assert_eq!(shorten(&mut [3; 800], 50, 8_000, ALIKE), Some(50), "but no more than it may");
+        assert_eq!(shorten(&mut [3; 800], 10, 8_000, ALIKE), None, "a few samples are no period");
     }
 }

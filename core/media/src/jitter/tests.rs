@@ -55,6 +55,8 @@ struct Run {
     sound: Vec<i16>,
     /// Delay in ms after each pull.
     delays: Vec<u64>,
+    /// Samples put in and taken out until each pull.
+    changes: Vec<u64>,
     inserted: u64,
 }
 
@@ -69,8 +71,13 @@ fn config(mode: JitterMode) -> JitterConfig {
     JitterConfig { sample_rate: 8_000, clock_rate: 8_000, payload_bytes, mode }
 }
 
-/// Sends `seconds` of voice over the link into a buffer that is pulled every 20 ms.
+/// Sends `seconds` of an endless voice over the link into a buffer that is pulled every 20 ms.
 fn run(link: &Link, mode: JitterMode, seconds: u64) -> Run {
+    run_with(link, mode, seconds, said)
+}
+
+/// The same of any sound.
+fn run_with(link: &Link, mode: JitterMode, seconds: u64, said: fn(u64) -> i16) -> Run {
     let mut rng = Rng::from_number(link.seed);
     let mut chance = move |percent: u64| u64::from(rng.next_u32()) % 10_000 < percent * 100;
     let mut other = Rng::from_number(link.seed ^ 77);
@@ -96,6 +103,7 @@ fn run(link: &Link, mode: JitterMode, seconds: u64) -> Run {
     arrivals.sort_unstable();
     let mut buffer = JitterBuffer::new(config(mode));
     let (mut sound, mut delays, mut inserted) = (Vec::new(), Vec::new(), 0);
+    let mut changes = Vec::new();
     let mut arrivals = arrivals.into_iter().peekable();
     for pull in 0..seconds * 50 {
         let now_us = pull * 20_000 + 3_000;
@@ -115,8 +123,10 @@ fn run(link: &Link, mode: JitterMode, seconds: u64) -> Run {
         sound.extend(out);
         check(&buffer, sound.len(), inserted);
         delays.push(u64::try_from(buffer.delay(now).as_millis()).unwrap());
+        let counts = buffer.counts();
+        changes.push(counts.inserted + counts.removed);
     }
-    Run { buffer, sound, delays, inserted }
+    Run { buffer, sound, delays, changes, inserted }
 }
 
 /// Every packet and every sample is accounted for.
@@ -162,6 +172,34 @@ fn jitter_is_waited_for_and_no_more_than_it_needs() {
     let mean = later.iter().sum::<u64>() / later.len() as u64;
     assert!((40..110).contains(&mean), "{mean} ms");
     assert!(largest_step(&run.sound[8_000..]) <= 4_500, "{}", largest_step(&run.sound[8_000..]));
+}
+
+/// Words of 700 ms and pauses of 300.
+fn worded(sample: u64) -> i16 {
+    if sample % 8_000 < 5_600 { said(sample) } else { 0 }
+}
+
+#[test]
+fn the_delay_is_changed_between_words_and_not_in_them() {
+    for jitter_ms in [40, 60, 80] {
+        for seed in 1..=5 {
+            let link = Link { jitter_ms, seed, ..STEADY };
+            let run = run_with(&link, JitterMode::VOICE, 24, worded);
+            let loud = |pull: usize| {
+                let sound = &run.sound[pull * 160..(pull + 1) * 160];
+                sound.iter().any(|sample| sample.unsigned_abs() > 2_000)
+            };
+            // Words of the first four seconds pay for what is not known of the network yet.
+            let pulls = 200..run.changes.len() - 10;
+            let in_words = pulls.filter(|pull| {
+                let changed = run.changes[*pull] != run.changes[pull - 1];
+                changed && loud(pull - 1) && loud(*pull) && loud(pull + 1)
+            });
+            let (changed, mean) = (in_words.count(), run.delays[200..].iter().sum::<u64>() / 1_000);
+            assert!(changed <= 1, "jitter {jitter_ms}, seed {seed}: {changed} words cut");
+            assert!(mean <= jitter_ms + 25, "jitter {jitter_ms}, seed {seed}: {mean} ms");
+        }
+    }
 }
 
 #[test]
