@@ -405,17 +405,9 @@ impl Engine {
 
     fn open(&mut self, index: usize, id: StreamId, local: std::net::IpAddr) {
         let bound = self.ports.bind(local);
-        let sockets = match bound {
-            Ok(sockets) => sockets,
+        let (rtp, sockets) = match bound {
+            Ok(bound) => bound,
             Err(error) => {
-                self.opened.push_back(Event::OpenFailed { stream: id, error });
-                return;
-            }
-        };
-        let rtp = match sockets.0.local_addr() {
-            Ok(address) => address,
-            Err(error) => {
-                let error = OpenError::Bind { errno: error.raw_os_error().unwrap_or(0) };
                 self.opened.push_back(Event::OpenFailed { stream: id, error });
                 return;
             }

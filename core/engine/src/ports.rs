@@ -12,6 +12,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// Kernel buffer of a stream's socket: half a second of the fastest codec.
 const RECEIVE_BUFFER: usize = 64 * 1024;
 
+/// The sockets of RTP and of RTCP.
+pub(crate) type Pair = (UdpSocket, UdpSocket);
+
 /// Hands out pairs in turn, so that a port rests as long as possible before it is used again.
 #[derive(Debug)]
 pub(crate) struct Ports {
@@ -27,15 +30,15 @@ impl Ports {
         Self { first, pairs, next: start.checked_rem(pairs).unwrap_or(0) }
     }
 
-    /// Binds the next free pair on `local`.
-    pub(crate) fn bind(&mut self, local: IpAddr) -> Result<(UdpSocket, UdpSocket), OpenError> {
+    /// Binds the next free pair on `local`; with it the address of its RTP.
+    pub(crate) fn bind(&mut self, local: IpAddr) -> Result<(SocketAddr, Pair), OpenError> {
         for _ in 0..self.pairs {
             let port = self.first.saturating_add(self.next.saturating_mul(2));
             self.next = self.next.saturating_add(1).checked_rem(self.pairs).unwrap_or(0);
             let pair = socket(local, port)
                 .and_then(|rtp| Ok((rtp, socket(local, port.saturating_add(1))?)));
             match pair {
-                Ok(pair) => return Ok(pair),
+                Ok(pair) => return Ok((SocketAddr::new(local, port), pair)),
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
                 Err(error) => {
                     return Err(OpenError::Bind { errno: error.raw_os_error().unwrap_or(0) });
@@ -78,7 +81,8 @@ mod tests {
         let (_held, port) = taken;
         let mut ports = Ports::new(&(port..=port + 7), 0);
         let mut bound = Vec::new();
-        while let Ok((rtp, rtcp)) = ports.bind(LOCAL) {
+        while let Ok((address, (rtp, rtcp))) = ports.bind(LOCAL) {
+            assert_eq!(rtp.local_addr().unwrap(), address);
             let pair = (rtp.local_addr().unwrap().port(), rtcp.local_addr().unwrap().port());
             assert_eq!((pair.0 % 2, pair.1), (0, pair.0 + 1));
             assert_ne!(pair.0, port);

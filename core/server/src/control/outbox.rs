@@ -58,10 +58,8 @@ impl Outbox {
         match action {
             Action::Record(record) => {
                 self.promised |= !matches!(record, Record::Call(_) | Record::Setting(_));
-                match (self.records.last_mut(), &record) {
-                    (Some(Record::Call(before)), Record::Call(cdr)) if before.call == cdr.call => {
-                        before.clone_from(cdr);
-                    }
+                match self.records.last_mut() {
+                    Some(last) if tell_of_one_call(last, &record) => *last = record,
                     _ => self.records.push(record),
                 }
             }
@@ -106,6 +104,13 @@ impl Outbox {
                 refuse(bytes);
             }
         }
+    }
+}
+
+fn tell_of_one_call(before: &Record, after: &Record) -> bool {
+    match (before, after) {
+        (Record::Call(before), Record::Call(after)) => before.call == after.call,
+        _ => false,
     }
 }
 
