@@ -44,6 +44,11 @@ pub struct Caller {
     /// Of a device: the number that it wants to be shown as outside (P-Preferred-Identity of RFC
     /// 3325); taken when it may show it.
     pub preferred: Option<Arc<str>>,
+    /// Why the module that the office asks about callers refuses it ([`Plans::lookup`]), when it
+    /// does.
+    ///
+    /// [`Plans::lookup`]: crate::Plans::lookup
+    pub refused: Option<Arc<str>>,
 }
 
 /// Everything a decision depends on besides the plan itself.

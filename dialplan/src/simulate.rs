@@ -101,7 +101,7 @@ impl Plans {
         let number = (!anonymous).then(|| Arc::from(from));
         let origin =
             self.bringing_trunk(to).ok_or_else(|| SimulateError::NoTrunk { to: to.to_owned() })?;
-        Ok((origin, Caller { number, anonymous, preferred: None }))
+        Ok((origin, Caller { number, anonymous, ..Caller::default() }))
     }
 
     fn owner_of(&self, to: &str) -> Option<&str> {

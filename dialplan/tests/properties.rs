@@ -82,7 +82,7 @@ proptest! {
         } else {
             Origin::Trunk { tenant: Some(tenant), trunk: Arc::from("carrier") }
         };
-        let caller = Caller { number: caller.map(Arc::from), anonymous, preferred: None };
+        let caller = Caller { number: caller.map(Arc::from), anonymous, ..Caller::default() };
         let at = wednesday() + jiff::SignedDuration::from_hours(hours);
         let state = Any { reachable, used };
         let called = if pick { known } else { called.as_str() };

@@ -47,7 +47,7 @@ typedef struct kk_str {
 /* "KOUKAN", SUB, LF: a transfer in text mode damages it. */
 #define KK_MAGIC_INIT { 0x4b, 0x4f, 0x55, 0x4b, 0x41, 0x4e, 0x1a, 0x0a }
 #define KK_ABI_MAJOR 1
-#define KK_ABI_MINOR 2
+#define KK_ABI_MINOR 3
 
 #define KK_ID_APP_1 "kk.app/1"     /* factory of the module: kk_app_1 */
 #define KK_ID_TASK_1 "kk.task/1"   /* factory of the module: kk_app_1, run without a call */
@@ -56,6 +56,7 @@ typedef struct kk_str {
 #define KK_ID_LOG_1 "kk.log/1"     /* extension of the host: kk_log_1 */
 #define KK_ID_MAIL_1 "kk.mail/1"   /* extension of the host: kk_mail_1 */
 #define KK_ID_SINK_1 "kk.sink/1"   /* factory of the module: kk_sink_1 */
+#define KK_ID_SOURCE_1 "kk.source/1" /* factory of the module: kk_source_1 */
 #define KK_ID_STORE_1 "kk.store/1" /* extension of the host: kk_store_1 */
 #define KK_ID_WAKE_1 "kk.wake/1"   /* extension of the host: kk_wake_1 */
 
@@ -327,6 +328,46 @@ typedef struct kk_sink_1 {
     void (*close)(void *sink);
 } kk_sink_1;
 
+/* The kinds of kk_question. A caller: the answer is { "name": "...", "refuse": "..." }, both of
+ * them optional: what phones show, and the reason why the call is refused. Other keys are passed
+ * over. */
+#define KK_CALLER "caller"
+
+typedef struct kk_question {
+    size_t size;
+    kk_str tenant;      /* whose question it is */
+    kk_str kind;        /* KK_CALLER; an unknown one: KK_E_UNSUPPORTED */
+    kk_str key;         /* about whom: a number with its + and country code */
+    kk_str facts;       /* one JSON object: "national" (the number as it is dialled), "called" */
+    uint32_t within_ms; /* so long the call waits; a later answer is kept for the next one */
+    uint32_t reserved;  /* 0 */
+} kk_question;
+
+typedef struct kk_answer {
+    size_t size;
+    char *buffer;     /* the host's, for one JSON object */
+    size_t room;
+    size_t len;       /* to be stored: the bytes of the answer; more than `room`: KK_E_LIMIT */
+    uint32_t keep_ms; /* to be stored: so long the host need not ask again; 0: each time */
+    uint32_t reserved;
+} kk_answer;
+
+/*
+ * kk.source/1, since 1.3 - granted by `grants = ["lookups"]`. A module that answers questions of
+ * the offices that name it (`[lookup]`). All on one thread that the host makes for it, where it may
+ * block: a call waits no longer than its office says, and goes on as if nobody had been asked.
+ */
+typedef struct kk_source_1 {
+    size_t size;
+    /* KK_OK: stores the source. Negative: it cannot work now; the host tries again. `acknowledged`
+     * is 0. */
+    kk_status (*open)(const kk_open *open, void **source);
+    /* KK_OK: the answer is in `answer`. KK_E_NOT_FOUND: nothing is known, which may be kept too. */
+    kk_status (*ask)(void *source, const kk_question *question, kk_answer *answer);
+    /* Exactly once for each source. */
+    void (*close)(void *source);
+} kk_source_1;
+
 typedef struct kk_entry {
     uint8_t magic[8];   /* KK_MAGIC_INIT */
     uint32_t size;      /* sizeof(kk_entry) */
@@ -365,7 +406,8 @@ extern KK_EXPORT const kk_entry kk_module_entry;
  *     times = { type = "whole", min = 1, max = 9 }
  *     language = { type = "text", one_of = ["ja", "en"] }
  *
- * Types: text, whole, flag, prompt, texts, prompts.
+ * Types: text, whole, flag, prompt, texts, prompts. Since 1.3 the table ["kk.source/1"] says that
+ * the module answers lookups.
  */
 extern KK_EXPORT const char kk_module_schema[];
 

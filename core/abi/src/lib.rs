@@ -8,6 +8,7 @@
 mod host;
 mod module;
 mod sink;
+mod source;
 pub mod status;
 
 use std::ffi::c_void;
@@ -17,6 +18,7 @@ pub use host::{
 };
 pub use module::{App1, Entry, Event, EventMinor1, Start, StartMinor1};
 pub use sink::{Open, Record, Sink1};
+pub use source::{Answer, CALLER, Question, Source1};
 pub use status::Status;
 
 /// The first bytes of [`Entry`]: "KOUKAN", SUB, LF; a transfer in text mode damages it.
@@ -24,7 +26,7 @@ pub const MAGIC: [u8; 8] = *b"KOUKAN\x1a\n";
 /// The version that both sides must share.
 pub const ABI_MAJOR: u16 = 1;
 /// What this host offers beyond the major version's first.
-pub const ABI_MINOR: u16 = 2;
+pub const ABI_MINOR: u16 = 3;
 /// The one symbol of a module.
 pub const ENTRY_SYMBOL: &str = "kk_module_entry";
 /// The text of what a module's applications take; a module may have it.
@@ -46,6 +48,8 @@ pub mod id {
     pub const MAIL_1: &str = "kk.mail/1";
     /// A module that carries records out: [`Sink1`](crate::Sink1).
     pub const SINK_1: &str = "kk.sink/1";
+    /// A module that answers questions: [`Source1`](crate::Source1).
+    pub const SOURCE_1: &str = "kk.source/1";
     /// Records and objects: [`Store1`](crate::Store1).
     pub const STORE_1: &str = "kk.store/1";
     /// The host's log: [`Log1`](crate::Log1).
@@ -151,4 +155,8 @@ const _: () = {
     assert!(size_of::<Open>() == 48);
     assert!(size_of::<Record>() == 40);
     assert!(size_of::<Sink1>() == 40);
+    // What minor version 3 added.
+    assert!(size_of::<Question>() == 80);
+    assert!(size_of::<Answer>() == 40);
+    assert!(size_of::<Source1>() == 32);
 };

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use koukan_abi::{
-    ABI_MAJOR, ABI_MINOR, App1, Call1, Call1Minor1, Entry, Event, EventMinor1, Host, Lamp1, Log1,
-    MAGIC, Mail1, Message, OBJECTS, Open, Prompt, Record, Recording, Sink1, Start, StartMinor1,
-    Store1, Str, Wake1, event, id, log, record, status,
+    ABI_MAJOR, ABI_MINOR, Answer, App1, CALLER, Call1, Call1Minor1, Entry, Event, EventMinor1,
+    Host, Lamp1, Log1, MAGIC, Mail1, Message, OBJECTS, Open, Prompt, Question, Record, Recording,
+    Sink1, Source1, Start, StartMinor1, Store1, Str, Wake1, event, id, log, record, status,
 };
 
 /// One struct's size and offsets as static assertions in C.
@@ -93,6 +93,9 @@ fn structs() -> String {
     layout!(out, Open, "kk_open", [size, options, base, acknowledged]);
     layout!(out, Record, "kk_record", [size, sequence, kind, reserved, text]);
     layout!(out, Sink1, "kk_sink_1", [size, kinds, open, deliver, close]);
+    layout!(out, Question, "kk_question", [size, tenant, kind, key, facts, within_ms, reserved]);
+    layout!(out, Answer, "kk_answer", [size, buffer, room, len, keep_ms, reserved]);
+    layout!(out, Source1, "kk_source_1", [size, open, ask, close]);
     layout!(out, App1, "kk_app_1", [size, start, event, destroy]);
     layout!(
         out,
@@ -166,9 +169,11 @@ fn main_of_strings() -> String {
         ("KK_ID_LOG_1", id::LOG_1),
         ("KK_ID_MAIL_1", id::MAIL_1),
         ("KK_ID_SINK_1", id::SINK_1),
+        ("KK_ID_SOURCE_1", id::SOURCE_1),
         ("KK_ID_STORE_1", id::STORE_1),
         ("KK_ID_TASK_1", id::TASK_1),
         ("KK_OBJECTS", OBJECTS),
+        ("KK_CALLER", CALLER),
         ("KK_ID_WAKE_1", id::WAKE_1),
     ];
     for (name, value) in ids {

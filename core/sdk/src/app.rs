@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use koukan_abi::Str;
 
-use crate::{Background, Call, Error, Result, SinkEntry};
+use crate::{Background, Call, Error, Result, SinkEntry, SourceEntry};
 
 /// An application at work.
 pub type Running = Pin<Box<dyn Future<Output = Result<()>>>>;
@@ -23,6 +23,8 @@ pub trait Module: 'static {
     const TASK: Option<fn(Background) -> Running>;
     /// The sink of records that it is.
     const SINK: Option<SinkEntry>;
+    /// The source of answers that it is.
+    const SOURCE: Option<SourceEntry>;
     /// The extensions of the host without which it does not start.
     const REQUIRED: &'static [Str];
 }

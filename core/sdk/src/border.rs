@@ -1,5 +1,6 @@
 //! The C border of a module: `kk_module_entry` and its functions. The host's tables are called in
-//! `real`, a sink's functions stand in `records`; nothing else of the SDK is unsafe.
+//! `real`, a sink's functions stand in `records`, a source's in `questions`; nothing else of the
+//! SDK is unsafe.
 //!
 //! Each function that the host calls runs its body inside `guarded`: no panic leaves the module.
 //! After a panic the instance's future is dropped inside another catch, and the panic's payload
@@ -20,6 +21,7 @@ use koukan_abi as abi;
 use koukan_abi::{Status, Str, event, id, status};
 
 use crate::app::{Module, Running};
+use crate::questions::SourceFactory;
 use crate::real::{Bound, RealHost, RealRemote};
 use crate::records::SinkFactory;
 use crate::session::{Done, Event, Level, Moment, Session};
@@ -156,6 +158,9 @@ unsafe extern "C" fn get_factory<M: Module>(wanted: Str) -> *const c_void {
         match unsafe { text(wanted) } {
             Some(id::APP_1) => ptr::from_ref(Factory::<M>::APP).cast(),
             Some(id::SINK_1) if M::SINK.is_some() => ptr::from_ref(SinkFactory::<M>::SINK).cast(),
+            Some(id::SOURCE_1) if M::SOURCE.is_some() => {
+                ptr::from_ref(SourceFactory::<M>::SOURCE).cast()
+            }
             Some(id::TASK_1) if M::TASK.is_some() => ptr::from_ref(Factory::<M>::TASK).cast(),
             _ => ptr::null(),
         }

@@ -40,6 +40,8 @@ mod call;
 mod error;
 pub mod fake;
 mod op;
+#[expect(unsafe_code, reason = "the C border of a source")]
+mod questions;
 mod race;
 #[expect(unsafe_code, reason = "the host's tables; the other file of what is unsafe in the SDK")]
 mod real;
@@ -49,6 +51,7 @@ pub mod say;
 mod services;
 mod session;
 mod sink;
+mod source;
 mod task;
 mod wake;
 mod world;
@@ -63,6 +66,7 @@ pub use race::{Either, race};
 pub use services::{Background, Mail, Store};
 pub use session::Level;
 pub use sink::{Opened, Record, RecordKind, Sink, SinkEntry, sink};
+pub use source::{Caller, Kept, Question, Source, SourceEntry, source};
 
 /// The tutorial, whose blocks are run as tests.
 #[cfg(doctest)]
@@ -86,6 +90,7 @@ pub const fn schema_bytes<const N: usize>(text: &str) -> [u8; N] {
 /// argument of an application is what its JSON arguments are read into. `requires` names extensions
 /// beyond those of calls and the log without which the module does not start, `task` an
 /// `async fn(Background) -> Result<()>` that runs without a call, `sink` the type of a [`Sink`],
+/// `source` that of a [`Source`],
 /// `schema` what the applications take, as TOML, so that the dialplan's actions are checked
 /// (`koukan.h` says how).
 #[macro_export]
@@ -97,6 +102,8 @@ macro_rules! export_module {
         #[unsafe(export_name = "kk_module_schema")]
         static SCHEMA: [u8; SCHEMA_TEXT.len()] = $crate::schema_bytes(SCHEMA_TEXT);
     };
+    (@source) => { None };
+    (@source $source:ty) => { Some($crate::source::<$source>()) };
     (@sink) => { None };
     (@sink $sink:ty) => { Some($crate::sink::<$sink>()) };
     (@call $($app:literal)+) => { $crate::Str::borrow("kk.call/1") };
@@ -108,6 +115,7 @@ macro_rules! export_module {
         $(requires: [$($required:literal),+ $(,)?],)?
         $(task: $task:path,)?
         $(sink: $sink:ty,)?
+        $(source: $source:ty,)?
         $(schema: $schema:expr,)?
         $(apps: { $($app:literal: $function:path),+ $(,)? } $(,)?)?
     ) => {
@@ -126,6 +134,8 @@ macro_rules! export_module {
                 const TASK: Option<fn($crate::Background) -> $crate::Running> =
                     $crate::export_module!(@task $($task)?);
                 const SINK: Option<$crate::SinkEntry> = $crate::export_module!(@sink $($sink)?);
+                const SOURCE: Option<$crate::SourceEntry> =
+                    $crate::export_module!(@source $($source)?);
                 const REQUIRED: &'static [$crate::Str] = &[
                     $crate::Str::borrow("kk.log/1"),
                     $crate::Str::borrow("kk.wake/1"),

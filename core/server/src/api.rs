@@ -82,6 +82,10 @@ pub struct ModuleInfo {
     pub failures: u64,
     /// Records that it has carried out; none when it is no sink.
     pub records: Option<u64>,
+    /// Questions about callers that it was asked; none when it is no source.
+    pub questions: Option<u64>,
+    /// How many of them it answered after their time.
+    pub late: Option<u64>,
     /// Its slowest call, in microseconds: so long it held up every other call.
     pub slowest_us: u64,
     /// Calls that took longer than 20 ms; the log names them.

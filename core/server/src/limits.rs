@@ -155,6 +155,18 @@ pub const SOUND_SECONDS: u32 = 300;
 /// Records that a sink is given at once.
 pub const SINK_BATCH: u32 = 256;
 
+/// Questions about callers that wait for one module; more calls than these go on without.
+pub const QUESTIONS: usize = 256;
+
+/// Bytes of an answer to one.
+pub const ANSWER_BYTES: usize = 4_096;
+
+/// Characters of a name or a reason in it.
+pub const ANSWER_WORD: usize = 80;
+
+/// Answers that are kept for the next call.
+pub const ANSWERS_KEPT: usize = 10_000;
+
 /// Builds of modules that are told of after their end.
 pub const MODULE_BUILDS_TOLD: usize = 16;
 

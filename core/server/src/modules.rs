@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, unbounded};
 use koukan_abi::{Status, TASK, status};
 use koukan_base::{CallId, OpId, Time};
 use koukan_store::Outbox;
@@ -33,8 +34,12 @@ use crate::module::desk::Desk;
 use crate::module::reaper::{Reaper, Report};
 use crate::module::shelf::Shelf;
 use crate::module::sink::Sinks;
+use crate::module::source::cache::Cache;
+use crate::module::source::{Answered, Exchange};
 use crate::module::watch::Presence;
 use crate::module::{LoadedModule, Loader, ModuleError};
+
+mod lookups;
 
 /// Where the numbers of tasks begin; the switch mints none up here.
 const FIRST_TASK: u64 = 1 << 63;
@@ -71,6 +76,9 @@ pub struct Modules {
     leaving: usize,
     presence: Arc<Presence>,
     reaper: Reaper,
+    /// What sources say, and what holds of it.
+    answers: Receiver<Answered>,
+    known: Cache,
 }
 
 /// What a change of the modules did, in numbers of builds.
@@ -121,7 +129,10 @@ impl Modules {
         let desk = Arc::new(Desk::new(Arc::clone(&waker)));
         let (data, books) = (config.data.clone(), Arc::clone(&desk));
         let sinks = outbox.map(|outbox| Sinks::new(outbox, config.base.clone()));
-        let loader = Arc::new(Loader::new(data, books, Arc::clone(&shelf), sinks));
+        let (told, answers) = unbounded();
+        let (base, waking) = (config.base.clone(), Arc::clone(&waker));
+        let exchange = Exchange { base, answers: told, waker: waking };
+        let loader = Arc::new(Loader::new(data, books, Arc::clone(&shelf), (sinks, exchange)));
         let presence = Arc::new(Presence::new());
         let reaper = Reaper::start(waker, Arc::clone(&presence));
         let mut modules = Self {
@@ -136,6 +147,8 @@ impl Modules {
             leaving: 0,
             presence,
             reaper,
+            answers,
+            known: Cache::default(),
         };
         for module in &config.modules {
             let loaded = modules.loader.load(module).map_err(|cause| {
@@ -154,7 +167,7 @@ impl Modules {
     }
 
     fn admit(&mut self, now: Time, mut loaded: LoadedModule) -> usize {
-        loaded.begin_sink();
+        loaded.begin_workers();
         let build = Build::new(loaded, now);
         let number = build.number;
         self.presence.name(number, &build.name);
@@ -221,6 +234,7 @@ impl Modules {
         }
         let Some(build) = self.builds.get_mut(&number) else { return 0 };
         build.drain(now.time);
+        self.known.forget(number);
         self.leaving = self.leaving.saturating_add(1);
         let calls = build.applications;
         let own = self.running.iter().filter(|(_, (build, _))| *build == number);
@@ -285,6 +299,7 @@ impl Modules {
             }
             ModuleOrder::Event { instance, event } => self.event(now, instance, event),
             ModuleOrder::Destroy { instance } => self.destroy(now, instance),
+            ModuleOrder::Ask { lookup, question } => self.ask(now, lookup, question),
         }
     }
 
@@ -297,6 +312,9 @@ impl Modules {
             self.deliver(now, InstanceId(number), &EventParts::wake());
         }
         self.end_waits(now);
+        if let Ok(answered) = self.answers.try_recv() {
+            return Some(self.take_answer(now, answered));
+        }
         while let Some(request) = self.desk.poll_request() {
             match self.own_request(now, request) {
                 Some(request) => return Some(request),
@@ -309,7 +327,7 @@ impl Modules {
     /// Whether requests wait that no waker will tell of.
     #[must_use]
     pub fn has_requests(&self) -> bool {
-        !self.fresh.is_empty() || self.desk.has_requests()
+        !self.fresh.is_empty() || !self.answers.is_empty() || self.desk.has_requests()
     }
 
     /// When `poll_request` is to be called next for what it does by itself.
@@ -324,6 +342,14 @@ impl Modules {
     pub fn handle_housekeeping(&mut self, now: Now) {
         self.desk.own();
         self.tend(now);
+        self.name_lost_sources();
+    }
+
+    /// The build that a role or a name of the dialplan means.
+    fn active(&self, module: &str) -> Option<&LoadedModule> {
+        let mut active = self.builds.values().filter_map(Build::active);
+        let by_role = active.clone().find(|loaded| loaded.fills(module));
+        by_role.or_else(|| active.find(|loaded| loaded.name() == module))
     }
 
     /// The date was set: what a task waits for may be due.
@@ -376,7 +402,9 @@ impl Modules {
             ModuleRequest::Start { instance, .. }
             | ModuleRequest::Cancel { instance, .. }
             | ModuleRequest::Ended { instance, .. } => *instance,
-            ModuleRequest::Messages { .. } => return Some(request),
+            ModuleRequest::Messages { .. } | ModuleRequest::Answered { .. } => {
+                return Some(request);
+            }
         };
         if !self.tasks.contains_key(&instance.0) {
             return Some(request);
@@ -402,7 +430,7 @@ impl Modules {
                     tracing::error!(why = &*why, "a module's task has failed");
                 }
             }
-            ModuleRequest::Messages { .. } => {}
+            ModuleRequest::Messages { .. } | ModuleRequest::Answered { .. } => {}
         }
         None
     }
@@ -438,9 +466,7 @@ impl Modules {
         module: &str,
         what: (&str, &str),
     ) {
-        let mut active = self.builds.values().filter_map(Build::active);
-        let by_role = active.clone().find(|loaded| loaded.fills(module));
-        let Some(loaded) = by_role.or_else(|| active.find(|loaded| loaded.name() == module)) else {
+        let Some(loaded) = self.active(module) else {
             let why = format!("no loaded module fills the role {module}");
             return self.ended(instance, Err(why.into()));
         };

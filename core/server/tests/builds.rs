@@ -298,7 +298,9 @@ impl Callers {
                 }
                 ModuleRequest::Ended { result: Ok(()), .. } => self.ended += 1,
                 ModuleRequest::Ended { result: Err(why), .. } => self.failed.push(why.to_string()),
-                ModuleRequest::Cancel { .. } | ModuleRequest::Messages { .. } => {}
+                ModuleRequest::Cancel { .. }
+                | ModuleRequest::Messages { .. }
+                | ModuleRequest::Answered { .. } => {}
             }
         }
     }

@@ -29,9 +29,12 @@ pub use charge::{CdrCharge, PastCharge};
 pub use conference::{MemberView, RoomError, RoomOrder, RoomView};
 pub use config::{Directory, ListenerMedia, RoomPins, SwitchConfig, TrunkKey, TrunkRoute};
 pub use fax::{FaxId, FaxNews, FaxOrder, FaxReport, Reception};
+pub use koukan_dialplan::Lookup;
 pub use koukan_sip::subscription::{MessageCount, MessageSummary};
 pub use memory::Room;
-pub use module::{AppEvent, InstanceId, ModuleOrder, ModuleRequest, OBJECT, OpStatus, Operation};
+pub use module::{
+    AppEvent, Found, InstanceId, LookupId, ModuleOrder, ModuleRequest, OBJECT, OpStatus, Operation,
+};
 pub use record::tape::{CallRecording, RECORDINGS};
 pub use record::{CallCause, Cdr, CdrLeg, Contact, Note, Record, SettingRecord};
 pub use subscription::watch::Watch;

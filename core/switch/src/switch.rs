@@ -18,6 +18,7 @@ use koukan_sip::{
 
 use crate::action::{Action, Now};
 use crate::call::channels::Channels;
+use crate::call::lookup::Lookups;
 use crate::call::{Call, Stage};
 use crate::charge::Usages;
 use crate::conference::Rooms;
@@ -56,6 +57,8 @@ pub struct Switch {
     pub(crate) rng: Rng,
     pub(crate) channels: Channels,
     pub(crate) calls: HashMap<CallId, Box<Call>>,
+    /// Calls that wait for what a module knows of their callers.
+    pub(crate) lookups: Lookups,
     /// Calls that are over and wait for their streams' last counts.
     pub(crate) closing: HashMap<CallId, (Box<Call>, CallCause)>,
     /// Set by an orderly stop: nothing new is taken.
@@ -119,6 +122,7 @@ impl Switch {
             rng,
             channels: Channels::default(),
             calls: HashMap::new(),
+            lookups: Lookups::default(),
             closing: HashMap::new(),
             stopping: false,
             by_server: HashMap::new(),
@@ -206,6 +210,8 @@ impl Switch {
         self.handle_trunks(now);
         self.ua.handle_timeout(now.time);
         self.drain(now);
+        self.lookups_due(now);
+        self.drain(now);
         self.expire_registrations(now);
         while let Some((tx, status)) = self.throttle.pop_due(now.time) {
             self.ua.respond(now.time, tx, Response::new(status));
@@ -231,7 +237,8 @@ impl Switch {
         let calls = self.deadlines.first().map(|(time, _)| *time);
         let own = [self.ua.poll_timeout(), self.registrar.poll_timeout(), calls];
         let others = [self.notifier.poll_timeout(), self.throttle.poll_timeout()];
-        let others = others.into_iter().chain([self.trunks.poll_timeout()]);
+        let others =
+            others.into_iter().chain([self.trunks.poll_timeout(), self.lookups.poll_timeout()]);
         own.into_iter().chain(others).flatten().min()
     }
 
@@ -251,6 +258,7 @@ impl Switch {
     /// Ends every call, for an orderly stop; from now on new ones get 503.
     pub fn stop(&mut self, now: Now) {
         self.stopping = true;
+        self.stop_lookups(now);
         let mut ids: Vec<CallId> = self.calls.keys().copied().collect();
         ids.sort_unstable();
         for id in ids {

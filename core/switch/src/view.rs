@@ -100,6 +100,8 @@ pub struct Tables {
     pub channels: usize,
     /// Calls with legs to outside.
     pub outside: usize,
+    /// Calls that wait for what a module knows of their callers.
+    pub lookups: usize,
 }
 
 impl Switch {
@@ -120,6 +122,7 @@ impl Switch {
             parked: self.lots.len(),
             channels: usize::from(!self.channels.is_empty()),
             outside: self.usages.running(),
+            lookups: self.lookups.len(),
         }
     }
 

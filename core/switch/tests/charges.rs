@@ -46,7 +46,7 @@ fn simulated(office: &Office, caller: char, called: &str, at: Timestamp, talk: D
             (Origin::Device { tenant: "acme".into(), device }, None)
         }
     };
-    let caller = Caller { number, anonymous: false, preferred: None };
+    let caller = Caller { number, anonymous: false, ..Caller::default() };
     let facts = Facts { at, origin: &origin, caller: &caller, called, state: &Idle };
     let decision = plans.decide(&facts);
     let legs = plans.charged_legs(&decision, &facts, talk);

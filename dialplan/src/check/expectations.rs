@@ -42,7 +42,7 @@ fn prove(reader: &Reader<'_>, plan: &Plan, plans: &Plans, expect: &Expect, now: 
         (None, from) => {
             let number = from.clone().filter(|from| &**from != "anonymous");
             let anonymous = number.is_none();
-            (plans.bringing_trunk(&expect.to), Caller { number, anonymous, preferred: None })
+            (plans.bringing_trunk(&expect.to), Caller { number, anonymous, ..Caller::default() })
         }
     };
     let Some(origin) = origin else {

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use super::ringing::Ringing;
 use super::{Call, gate, plain_release, shown_number};
+use crate::country::Country;
 use crate::decision::{Caller, Direction, FaxRule, PromptRef, Release, RingTarget, Start, Step};
 use crate::live::CellValue;
 use crate::model::Plan;
 use crate::model::number::{Detect, Fax, Mode, Number, Role};
 use crate::model::objects::Object;
 use crate::model::schedule::Said;
+use crate::plans::Plans;
 use crate::read::{Action, Do};
 
 /// What to do, before who may do it is asked.
@@ -27,20 +29,9 @@ enum Way<'p> {
 pub(super) fn from_trunk(call: &mut Call<'_, '_>, tenant: Option<&str>, trunk: &str) -> Release {
     call.direction = Direction::Inbound;
     let plans = call.plans;
-    let home = tenant.and_then(|tenant| plans.plan(tenant)).map(|plan| &plan.tenant.country);
-    let country = home.cloned().unwrap_or_else(|| plans.home());
+    let country = home(plans, tenant);
     let called = country.canonical(call.facts.called);
-    let found = plans.number_by_did(&country, &called).filter(|(plan, number)| match tenant {
-        None => true,
-        // A tenant's trunk brings the numbers that the plan gave it, and nobody else's.
-        Some(tenant) => {
-            let numbers = plan.trunks.find(trunk).map(|trunk| trunk.numbers.as_slice());
-            let mut numbers = numbers.unwrap_or_default().iter();
-            &*plan.tenant.id.value == tenant
-                && (numbers.len() == 0 || numbers.any(|name| name.value == number.name))
-        }
-    });
-    let Some((plan, number)) = found else {
+    let Some((plan, number)) = number_of(plans, tenant, trunk, call.facts.called) else {
         call.caller = caller(call.facts.caller, &country);
         call.because("inbound.number", format!("{called} is no number of trunk {trunk}"));
         let language = plans.language_of(tenant);
@@ -50,6 +41,33 @@ pub(super) fn from_trunk(call: &mut Call<'_, '_>, tenant: Option<&str>, trunk: &
     call.caller = caller(call.facts.caller, &plan.tenant.country);
     call.because("inbound.number", format!("{called} is number.{}", number.name));
     to_number(call, plan, number, Some((tenant, trunk)))
+}
+
+/// The numbering plan that a trunk brings numbers in.
+fn home(plans: &Plans, tenant: Option<&str>) -> Arc<Country> {
+    let own = tenant.and_then(|tenant| plans.plan(tenant)).map(|plan| &plan.tenant.country);
+    own.cloned().unwrap_or_else(|| plans.home())
+}
+
+/// The number that a trunk's call is for; none when it brings no such.
+pub(super) fn number_of<'p>(
+    plans: &'p Plans,
+    tenant: Option<&str>,
+    trunk: &str,
+    called: &str,
+) -> Option<(&'p Plan, &'p Object<Number>)> {
+    let country = home(plans, tenant);
+    let found = plans.number_by_did(&country, &country.canonical(called));
+    found.filter(|(plan, number)| match tenant {
+        None => true,
+        // A tenant's trunk brings the numbers that the plan gave it, and nobody else's.
+        Some(tenant) => {
+            let numbers = plan.trunks.find(trunk).map(|trunk| trunk.numbers.as_slice());
+            let mut numbers = numbers.unwrap_or_default().iter();
+            &*plan.tenant.id.value == tenant
+                && (numbers.len() == 0 || numbers.any(|name| name.value == number.name))
+        }
+    })
 }
 
 /// 2 to 11: the number is known. `trunk` is the one the call came by, none for a call from inside.
@@ -115,14 +133,17 @@ fn toll_free_target<'p>(
     plan: &'p Plan,
     number: &'p Object<Number>,
 ) -> &'p Object<Number> {
-    let target = number.target.as_ref().filter(|_| number.role == Role::Tollfree);
-    let Some(target) = target.and_then(|target| plan.numbers.find(&target.value)) else {
-        return number;
-    };
+    let Some(target) = target_of(plan, number) else { return number };
     let text = format!("toll-free: goes on as number.{}, the office pays", target.name);
     call.because(format!("number.{}.target", number.name), text);
     call.toll_free = Some(Arc::clone(&number.name));
     target
+}
+
+/// The number whose rules hold for calls to a toll-free one.
+pub(super) fn target_of<'p>(plan: &'p Plan, number: &Object<Number>) -> Option<&'p Object<Number>> {
+    let target = number.target.as_ref().filter(|_| number.role == Role::Tollfree)?;
+    plan.numbers.find(&target.value)
 }
 
 /// 3: the block list and the rule on anonymous callers (accepted unless the plan says otherwise).
@@ -137,14 +158,20 @@ fn refused_caller(
         call.because(format!("number.{}.block_anonymous", number.name), "the caller is anonymous");
         return Some(plain_release(433, "anonymous"));
     }
-    let country = &plan.tenant.country;
-    let from = country.canonical(caller.as_deref()?);
-    let blocked = |entry: &Arc<str>| country.canonical(entry) == from;
-    if !number.blocked.iter().any(blocked) {
-        return None;
+    let from = plan.tenant.country.canonical(caller.as_deref()?);
+    if is_blocked(plan, number, &from) {
+        call.because(format!("number.{}.blocked", number.name), format!("{from} is blocked"));
+        return Some(plain_release(603, "blocked-caller"));
     }
-    call.because(format!("number.{}.blocked", number.name), format!("{from} is blocked"));
+    let why = call.facts.caller.refused.as_ref()?;
+    let module = plan.lookup.as_ref().map_or("", |lookup| &lookup.module);
+    call.because("lookup.module", format!("{module} refuses {from}: {why}"));
     Some(plain_release(603, "blocked-caller"))
+}
+
+/// Whether a number's own list has a caller, given as it is dialled in the office's country.
+pub(super) fn is_blocked(plan: &Plan, number: &Number, caller: &str) -> bool {
+    number.blocked.iter().any(|entry| plan.tenant.country.canonical(entry) == caller)
 }
 
 /// 4: the night key, the mode, or the schedule's cell; each as it was flipped last.
@@ -409,7 +436,7 @@ pub(super) fn ring<'p>(
 }
 
 /// What the phones show: the outside number, when it may be known.
-fn caller(caller: &Caller, country: &crate::country::Country) -> Option<Arc<str>> {
+fn caller(caller: &Caller, country: &Country) -> Option<Arc<str>> {
     let number = caller.number.as_ref().filter(|_| !caller.anonymous)?;
     Some(shown_number(country, number))
 }

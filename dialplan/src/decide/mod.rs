@@ -6,6 +6,7 @@ mod forwarded;
 mod gate;
 mod inbound;
 mod later;
+mod lookup;
 pub(crate) mod mailboxes;
 mod outbound;
 mod paging;
@@ -18,6 +19,7 @@ use jiff::civil::DateTime;
 
 pub use gate::{Asker, OutsideLeg, TrunkCall};
 pub use later::{Ask, Resumed};
+pub use lookup::Lookup;
 pub use mailboxes::RoomSecrets;
 
 use crate::country::Country;

@@ -7,6 +7,7 @@ pub(crate) mod class;
 pub(crate) mod device;
 pub(crate) mod expect;
 pub(crate) mod forwarding;
+pub(crate) mod lookup;
 pub(crate) mod module;
 pub(crate) mod number;
 pub(crate) mod objects;
@@ -29,6 +30,7 @@ use caps::Caps;
 use class::Classes;
 use device::Device;
 use expect::Expect;
+use lookup::Lookup;
 use number::{Number, Role};
 use objects::{Object, Objects};
 use outside::{Outbound, Trunk};
@@ -65,6 +67,7 @@ pub(crate) struct Plan {
     pub(crate) caps: Caps,
     pub(crate) rules: Arc<Rules>,
     pub(crate) park: Option<Arc<Park>>,
+    pub(crate) lookup: Option<Lookup>,
     pub(crate) feature_codes: FeatureCodes,
     pub(crate) tariff: Option<Arc<Tariff>>,
     pub(crate) expects: Vec<Expect>,
@@ -149,6 +152,7 @@ impl Plan {
             caps,
             rules,
             park: root.opt("park", Park::read),
+            lookup: root.opt("lookup", Lookup::read),
             feature_codes: root.opt("feature_codes", FeatureCodes::read).unwrap_or_default(),
             tariff,
             expects: Expect::read_all(root),

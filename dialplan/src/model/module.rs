@@ -7,6 +7,8 @@
 //! prompt = { type = "prompt", required = true }
 //! times = { type = "whole", min = 1, max = 9 }
 //! language = { type = "text", one_of = ["ja", "en"] }
+//!
+//! ["kk.source/1"] # it answers lookups
 //! ```
 
 use std::collections::BTreeMap;
@@ -23,8 +25,17 @@ pub(crate) struct Catalog {
     modules: Option<BTreeMap<String, Module>>,
 }
 
-/// What each application of a module takes; empty when the module does not say.
-type Module = BTreeMap<String, Vec<Field>>;
+/// What a module says of itself.
+#[derive(Clone, Debug, Default)]
+struct Module {
+    /// What each application takes; none when the module does not say.
+    applications: BTreeMap<String, Vec<Field>>,
+    /// It answers lookups.
+    is_source: bool,
+}
+
+/// The table by which a module says that it answers lookups.
+const SOURCE: &str = "kk.source/1";
 
 /// A key of an application.
 #[derive(Clone, Debug)]
@@ -78,16 +89,7 @@ impl Catalog {
         let reader = table.reader;
         let own = || app.map_or_else(|| Arc::clone(&module.value), |app| Arc::clone(&app.value));
         let Some(modules) = &self.modules else { return Some(own()) };
-        let Some(applications) = modules.get(&*module.value) else {
-            let names = modules.keys().map(String::as_str);
-            let message = format!("unknown module \"{}\"", module.value.escape_debug());
-            reader.error(
-                module.place,
-                message,
-                did_you_mean(&module.value, names, "loaded modules"),
-            );
-            return None;
-        };
+        let applications = &find(modules, reader, module)?.applications;
         let words = || applications.keys().map(String::as_str);
         let name = match (app, applications.len()) {
             // It does not say what it takes: it will, when the call comes.
@@ -114,6 +116,40 @@ impl Catalog {
         };
         check_fields(table, fields).then(|| Arc::clone(&name.value))
     }
+
+    /// Whether a module answers lookups, as far as it says; what is wrong is reported.
+    pub(crate) fn check_source(&self, reader: &Reader<'_>, module: &At<Arc<str>>) -> bool {
+        let Some(modules) = &self.modules else { return true };
+        let Some(found) = find(modules, reader, module) else { return false };
+        if found.is_source || found.applications.is_empty() {
+            return true;
+        }
+        let message = format!("the module \"{}\" answers no lookups", module.value);
+        let sources = modules.iter().filter(|(_, known)| known.is_source);
+        let sources: Vec<&str> = sources.map(|(name, _)| name.as_str()).collect();
+        let hint = match sources.as_slice() {
+            [] => "none of the loaded modules does".to_owned(),
+            names => format!("these do: {}", names.join(", ")),
+        };
+        reader.error(module.place, message, hint);
+        false
+    }
+}
+
+/// The module that is meant; that there is none is reported.
+fn find<'m>(
+    modules: &'m BTreeMap<String, Module>,
+    reader: &Reader<'_>,
+    module: &At<Arc<str>>,
+) -> Option<&'m Module> {
+    let found = modules.get(&*module.value);
+    if found.is_none() {
+        let names = modules.keys().map(String::as_str);
+        let message = format!("unknown module \"{}\"", module.value.escape_debug());
+        let hint = did_you_mean(&module.value, names, "loaded modules");
+        reader.error(module.place, message, hint);
+    }
+    found
 }
 
 fn list<'w>(words: impl Iterator<Item = &'w str>) -> String {
@@ -181,11 +217,15 @@ fn read_module(source: &ModuleSource, capabilities: &Capabilities, report: &mut 
     let mut reader = Reader::new(files, Names::default(), capabilities);
     texts.report(&mut reader);
     let mut root = Table::new(&reader, "", String::new(), Place::default(), &document.root);
-    let mut module = Module::new();
+    let mut module = Module::default();
     for entry in root.rest() {
+        if entry.key == SOURCE {
+            module.is_source = true;
+            continue;
+        }
         let item = Item::new(&reader, entry.key.clone(), &entry.node);
         let fields = item.table("application", |table| Some(read_fields(table)));
-        module.insert(entry.key.clone(), fields.unwrap_or_default());
+        module.applications.insert(entry.key.clone(), fields.unwrap_or_default());
     }
     drop(root);
     report.diagnostics.extend(reader.into_diagnostics(&Arc::from("")));

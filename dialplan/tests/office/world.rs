@@ -85,7 +85,8 @@ pub(crate) fn call_from(
     world: &World,
 ) -> Decision {
     let origin = Origin::Trunk { tenant: Some(Arc::from("acme")), trunk: Arc::from("carrier") };
-    let caller = Caller { number: from.map(Arc::from), anonymous: from.is_none(), preferred: None };
+    let caller =
+        Caller { number: from.map(Arc::from), anonymous: from.is_none(), ..Caller::default() };
     plans.decide(&Facts { at, origin: &origin, caller: &caller, called, state: world })
 }
 

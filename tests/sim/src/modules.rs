@@ -44,7 +44,9 @@ impl Modules {
                     known.pending = Some(*op);
                 }
             }
-            ModuleRequest::Cancel { .. } | ModuleRequest::Messages { .. } => {}
+            ModuleRequest::Cancel { .. }
+            | ModuleRequest::Messages { .. }
+            | ModuleRequest::Answered { .. } => {}
         }
         Some(request)
     }
@@ -57,6 +59,10 @@ impl Modules {
                 self.go_on(now, instance);
             }
             ModuleOrder::Event { instance, event } => self.event(now, instance, &event),
+            ModuleOrder::Ask { lookup, .. } => {
+                let answer = ModuleRequest::Answered { lookup, answer: Ok(None) };
+                self.requests.add(now + Duration::from_millis(1), answer);
+            }
             ModuleOrder::Destroy { instance } => {
                 match self.instances.remove(&instance) {
                     None => self.wrong = Some(format!("{instance:?} is destroyed twice")),
@@ -69,7 +75,7 @@ impl Modules {
                     ModuleRequest::Start { instance: of, .. }
                     | ModuleRequest::Cancel { instance: of, .. }
                     | ModuleRequest::Ended { instance: of, .. } => *of != instance,
-                    ModuleRequest::Messages { .. } => true,
+                    ModuleRequest::Messages { .. } | ModuleRequest::Answered { .. } => true,
                 });
             }
         }

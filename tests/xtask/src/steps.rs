@@ -12,7 +12,7 @@ const E2E_THREADS: &str = "4";
 
 /// The server and the modules that fill the roles of the sample.
 fn packages() -> Vec<&'static str> {
-    ["koukan", "koukan-announcements", "koukan-cdr", "koukan-voicemail"]
+    ["koukan", "koukan-announcements", "koukan-callers", "koukan-cdr", "koukan-voicemail"]
         .into_iter()
         .flat_map(|package| ["--package", package])
         .collect()

@@ -394,6 +394,8 @@ const MODULES: &[Column] = &[
     ("A SECOND", "/events_per_s"),
     ("FAILED", "/failures"),
     ("RECORDS", "/records"),
+    ("QUESTIONS", "/questions"),
+    ("LATE", "/late"),
     ("SLOWEST US", "/slowest_us"),
     ("TOO LONG", "/too_long"),
 ];

@@ -137,7 +137,7 @@ fn no_trunk() -> Failed {
 fn caller(arguments: &SimArguments) -> Caller {
     let anonymous = arguments.from.as_deref() == Some("anonymous");
     let number = arguments.from.as_deref().filter(|_| !anonymous).map(Arc::from);
-    Caller { number, anonymous, preferred: None }
+    Caller { number, anonymous, ..Caller::default() }
 }
 
 fn origin(arguments: &SimArguments, plans: &Plans) -> Result<Origin, Failed> {

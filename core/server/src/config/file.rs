@@ -225,7 +225,7 @@ fn mail(root: &Table<'_>) -> Option<MailConfig> {
 }
 
 /// The extensions of the host that may be granted today.
-const GRANTS: [&str; 4] = ["call", "store", "mail", "records"];
+const GRANTS: [&str; 5] = ["call", "store", "mail", "records", "lookups"];
 
 /// How long the calls of a build that was replaced may go on, unless the file says otherwise.
 const DRAIN: Duration = Duration::from_secs(600);

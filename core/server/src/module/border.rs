@@ -23,6 +23,7 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use super::call::{Caller, EventParts};
 use super::preflight::{self, PreflightError};
 use super::sink::SinkTable;
+use super::source::SourceTable;
 use super::tables;
 use crate::limits;
 
@@ -154,6 +155,12 @@ impl Object {
     pub(super) fn sink(&self) -> Option<SinkTable> {
         // SAFETY: the type of this id's table.
         SinkTable::new(unsafe { self.factory::<abi::Sink1>(id::SINK_1) }?)
+    }
+
+    /// The module's source.
+    pub(super) fn source(&self) -> Option<SourceTable> {
+        // SAFETY: the type of this id's table.
+        SourceTable::new(unsafe { self.factory::<abi::Source1>(id::SOURCE_1) }?)
     }
 
     /// The table of a factory.

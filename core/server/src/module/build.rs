@@ -70,7 +70,7 @@ impl Build {
         let state = std::mem::replace(&mut self.state, State::Closing);
         self.state = match state {
             State::Active(loaded) => {
-                loaded.stop_sink();
+                loaded.stop_workers();
                 let until = now + loaded.config.drain;
                 State::Draining(loaded, until)
             }
@@ -123,6 +123,8 @@ impl Build {
             events_per_s: cost.events_per_s(now),
             failures: cost.failures,
             records: self.taken(),
+            questions: self.questions().map(|(asked, _)| asked),
+            late: self.questions().map(|(_, late)| late),
             slowest_us: u64::try_from(cost.slowest.as_micros()).unwrap_or(u64::MAX),
             too_long: cost.too_long,
             age_s: age.as_secs(),
@@ -137,12 +139,22 @@ impl Build {
         }
     }
 
+    /// Questions that its source was asked, and how many of them too late.
+    fn questions(&self) -> Option<(u64, u64)> {
+        match &self.state {
+            State::Active(loaded) | State::Draining(loaded, _) => {
+                loaded.answerer().map(|source| source.counts())
+            }
+            State::Closing | State::Stuck(_) | State::Closed(_) => None,
+        }
+    }
+
     fn words(&self) -> String {
         match &self.state {
             State::Active(_) => "active".to_owned(),
             State::Draining(..) => "draining".to_owned(),
             State::Closing => "closing".to_owned(),
-            State::Stuck(Held::Worker) => "stuck: its sink does not end".to_owned(),
+            State::Stuck(Held::Worker) => "stuck: a thread that serves it does not end".to_owned(),
             State::Stuck(Held::Threads(threads)) => format!("stuck: {threads} threads run still"),
             State::Stuck(Held::Wakers(wakers)) => format!("stuck: {wakers} wakers are held"),
             State::Closed(Ending::Unmapped { .. }) => "closed".to_owned(),

@@ -19,7 +19,8 @@ use super::interpose::Watched;
 use super::maps;
 use super::preflight::{self, PreflightError, preflight};
 use super::shelf::Shelf;
-use super::sink::{SinkTable, Sinks, Worker};
+use super::sink::{self, SinkTable, Sinks};
+use super::source::{self, Exchange, SourceTable};
 use crate::config::ModuleConfig;
 use crate::limits;
 
@@ -89,6 +90,7 @@ pub struct Loader {
     shelf: Arc<Shelf>,
     /// None in a server that keeps no records: no module can carry them out.
     sinks: Option<Arc<Sinks>>,
+    exchange: Exchange,
     next: AtomicUsize,
 }
 
@@ -105,7 +107,10 @@ pub struct LoadedModule {
     pub(crate) task: Option<App>,
     /// Its sink, and the thread of it once it is in service.
     sink: Option<(SinkTable, Arc<Sinks>)>,
-    worker: Option<Worker>,
+    worker: Option<sink::Worker>,
+    /// The same of its source.
+    source: Option<(SourceTable, Exchange)>,
+    answerer: Option<source::Worker>,
     /// None once it is closed.
     object: Option<Object>,
     /// Its `deinit` has run.
@@ -132,7 +137,7 @@ pub(crate) enum Ending {
 /// Why a build cannot be closed yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Held {
-    /// The thread of its sink runs still.
+    /// A thread that serves it, of its sink or its source, runs still.
     Worker,
     /// Threads that it made run still.
     Threads(usize),
@@ -141,11 +146,12 @@ pub(crate) enum Held {
 }
 
 /// The words of the configuration that grant extensions, and which.
-const GRANTS: [(&str, &[&str]); 4] = [
+const GRANTS: [(&str, &[&str]); 5] = [
     ("call", &[id::CALL_1, id::LAMP_1]),
     ("store", &[id::STORE_1]),
     ("mail", &[id::MAIL_1]),
     ("records", &[id::SINK_1]),
+    ("lookups", &[id::SOURCE_1]),
 ];
 
 impl Loader {
@@ -153,10 +159,10 @@ impl Loader {
         data: PathBuf,
         desk: Arc<Desk>,
         shelf: Arc<Shelf>,
-        sinks: Option<Sinks>,
+        (sinks, exchange): (Option<Sinks>, Exchange),
     ) -> Self {
         let (copies, sinks) = (Mutex::default(), sinks.map(Arc::new));
-        Self { data, copies, desk, shelf, sinks, next: AtomicUsize::new(1) }
+        Self { data, copies, desk, shelf, sinks, exchange, next: AtomicUsize::new(1) }
     }
 
     /// The directory of the copies, taken when the first is made.
@@ -201,6 +207,8 @@ impl Loader {
             task: None,
             sink: None,
             worker: None,
+            source: None,
+            answerer: None,
             object: Some(object),
             // Nothing of it has run yet.
             retired: true,
@@ -213,6 +221,7 @@ impl Loader {
             None => {
                 loaded.start(self.context(config, number))?;
                 loaded.take_sink(self.sinks.as_ref())?;
+                loaded.take_source(&self.exchange)?;
                 let is = loaded.object.as_ref().map(Object::name);
                 let version = &*loaded.version;
                 tracing::info!(
@@ -275,31 +284,58 @@ impl LoadedModule {
         Ok(())
     }
 
-    /// It is in service: its sink begins.
-    pub(crate) fn begin_sink(&mut self) {
-        let Some((table, sinks)) = &self.sink else { return };
-        match Worker::start(sinks, &self.config.name, &self.config.options, *table) {
-            Ok(worker) => self.worker = Some(worker),
-            Err(error) => tracing::error!(module = self.name(), %error, "no thread for the sink"),
+    /// Takes its source, which needs a grant.
+    fn take_source(&mut self, exchange: &Exchange) -> Result<(), ModuleError> {
+        let Some(table) = self.object.as_ref().and_then(Object::source) else { return Ok(()) };
+        if !self.config.is_granted("lookups") {
+            return Err(ModuleError::NotGranted { id: id::SOURCE_1.to_owned(), grant: "lookups" });
+        }
+        self.source = Some((table, exchange.clone()));
+        Ok(())
+    }
+
+    /// It is in service: its sink and its source begin.
+    pub(crate) fn begin_workers(&mut self) {
+        let (name, options) = (self.config.name.clone(), &self.config.options);
+        let no_thread = |error| tracing::error!(module = name, %error, "no thread for the module");
+        if let Some((table, sinks)) = &self.sink {
+            let worker = sink::Worker::start(sinks, &name, options, *table);
+            self.worker = worker.map_err(no_thread).ok();
+        }
+        if let Some((table, exchange)) = &self.source {
+            let build = (self.number, &*name);
+            let worker = source::Worker::start(exchange, build, options, *table);
+            self.answerer = worker.map_err(no_thread).ok();
         }
     }
 
-    /// Its sink is to end, which it does when the module returns from it.
-    pub(crate) fn stop_sink(&self) {
+    /// Its sink and its source are to end, which they do when the module returns from them.
+    pub(crate) fn stop_workers(&self) {
         if let Some(worker) = &self.worker {
             worker.stop();
         }
+        if let Some(answerer) = &self.answerer {
+            answerer.stop();
+        }
+    }
+
+    /// What answers questions about callers.
+    pub(crate) const fn answerer(&self) -> Option<&source::Worker> {
+        self.answerer.as_ref()
     }
 
     /// Records that its sink has taken; none when it is no sink.
     pub(crate) fn taken(&self) -> Option<u64> {
-        self.worker.as_ref().map(Worker::taken)
+        self.worker.as_ref().map(sink::Worker::taken)
     }
 
-    /// Whether the thread of its sink runs, after a moment's patience.
-    pub(crate) fn sink_runs(&self) -> bool {
-        let until = Instant::now() + SINK_PATIENCE;
-        let runs = || self.worker.as_ref().is_some_and(Worker::is_running);
+    /// Whether the thread of its sink or its source runs, after a moment's patience.
+    pub(crate) fn workers_run(&self) -> bool {
+        let until = Instant::now() + WORKER_PATIENCE;
+        let runs = || {
+            self.worker.as_ref().is_some_and(sink::Worker::is_running)
+                || self.answerer.as_ref().is_some_and(source::Worker::is_running)
+        };
         while runs() {
             if Instant::now() >= until {
                 return true;
@@ -374,10 +410,10 @@ impl Drop for LoadedModule {
         if self.object.is_none() {
             return;
         }
-        self.stop_sink();
-        if self.sink_runs() {
+        self.stop_workers();
+        if self.workers_run() {
             let module = self.name();
-            tracing::error!(module, "the module's sink does not end; its library is left behind");
+            tracing::error!(module, "a thread of the module does not end; its library is left");
             if let Some(object) = self.object.take() {
                 object.keep();
             }
@@ -399,8 +435,8 @@ impl Drop for LoadedModule {
     }
 }
 
-/// A sink that is told to end has so long before it is looked after from time to time.
-const SINK_PATIENCE: Duration = Duration::from_millis(500);
+/// A sink or source that is told to end has so long before it is looked after from time to time.
+const WORKER_PATIENCE: Duration = Duration::from_millis(500);
 
 /// SHA-256 in hexadecimal digits.
 fn digest(bytes: &[u8]) -> String {

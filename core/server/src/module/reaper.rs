@@ -100,8 +100,12 @@ impl Round {
 
     fn end(&mut self, mut build: LoadedModule) {
         let number = build.number;
-        if build.sink_runs() {
-            tracing::warn!(module = build.name(), number, "a build's sink does not end");
+        if build.workers_run() {
+            tracing::warn!(
+                module = build.name(),
+                number,
+                "a thread that serves a build does not end"
+            );
             self.tell(number, Report::Held(Held::Worker));
             self.held.push((build, Some(Held::Worker)));
             return;
@@ -120,7 +124,7 @@ impl Round {
 
     fn look_again(&mut self) {
         for (mut build, before) in std::mem::take(&mut self.held) {
-            let now = if before == Some(Held::Worker) && build.sink_runs() {
+            let now = if before == Some(Held::Worker) && build.workers_run() {
                 Some(Held::Worker)
             } else {
                 build.retire();

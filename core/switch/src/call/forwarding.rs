@@ -56,7 +56,7 @@ impl Switch {
         let caller = Caller {
             number: call.leg(0).and_then(|leg| leg.identity.number.clone()),
             anonymous: call.leg(0).is_none_or(|leg| leg.identity.number.is_none()),
-            preferred: None,
+            ..Caller::default()
         };
         let ask = Ask {
             asker: Asker::Forward,

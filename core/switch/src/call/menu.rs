@@ -208,7 +208,7 @@ impl Switch {
     pub(crate) fn resumed(&self, call: &Call) -> (koukan_dialplan::Origin, Caller, Resumed) {
         let origin = self.origin_of(call);
         let number = call.leg(0).and_then(|leg| leg.identity.number.clone());
-        let caller = Caller { anonymous: number.is_none(), number, preferred: None };
+        let caller = Caller { anonymous: number.is_none(), number, ..Caller::default() };
         let resumed = Resumed {
             tenant: call.tenant.clone(),
             number: call.number.clone(),

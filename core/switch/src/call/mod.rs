@@ -6,6 +6,7 @@ pub(crate) mod channels;
 mod deadline;
 pub(crate) mod diverted;
 pub(crate) mod forwarding;
+pub(crate) mod lookup;
 pub(crate) mod menu;
 pub(crate) mod page;
 mod redirect;

@@ -72,7 +72,9 @@ impl Switch {
             }),
         };
         let Some(asking) = asking else { return };
-        if self.stopping || self.calls.len() >= self.config.max_calls {
+        if self.stopping
+            || self.calls.len().saturating_add(self.lookups.len()) >= self.config.max_calls
+        {
             let headers = vec![("Retry-After", b"10".to_vec())];
             self.ua.respond(now.time, tx, Response { headers, ..Response::new(503) });
             return;
@@ -102,17 +104,17 @@ impl Switch {
             self.incoming_replacement(now, (tx, dialog), leg, message);
             return;
         }
-        self.decided_call(now, (tx, dialog), leg, asking, message);
+        self.considered_call(now, (tx, dialog), leg, asking);
     }
 
-    /// A call as the plan decides it.
-    fn decided_call(
+    /// A call as the plan decides it; `said` is what has become of a question about its caller.
+    pub(super) fn decided_call(
         &mut self,
         now: Now,
         (tx, dialog): (ServerTx, DialogId),
         mut leg: Leg,
         asking: Asking,
-        message: &Message,
+        said: Option<String>,
     ) {
         let decision = self.directory.plans.decide(&Facts {
             at: now.date,
@@ -131,8 +133,7 @@ impl Switch {
         let diverted = decision.diverted.clone();
         let (caller, called) = (asking.shown.clone(), asking.called.clone());
         let mut call = self.opened_call(now, &asking.party, (caller, called), decision);
-        call.max_forwards = message.max_forwards().unwrap_or(MAX_FORWARDS).saturating_sub(1);
-        call.max_breadth = max_breadth(message);
+        (call.max_forwards, call.max_breadth) = asking.hops;
         call.diverted.clone_from(&asking.diverted);
         call.legs.push(leg);
         self.by_server.insert(tx, (call.id, 0));
@@ -140,7 +141,7 @@ impl Switch {
         let party = call.legs.first().map(|leg| leg.party.name()).unwrap_or_default();
         let intro = format!("call from {} ({party}) to {}", call.caller, call.called);
         self.explain(call.id, intro);
-        for line in lines {
+        for line in said.into_iter().chain(lines) {
             self.explain(call.id, line);
         }
         if !self.divert_by_plan(&mut call, &diverted) {
@@ -255,8 +256,9 @@ impl Switch {
             shown: number.as_deref().unwrap_or("anonymous").to_owned(),
             display: identity.display,
             diverted: (!diverted.is_empty()).then(|| diverted.into()),
-            caller: Caller { anonymous: number.is_none(), number, preferred: None },
+            caller: Caller { anonymous: number.is_none(), number, ..Caller::default() },
             called: self.called_by_trunk(trunk, message),
+            hops: hops(message),
         })
     }
 
@@ -291,8 +293,10 @@ impl Switch {
                 number: Some(extension.clone()),
                 anonymous: wants_privacy(message),
                 preferred: preferred_of(message),
+                refused: None,
             },
             called: named.map_or(called, |known| known.extension.clone()),
+            hops: hops(message),
         }
     }
 }
@@ -302,17 +306,25 @@ const MAX_FORWARDS: u8 = 70;
 
 /// Who asks for a call, and for what.
 #[derive(Debug)]
-struct Asking {
-    origin: Origin,
+pub(super) struct Asking {
+    pub(super) origin: Origin,
     party: Party,
-    caller: Caller,
+    pub(super) caller: Caller,
     /// The caller as records show it.
     shown: String,
-    /// Its display name as it came.
-    display: Box<[u8]>,
+    /// Its display name, as it came or as somebody knows it.
+    pub(super) display: Box<[u8]>,
     /// Who passed the call on before it came here.
     diverted: Option<Box<Diverted>>,
-    called: Arc<str>,
+    pub(super) called: Arc<str>,
+    /// How far it may be passed on, and to how many at once.
+    hops: (u8, Option<u32>),
+}
+
+/// How far a request may be passed on from here, and to how many at once.
+fn hops(message: &Message) -> (u8, Option<u32>) {
+    let forwards = message.max_forwards().unwrap_or(MAX_FORWARDS).saturating_sub(1);
+    (forwards, max_breadth(message))
 }
 
 impl Asking {

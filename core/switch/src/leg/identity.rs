@@ -162,7 +162,7 @@ fn digits_of(uri: Uri<'_>) -> Option<String> {
 }
 
 /// A text as a quoted string (RFC 3261, 25.1).
-fn quoted(text: &str) -> Vec<u8> {
+pub(crate) fn quoted(text: &str) -> Vec<u8> {
     let mut quoted = Vec::with_capacity(text.len().saturating_add(2));
     quoted.push(b'"');
     for byte in text.bytes().filter(|byte| !byte.is_ascii_control()) {

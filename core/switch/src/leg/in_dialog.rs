@@ -14,7 +14,10 @@ impl Switch {
     /// CANCEL: the caller gave up before an answer.
     pub(crate) fn caller_gave_up(&mut self, now: Now, tx: ServerTx, dialog: DialogId) {
         // A re-INVITE that is given up leaves its dialog.
-        let Some((id, index)) = self.by_server.remove(&tx) else { return };
+        let Some((id, index)) = self.by_server.remove(&tx) else {
+            self.lookup_given_up(tx);
+            return;
+        };
         self.by_dialog.remove(&dialog);
         self.with_call(now, id, |switch, call| {
             if let Some(leg) = call.leg_mut(index) {

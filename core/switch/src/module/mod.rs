@@ -8,6 +8,7 @@ mod voicemail;
 use std::sync::Arc;
 
 use koukan_base::{CallId, OpId};
+use koukan_dialplan::Lookup;
 
 /// The "language" of a prompt that is a file by its absolute path. The host alone gives it, for the
 /// objects that a module has made: no plan and no module can name a path of its own.
@@ -48,6 +49,27 @@ pub enum ModuleOrder {
         /// The instance.
         instance: InstanceId,
     },
+    /// Ask a module about a caller. The host answers with one [`ModuleRequest::Answered`]; the
+    /// switch waits no longer than it says, whether that comes or not.
+    Ask {
+        /// The number that the switch minted.
+        lookup: LookupId,
+        /// What, by whom and until when.
+        question: Box<Lookup>,
+    },
+}
+
+/// A question to a module under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LookupId(pub u64);
+
+/// What a module knows of a caller.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The name that phones show.
+    pub name: Option<Arc<str>>,
+    /// Why it is to be refused.
+    pub refuse: Option<Arc<str>>,
 }
 
 /// What an application hears.
@@ -118,6 +140,13 @@ pub enum ModuleRequest {
         new: u32,
         /// Those that were heard and kept.
         old: u32,
+    },
+    /// What a module knows; nothing when it does not know the caller.
+    Answered {
+        /// Which question.
+        lookup: LookupId,
+        /// `Err`: why nobody can say.
+        answer: Result<Option<Found>, Arc<str>>,
     },
     /// The application returned, failed, or panicked; the instance is gone.
     Ended {

@@ -121,6 +121,9 @@ impl Switch {
                 let count = MessageCount { new: *new, old: *old, ..MessageCount::default() };
                 return self.mailbox_changed(now, (tenant.clone(), mailbox.clone()), count);
             }
+            ModuleRequest::Answered { lookup, answer } => {
+                return self.looked_up(now, *lookup, answer.clone());
+            }
         };
         let Some(&id) = self.by_instance.get(&instance) else { return };
         self.with_call(now, id, |switch, call| match request {
@@ -132,7 +135,7 @@ impl Switch {
                 Fate::Keep
             }
             ModuleRequest::Ended { result, .. } => switch.module_ended(now, call, instance, result),
-            ModuleRequest::Messages { .. } => Fate::Keep,
+            ModuleRequest::Messages { .. } | ModuleRequest::Answered { .. } => Fate::Keep,
         });
     }
 

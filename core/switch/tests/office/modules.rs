@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use koukan_base::{OpId, Time};
-use koukan_switch::{AppEvent, InstanceId, ModuleOrder, ModuleRequest, OpStatus, Operation};
+use koukan_switch::{
+    AppEvent, Found, InstanceId, Lookup, ModuleOrder, ModuleRequest, OpStatus, Operation,
+};
 
 /// What an application does: operations one after the other, then its end.
 #[derive(Clone, Debug)]
@@ -36,7 +38,14 @@ pub(crate) struct Modules {
     pub(crate) heard: Vec<AppEvent>,
     /// The arguments of every start.
     pub(crate) started: Vec<String>,
+    /// What was asked about callers.
+    pub(crate) asked: Vec<Lookup>,
+    /// What is answered, and after how long; nothing ever without it.
+    pub(crate) answer: Option<(Duration, Answer)>,
 }
+
+/// What is said of a caller.
+pub(crate) type Answer = Result<Option<Found>, std::sync::Arc<str>>;
 
 impl Modules {
     pub(crate) fn live(&self) -> usize {
@@ -57,7 +66,9 @@ impl Modules {
             ModuleRequest::Start { instance, op, .. } => {
                 self.instances.get_mut(instance).unwrap().pending.push(*op);
             }
-            ModuleRequest::Cancel { .. } | ModuleRequest::Messages { .. } => {}
+            ModuleRequest::Cancel { .. }
+            | ModuleRequest::Messages { .. }
+            | ModuleRequest::Answered { .. } => {}
         }
         Some(request)
     }
@@ -103,6 +114,14 @@ impl Modules {
                 self.heard.push(event);
                 if done {
                     self.go_on(now, instance);
+                }
+            }
+            ModuleOrder::Ask { lookup, question } => {
+                self.asked.push(*question);
+                if let Some((after, answer)) = self.answer.clone() {
+                    self.count += 1;
+                    let request = ModuleRequest::Answered { lookup, answer };
+                    self.requests.insert((now + after, self.count), request);
                 }
             }
             ModuleOrder::Destroy { instance } => {
