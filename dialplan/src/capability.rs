@@ -173,6 +173,7 @@ impl Capabilities {
             .with(Feature::Fax)
             .with(Feature::TrunkRegistration)
             .with(Feature::FaxDetection)
+            .with(Feature::FraudLimits)
     }
 
     /// The same with one feature more.

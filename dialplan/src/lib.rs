@@ -43,7 +43,7 @@ pub use live::{
 };
 pub use load::Each;
 pub use model::boxes::{FaxBox, FaxFormat, VoicemailBox};
-pub use model::caps::Cap;
+pub use model::caps::{Cap, CapLevel};
 pub use model::device::DeviceKind;
 pub use model::number::Mode;
 pub use model::outside::{Account as TrunkAccount, Network, TrunkHostName};

@@ -17,6 +17,10 @@ pub struct Usage {
     pub talked: Duration,
     /// Legs to outside at this moment, whoever asked for them.
     pub outside_legs: u32,
+    /// What callers of its toll-free numbers cost it.
+    pub tollfree_spent: Money,
+    /// Callers of its toll-free numbers at this moment.
+    pub tollfree_legs: u32,
 }
 
 /// Whether a trunk takes a call.

@@ -80,7 +80,7 @@ fn proven(decision: &Decision, world: &World, when: Timestamp, kind: Option<&str
         if kind == Some("C") && leg.asker != Asker::Forward {
             assert!(["fixed", "mobile"].contains(&class), "{leg:?}");
         }
-        let Usage { spent, talked, outside_legs } = world.usage;
+        let Usage { spent, talked, outside_legs, .. } = world.usage;
         assert!(spent < Money::parse("20000").expect("money"));
         assert!(talked < Duration::from_secs(36_000));
         assert!(outside_legs < 6);
@@ -145,7 +145,8 @@ fn a_world() -> impl Strategy<Value = World> {
     let usage =
         (0_u32..25_000, 0_u64..40_000, 0_u32..8).prop_map(|(yen, seconds, outside_legs)| {
             let spent = Money::parse(&yen.to_string()).expect("money");
-            Usage { spent, talked: Duration::from_secs(seconds), outside_legs }
+            let talked = Duration::from_secs(seconds);
+            Usage { spent, talked, outside_legs, ..Usage::default() }
         });
     (usage, 0_u32..5, 0_u32..8, any::<bool>(), prop::option::of("0[0-9]{9,10}")).prop_map(
         |(usage, forwards, tenant, forwarded, target)| {
@@ -287,4 +288,32 @@ fn a_carriers_prefix_hides_nothing_from_the_gate() {
     assert_eq!(cause("0033010441234567"), (0, String::from("blocked:international")));
     assert_eq!(cause("00330088010441234567"), (0, String::from("blocked:international")));
     assert_eq!(cause("0033110"), (0, String::from("blocked:emergency")));
+}
+
+#[test]
+fn toll_free_callers_are_capped_and_nobody_else_is() {
+    let caps = "tollfree_yen_per_day = \"500\"\ntollfree_concurrent = 3\n";
+    let plans = plans(&office().replace(LIMITS, &format!("{LIMITS}{caps}")));
+    let money = |text| Money::parse(text).expect("money");
+    let spent = |text| Usage { tollfree_spent: money(text), ..Usage::default() };
+    let callers = |tollfree_legs| Usage { tollfree_legs, ..Usage::default() };
+    let cases = [
+        (spent("499.9999"), None),
+        (spent("500"), Some(Cap::TollfreeSpend)),
+        (callers(2), None),
+        (callers(3), Some(Cap::TollfreeConcurrent)),
+    ];
+    for (usage, cap) in cases {
+        let world = World { usage, ..World::default() };
+        let decide = |called| call_in(&plans, wednesday(), called, &world);
+        let decision = decide("0120000001");
+        assert_eq!(decision.alert.as_ref().map(|alert| alert.cap), cap, "{usage:?}");
+        assert_eq!(decision.steps.is_empty(), cap.is_some());
+        if let Some(cap) = cap {
+            assert_eq!(*decision.release.cause, format!("cap:{cap}"));
+            assert_eq!((decision.release.status, decision.release.prompt), (486, None));
+        }
+        assert_eq!(decide("0312340001").alert, None, "its own number is not capped");
+        assert_eq!(call_out(&plans, "A", "0120000001", &world).alert, None, "nor a colleague");
+    }
 }

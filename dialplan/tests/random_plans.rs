@@ -259,6 +259,7 @@ impl Dice {
             spent: Money::parse(&used(6).to_string()).expect("money"),
             talked: Duration::from_secs(u64::from(used(400))),
             outside_legs: used(6),
+            ..Usage::default()
         };
         let trunk = used(5);
         let off = ["A", "B", "C"].into_iter().filter(|_| self.once_in(3)).collect();

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use koukan_switch::CapCount;
+
 use crate::transport::{Counters, DropCause};
 
 /// Everything that is measured, at one moment.
@@ -39,6 +41,16 @@ pub struct Snapshot {
     pub trunk_calls: u64,
     /// Those of them that failed by the trunk's fault.
     pub trunk_failures: u64,
+    /// Sources that are banned now.
+    pub banned: usize,
+    /// Bans since the start.
+    pub bans: u64,
+    /// Requests of banned sources that got no answer.
+    pub banned_drops: u64,
+    /// Messages of blocked networks.
+    pub blocked: u64,
+    /// Caps of `[limits]`.
+    pub caps: Vec<(&'static str, CapCount)>,
     /// TCP connections.
     pub connections: usize,
     /// Transports.
@@ -102,6 +114,8 @@ impl Snapshot {
         self.server(&mut page);
         self.calls(&mut page);
         self.trunks(&mut page);
+        self.caps(&mut page);
+        self.defence(&mut page);
         self.sip(&mut page);
         self.media(&mut page);
         self.journal(&mut page);
@@ -147,6 +161,34 @@ impl Snapshot {
             "Applications of modules under way.",
             size(self.instances),
         );
+    }
+
+    fn defence(&self, page: &mut Page) {
+        page.gauge("koukan_banned_sources", "Sources that are banned.", size(self.banned));
+        page.counter("koukan_bans_total", "Sources that were banned.", self.bans);
+        page.counter(
+            "koukan_banned_requests_total",
+            "Requests of banned sources that got no answer.",
+            self.banned_drops,
+        );
+        page.counter(
+            "koukan_blocked_messages_total",
+            "Messages of blocked networks.",
+            self.blocked,
+        );
+    }
+
+    fn caps(&self, page: &mut Page) {
+        let name = "koukan_caps_reached_total";
+        page.head(name, "Caps that an office reached, each once a day.", "counter");
+        for (cap, count) in &self.caps {
+            page.labelled(name, "cap", cap, count.reached);
+        }
+        let name = "koukan_cap_refusals_total";
+        page.head(name, "Calls that a cap of their office refused.", "counter");
+        for (cap, count) in &self.caps {
+            page.labelled(name, "cap", cap, count.refused);
+        }
     }
 
     fn trunks(&self, page: &mut Page) {

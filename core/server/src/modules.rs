@@ -290,6 +290,11 @@ impl Modules {
         }
     }
 
+    /// Sends a mail of the switch's own; without a mail server the log has what it said.
+    pub fn send_mail(&self, mail: koukan_switch::Mail) {
+        self.shelf.queue_own_mail(mail);
+    }
+
     /// Does what the switch orders.
     pub fn handle(&mut self, now: Now, order: ModuleOrder) {
         self.desk.own();

@@ -236,6 +236,7 @@ fn build(
     switch.restore_settings(restored.settings);
     switch.restore_charges(restored.charges);
     switch.restore_maintenance(&notes);
+    switch.restore_alerts(&notes);
     for (tenant, aside) in switch.settings_aside() {
         tracing::warn!("{}", plans::aside_words(&tenant, &aside));
     }
@@ -258,6 +259,7 @@ fn build(
         explain,
         recordings: recordings.clone(),
         faxes,
+        blocked: config.defence.blocked.clone(),
     });
     Ok(Built { core, cdrs, archive, recordings, inbox, modules: loader, directory, report })
 }
@@ -408,6 +410,7 @@ fn switch_config(
             flow_timer: seconds(config.sip.flow_timer),
             keepalive: config.sip.keepalive,
         },
+        trusted: config.defence.trusted.clone(),
         max_calls: config.limits.count(koukan_switch::limits::CALLS),
         rtp_timeout: config.media.rtp_timeout,
         interim_cdr: INTERIM_CDR,

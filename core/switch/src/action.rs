@@ -16,6 +16,21 @@ pub struct Now {
     pub date: Timestamp,
 }
 
+/// A mail of the switch's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mail {
+    /// Whose office it is about.
+    pub tenant: String,
+    /// The same one is sent once: lower-case letters, digits and dashes.
+    pub id: String,
+    /// Its receivers.
+    pub to: Vec<String>,
+    /// Its subject.
+    pub subject: String,
+    /// Its words.
+    pub text: String,
+}
+
 /// One thing for the driver to do.
 #[derive(Debug)]
 pub enum Action {
@@ -39,6 +54,8 @@ pub enum Action {
     Module(ModuleOrder),
     /// Order something of whoever speaks T.30.
     Fax(FaxOrder),
+    /// Send a mail.
+    Mail(Mail),
     /// Something that an operator should know, for the log.
     Notice {
         /// Something is wrong; else it is well (again).

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use koukan_base::ShardId;
-use koukan_dialplan::{Plans, TrunkInfo};
+use koukan_dialplan::{Network, Plans, TrunkInfo};
 use koukan_media::Codec;
 use koukan_sip::digest::Ha1;
 use koukan_sip::registrar::RegistrarConfig;
@@ -43,6 +43,8 @@ pub struct SwitchConfig {
     pub server_name: String,
     /// Bounds of registrations.
     pub registrar: RegistrarConfig,
+    /// Networks that no wrong password is held against.
+    pub trusted: Vec<Network>,
     /// Calls at once, see [`crate::limits::CALLS`].
     pub max_calls: usize,
     /// A party that sends no RTP for so long is gone.

@@ -24,8 +24,8 @@ mod transfer;
 mod trunk;
 mod view;
 
-pub use action::{Action, Now};
-pub use charge::{CdrCharge, PastCharge};
+pub use action::{Action, Mail, Now};
+pub use charge::{CAPS_OWNER, CapCount, CdrCharge, PastCharge};
 pub use conference::{MemberView, RoomError, RoomOrder, RoomView};
 pub use config::{Directory, ListenerMedia, RoomPins, SwitchConfig, TrunkKey, TrunkRoute};
 pub use fax::{FaxId, FaxNews, FaxOrder, FaxReport, Reception};
@@ -37,6 +37,7 @@ pub use module::{
 };
 pub use record::tape::{CallRecording, RECORDINGS};
 pub use record::{CallCause, Cdr, CdrLeg, Contact, Note, Record, SettingRecord};
+pub use registration::guard::BanView;
 pub use subscription::watch::Watch;
 pub use switch::Switch;
 pub use trunk::{MAINTENANCE_OWNER, TrunkHost, TrunkHostView, TrunkView};

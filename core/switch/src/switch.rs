@@ -20,7 +20,7 @@ use crate::action::{Action, Now};
 use crate::call::channels::Channels;
 use crate::call::lookup::Lookups;
 use crate::call::{Call, Stage};
-use crate::charge::Usages;
+use crate::charge::{Alerts, Usages};
 use crate::conference::Rooms;
 use crate::config::{Directory, SwitchConfig};
 use crate::fax::FaxId;
@@ -32,6 +32,7 @@ use crate::park::Lots;
 use crate::queue::Queues;
 use crate::record::CallCause;
 use crate::record::tape::Running;
+use crate::registration::guard::Guard;
 use crate::registration::keepalive::Asked;
 use crate::registration::throttle::Throttle;
 use crate::subscription::lamps::Lamps;
@@ -87,6 +88,7 @@ pub struct Switch {
     /// Night keys whose lamps have to be looked at.
     pub(crate) night_keys: BTreeSet<Arc<str>>,
     pub(crate) throttle: Throttle<ServerTx>,
+    pub(crate) guard: Guard,
     pub(crate) trunks: Trunks,
     /// What waits in the mailbox of each device, by its SIP user.
     pub(crate) messages: HashMap<Arc<str>, MessageSummary>,
@@ -96,6 +98,10 @@ pub struct Switch {
     pub(crate) mailboxes: HashMap<(Arc<str>, Arc<str>), MessageCount>,
     /// What the offices have used of the outside.
     pub(crate) usages: Usages,
+    /// What the offices were told of their caps.
+    pub(crate) alerts: Alerts,
+    /// The latest moment that was handed in.
+    pub(crate) latest: Option<Now>,
     deadlines: BTreeSet<(Time, CallId)>,
     pub(crate) counter: u64,
     pub(crate) actions: VecDeque<Action>,
@@ -117,6 +123,7 @@ impl Switch {
             registrar: Registrar::new(config.registrar),
             asked: HashMap::new(),
             counter: config.first_number,
+            guard: Guard::new(config.trusted.clone()),
             config,
             directory,
             rng,
@@ -149,6 +156,8 @@ impl Switch {
             settings: HashMap::new(),
             mailboxes: HashMap::new(),
             usages: Usages::default(),
+            alerts: Alerts::default(),
+            latest: None,
             deadlines: BTreeSet::new(),
             actions: VecDeque::new(),
         };
@@ -277,6 +286,7 @@ impl Switch {
     ) {
         let Some(mut call) = self.calls.remove(&id) else { return };
         self.trunks.see(now.time);
+        self.latest = Some(now);
         match handler(self, &mut call) {
             Fate::Keep => self.keep(call),
             Fate::End(cause, status) => self.end(now, call, cause, status),
@@ -295,6 +305,7 @@ impl Switch {
             call.deadline = next;
         }
         self.note_charges(&mut call);
+        self.look_at_caps(&call, false);
         self.lamps.note(&mut call);
         if let Stage::Parked(parked) = &call.stage {
             self.lots.note(&call.tenant, &parked.slot);
@@ -322,6 +333,7 @@ impl Switch {
         call.steps.clear();
         self.note_charges(&mut call);
         self.explain_free(&call);
+        self.look_at_caps(&call, true);
         for channel in std::mem::take(&mut call.channels) {
             self.channels.give_back(&channel);
         }

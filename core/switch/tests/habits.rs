@@ -191,3 +191,56 @@ fn a_trunk_is_asked_for_the_interval_that_its_plan_names() {
     office.hang_up('C');
     office.finish();
 }
+
+#[test]
+fn guesses_of_many_users_ban_their_address_and_the_good_ones_behind_it_get_through() {
+    let mut office = Office::open();
+    let address = office.phone('A').address;
+    let guess = |office: &mut Office, user: &str, number: u32| {
+        let uri = "sip:192.0.2.1:5060";
+        office.raw(
+            &address.to_string(),
+            &format!(
+                "REGISTER {uri} SIP/2.0\nVia: SIP/2.0/UDP {address};branch=z9hG4bKg{number}\n\
+                 Max-Forwards: 70\nFrom: <sip:{user}@192.0.2.1>;tag=g\nTo: <sip:{user}@192.0.2.1>\n\
+                 Call-ID: g{number}\nCSeq: 1 REGISTER\nContact: <sip:{user}@{address}>\n\
+                 Authorization: Digest username=\"{user}\", realm=\"koukan\", nonce=\"x\", \
+                 uri=\"{uri}\", response=\"0\"\nContent-Length: 0\n\n"
+            ),
+        );
+        office.run(Duration::from_millis(16));
+    };
+    let before = office.sent("SIP/2.0 403");
+    for number in 0..60 {
+        // Users that are there and users that are not are told apart by nothing.
+        guess(&mut office, &format!("acme-{}", 794 + number % 12), number);
+    }
+    assert_eq!(office.sent("SIP/2.0 403") - before, 8);
+    let bans = office.switch.bans(office.now());
+    assert_eq!(bans.len(), 1);
+    assert!(bans[0].why.starts_with("8 wrong passwords"), "{}", bans[0].why);
+    assert_eq!(bans[0].dropped, 52);
+    // A phone that is registered from there renews, a new one registers, at the first try.
+    let now = office.now;
+    office.phone('A').register_as(now, "acme-801", PASSWORD, "acme-801", &[]);
+    office.phone('A').register_as(now, "acme-806", PASSWORD, "acme-806", &[]);
+    let taken = office.sent("SIP/2.0 200 OK");
+    office.run(secs(1));
+    assert_eq!(office.sent("SIP/2.0 200 OK") - taken, 2);
+    // Who was guessed there ten times is not believed any more, were it the right password.
+    for number in 100..110 {
+        guess(&mut office, "acme-804", number);
+    }
+    let now = office.now;
+    office.phone('A').register_as(now, "acme-804", PASSWORD, "acme-804", &[]);
+    let taken = office.sent("SIP/2.0 200 OK");
+    office.run(secs(5));
+    assert_eq!(office.sent("SIP/2.0 200 OK"), taken);
+    let now = office.now();
+    assert!(office.switch.lift_ban(now, address.ip()));
+    assert!(!office.switch.lift_ban(now, address.ip()));
+    let now = office.now;
+    office.phone('A').register_as(now, "acme-804", PASSWORD, "acme-804", &[]);
+    office.run(secs(40));
+    assert!(office.sent("SIP/2.0 200 OK") > taken);
+}

@@ -286,6 +286,27 @@ fn caps(call: &mut Call<'_, '_>, plan: &Plan, wish: &Wish<'_>) -> Result<(), Rel
     Err(Release { status: 403, prompt, cause: Arc::from(format!("cap:{cap}")) })
 }
 
+/// The caps on callers of toll-free numbers, whom the office pays for: whoever pumps calls into
+/// them is refused before anything is played or rings.
+pub(super) fn toll_free_caps(call: &mut Call<'_, '_>, plan: &Plan) -> Option<Release> {
+    let caps = &plan.caps;
+    if !caps.count_tollfree() {
+        return None;
+    }
+    let usage = call.facts.state.usage(&plan.tenant.id.value, call.facts.at);
+    let (cap, text) = if caps.tollfree_spend.is_some_and(|most| usage.tollfree_spent >= most) {
+        let text = format!("toll-free callers cost {} yen today", usage.tollfree_spent);
+        (Cap::TollfreeSpend, text)
+    } else if caps.tollfree_concurrent.is_some_and(|most| usage.tollfree_legs >= most) {
+        (Cap::TollfreeConcurrent, format!("{} toll-free callers", usage.tollfree_legs))
+    } else {
+        return None;
+    };
+    call.because(format!("limits.{cap}"), format!("{text}: no more"));
+    call.alert = Some(Alert { cap, receivers: Arc::clone(&caps.alert) });
+    Some(plain_release(486, &format!("cap:{cap}")))
+}
+
 /// 8: a free channel of the office and of the number.
 fn channels(
     call: &mut Call<'_, '_>,

@@ -83,6 +83,12 @@ pub(super) fn to_number<'p>(
     call.enter(plan);
     let number = toll_free_target(call, plan, number);
     call.number = Some((plan, number));
+    if trunk.is_some()
+        && call.toll_free.is_some()
+        && let Some(release) = gate::toll_free_caps(call, plan)
+    {
+        return release;
+    }
     if let Some(release) = refused_caller(call, plan, number) {
         return release;
     }

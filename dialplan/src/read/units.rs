@@ -46,6 +46,15 @@ impl Money {
     }
 }
 
+impl Money {
+    /// How many percent of another amount it is; of nothing, everything.
+    #[must_use]
+    pub fn percent_of(self, whole: Self) -> u32 {
+        let part = self.0.max(0).saturating_mul(100);
+        u32::try_from(part.checked_div(whole.0).unwrap_or(100)).unwrap_or(u32::MAX)
+    }
+}
+
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, part) = (self.0 / Self::SCALE, self.0 % Self::SCALE);

@@ -152,6 +152,7 @@ pub(crate) fn config() -> SwitchConfig {
         realm: REALM.to_owned(),
         server_name: "koukan".to_owned(),
         registrar: RegistrarConfig::default(),
+        trusted: Vec::new(),
         max_calls: 200,
         rtp_timeout: RTP_TIMEOUT,
         interim_cdr: Duration::from_secs(60),

@@ -244,7 +244,7 @@ impl World {
                 Action::Fax(order) => {
                     self.wrong = Some(format!("no office of this day has a fax box: {order:?}"));
                 }
-                Action::Notice { .. } => {}
+                Action::Notice { .. } | Action::Mail(_) => {}
                 Action::Explain { call, text } => {
                     self.trace.words(self.time, format!("{call}: {text}"));
                 }

@@ -77,25 +77,26 @@ const BENCH: &[Package] = &[
 /// that we were written against; a later one may need the earlier to be built.
 struct Environment {
     directory: &'static str,
-    module: &'static str,
+    /// As Python imports them.
+    modules: &'static str,
     packages: &'static [&'static str],
 }
 
-/// The Python phone of the end-to-end tests.
+/// The Python phone of the end-to-end tests, and the scanner that strangers look for users with.
 const PHONE: Environment = Environment {
     directory: "pjsua2",
-    module: "pjsua2",
-    packages: &["pjsua2-python==2.15.1.post1"],
+    modules: "pjsua2, sipvicious",
+    packages: &["pjsua2-python==2.15.1.post1", "sipvicious==0.3.4"],
 };
 
 /// The judge of voices in the benches.
 const JUDGE: Environment =
-    Environment { directory: "pesq", module: "pesq", packages: &["numpy==2.4.6", "pesq==0.0.4"] };
+    Environment { directory: "pesq", modules: "pesq", packages: &["numpy==2.4.6", "pesq==0.0.4"] };
 
 /// The system's own Python: the one that Debian's python3-venv belongs to.
 const PYTHON: &str = "/usr/bin/python3";
 
-/// What `test` needs: the packages and the phone.
+/// What `test` needs: the packages, and the phone with the scanner.
 pub(crate) fn install_for_tests() -> Result<(), String> {
     install(TEST)?;
     PHONE.make()
@@ -110,10 +111,10 @@ pub(crate) fn install_for_benches() -> Result<(), String> {
 impl Environment {
     /// Makes it where it is not there.
     fn make(&self) -> Result<(), String> {
-        let Self { directory, module, packages } = self;
+        let Self { directory, modules, packages } = self;
         let home = target().join(directory);
         let python = home.join("bin/python");
-        if imports(&python, module) {
+        if imports(&python, modules) {
             return Ok(());
         }
         println!("==> installing {} into {}", packages.join(", "), home.display());
@@ -129,13 +130,13 @@ impl Environment {
         for package in *packages {
             run(&python, &["-m", "pip", "install", "--quiet", "--no-input", package])?;
         }
-        if imports(&python, module) { Ok(()) } else { Err(format!("{module} does not load")) }
+        if imports(&python, modules) { Ok(()) } else { Err(format!("{modules} do not load")) }
     }
 }
 
-fn imports(python: &Path, module: &str) -> bool {
+fn imports(python: &Path, modules: &str) -> bool {
     let mut command = Command::new(python);
-    command.args(["-c", &format!("import {module}")]).stderr(Stdio::null());
+    command.args(["-c", &format!("import {modules}")]).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 

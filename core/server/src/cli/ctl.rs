@@ -54,6 +54,11 @@ pub(super) enum Order {
         #[arg(long, default_value = "operator")]
         by: String,
     },
+    /// Sources that are banned for guessing passwords or asking without end
+    Bans {
+        #[command(subcommand)]
+        order: Option<BansOrder>,
+    },
     /// The loaded modules (the same as `module list`)
     Modules,
     /// The loaded modules: list them, load, replace or unload one
@@ -164,6 +169,15 @@ impl ModuleOrder {
     }
 }
 
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum BansOrder {
+    /// Lift a ban
+    Lift {
+        /// The address
+        address: String,
+    },
+}
+
 #[derive(Clone, Debug, Args)]
 pub(super) struct Reload {
     /// One tenant alone, by its id or its directory; every other stands as it is
@@ -262,6 +276,10 @@ fn request(order: &Order) -> (Method, String, Option<Value>) {
         Order::Rooms => get("/v1/rooms"),
         Order::Room(room) => room.request(),
         Order::Registrations => get("/v1/registrations"),
+        Order::Bans { order: None } => get("/v1/bans"),
+        Order::Bans { order: Some(BansOrder::Lift { address }) } => {
+            (Method::DELETE, format!("/v1/bans/{}", escaped(address)), None)
+        }
         Order::Trunks => get("/v1/trunks"),
         Order::Maintenance { trunk, state, by } => {
             let path = match trunk.split_once('/') {
@@ -353,6 +371,14 @@ const REGISTRATIONS: &[Column] = &[
     ("CONTACT", "/contact"),
 ];
 
+const BANS: &[Column] = &[
+    ("SOURCE", "/source"),
+    ("SINCE", "/since"),
+    ("UNTIL", "/until"),
+    ("DROPPED", "/dropped"),
+    ("WHY", "/why"),
+];
+
 const TRUNKS: &[Column] = &[
     ("TENANT", "/tenant"),
     ("TRUNK", "/trunk"),
@@ -442,6 +468,10 @@ fn shown(order: &Order, value: &Value) -> String {
         Order::Rooms => rooms::shown(value),
         Order::Room(_) => "done\n".to_owned(),
         Order::Registrations => table::columns(value, REGISTRATIONS, "no phone is registered"),
+        Order::Bans { order: None } => table::columns(value, BANS, "nobody is banned"),
+        Order::Bans { order: Some(BansOrder::Lift { address }) } => {
+            format!("the ban of {address} is lifted\n")
+        }
         Order::Trunks | Order::Maintenance { .. } => trunks(value),
         Order::Modules => ModuleOrder::List.shown(value),
         Order::Module(order) => order.shown(value),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use koukan_dialplan::Network;
 use koukan_media::Codec;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -12,8 +13,8 @@ use super::reader::{Item, Reader, Table};
 use super::sip::{advertise, sip};
 use super::tenants::read_text;
 use super::{
-    Config, ControlConfig, FaxConfig, Finding, Limits, LogConfig, LogFormat, MailConfig,
-    MediaConfig, ModuleConfig,
+    Config, ControlConfig, DefenceConfig, FaxConfig, Finding, Limits, LogConfig, LogFormat,
+    MailConfig, MediaConfig, ModuleConfig,
 };
 
 /// The configuration cannot be taken: what is wrong, all of it.
@@ -104,11 +105,23 @@ fn read(root: Table<'_>, home: PathBuf) -> Config {
             .and_then(|item| item.boolean())
             .unwrap_or(false),
         log: log(&root.table("log")),
+        defence: defence(&root.table("defence")),
         warnings: Vec::new(),
         data,
         base: base.0,
         directory: home,
     }
+}
+
+/// `[defence]`: networks by their first address and count of bits.
+fn defence(table: &Table<'_>) -> DefenceConfig {
+    let networks = |key| {
+        let entries = table.item(key).and_then(|item| item.list()).unwrap_or_default();
+        let expected = "an address or a network such as \"203.0.113.0/24\"";
+        let read = |entry: &Item<'_>| entry.parsed(expected, Network::parse);
+        entries.iter().filter_map(read).collect()
+    };
+    DefenceConfig { trusted: networks("trusted"), blocked: networks("blocked") }
 }
 
 fn media(table: &Table<'_>, base: &Base, home: &Path) -> MediaConfig {

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use koukan_dialplan::Network;
 use koukan_media::Codec;
 use koukan_sip::registrar::KeepaliveConfig;
 use tracing_subscriber::filter::Targets;
@@ -60,6 +61,8 @@ pub struct Config {
     pub test_clock: bool,
     /// `[log]`.
     pub log: LogConfig,
+    /// `[defence]`.
+    pub defence: DefenceConfig,
     /// What is no error and should be known, as a certificate that has ended.
     pub warnings: Vec<Finding>,
 }
@@ -87,6 +90,15 @@ pub struct SipConfig {
     pub keepalive: KeepaliveConfig,
     /// Name servers for the names of trunks; none: those of the system.
     pub nameservers: Vec<SocketAddr>,
+}
+
+/// `[defence]`.
+#[derive(Clone, Debug, Default)]
+pub struct DefenceConfig {
+    /// Networks that no wrong password is held against.
+    pub trusted: Vec<Network>,
+    /// Networks that nothing is taken from.
+    pub blocked: Vec<Network>,
 }
 
 /// `[media]`.

@@ -1,13 +1,14 @@
 //! The switch and what it is wired to. Every input goes through `guarded`: a panic of ours ends the
 //! call whose event it was, never the loop.
 
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use koukan_base::{CallId, Time};
-use koukan_dialplan::{Aside, ChangeError};
+use koukan_dialplan::{Aside, ChangeError, Network};
 use koukan_media::Command;
 use koukan_sip::Flow;
 use koukan_switch::{
@@ -40,6 +41,8 @@ pub(crate) struct Parts {
     pub(crate) explain: ExplainLog,
     pub(crate) recordings: Recordings,
     pub(crate) faxes: Faxes,
+    /// Networks that nothing is taken from.
+    pub(crate) blocked: Vec<Network>,
 }
 
 /// The switch with its media workers, modules and journal.
@@ -50,6 +53,8 @@ pub(crate) struct Core {
     /// A full batch was taken: more waits, and no waker will say so.
     more: bool,
     panics: u64,
+    /// Messages of blocked networks.
+    blocked: u64,
     faults: Throttle,
     /// When recordings that are too old are looked for.
     next_sweep: Time,
@@ -74,6 +79,7 @@ impl Core {
             outbox: Outbox::default(),
             more: false,
             panics: 0,
+            blocked: 0,
             faults: Throttle::new(),
             next_sweep: Time::ZERO,
         }
@@ -85,6 +91,12 @@ impl Core {
 
     /// Something from the network.
     pub(crate) fn handle_input(&mut self, now: Now, input: Input<'_>) {
+        let (Input::Bytes { flow, .. } | Input::Message { flow, .. } | Input::FlowFailed { flow }) =
+            &input;
+        if self.parts.blocked.iter().any(|network| network.holds(flow.remote.ip())) {
+            self.blocked = self.blocked.saturating_add(1);
+            return;
+        }
         match input {
             Input::Bytes { flow, bytes } => {
                 self.guarded(now, "datagram", |switch| switch.handle_bytes(now, flow, bytes));
@@ -254,6 +266,7 @@ impl Core {
                     };
                     self.parts.faxes.order(order, lent);
                 }
+                Deed::Mail(mail) => self.parts.modules.send_mail(mail),
             }
         }
         self.parts.media.flush();
@@ -284,6 +297,11 @@ impl Core {
         let known = self.guarded(now, "maintenance", set).unwrap_or(false);
         self.commit();
         known
+    }
+
+    /// Lifts a ban; false when there is none.
+    pub(crate) fn lift_ban(&mut self, now: Now, address: IpAddr) -> bool {
+        self.guarded(now, "ban", |switch| switch.lift_ban(now, address)).unwrap_or(false)
     }
 
     pub(crate) fn stop(&mut self, now: Now) {
@@ -405,6 +423,11 @@ impl Core {
             .collect();
         snapshot.trunk_calls = trunks.iter().map(|trunk| trunk.begun).sum();
         snapshot.trunk_failures = trunks.iter().map(|trunk| trunk.failed).sum();
+        (snapshot.bans, snapshot.banned_drops) = self.parts.switch.ban_counts();
+        snapshot.banned = self.parts.switch.bans(now).len();
+        snapshot.blocked = self.blocked;
+        let counts = self.parts.switch.cap_counts();
+        snapshot.caps = counts.iter().map(|(cap, count)| (cap.as_str(), *count)).collect();
         snapshot.media = self.parts.media.measure();
         snapshot.panics = self.panics;
         snapshot.explain_lost = self.parts.explain.lost();

@@ -149,6 +149,10 @@ impl Control {
             Request::Registrations(reply) => {
                 drop(reply.send(self.core.switch().registrations(now)));
             }
+            Request::Bans(reply) => drop(reply.send(self.core.switch().bans(now))),
+            Request::LiftBan(address, reply) => {
+                let _ = reply.send(self.core.lift_ban(now, address));
+            }
             Request::Trunks(reply) => drop(reply.send(self.core.switch().trunks(now))),
             Request::TrunkHosts(found, reply) => {
                 self.core.set_trunk_hosts(now, &found);

@@ -6,7 +6,7 @@ use std::vec::Drain;
 use koukan_base::WorkerId;
 use koukan_media::Command;
 use koukan_sip::Flow;
-use koukan_switch::{Action, FaxOrder, ModuleOrder, Record};
+use koukan_switch::{Action, FaxOrder, Mail, ModuleOrder, Record};
 
 /// One thing to do once the records are safe.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(super) enum Deed {
     Module(ModuleOrder),
     /// Order something of whoever speaks T.30.
     Fax(FaxOrder),
+    /// Send a mail.
+    Mail(Mail),
 }
 
 /// A line for the log.
@@ -72,6 +74,7 @@ impl Outbox {
             Action::Media { worker, command } => self.deeds.push(Deed::Media { worker, command }),
             Action::Module(order) => self.deeds.push(Deed::Module(order)),
             Action::Fax(order) => self.deeds.push(Deed::Fax(order)),
+            Action::Mail(mail) => self.deeds.push(Deed::Mail(mail)),
             Action::Explain { call, text } => return Some(Line::Explain { call, text }),
             Action::Notice { grave, text } => return Some(Line::Notice { grave, text }),
         }

@@ -1,5 +1,6 @@
 //! What the service thread asks of the control loop: bounded queue in, one answer out.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use crossbeam_channel::{Sender, TrySendError};
 use koukan_base::CallId;
 use koukan_dialplan::{Aside, Change, ChangeError, Entry, Settings};
 use koukan_switch::{
-    CallView, Directory, RegistrationView, RoomError, RoomOrder, RoomView, TrunkHost, TrunkKey,
-    TrunkView,
+    BanView, CallView, Directory, RegistrationView, RoomError, RoomOrder, RoomView, TrunkHost,
+    TrunkKey, TrunkView,
 };
 use mio::Waker;
 use tokio::sync::oneshot;
@@ -37,6 +38,10 @@ pub enum Request {
     InRoom(InRoom, Reply<Result<(), RoomError>>),
     /// `GET /v1/registrations`.
     Registrations(Reply<Vec<RegistrationView>>),
+    /// `GET /v1/bans`.
+    Bans(Reply<Vec<BanView>>),
+    /// `DELETE /v1/bans/{address}`: whether it was banned.
+    LiftBan(IpAddr, Reply<bool>),
     /// `GET /v1/trunks`.
     Trunks(Reply<Vec<TrunkView>>),
     /// The names of trunks stand for these hosts.

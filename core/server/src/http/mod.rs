@@ -5,6 +5,7 @@
 //! The TCP listener asks for no password and is therefore bound to loopback only; the Unix socket
 //! has mode 0600.
 
+mod bans;
 mod faxes;
 mod modules;
 mod recordings;

@@ -14,7 +14,7 @@ use koukan_base::CallId;
 use koukan_store::CdrReader;
 use serde::Deserialize;
 
-use super::{faxes, modules, recordings, reload, rooms, settings, trunks};
+use super::{bans, faxes, modules, recordings, reload, rooms, settings, trunks};
 use crate::api::{self, ClockState, Failure};
 use crate::clock::Clock;
 use crate::control::{ControlHandle, Request, Unavailable};
@@ -65,6 +65,8 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/rooms", get(rooms::list))
         .route("/v1/tenants/{tenant}/rooms/{room}", post(rooms::order))
         .route("/v1/registrations", get(registrations))
+        .route("/v1/bans", get(bans::list))
+        .route("/v1/bans/{address}", delete(bans::lift))
         .route("/v1/trunks", get(trunks::list))
         .route("/v1/trunks/{trunk}/maintenance", put(trunks::maintenance))
         .route("/v1/tenants/{tenant}/trunks/{trunk}/maintenance", put(trunks::of_tenant))

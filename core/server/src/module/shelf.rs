@@ -19,6 +19,9 @@ use crate::clock::Clock;
 use crate::limits;
 use crate::mail::{self, Letter, Post};
 
+/// Whose mails those of the switch are.
+const SWITCH: &str = "kk.switch";
+
 /// The records and objects of every module.
 #[derive(Debug)]
 pub struct Shelf {
@@ -96,6 +99,17 @@ impl Shelf {
             ordered_ms: 0,
         };
         self.queue_letter((&mail.tenant, &format!("{module}/{}", mail.id)), letter)
+    }
+
+    /// Queues a mail of the switch's own; without a mail server the log has what it said.
+    pub(crate) fn queue_own_mail(&self, mail: koukan_switch::Mail) {
+        let koukan_switch::Mail { tenant, id, to, subject, text } = mail;
+        let (object, file_name) = (String::new(), String::new());
+        let mail = Mail { tenant, id, to, subject, text, object, file_name };
+        if self.queue_mail(SWITCH, &mail).is_err() {
+            let Mail { tenant, subject, .. } = mail;
+            tracing::warn!(tenant, subject, "nobody can be told by mail");
+        }
     }
 
     /// Queues a letter under its key, dated now, with a second name of the file that it attaches;

@@ -33,6 +33,14 @@ impl UserAgent {
         }
     }
 
+    /// Drops a request without an answer: its repetition is a new request.
+    pub fn forget(&mut self, tx: ServerTx) {
+        let pending = self.servers.get(&tx.0).is_some_and(|server| server.is_pending());
+        if pending {
+            self.remove_server(tx.0);
+        }
+    }
+
     pub(super) fn send_response(&mut self, now: Time, tx: ServerTx, mut response: Response) {
         let reliable = self.is_reliable(tx, &response);
         let status = response.status;

@@ -464,14 +464,16 @@ impl UserAgent {
                 self.timers.update(Owner::Server(id), None, after);
                 self.prack_missing(now, id);
             }
-            Due::Over => {
-                if let Some(server) = self.servers.remove(&id) {
-                    self.servers_by_key.remove(&server.key);
-                    if let Some(initial) = server.initial_key {
-                        self.initial.remove(&initial);
-                    }
-                }
-            }
+            Due::Over => self.remove_server(id),
+        }
+    }
+
+    pub(super) fn remove_server(&mut self, id: u64) {
+        let Some(server) = self.servers.remove(&id) else { return };
+        self.timers.update(Owner::Server(id), server.poll_timeout(), None);
+        self.servers_by_key.remove(&server.key);
+        if let Some(initial) = server.initial_key {
+            self.initial.remove(&initial);
         }
     }
 }

@@ -64,6 +64,9 @@ impl Switch {
         for line in decision.lines() {
             self.explain(call.id, line);
         }
+        if let Some(now) = self.latest {
+            self.note_refusal(now, &decision);
+        }
         if decision.steps.is_empty() || self.is_foreign(call, &decision) {
             return None;
         }

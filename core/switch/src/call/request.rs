@@ -124,6 +124,7 @@ impl Switch {
             state: self,
         });
         let lines = decision.lines();
+        self.note_refusal(now, &decision);
         leg.identity = asking.identity(&decision);
         let free = Charged::toll_free(&decision, &asking.origin, &asking.caller);
         leg.paying = free.map(|charged| Paying::new(charged, decision.toll_free.clone()));

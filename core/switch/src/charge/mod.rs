@@ -1,6 +1,7 @@
 //! What the legs of calls cost: kept with each leg from its beginning, rated by the plans that
 //! decided the call, written into its record, and added up for the caps of `[limits]`.
 
+mod alerts;
 mod usage;
 
 use std::sync::Arc;
@@ -13,6 +14,9 @@ use crate::call::Call;
 use crate::leg::Leg;
 use crate::switch::Switch;
 
+pub use alerts::{CAPS_OWNER, CapCount};
+
+pub(crate) use alerts::Alerts;
 pub(crate) use usage::Usages;
 
 /// The charge of a leg as its record keeps it: as it stands while the leg is up, final when it is
@@ -82,6 +86,11 @@ impl Paying {
         Self::new(Charged::outside(leg), leg.shown_number.clone())
     }
 
+    /// Who pays.
+    pub(crate) const fn payer(&self) -> &Arc<str> {
+        &self.charged.payer
+    }
+
     /// Whether the leg was made to outside; toll-free callers made theirs themselves.
     fn is_outside(&self) -> bool {
         self.charged.leg != ChargedLeg::TollfreeIn
@@ -128,10 +137,13 @@ impl Switch {
             let Some(answered) = leg.answered else { continue };
             let payer = Arc::clone(&paying.charged.payer);
             let amount = outcome.as_ref().and_then(|outcome| Some(outcome.as_ref().ok()?.amount));
+            let day = plans.local_date(&payer, ended);
+            let amount = amount.unwrap_or_default();
             if paying.is_outside() {
-                let day = plans.local_date(&payer, ended);
                 let talk = ended.duration_since(answered).unsigned_abs();
-                self.usages.add(&payer, day, amount.unwrap_or_default(), talk);
+                self.usages.add(&payer, day, amount, talk);
+            } else {
+                self.usages.add_tollfree(&payer, day, amount);
             }
             match outcome {
                 Some(Ok(charge)) => {
@@ -158,11 +170,12 @@ impl Switch {
     /// before anything else comes in.
     pub fn restore_charges(&mut self, past: impl IntoIterator<Item = PastCharge>) {
         for PastCharge { charge, answered, ended } in past {
-            if charge.leg == ChargedLeg::TollfreeIn.as_str() {
-                continue;
-            }
             let day = self.directory.plans.local_date(&charge.payer, ended);
             let amount = Money::parse(&charge.amount).unwrap_or_default();
+            if charge.leg == ChargedLeg::TollfreeIn.as_str() {
+                self.usages.add_tollfree(&charge.payer.into(), day, amount);
+                continue;
+            }
             let talk = ended.duration_since(answered).unsigned_abs();
             self.usages.add(&charge.payer.into(), day, amount, talk);
         }

@@ -27,25 +27,36 @@ pub(crate) struct Usages {
 
 #[derive(Debug, Default)]
 struct Office {
-    days: BTreeMap<Date, (Money, Duration)>,
+    days: BTreeMap<Date, Day>,
     /// Calls with legs that it pays for.
     calls: BTreeSet<CallId>,
     legs: u32,
+    /// Callers of its toll-free numbers.
+    tollfree_legs: u32,
     /// Forwarded legs by number.
     forwards: HashMap<Arc<str>, u32>,
 }
 
-/// The legs to outside of one call.
+/// What legs came to that ended on one day.
+#[derive(Clone, Copy, Debug, Default)]
+struct Day {
+    spent: Money,
+    talked: Duration,
+    tollfree: Money,
+}
+
+/// The legs of one call that somebody pays for.
 #[derive(Debug)]
 struct Running {
     plans: Arc<Plans>,
     legs: Vec<Up>,
 }
 
-/// A leg to outside that is up, is being made, or is allowed.
+/// A leg to outside that is up, is being made, or is allowed; or a toll-free caller.
 #[derive(Debug)]
 struct Up {
     payer: Arc<str>,
+    tollfree: bool,
     forwarded_by: Option<Arc<str>>,
     /// Since it was answered.
     talks: Option<(Charged, Timestamp)>,
@@ -56,13 +67,14 @@ impl Up {
         let forwarded = charged.leg == ChargedLeg::Forward;
         Self {
             payer: Arc::clone(&charged.payer),
+            tollfree: charged.leg == ChargedLeg::TollfreeIn,
             forwarded_by: number.filter(|_| forwarded).cloned(),
             talks: answered.map(|answered| (charged, answered)),
         }
     }
 }
 
-/// The legs to outside of a call as it stands.
+/// The legs of a call as it stands that somebody pays for.
 fn legs_of(call: &Call) -> Vec<Up> {
     let steps = call.steps.iter().filter_map(|step| match step.unguarded() {
         Step::Trunk(leg) | Step::Forward(leg) => {
@@ -71,7 +83,7 @@ fn legs_of(call: &Call) -> Vec<Up> {
         _ => None,
     });
     let legs = call.legs.iter().filter(|leg| !leg.is_over()).filter_map(|leg| {
-        let paying = leg.paying.as_ref().filter(|paying| paying.is_outside())?;
+        let paying = leg.paying.as_ref()?;
         Some(Up::new(paying.charged.clone(), paying.number.as_ref(), leg.answered))
     });
     steps.chain(legs).collect()
@@ -80,13 +92,23 @@ fn legs_of(call: &Call) -> Vec<Up> {
 impl Usages {
     /// A leg that is over.
     pub(crate) fn add(&mut self, payer: &Arc<str>, day: Date, amount: Money, talk: Duration) {
-        let office = self.offices.entry(Arc::clone(payer)).or_default();
-        let (spent, talked) = office.days.entry(day).or_default();
-        *spent = spent.plus(amount);
-        *talked = talked.saturating_add(talk);
-        while office.days.len() > DAYS {
-            office.days.pop_first();
+        let of = self.day(payer, day);
+        of.spent = of.spent.plus(amount);
+        of.talked = of.talked.saturating_add(talk);
+    }
+
+    /// A toll-free caller that has hung up.
+    pub(crate) fn add_tollfree(&mut self, payer: &Arc<str>, day: Date, amount: Money) {
+        let of = self.day(payer, day);
+        of.tollfree = of.tollfree.plus(amount);
+    }
+
+    fn day(&mut self, payer: &Arc<str>, day: Date) -> &mut Day {
+        let days = &mut self.offices.entry(Arc::clone(payer)).or_default().days;
+        while days.len() >= DAYS && !days.contains_key(&day) {
+            days.pop_first();
         }
+        days.entry(day).or_default()
     }
 
     /// Takes a call as it stands in the place of what was noted of it.
@@ -102,7 +124,8 @@ impl Usages {
         for leg in &legs {
             let office = self.offices.entry(Arc::clone(&leg.payer)).or_default();
             office.calls.insert(call.id);
-            office.legs = office.legs.saturating_add(1);
+            let legs = if leg.tollfree { &mut office.tollfree_legs } else { &mut office.legs };
+            *legs = legs.saturating_add(1);
             if let Some(number) = &leg.forwarded_by {
                 let count = office.forwards.entry(Arc::clone(number)).or_default();
                 *count = count.saturating_add(1);
@@ -116,7 +139,8 @@ impl Usages {
         for leg in running.legs {
             let Some(office) = self.offices.get_mut(&leg.payer) else { continue };
             office.calls.remove(&call);
-            office.legs = office.legs.saturating_sub(1);
+            let legs = if leg.tollfree { &mut office.tollfree_legs } else { &mut office.legs };
+            *legs = legs.saturating_sub(1);
             if let Some(number) = leg.forwarded_by
                 && let Some(count) = office.forwards.get_mut(&number)
             {
@@ -131,7 +155,8 @@ impl Usages {
     /// What an office has used on a day; the legs that are up with their price at the moment.
     pub(crate) fn of(&self, tenant: &str, day: Date, at: Timestamp) -> Usage {
         let Some(office) = self.offices.get(tenant) else { return Usage::default() };
-        let (mut spent, mut talked) = office.days.get(&day).copied().unwrap_or_default();
+        let Day { mut spent, mut talked, mut tollfree } =
+            office.days.get(&day).copied().unwrap_or_default();
         for running in office.calls.iter().filter_map(|call| self.calls.get(call)) {
             for leg in running.legs.iter().filter(|leg| *leg.payer == *tenant) {
                 let Some((charged, answered)) = &leg.talks else { continue };
@@ -139,11 +164,22 @@ impl Usages {
                 let talk = at.duration_since(*answered).try_into().unwrap_or_default();
                 let leg = charged.finished(*answered, talk);
                 let charge = running.plans.rate(tenant, &leg, &Account::default());
-                spent = spent.plus(charge.map(|charge| charge.amount).unwrap_or_default());
+                let amount = charge.map(|charge| charge.amount).unwrap_or_default();
+                if charged.leg == ChargedLeg::TollfreeIn {
+                    tollfree = tollfree.plus(amount);
+                    continue;
+                }
+                spent = spent.plus(amount);
                 talked = talked.saturating_add(talk);
             }
         }
-        Usage { spent, talked, outside_legs: office.legs }
+        Usage {
+            spent,
+            talked,
+            outside_legs: office.legs,
+            tollfree_spent: tollfree,
+            tollfree_legs: office.tollfree_legs,
+        }
     }
 
     /// Calls that a number forwards now.

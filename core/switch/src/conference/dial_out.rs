@@ -61,6 +61,7 @@ impl Switch {
             },
         );
         let lines = decision.lines();
+        self.note_refusal(now, &decision);
         let few = decision.steps.iter().take_while(|step| brings_somebody(step)).count();
         decision.steps.truncate(few);
         if few == 0 {

@@ -112,6 +112,7 @@ impl Switch {
         for line in decision.lines() {
             self.explain(call.id, line);
         }
+        self.note_refusal(now, &decision);
         if decision.steps.is_empty() {
             self.op_done(instance, op, OpStatus::Failed, &decision.release.cause);
             return Fate::Keep;

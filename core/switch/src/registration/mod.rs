@@ -1,6 +1,7 @@
 //! REGISTER (RFC 3261, section 10) with digest (section 22), and what it leaves in the journal.
 
 mod dismissed;
+pub(crate) mod guard;
 mod habits;
 pub(crate) mod keepalive;
 pub(crate) mod throttle;
@@ -132,6 +133,10 @@ impl Switch {
         });
         let stale = match verdict {
             Some(Verdict::Accepted { username }) => {
+                if !self.is_believed(now, flow.remote.ip(), &username) {
+                    self.ua.forget(tx);
+                    return None;
+                }
                 self.throttle.forgive(&username, flow.remote.ip());
                 let user = String::from_utf8(username).unwrap_or_default();
                 let device = self.directory.plans.device_by_user(&user, "").cloned();
@@ -145,15 +150,16 @@ impl Switch {
                 return None;
             }
             Some(Verdict::Wrong { username }) => {
-                let who = (username.as_slice(), flow.remote.ip());
-                if !self.throttle.refuse(now.time, who, tx, 403) {
-                    self.ua.respond(now.time, tx, Response::new(403));
-                }
+                self.refuse_password(now, (tx, flow.remote.ip()), &username);
                 return None;
             }
             Some(Verdict::Challenge { stale }) => stale,
             None => false,
         };
+        if !self.may_ask(now, flow.remote.ip()) {
+            self.ua.forget(tx);
+            return None;
+        }
         let mut response = Response::new(status);
         let [md5, sha256] = self.digest.challenge(now.time, &mut self.rng, stale);
         let sha256 = (!takes_md5_alone(message.header(Header::UserAgent))).then_some(sha256);

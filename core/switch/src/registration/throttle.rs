@@ -15,6 +15,8 @@ const FREE: u32 = 3;
 const FIRST: Duration = Duration::from_secs(1);
 /// Beyond the time that a client waits for an answer (64·T1) a delay is silence.
 const LONGEST: Duration = Duration::from_secs(30);
+/// From a source that guesses, who was wrong so often is not believed even when right.
+const SUSPECT: u32 = 10;
 /// Without a wrong answer for so long all is forgiven.
 const FORGIVEN: Duration = Duration::from_secs(300);
 /// Users and sources that are remembered; who comes when they are full is not slowed, but neither
@@ -27,6 +29,19 @@ const WAITING: usize = 4_096;
 struct Record {
     wrong: u32,
     last: Time,
+    /// When its last refusal is given.
+    due: Time,
+}
+
+/// When a refusal is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slow {
+    /// Now.
+    AtOnce,
+    /// So much later, to somebody who has waited for the one before.
+    Patient(Duration),
+    /// So much later, to somebody who has not.
+    Hasty(Duration),
 }
 
 /// Who was wrong how often, and the refusals that wait.
@@ -34,45 +49,68 @@ struct Record {
 pub(crate) struct Throttle<T> {
     wrong: HashMap<u64, Record>,
     waiting: BTreeMap<(Time, T), u16>,
+    /// When room was looked for last.
+    looked: Option<Time>,
 }
 
 impl<T> Default for Throttle<T> {
     fn default() -> Self {
-        Self { wrong: HashMap::new(), waiting: BTreeMap::new() }
+        Self { wrong: HashMap::new(), waiting: BTreeMap::new(), looked: None }
     }
 }
 
 impl<T: Ord + Copy> Throttle<T> {
-    /// A wrong answer of this user from here. True: its refusal waits, and comes from `pop_due`;
-    /// false: it is to be given now.
-    pub(crate) fn refuse(
-        &mut self,
-        now: Time,
-        (user, source): (&[u8], IpAddr),
-        tx: T,
-        status: u16,
-    ) -> bool {
+    /// A wrong answer of this user from here, and when its refusal is to be given.
+    pub(crate) fn note(&mut self, now: Time, (user, source): (&[u8], IpAddr)) -> Slow {
         let key = key(user, source);
         if !self.wrong.contains_key(&key) && self.wrong.len() >= REMEMBERED {
-            self.wrong.retain(|_, record| now.since(record.last) < FORGIVEN);
+            self.make_room(now);
             if self.wrong.len() >= REMEMBERED {
-                return false;
+                return Slow::AtOnce;
             }
         }
-        let record = self.wrong.entry(key).or_insert(Record { wrong: 0, last: now });
+        let record = self.wrong.entry(key).or_insert(Record { wrong: 0, last: now, due: now });
         if now.since(record.last) >= FORGIVEN {
             record.wrong = 0;
         }
         record.wrong = record.wrong.saturating_add(1);
         record.last = now;
         let doublings = record.wrong.saturating_sub(FREE);
-        if doublings == 0 || self.waiting.len() >= WAITING {
-            return false;
+        if doublings == 0 {
+            return Slow::AtOnce;
         }
         let factor = 1u32.checked_shl(doublings.saturating_sub(1)).unwrap_or(u32::MAX);
         let delay = FIRST.saturating_mul(factor).min(LONGEST);
-        self.waiting.insert((now + delay, tx), status);
-        true
+        let hasty = now < record.due;
+        record.due = now + delay;
+        if hasty { Slow::Hasty(delay) } else { Slow::Patient(delay) }
+    }
+
+    /// Forgets who is forgiven, when any is: a flood of names must not have all of them looked at
+    /// each time.
+    fn make_room(&mut self, now: Time) {
+        if self.looked.is_some_and(|at| now.since(at) < FIRST) {
+            return;
+        }
+        self.looked = Some(now);
+        self.wrong.retain(|_, record| now.since(record.last) < FORGIVEN);
+    }
+
+    /// A refusal waits, and comes from `pop_due`; false when too many do.
+    pub(crate) fn wait(&mut self, until: Time, tx: T, status: u16) -> bool {
+        let room = self.waiting.len() < WAITING;
+        if room {
+            self.waiting.insert((until, tx), status);
+        }
+        room
+    }
+
+    /// Whether this user was wrong from here too often to be believed from a source that guesses.
+    pub(crate) fn is_suspect(&self, user: &[u8], source: IpAddr) -> bool {
+        match self.wrong.get(&key(user, source)) {
+            Some(record) => record.wrong >= SUSPECT,
+            None => self.wrong.len() >= REMEMBERED,
+        }
     }
 
     /// A right answer: what was wrong before it is forgotten.
@@ -116,11 +154,11 @@ mod tests {
         let mut throttle = Throttle::<u32>::default();
         let source = IpAddr::from([203, 0, 113, 9]);
         for number in 0..40_000u32 {
-            throttle.refuse(Time::ZERO, (&number.to_be_bytes(), source), number, 403);
+            throttle.note(Time::ZERO, (&number.to_be_bytes(), source));
         }
         assert_eq!(throttle.wrong.len(), REMEMBERED);
         let later = Time::ZERO + FORGIVEN;
-        throttle.refuse(later, (b"new", source), 0, 403);
+        throttle.note(later, (b"new", source));
         assert_eq!(throttle.wrong.len(), 1, "what is forgiven makes room");
     }
 }

@@ -160,6 +160,7 @@ impl Switch {
             index
         };
         let decision = self.decide_transfer(now, call, by, &wish.called);
+        self.note_refusal(now, &decision);
         for line in decision.lines() {
             self.explain(call.id, line);
         }

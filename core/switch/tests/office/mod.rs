@@ -71,6 +71,8 @@ pub(crate) struct Office {
     pub(crate) explained: Vec<(CallId, String)>,
     /// What operators were told.
     pub(crate) notices: Vec<String>,
+    /// Mails of the switch's own.
+    pub(crate) mails: Vec<koukan_switch::Mail>,
     /// What went to an address where nobody of the office is.
     pub(crate) strays: Vec<(SocketAddr, Message)>,
 }
@@ -252,6 +254,7 @@ impl Office {
             did: Vec::new(),
             explained: Vec::new(),
             notices: Vec::new(),
+            mails: Vec::new(),
             strays: Vec::new(),
         }
     }
@@ -446,6 +449,7 @@ impl Office {
                 Action::Fax(order) => self.faxes.push(order),
                 Action::Explain { call, text } => self.explained.push((call, text)),
                 Action::Notice { text, .. } => self.notices.push(text),
+                Action::Mail(mail) => self.mails.push(mail),
             }
         }
         let mut sent = Vec::new();
@@ -594,6 +598,7 @@ fn config() -> SwitchConfig {
         realm: REALM.to_owned(),
         server_name: "koukan".to_owned(),
         registrar: RegistrarConfig::default(),
+        trusted: Vec::new(),
         max_calls: 20,
         rtp_timeout: RTP_TIMEOUT,
         interim_cdr: INTERIM,

@@ -4,6 +4,7 @@
 mod callers;
 mod calls;
 mod inbound;
+mod limits;
 mod recording;
 mod restart;
 mod settings;

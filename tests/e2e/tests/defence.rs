@@ -1,0 +1,105 @@
+//! Strangers on the Internet: guessed passwords, scanners, and the good user behind their address.
+
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use koukan_e2e::office::{phone, phone_spec};
+use koukan_e2e::server::{Server, target};
+use koukan_e2e::wait::wait_for;
+
+/// A REGISTER with a digest that cannot be right.
+fn guess(server: SocketAddr, own: SocketAddr, user: &str, number: u32) -> String {
+    format!(
+        "REGISTER sip:{server} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{number};rport\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:{user}@{server}>;tag=g{number}\r\n\
+         To: <sip:{user}@{server}>\r\nCall-ID: guess-{number}\r\nCSeq: 1 REGISTER\r\n\
+         Contact: <sip:{user}@{own}>\r\n\
+         Authorization: Digest username=\"{user}\", realm=\"koukan\", nonce=\"{number}\", \
+         uri=\"sip:{server}\", response=\"{number:032x}\"\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
+/// Sends guesses within a second; the statuses that came back within two more.
+fn guesses(server: SocketAddr, count: u32) -> io::Result<Vec<String>> {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    socket.set_read_timeout(Some(Duration::from_millis(100)))?;
+    let own = socket.local_addr()?;
+    let begun = Instant::now();
+    for number in 0..count {
+        let user = format!("acme-{}", 801 + number % 12);
+        socket.send_to(guess(server, own, &user, number).as_bytes(), server)?;
+        std::thread::sleep(Duration::from_millis(15));
+    }
+    println!("{count} guesses in {:.2} s", begun.elapsed().as_secs_f64());
+    let mut answers = Vec::new();
+    let mut buffer = [0; 2048];
+    let quiet = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < quiet {
+        if let Ok(length) = socket.recv(&mut buffer) {
+            let text = String::from_utf8_lossy(buffer.get(..length).unwrap_or_default());
+            answers.push(text.lines().next().unwrap_or_default().to_owned());
+        }
+    }
+    Ok(answers)
+}
+
+#[test]
+fn sixty_guesses_in_a_second_get_few_answers_and_a_good_user_beside_them_registers() {
+    let server = Server::start("guesses").expect("the server starts");
+    let answers = guesses(server.sip, 60).expect("the loopback works");
+    println!("answered: {answers:?}");
+    assert!((1..=10).contains(&answers.len()), "{} answers", answers.len());
+    assert!(answers.iter().all(|line| line.contains(" 403 ")), "{answers:?}");
+    let bans = server.ctl(&["bans"]).expect("the server answers");
+    println!("{bans}");
+    assert_eq!(bans[0]["source"], "127.0.0.1");
+    let why = bans[0]["why"].as_str().expect("a reason");
+    assert!(why.contains("wrong passwords") && why.contains("acme-80"), "{why}");
+    let dropped = bans[0]["dropped"].as_u64().expect("a count");
+    assert!(dropped >= 50, "{dropped}");
+    // The ban is in force.
+    let _a = phone(&server, "a", &phone_spec(&server, 'A')).expect("A registers all the same");
+    server.ctl(&["bans", "lift", "127.0.0.1"]).expect("it is banned");
+    assert!(server.ctl(&["bans", "lift", "127.0.0.1"]).is_err(), "once");
+    assert_eq!(
+        server.ctl(&["bans"]).expect("the server answers").as_array().map(Vec::len),
+        Some(0)
+    );
+    assert!(server.log_tail().contains("is banned for 60 s"));
+}
+
+#[test]
+fn sipvicious_finds_no_user() {
+    let server = Server::start("svwar").expect("the server starts");
+    let _a = phone(&server, "a", &phone_spec(&server, 'A')).expect("A registers");
+    let scanner = target().expect("a target").join("pjsua2/bin/sipvicious_svwar");
+    let names = server.directory.join("names.txt");
+    fs::write(&names, "acme-801\nacme-802\nacme-899\nadmin\n").expect("it is written");
+    let names = names.to_string_lossy().into_owned();
+    for method in ["REGISTER", "INVITE", "OPTIONS"] {
+        for whom in [["-d", names.as_str()], ["-e", "795-812"]] {
+            let output = Command::new(&scanner)
+                .args(["-m", method, "-p", &server.sip.port().to_string()])
+                .args(whom)
+                .arg("127.0.0.1")
+                .current_dir(&server.directory)
+                .output()
+                .expect("sipvicious is installed");
+            let words = [output.stdout, output.stderr].concat();
+            let words = String::from_utf8_lossy(&words).into_owned();
+            println!("{method} {whom:?}: {words}");
+            // By OPTIONS it takes names that it made up for users, since all are answered alike.
+            let end = if method == "OPTIONS" { "reqauth" } else { "found nothing" };
+            assert!(words.contains(end), "{method}: {words}");
+            let found = |user: &str| words.contains(&format!("| {user} "));
+            let users = (801..=806).flat_map(|n| [n.to_string(), format!("acme-{n}")]);
+            assert!(!users.into_iter().any(|user| found(&user)), "{method}: {words}");
+        }
+    }
+    let registered = server.ctl(&["registrations"]).expect("the server answers");
+    assert_eq!(registered.as_array().map(Vec::len), Some(1));
+    wait_for(Duration::from_secs(5), || server.ctl(&["status"]).ok()).expect("it is well");
+}
