@@ -9,7 +9,8 @@ use std::time::Instant;
 use jiff::{SignedDuration, Timestamp};
 use koukan_store::{Opened, Position, StoreConfig, open};
 use koukan_switch::{
-    CallCause, Cdr, CdrCharge, CdrLeg, Contact, Note, PastCharge, Record, SettingRecord, Watch,
+    CallCause, Cdr, CdrCharge, CdrLeg, CdrPrice, Contact, Note, PastCharge, Record, SettingRecord,
+    Watch,
 };
 
 /// The variables that make this test binary a child: one that will be killed, one on a full disk.
@@ -60,16 +61,19 @@ fn contact(index: u32, lasts: i64) -> Contact {
     }
 }
 
-fn charge() -> CdrCharge {
+/// Of an even call by a tariff, of an odd one without.
+fn charge(number: u32) -> CdrCharge {
     CdrCharge {
         payer: "acme".to_owned(),
         leg: "out".to_owned(),
         device: Some("C".to_owned()),
-        class: "fixed".to_owned(),
-        amount: "40".to_owned(),
-        month: "2026-07".to_owned(),
-        billed: "2026-07".to_owned(),
-        text: "out fixed 0:58: 2 x 20 for each 30 s = 40".to_owned(),
+        price: number.is_multiple_of(2).then(|| CdrPrice {
+            class: "fixed".to_owned(),
+            amount: "40".to_owned(),
+            month: "2026-07".to_owned(),
+            billed: "2026-07".to_owned(),
+            text: "out fixed 0:58: 2 x 20 for each 30 s = 40".to_owned(),
+        }),
     }
 }
 
@@ -86,7 +90,7 @@ fn call(number: u32, ended: bool) -> Cdr {
         quality_mean: Some(881),
         quality_worst: number.is_multiple_of(2).then_some(412),
         quality_cause: number.is_multiple_of(2).then(|| "loss".to_owned()),
-        charge: (party == "trunk carrier").then(charge),
+        charge: (party == "trunk carrier").then(|| charge(number)),
     };
     Cdr {
         call: format!("{number:016}"),
@@ -232,9 +236,12 @@ fn a_call_that_was_up_is_closed_where_it_was_last_seen() {
     let third = opened(&directory);
     assert!(third.closed_calls.is_empty(), "it was closed once");
     // What both calls cost is known after every start: from the journal, then from the database.
-    let past = PastCharge { charge: charge(), answered: after(2), ended: after(60) };
-    assert_eq!(second_charges, [past.clone(), past.clone()]);
-    assert_eq!(third.charges, [past.clone(), past]);
+    let past = [1, 2].map(|number| {
+        let (answered, ended) = (after(2), after(60));
+        PastCharge { charge: charge(number), answered, ended }
+    });
+    assert_eq!(second_charges, past);
+    assert_eq!(third.charges, past);
 }
 
 /// The child: appends for ever, and says of each batch that it is safe.

@@ -25,7 +25,7 @@ mod trunk;
 mod view;
 
 pub use action::{Action, Mail, Now};
-pub use charge::{CAPS_OWNER, CapCount, CdrCharge, PastCharge};
+pub use charge::{CAPS_OWNER, CapCount, CdrCharge, CdrPrice, PastCharge};
 pub use conference::{MemberView, RoomError, RoomOrder, RoomView};
 pub use config::{Directory, ListenerMedia, RoomPins, SwitchConfig, TrunkKey, TrunkRoute};
 pub use fax::{FaxId, FaxNews, FaxOrder, FaxReport, Reception};

@@ -7,7 +7,7 @@ mod office;
 use std::time::Duration;
 
 use koukan_dialplan::Cap;
-use koukan_switch::{CallCause, CapCount, Note, Record};
+use koukan_switch::{CallCause, CapCount, Note, PastCharge, Record};
 use office::{Did, Does, Office, TRUNK, ending};
 
 fn secs(seconds: u64) -> Duration {
@@ -40,6 +40,14 @@ fn mails(office: &Office) -> Vec<&str> {
 fn count(office: &Office, cap: Cap) -> CapCount {
     let counts = office.switch.cap_counts();
     counts.into_iter().find(|(known, _)| *known == cap).unwrap().1
+}
+
+/// What the store hands to the next process.
+fn past(office: &Office) -> impl Iterator<Item = PastCharge> {
+    office.finals().into_iter().flat_map(|cdr| cdr.legs).filter_map(|leg| {
+        let (charge, answered, ended) = (leg.charge?, leg.answered?, leg.ended?);
+        Some(PastCharge { charge, answered, ended })
+    })
 }
 
 fn notes(office: &Office) -> Vec<Note> {
@@ -84,13 +92,33 @@ fn money_is_told_at_four_fifths_and_at_the_cap_which_refuses_the_next_call_alone
     // Another process knows what was told, and what was spent.
     let mut other = capped("outside_yen_per_day = \"20\"");
     other.switch.restore_alerts(&notes(&office));
-    let past = office.finals().into_iter().flat_map(|cdr| cdr.legs).filter_map(|leg| {
-        let (charge, answered, ended) = (leg.charge?, leg.answered?, leg.ended?);
-        Some(koukan_switch::PastCharge { charge, answered, ended })
-    });
-    other.switch.restore_charges(past);
+    other.switch.restore_charges(past(&office));
     assert_eq!(talks(&mut other, 'A', 20).1, 403);
     assert_eq!(mails(&other), Vec::<&str>::new());
+}
+
+#[test]
+fn minutes_count_without_a_tariff_and_over_a_restart() {
+    let capped = || {
+        let alert = "[limits]\noutside_minutes_per_day = 3\nalert = [\"boss@example.jp\"]\n[class]";
+        let mut office = Office::planned(|plan| {
+            let (plan, _) = plan.split_once("\n[tariff]\n").unwrap();
+            plan.replace("options = [\"free10\"]", "").replace("[class]", alert)
+        });
+        office.phone(TRUNK).does = Does::Answers(500);
+        office
+    };
+    let mut office = capped();
+    assert_eq!(talks(&mut office, 'A', 150).1, 200);
+    assert_eq!(mails(&office), Vec::<&str>::new());
+    let leg = &office.finals()[0].legs[1];
+    assert_eq!(leg.charge.as_ref().unwrap().price, None);
+    let mut other = capped();
+    other.switch.restore_alerts(&notes(&office));
+    other.switch.restore_charges(past(&office));
+    assert_eq!(talks(&mut other, 'A', 60).1, 200);
+    assert_eq!(mails(&other), ["cap-minutes-100-20260701"]);
+    assert_eq!(talks(&mut other, 'B', 60).1, 403);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use koukan_dialplan::{Account, Caller, Facts, Idle, Money, Origin};
-use koukan_switch::{Cdr, CdrCharge};
+use koukan_switch::{Cdr, CdrCharge, CdrPrice};
 use office::{Does, Office, SERVER, TRUNK, only};
 
 fn secs(seconds: u64) -> Duration {
@@ -32,8 +32,9 @@ fn talked(office: &mut Office, caller: char, called: &str, seconds: u64) -> Cdr 
     finals[before].clone()
 }
 
-fn charges(cdr: &Cdr) -> Vec<&CdrCharge> {
-    cdr.legs.iter().filter_map(|leg| leg.charge.as_ref()).collect()
+fn charges(cdr: &Cdr) -> Vec<(&CdrCharge, &CdrPrice)> {
+    let charges = cdr.legs.iter().filter_map(|leg| leg.charge.as_ref());
+    charges.map(|charge| (charge, charge.price.as_ref().unwrap())).collect()
 }
 
 /// What `koukan sim --talk` says.
@@ -81,7 +82,7 @@ fn a_call_costs_what_the_simulation_says() {
         let said = simulated(&office, caller, called, cdr.started, secs(seconds));
         assert_eq!(said, wanted, "{case}");
         let legs = charges(&cdr);
-        let sum = legs.iter().map(|charge| Money::parse(&charge.amount).unwrap());
+        let sum = legs.iter().map(|(_, price)| Money::parse(&price.amount).unwrap());
         assert_eq!(sum.fold(Money::default(), Money::plus).to_string(), wanted);
         assert!(office.explained("charge: "), "{case}");
         office.finish();
@@ -96,11 +97,13 @@ fn a_charge_says_who_pays_in_which_month_and_how_it_came_about() {
         payer: "acme".to_owned(),
         leg: "out".to_owned(),
         device: Some("A".to_owned()),
-        class: "mobile".to_owned(),
-        amount: "35".to_owned(),
-        month: "2026-07".to_owned(),
-        billed: "2026-07".to_owned(),
-        text: "out mobile 1:01: 2 x 17.5 for each 60 s = 35".to_owned(),
+        price: Some(CdrPrice {
+            class: "mobile".to_owned(),
+            amount: "35".to_owned(),
+            month: "2026-07".to_owned(),
+            billed: "2026-07".to_owned(),
+            text: "out mobile 1:01: 2 x 17.5 for each 60 s = 35".to_owned(),
+        }),
     };
     assert_eq!(cdr.legs[1].charge, Some(charge));
     assert!(office.explained("charge: 35 (out mobile 1:01: 2 x 17.5 for each 60 s = 35) to acme"));
@@ -124,9 +127,9 @@ fn a_call_that_nobody_answers_costs_nothing_and_has_no_price() {
 fn a_leg_that_crosses_the_closing_day_belongs_to_the_month_in_which_it_was_answered() {
     let mut office = Office::at("2026-07-25T23:59:00+09:00");
     let cdr = talked(&mut office, 'D', "0455550001", 300);
-    assert_eq!((charges(&cdr)[0].month.as_str(), cdr.price.as_deref()), ("2026-07", Some("200")));
+    assert_eq!((charges(&cdr)[0].1.month.as_str(), cdr.price.as_deref()), ("2026-07", Some("200")));
     let cdr = talked(&mut office, 'D', "0455550001", 10);
-    assert_eq!(charges(&cdr)[0].month, "2026-08");
+    assert_eq!(charges(&cdr)[0].1.month, "2026-08");
 }
 
 #[test]
@@ -142,7 +145,8 @@ fn a_leg_that_a_transfer_makes_is_charged_to_the_device_that_asked_for_it() {
     office.run(secs(40));
     office.hang_up('D');
     let cdr = only(office.finish());
-    let paid: Vec<_> = charges(&cdr).iter().map(|c| (c.device.clone(), c.text.clone())).collect();
+    let paid: Vec<_> =
+        charges(&cdr).iter().map(|(c, p)| (c.device.clone(), p.text.clone())).collect();
     let text = "out mobile 0:39: 1 x 17.5 for each 60 s = 17.5".to_owned();
     assert_eq!(paid, [(Some("A".to_owned()), text)], "{cdr:#?}");
 }
@@ -172,10 +176,10 @@ fn a_forwarded_call_pays_for_its_leg_and_a_toll_free_one_for_both() {
         let cdr = talked(&mut office, TRUNK, called, 61);
         let paid: Vec<_> = charges(&cdr)
             .iter()
-            .map(|charge| (charge.leg.as_str(), charge.amount.as_str()))
+            .map(|(charge, price)| (charge.leg.as_str(), price.amount.as_str()))
             .collect();
         assert_eq!(paid, wanted, "{cdr:#?}");
-        assert!(charges(&cdr).iter().all(|charge| charge.device.is_none()));
+        assert!(charges(&cdr).iter().all(|(charge, _)| charge.device.is_none()));
     }
 }
 

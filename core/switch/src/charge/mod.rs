@@ -29,6 +29,14 @@ pub struct CdrCharge {
     pub leg: String,
     /// The device whose ID is charged, by its name in the plan.
     pub device: Option<String>,
+    /// What it comes to; `None` in an office without a tariff, whose minutes count all the same.
+    #[serde(flatten)]
+    pub price: Option<CdrPrice>,
+}
+
+/// What a leg comes to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CdrPrice {
     /// The class of the other side.
     pub class: String,
     /// An exact decimal in the currency of the tariff.
@@ -42,17 +50,25 @@ pub struct CdrCharge {
 }
 
 impl CdrCharge {
-    fn new(charged: &Charged, charge: &Charge) -> Self {
+    fn new(charged: &Charged, charge: Option<&Charge>) -> Self {
         Self {
             payer: charged.payer.to_string(),
             leg: charged.leg.as_str().to_owned(),
             device: charged.device.as_ref().map(ToString::to_string),
-            class: charge.class.to_string(),
-            amount: charge.amount.to_string(),
-            month: charge.month.to_string(),
-            billed: charge.billed.to_string(),
-            text: charge.text.clone(),
+            price: charge.map(|charge| CdrPrice {
+                class: charge.class.to_string(),
+                amount: charge.amount.to_string(),
+                month: charge.month.to_string(),
+                billed: charge.billed.to_string(),
+                text: charge.text.clone(),
+            }),
         }
+    }
+
+    /// What it comes to; of one without a price, nothing.
+    fn amount(&self) -> Money {
+        let amount = self.price.as_ref().and_then(|price| Money::parse(&price.amount));
+        amount.unwrap_or_default()
     }
 }
 
@@ -107,19 +123,21 @@ fn price(plans: &Plans, leg: &Leg, at: Timestamp) -> Option<Result<Charge, RateE
 
 /// The charge of a leg for its record.
 pub(crate) fn charge_of(plans: &Plans, leg: &Leg, at: Timestamp) -> Option<CdrCharge> {
-    let charge = price(plans, leg, at)?.ok()?;
-    leg.paying.as_ref().map(|paying| CdrCharge::new(&paying.charged, &charge))
+    let charge = price(plans, leg, at)?.ok();
+    leg.paying.as_ref().map(|paying| CdrCharge::new(&paying.charged, charge.as_ref()))
 }
 
 /// The price of a call: what its legs cost together; `None` when it was not answered or its office
 /// has no tariff.
 pub(crate) fn price_of(call: &Call, charges: &[Option<CdrCharge>]) -> Option<String> {
-    let rated = call.plans.has_tariff(&call.tenant) || charges.iter().any(Option::is_some);
+    let charges = charges.iter().flatten();
+    let priced = charges.clone().any(|charge| charge.price.is_some());
+    let rated = call.plans.has_tariff(&call.tenant) || priced;
     if call.answered.is_none() || !rated {
         return None;
     }
-    let amounts = charges.iter().flatten().filter_map(|charge| Money::parse(&charge.amount));
-    Some(amounts.fold(Money::default(), Money::plus).to_string())
+    let sum = charges.fold(Money::default(), |sum, charge| sum.plus(charge.amount()));
+    Some(sum.to_string())
 }
 
 impl Switch {
@@ -171,7 +189,7 @@ impl Switch {
     pub fn restore_charges(&mut self, past: impl IntoIterator<Item = PastCharge>) {
         for PastCharge { charge, answered, ended } in past {
             let day = self.directory.plans.local_date(&charge.payer, ended);
-            let amount = Money::parse(&charge.amount).unwrap_or_default();
+            let amount = charge.amount();
             if charge.leg == ChargedLeg::TollfreeIn.as_str() {
                 self.usages.add_tollfree(&charge.payer.into(), day, amount);
                 continue;
