@@ -103,6 +103,11 @@ impl Office {
         Self::with("2026-07-01T10:00:00+09:00", 1, &rewrite(OFFICE)).registered()
     }
 
+    /// The same at another time.
+    pub(crate) fn planned_at(date: &str, rewrite: impl Fn(&str) -> String) -> Self {
+        Self::with(date, 1, &rewrite(OFFICE)).registered()
+    }
+
     pub(crate) fn seeded(seed: u64) -> Self {
         Self::with("2026-07-01T10:00:00+09:00", seed, OFFICE)
     }
