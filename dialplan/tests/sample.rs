@@ -25,6 +25,20 @@ fn the_shipped_office_is_one_that_this_version_executes() {
 }
 
 #[test]
+fn the_caps_that_the_shipped_office_shows_are_in_order() {
+    let [(path, office), expect] = SHIPPED;
+    let (before, rest) = office.split_once("# [limits]\n").expect("it shows them");
+    let (caps, after) = rest.split_once("\n\n").expect("something follows");
+    let caps: Vec<&str> = caps.lines().filter_map(|line| line.strip_prefix("# ")).collect();
+    let caps = caps.join("\n");
+    let office = format!("{before}[limits]\n{caps}\n\n{after}");
+    let loaded = load_files(&[(path, &office), expect], &Capabilities::this_version());
+    assert_eq!(loaded.report.to_string(), "");
+    assert!(loaded.plans.has_caps("acme"));
+    assert_eq!(loaded.plans.alert_receivers("acme").len(), 1);
+}
+
+#[test]
 fn simulation_prints_each_rule_the_steps_and_the_outcome() {
     let plans = load(&sample(), &Capabilities::all()).plans;
     let mut text = String::new();
