@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::net::UdpSocket;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use koukan_e2e::server::{Server, binary};
 use koukan_e2e::wait::wait_for;
@@ -112,6 +113,80 @@ fn wrong_lines_of_a_dialplan_are_all_named_by_file_line_and_column() {
     fs::remove_file(&broken).expect("it is there");
     let output = koukan(&["check", &conf]);
     assert!(output.status.success(), "{}", words(&output));
+}
+
+#[test]
+fn what_a_tree_must_not_hold_is_named_and_the_check_ends_soon() {
+    let (server, conf) = stopped("tree");
+    let tenant = server.directory.join("conf/tenants/acme");
+    let write = |name: &str, bytes: &[u8]| {
+        fs::write(tenant.join(name), bytes).expect("it can be written");
+    };
+    let open = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(tenant.join("secrets/A"), open).expect("it is ours");
+    let check = || {
+        let begun = Instant::now();
+        let output = koukan(&["check", &conf]);
+        println!("checked in {:.2} s", begun.elapsed().as_secs_f64());
+        assert_eq!(output.status.code(), Some(1), "{}", words(&output));
+        words(&output)
+    };
+    let text = check();
+    assert!(text.contains("secrets/A may be read by others (mode 0644)"), "{text}");
+
+    symlink("/etc/hostname", tenant.join("zz-link.toml")).expect("it can be made");
+    write("zz-long.toml", &vec![b'#'; (1 << 20) + 1]);
+    write("zz-latin.toml", b"# good\n# caf\xe9\n");
+    write("zz-deep.toml", format!("schema = 1\nx = {}", "[".repeat(1_000_000)).as_bytes());
+    let text = check();
+    for part in [
+        "zz-link.toml: is a link that leads out of the tenant's directory",
+        "zz-long.toml: cannot be read: the file is longer than 1048576 bytes",
+        "zz-latin.toml: cannot be read: line 2 is not UTF-8",
+        "zz-deep.toml:2:",
+    ] {
+        assert!(text.contains(part), "no {part} in:\n{text}");
+    }
+    assert!(text.len() < 100_000, "{} bytes", text.len());
+
+    for name in ["zz-link.toml", "zz-long.toml", "zz-latin.toml", "zz-deep.toml"] {
+        fs::remove_file(tenant.join(name)).expect("it is there");
+    }
+    let wrong: String =
+        (0..25_000).map(|n| format!("[extension.x{n}]\ndail = \"6{n}\"\n")).collect();
+    let whole = &wrong.as_bytes()[..wrong.len().min((1 << 20) - 100)];
+    let end = whole.iter().rposition(|byte| *byte == b'[').expect("there are many");
+    write("zz-wide.toml", &whole[..end]);
+    let text = check();
+    assert!(text.contains("zz-wide.toml:2:1") && text.len() < 200_000, "{} bytes", text.len());
+}
+
+#[test]
+fn a_watch_checks_the_office_again_that_was_written() {
+    let (server, conf) = stopped("watch");
+    let log = server.directory.join("watch.txt");
+    let out = fs::File::create(&log).expect("it can be made");
+    let mut watch = Command::new(binary("koukan").expect("the server is built"))
+        .args(["check", &conf, "--watch"])
+        .stdin(Stdio::null())
+        .stdout(out.try_clone().expect("a second handle"))
+        .stderr(out)
+        .spawn()
+        .expect("it starts");
+    let said = |words: &str| {
+        let text = || fs::read_to_string(&log).unwrap_or_default();
+        let found = wait_for(Duration::from_secs(10), || text().contains(words).then_some(()));
+        assert!(found.is_some(), "no {words} in:\n{}", text());
+    };
+    said("conf: 1 tenants");
+    let broken = server.directory.join("conf/tenants/acme/zz-broken.toml");
+    fs::write(&broken, "schema = 1\n[extension.x]\ndail = \"650\"\n").expect("it can be written");
+    said("zz-broken.toml:3:1");
+    said("acme again: 1 tenants, 6 devices, 1 errors");
+    fs::remove_file(&broken).expect("it is there");
+    said("acme again: 1 tenants, 6 devices, 0 errors");
+    watch.kill().expect("it runs");
+    watch.wait().expect("it ends");
 }
 
 #[test]

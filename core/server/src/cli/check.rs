@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use koukan_dialplan::{Diagnostic, Severity};
 use serde_json::{Value, json};
 
-use super::{Failed, table, watch};
+use super::watch::{self, Changed};
+use super::{Failed, table};
 use crate::config::{self, Finding};
 use crate::plans::{self, Outcome};
 use crate::sounds;
@@ -36,50 +37,98 @@ enum Format {
 
 pub(super) fn check(arguments: &CheckArguments) -> Result<(), Failed> {
     if !arguments.watch {
-        return check_once(arguments);
+        return Check::of(&arguments.conf).and_then(|check| check.told(arguments));
     }
-    watch::each_change(&arguments.conf, || {
-        if let Err(Failed(words)) = check_once(arguments) {
+    let mut standing: Option<Check> = None;
+    watch::each_change(&arguments.conf, |changed| {
+        let told = match (changed, standing.as_mut()) {
+            (Changed::Offices(names), Some(check)) => {
+                names.iter().try_for_each(|name| check.again(arguments, name))
+            }
+            _ => Check::of(&arguments.conf).and_then(|check| {
+                let told = check.told(arguments);
+                standing = Some(check);
+                told
+            }),
+        };
+        if let Err(Failed(words)) = told {
             table::complain(&words);
         }
     })
 }
 
-fn check_once(arguments: &CheckArguments) -> Result<(), Failed> {
-    let conf = &arguments.conf;
-    let (realm, own) = server_file(conf);
-    if !conf.is_dir() {
-        return Err(Failed("nothing was checked".to_owned()));
+/// A configuration that was checked.
+struct Check {
+    realm: String,
+    own: Vec<(Severity, Finding)>,
+    outcome: Outcome,
+    /// What it is called.
+    name: String,
+}
+
+impl Check {
+    fn of(conf: &Path) -> Result<Self, Failed> {
+        let (realm, own) = server_file(conf);
+        if !conf.is_dir() {
+            let mut words = String::from("nothing was checked");
+            own.iter().for_each(|(_, found)| words = format!("{found}\n{words}"));
+            return Err(Failed(words));
+        }
+        let mut outcome = plans::load(conf, &realm, Timestamp::now());
+        sounds::prepare(&mut outcome, None, None);
+        Ok(Self { realm, own, outcome, name: conf.display().to_string() })
     }
-    let mut outcome = plans::load(conf, &realm, Timestamp::now());
-    sounds::prepare(&mut outcome, None, None);
-    let own_errors = own.iter().filter(|(severity, _)| *severity == Severity::Error).count();
-    let errors = outcome.report.errors.saturating_add(own_errors);
-    let warnings = outcome.report.warnings.saturating_add(own.len().saturating_sub(own_errors));
-    let counted = format!(
-        "{}: {} tenants, {} devices, {errors} errors, {warnings} warnings",
-        conf.display(),
-        outcome.report.tenants,
-        outcome.report.devices,
-    );
-    match arguments.format {
-        Format::Text => {
-            own.iter().for_each(|(_, found)| table::print(&format!("{found}\n")));
-            for finding in &outcome.report.findings {
-                table::print(&format!("{}\n", table::carets(finding.trim_end())));
+
+    /// Checks one office again, by its directory, among all others as they stand.
+    fn again(&mut self, arguments: &CheckArguments, office: &str) -> Result<(), Failed> {
+        let (conf, current) = (&arguments.conf, &self.outcome.directory);
+        let Some(mut outcome) =
+            plans::load_tenant(conf, &self.realm, Timestamp::now(), current, office)
+        else {
+            return Ok(());
+        };
+        let id = outcome.directory.plans.id_in(office).cloned();
+        if let Some(id) = id {
+            sounds::prepare(&mut outcome, None, Some(&id));
+        }
+        self.outcome = outcome;
+        let own = std::mem::take(&mut self.own);
+        let name = std::mem::replace(&mut self.name, format!("{office} again"));
+        let told = self.told(arguments);
+        (self.own, self.name) = (own, name);
+        told
+    }
+
+    /// Prints what was found; an error when anything is one.
+    fn told(&self, arguments: &CheckArguments) -> Result<(), Failed> {
+        let Self { own, outcome, name, .. } = self;
+        let own_errors = own.iter().filter(|(severity, _)| *severity == Severity::Error).count();
+        let errors = outcome.report.errors.saturating_add(own_errors);
+        let own_warnings = own.len().saturating_sub(own_errors);
+        let warnings = outcome.report.warnings.saturating_add(own_warnings);
+        let counted = format!(
+            "{name}: {} tenants, {} devices, {errors} errors, {warnings} warnings",
+            outcome.report.tenants, outcome.report.devices,
+        );
+        match arguments.format {
+            Format::Text => {
+                own.iter().for_each(|(_, found)| table::print(&format!("{found}\n")));
+                for finding in &outcome.report.findings {
+                    table::print(&format!("{}\n", table::carets(finding.trim_end())));
+                }
+            }
+            Format::Json => {
+                let text = as_json(own, outcome, errors, warnings);
+                table::print(&format!("{text:#}\n"));
             }
         }
-        Format::Json => {
-            let text = as_json(&own, &outcome, errors, warnings);
-            table::print(&format!("{text:#}\n"));
+        match (errors, arguments.format) {
+            (0, Format::Text) => table::print(&format!("{counted}\n")),
+            (0, Format::Json) => {}
+            _ => return Err(Failed(counted)),
         }
+        Ok(())
     }
-    match (errors, arguments.format) {
-        (0, Format::Text) => table::print(&format!("{counted}\n")),
-        (0, Format::Json) => {}
-        _ => return Err(Failed(counted)),
-    }
-    Ok(())
 }
 
 /// What is wrong with the server's own file, and its realm when it can be read.
