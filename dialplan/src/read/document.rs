@@ -1,5 +1,6 @@
 //! The merged documents of one tenant: TOML values with their places, files joined table by table.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -82,6 +83,7 @@ impl Document {
             return (wrong, Vec::new());
         }
         let mut broken = Vec::new();
+        let mut tables = Vec::new();
         for (base, part) in parts(text) {
             let origin = Origin { file, base };
             let (table, errors) = DeTable::parse_recoverable(part);
@@ -89,8 +91,9 @@ impl Document {
                 broken.push(origin.place(0..part.len()));
                 wrong.extend(origin.syntax_errors(part, &errors));
             }
-            merge(&mut self.root, origin.entries(table.get_ref()), "", &mut wrong);
+            tables.push(origin.entries(table.get_ref()));
         }
+        merge(&mut self.root, joined(tables, &mut wrong), "", &mut wrong);
         if wrong.is_empty() {
             // Only the whole is wrong: a table that is opened twice.
             wrong.extend(origin.syntax_errors(text, &errors));
@@ -182,11 +185,39 @@ impl Origin {
     }
 }
 
+/// Many tables as one: neighbours first, so that a long file of short parts takes no time that
+/// grows with the square of its length.
+fn joined(mut tables: Vec<Vec<Entry>>, wrong: &mut Vec<TextError>) -> Vec<Entry> {
+    while tables.len() > 1 {
+        let mut halves = tables.into_iter();
+        tables = Vec::new();
+        while let Some(mut first) = halves.next() {
+            if let Some(second) = halves.next() {
+                merge(&mut first, second, "", wrong);
+            }
+            tables.push(first);
+        }
+    }
+    tables.pop().unwrap_or_default()
+}
+
 /// Joins `added` into `into`: tables by key, the two lists that grow entry by entry, and nothing
 /// else.
 fn merge(into: &mut Vec<Entry>, added: Vec<Entry>, path: &str, wrong: &mut Vec<TextError>) {
+    // So few keys are looked through faster than a table of them is made.
+    let mut known = (added.len() > 16).then(|| {
+        let keys = into.iter().enumerate().map(|(at, old)| (old.key.clone(), at));
+        keys.collect::<HashMap<String, usize>>()
+    });
     for new in added {
-        let Some(old) = into.iter_mut().find(|old| old.key == new.key) else {
+        let at = match &known {
+            Some(known) => known.get(&new.key).copied(),
+            None => into.iter().position(|old| old.key == new.key),
+        };
+        let Some(old) = at.and_then(|at| into.get_mut(at)) else {
+            if let Some(known) = &mut known {
+                known.insert(new.key.clone(), into.len());
+            }
             into.push(new);
             continue;
         };

@@ -140,9 +140,9 @@ fn what_a_tree_must_not_hold_is_named_and_the_check_ends_soon() {
     write("zz-deep.toml", format!("schema = 1\nx = {}", "[".repeat(1_000_000)).as_bytes());
     let text = check();
     for part in [
-        "zz-link.toml: is a link that leads out of the tenant's directory",
-        "zz-long.toml: cannot be read: the file is longer than 1048576 bytes",
-        "zz-latin.toml: cannot be read: line 2 is not UTF-8",
+        "zz-link.toml  is a link that leads out of the tenant's directory",
+        "zz-long.toml  cannot be read: the file is longer than 1048576 bytes",
+        "zz-latin.toml  cannot be read: line 2 is not UTF-8",
         "zz-deep.toml:2:",
     ] {
         assert!(text.contains(part), "no {part} in:\n{text}");
@@ -180,7 +180,8 @@ fn a_watch_checks_the_office_again_that_was_written() {
     };
     said("conf: 1 tenants");
     let broken = server.directory.join("conf/tenants/acme/zz-broken.toml");
-    fs::write(&broken, "schema = 1\n[extension.x]\ndail = \"650\"\n").expect("it can be written");
+    fs::write(&broken, "schema = 1\n[extension.x]\ndail = \"650\"\ndo = \"echo\"\n")
+        .expect("it can be written");
     said("zz-broken.toml:3:1");
     said("acme again: 1 tenants, 6 devices, 1 errors");
     fs::remove_file(&broken).expect("it is there");
