@@ -85,6 +85,13 @@ impl Decode for Decoder {
             Self::Pcmu | Self::Pcma | Self::G722(_) | Self::L16 => false,
         }
     }
+
+    fn carries_previous(&self, payload: &[u8]) -> bool {
+        match self {
+            Self::Opus(_) => opus::carries_previous(payload),
+            Self::Pcmu | Self::Pcma | Self::G722(_) | Self::L16 => false,
+        }
+    }
 }
 
 /// An encoder of one stream, at [`sample_rate`].
@@ -115,6 +122,23 @@ impl Encoder {
             Codec::L16 => Self::L16,
             Codec::Opus => Self::Opus(opus::Encoder::new(OPUS_RATE, settings)?),
         })
+    }
+
+    /// The share of packets that its peer loses, in percent: above zero a codec that can brings
+    /// each packet again with the next one.
+    pub fn expect_loss(&mut self, percent: u8) {
+        match self {
+            Self::Opus(encoder) => encoder.expect_loss(percent),
+            Self::Pcmu | Self::Pcma | Self::G722(_) | Self::L16 => {}
+        }
+    }
+
+    /// Whether it shall cost as little CPU as it can.
+    pub fn spare(&mut self, spared: bool) {
+        match self {
+            Self::Opus(encoder) => encoder.spare(spared),
+            Self::Pcmu | Self::Pcma | Self::G722(_) | Self::L16 => {}
+        }
     }
 
     /// Encodes one packet; how many bytes it is, 0 when it cannot be.

@@ -62,6 +62,9 @@ pub(crate) fn receive(now: Time, stream: &mut Stream, from: SocketAddr, datagram
         Ok(heard) => {
             if let Some(block) = heard.block {
                 stream.peer_lost = u32::try_from(block.lost).unwrap_or(0);
+                if let Some(speaker) = &mut stream.speaker {
+                    speaker.reported(block.fraction_lost);
+                }
             }
         }
         Err(_) => stream.dropped = stream.dropped.saturating_add(1),

@@ -8,7 +8,7 @@ use koukan_base::Time;
 use koukan_codecs::opus::{OpusError, OpusSettings};
 use koukan_codecs::{Decoder, Encoder, Resampler, bytes_per_second, sample_rate};
 use koukan_media::jitter::{JitterBuffer, JitterConfig, JitterMode, Payload};
-use koukan_media::{Codec, CodecParams, RtpHeader};
+use koukan_media::{Codec, CodecParams, Redundancy, RtpHeader};
 
 /// Samples of 20 ms at the rate of prompts.
 pub(crate) const NARROW_FRAME: usize = 160;
@@ -27,6 +27,7 @@ const MUTED_HOLD: Duration = Duration::from_millis(40);
 pub(crate) struct Speaker {
     params: CodecParams,
     encoder: Encoder,
+    redundancy: Redundancy,
     from_narrow: Option<Resampler>,
     pending: Box<[i16]>,
     filled: usize,
@@ -41,6 +42,7 @@ impl Speaker {
         Ok(Self {
             params,
             encoder: Encoder::new(params.codec, settings)?,
+            redundancy: Redundancy::default(),
             from_narrow: Resampler::new(8_000, rate),
             pending: vec![0; packet + 2 * WIDE_FRAME].into(),
             filled: 0,
@@ -50,6 +52,18 @@ impl Speaker {
 
     pub(crate) const fn params(&self) -> CodecParams {
         self.params
+    }
+
+    /// The peer reports what share it lost, in 256ths.
+    pub(crate) fn reported(&mut self, fraction_lost: u8) {
+        if let Some(expected) = self.redundancy.report(fraction_lost) {
+            self.encoder.expect_loss(expected);
+        }
+    }
+
+    /// Whether it shall cost as little CPU as it can.
+    pub(crate) fn spare(&mut self, spared: bool) {
+        self.encoder.spare(spared);
     }
 
     /// What a packet moves the RTP timestamp by.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use koukan_base::Time;
 
-use super::delay::DelayEstimator;
+use super::delay::{DelayEstimator, MS_A_PERCENT};
+use super::loss::LossEstimator;
 use super::store::{Kind, Slot, Store};
 use super::wire::{Place, Wire};
 use super::{
@@ -25,6 +26,12 @@ pub trait Decode {
     /// help of the one behind it if there is one. False when the codec has no concealment of its
     /// own.
     fn conceal(&mut self, next: Option<&[u8]>, out: &mut [i16]) -> bool;
+
+    /// Whether a payload brings the packet before it again, so that `conceal` makes use of it.
+    fn carries_previous(&self, payload: &[u8]) -> bool {
+        let _ = payload;
+        false
+    }
 }
 
 /// What is going on.
@@ -50,11 +57,14 @@ pub struct JitterBuffer {
     wire: Wire,
     store: Store,
     delays: DelayEstimator,
+    losses: LossEstimator,
     concealer: Concealer,
     noise: NoiseGenerator,
     state: State,
     /// The number that is due next.
     next: i64,
+    /// The number behind the last one that was decoded.
+    due: i64,
     /// Nothing of this stream has been decoded.
     fresh: bool,
     /// The highest number held or seen.
@@ -108,10 +118,12 @@ impl JitterBuffer {
             wire: Wire::new(rate, config.clock_rate),
             store: Store::new(tens.clamp(8, 1_000) * 3 / 2, config.payload_bytes),
             delays: DelayEstimator::new(rate, samples(initial)),
+            losses: LossEstimator::default(),
             concealer,
             noise: NoiseGenerator::new(0x9E37_79B9),
             state: State::Pausing,
             next: i64::MIN,
+            due: i64::MAX,
             fresh: true,
             newest: i64::MIN,
             head: 0,
@@ -191,7 +203,8 @@ impl JitterBuffer {
         match self.mode {
             JitterMode::Adaptive { least, most, .. } => {
                 let most = self.of(most) - self.of_ms(SLACK_MS);
-                self.delays.target().max(self.of(least)).min(most)
+                let next = if self.losses.waits() { to_i64(self.duration) } else { 0 };
+                self.delays.target().saturating_add(next).max(self.of(least)).min(most)
             }
             JitterMode::Fixed { delay } => self.of(delay),
         }
@@ -260,6 +273,7 @@ impl JitterBuffer {
             self.delays.restart();
         }
         (self.next, self.newest, self.fresh) = (sequence, sequence, true);
+        self.due = i64::MAX;
         self.owed = 0;
         self.pause();
     }
@@ -382,6 +396,7 @@ impl JitterBuffer {
         }
         self.store.remove(slot.sequence);
         (self.next, self.fresh) = (slot.sequence + 1, false);
+        self.due = self.due.max(self.next);
         self.counts.decoded += 1;
     }
 
@@ -483,7 +498,12 @@ impl JitterBuffer {
         let ahead = self.pending();
         let length = self.store.read(&slot, self.payload.as_mut_slice());
         self.store.remove(slot.sequence);
+        let payload = self.payload.get(..length).unwrap_or_default();
+        let brings = slot.sequence > self.due && decoder.carries_previous(payload);
+        let a_percent = self.of_ms(i64::try_from(MS_A_PERCENT).unwrap_or(0));
+        self.losses.note(brings, to_i64(self.duration), a_percent);
         (self.next, self.fresh) = (slot.sequence + 1, false);
+        self.due = self.next;
         self.counts.decoded += 1;
         let most = to_usize(self.rate / 1_000 * MOST_PACKET_MS);
         let end = self.end;

@@ -15,7 +15,7 @@ const FORGET: u32 = 8;
 
 /// So many ms of delay are worth a hundredth of the packets in time. Where the latest come a few ms
 /// behind the others all are waited for; a rare one that comes far behind them is not.
-const MS_A_PERCENT: u64 = 20;
+pub(super) const MS_A_PERCENT: u64 = 20;
 
 /// Seconds over which the fastest packet is looked for; two such spans are remembered.
 const SPAN_SECONDS: i64 = 2;

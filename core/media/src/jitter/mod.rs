@@ -6,10 +6,12 @@
 //! time. Where the delay is wrong, one pitch period is taken out or put in (`stretch`): between
 //! words, and in a word only when no pause comes; while nothing is sent it is corrected for
 //! nothing. What is missing is concealed; a starving buffer conceals without giving up what may
-//! still come, up to the bound. Nothing is allocated after construction.
+//! still come, up to the bound. Where packets bring those before them again and enough are lost,
+//! one packet more is waited for (`loss`). Nothing is allocated after construction.
 
 mod buffer;
 mod delay;
+mod loss;
 mod store;
 mod stretch;
 #[cfg(test)]

@@ -139,7 +139,7 @@ fn point(codec: Codec, network: Network, speech: &[i16], row: &str) -> io::Resul
     let mut delay_ms = 0.0;
     for seed in 0..SEEDS {
         let said = recording(speech, second, seed);
-        let packets = receivers::packets(codec, &said)?;
+        let packets = receivers::packets(codec, &said, network.loss_percent)?;
         let delays = network.delays(seed, packets.len());
         let ours = receivers::ours(codec, &packets, &delays, seed)?;
         let fixed = receivers::fixed(codec, &packets, &delays)?;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use koukan_base::{Rng, Time};
 use koukan_codecs::{Decoder, Encoder, bytes_per_second, sample_rate};
 use koukan_engine::OpusSettings;
-use koukan_media::Codec;
 use koukan_media::jitter::{Decode, JitterBuffer, JitterConfig, JitterMode, Payload};
+use koukan_media::{Codec, Redundancy};
 
 /// What the reference waits for packets.
 pub(crate) const FIXED_DELAY: Duration = Duration::from_millis(80);
@@ -23,9 +23,13 @@ pub(crate) struct Heard {
     pub(crate) missing: Vec<bool>,
 }
 
-/// The packets of 20 ms that a telephone sends.
-pub(crate) fn packets(codec: Codec, said: &[i16]) -> io::Result<Vec<Vec<u8>>> {
+/// The packets of 20 ms that a telephone sends whose peer reports such a share of losses.
+pub(crate) fn packets(codec: Codec, said: &[i16], loss_percent: u32) -> io::Result<Vec<Vec<u8>>> {
     let mut encoder = Encoder::new(codec, OpusSettings::default()).map_err(io::Error::other)?;
+    let fraction = u8::try_from((loss_percent * 256).div_ceil(100)).unwrap_or(u8::MAX);
+    if let Some(expected) = Redundancy::default().report(fraction) {
+        encoder.expect_loss(expected);
+    }
     let frames = said.chunks_exact(frame(codec));
     Ok(frames
         .map(|frame| {

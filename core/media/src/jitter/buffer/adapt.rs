@@ -18,9 +18,9 @@ const PAUSE_SHIFT: u32 = 4;
 /// A pull makes the peak that is remembered lower by a 128th, as a shift: half in two seconds.
 const FORGET_SHIFT: u32 = 7;
 
-/// Looks, each at four packets, that less delay waits for a pause, and the little that could be
-/// saved between two pulls.
-const PATIENCE_SHORTEN: u8 = 8;
+/// Looks, each at four packets, that less delay waits for a pause (and more, when lost packets could
+/// be had again), and the little that could be saved between two pulls.
+const PATIENCE: u8 = 8;
 const PATIENCE_SAVE: u8 = 40;
 
 /// This far above the target, in ms, no pause is waited for.
@@ -112,9 +112,12 @@ impl JitterBuffer {
         }
         self.patience = self.patience.saturating_add(1);
         let waited = match correction {
-            Correction::Shorten => off > self.of_ms(FAR_MS) || self.patience >= PATIENCE_SHORTEN,
+            Correction::Shorten => off > self.of_ms(FAR_MS) || self.patience >= PATIENCE,
             Correction::Save => self.patience >= PATIENCE_SAVE,
-            Correction::Lengthen => self.delays.late_per_mille(self.level) >= LATE_PER_MILLE,
+            Correction::Lengthen => {
+                let late = self.delays.late_per_mille(self.level) >= LATE_PER_MILLE;
+                late || self.losses.waits() && self.patience >= PATIENCE
+            }
         };
         waited.then_some(stretch::ALIKE)
     }
