@@ -16,7 +16,8 @@ use koukan_base::{BridgeId, OpId, Rng, StreamId, Time, WorkerId};
 use koukan_codecs::opus::OpusSettings;
 use koukan_media::rtcp::RtcpSession;
 use koukan_media::{
-    Command, Event, KeyOrder, OpenError, RecordEnd, RecordReport, Recording, Source, StreamConfig,
+    Command, Event, KeyOrder, OpenError, RecordEnd, RecordReport, Recording, Shares, Shed, Source,
+    StreamConfig,
 };
 use mio::{Poll, Waker};
 use thiserror::Error;
@@ -119,6 +120,8 @@ pub struct Engine {
     opened: VecDeque<Event>,
     ports: Ports,
     routes: Routes,
+    shares: Shares,
+    refused: u64,
     rooms: Rooms,
     lendings: Lendings,
     rng: Rng,
@@ -173,6 +176,8 @@ impl Engine {
             opened: VecDeque::new(),
             ports: Ports::new(&config.ports, start),
             routes: Routes::new(config.opus),
+            shares: Shares::new(workers, config.max_streams),
+            refused: 0,
             rooms: Rooms::default(),
             lendings: Lendings::default(),
             rng,
@@ -207,7 +212,7 @@ impl Engine {
         let index = usize::from(worker.0).checked_rem(self.remotes.len()).unwrap_or(0);
         self.free_returned();
         match command {
-            Command::Open { stream, local } => self.open(index, stream, local),
+            Command::Open { stream, local, tenant } => self.open(index, stream, local, &tenant),
             Command::Configure { stream, .. }
             | Command::Feed { stream, .. }
             | Command::Detect { stream, .. }
@@ -258,12 +263,14 @@ impl Engine {
             Command::Move { stream, to } => {
                 let to = usize::from(to.0).checked_rem(self.remotes.len()).unwrap_or(0);
                 self.leave_room(stream);
+                self.shares.moved(stream, to);
                 let changes = self.routes.unwire(stream);
                 self.order(index, Order::Release(stream, to));
                 self.hear(index, changes);
             }
             Command::Lend { stream } => {
                 self.leave_room(stream);
+                self.shares.close(stream);
                 let changes = self.routes.close(stream);
                 self.order(index, Order::Release(stream, AWAY));
                 self.hear(index, changes);
@@ -278,6 +285,7 @@ impl Engine {
             return;
         }
         self.leave_room(stream);
+        self.shares.close(stream);
         let changes = self.routes.close(stream);
         self.order(index, Order::Close(stream));
         self.hear(index, changes);
@@ -403,11 +411,20 @@ impl Engine {
         }
     }
 
-    fn open(&mut self, index: usize, id: StreamId, local: std::net::IpAddr) {
+    fn open(&mut self, index: usize, id: StreamId, local: std::net::IpAddr, tenant: &Arc<str>) {
+        let counters = self.remotes.get(index).map(|remote| &remote.counters);
+        let shed = counters.map_or(0, |counters| counters.shed.load(Ordering::Relaxed));
+        let shed = Shed::of_number(u8::try_from(shed).unwrap_or(u8::MAX));
+        if let Err(error) = self.shares.open(id, index, tenant, shed) {
+            self.refused = self.refused.saturating_add(1);
+            self.opened.push_back(Event::OpenFailed { stream: id, error });
+            return;
+        }
         let bound = self.ports.bind(local);
         let (rtp, sockets) = match bound {
             Ok(bound) => bound,
             Err(error) => {
+                self.shares.close(id);
                 self.opened.push_back(Event::OpenFailed { stream: id, error });
                 return;
             }
@@ -479,6 +496,7 @@ impl Engine {
         if let Event::OpenFailed { stream, .. } = event {
             // Nobody will close it; whoever fed from it is silent already.
             drop(self.routes.close(stream));
+            self.shares.close(stream);
             self.leave_room(stream);
             self.flush();
         }
@@ -504,6 +522,7 @@ impl Engine {
         EngineStats {
             workers: self.remotes.iter().map(|remote| remote.counters.read()).collect(),
             lost_events: self.events.lost.load(Ordering::Relaxed),
+            refused: self.refused,
         }
     }
 }

@@ -197,6 +197,13 @@ impl Room {
         shared.packet.get(..length)
     }
 
+    /// Whether its encoders shall cost as little CPU as they can.
+    pub(crate) fn spare(&mut self, spared: bool) {
+        for shared in &mut self.shared {
+            shared.encoder.spare(spared);
+        }
+    }
+
     /// Ends the frame.
     pub(crate) fn finish(&mut self) {
         self.mixer.finish();

@@ -18,6 +18,11 @@ pub(crate) struct Counters {
     pub(crate) streams: AtomicU64,
     pub(crate) crossed_commands: AtomicU64,
     pub(crate) cpu_ns: AtomicU64,
+    /// What the worker has given up, as [`koukan_media::Shed::number`].
+    pub(crate) shed: AtomicU64,
+    pub(crate) sheds: AtomicU64,
+    pub(crate) unheard: AtomicU64,
+    pub(crate) rests: AtomicU64,
 }
 
 /// Kinds of faults.
@@ -54,6 +59,10 @@ impl Counters {
             streams: get(&self.streams),
             crossed_commands: get(&self.crossed_commands),
             cpu_ns: get(&self.cpu_ns),
+            shed: get(&self.shed),
+            sheds: get(&self.sheds),
+            unheard: get(&self.unheard),
+            rests: get(&self.rests),
         }
     }
 }
@@ -83,6 +92,14 @@ pub struct WorkerStats {
     pub crossed_commands: u64,
     /// CPU time of the worker's thread.
     pub cpu_ns: u64,
+    /// What it has given up because it fell behind, as [`koukan_media::Shed::number`].
+    pub shed: u64,
+    /// How often it gave something up or took it back.
+    pub sheds: u64,
+    /// Packets whose sound was not listened to for that reason.
+    pub unheard: u64,
+    /// How often a stream was left unread for a while because it brought more than a peer does.
+    pub rests: u64,
 }
 
 /// What the engine has done so far, worker by worker.
@@ -92,6 +109,8 @@ pub struct EngineStats {
     pub workers: Vec<WorkerStats>,
     /// Events that found the queue full; zero unless the control loop has stopped.
     pub lost_events: u64,
+    /// Streams refused because their worker was full or behind, or the rest of it for others.
+    pub refused: u64,
 }
 
 /// Counters have one writer, so a load and a store do; a locked instruction would cost ten times.

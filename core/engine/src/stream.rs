@@ -9,8 +9,8 @@ use koukan_codecs::g711;
 use koukan_media::quality::Verdict;
 use koukan_media::rtcp::RtcpSession;
 use koukan_media::{
-    Codec, DigitReceiver, KeyMode, KeySender, Latch, ReceiveStats, Sender, Source, StreamConfig,
-    StreamStats,
+    Codec, DigitReceiver, KeyMode, KeySender, Latch, Pace, ReceiveStats, Sender, Source,
+    StreamConfig, StreamStats,
 };
 use mio::net::UdpSocket;
 
@@ -74,6 +74,9 @@ pub(crate) struct Stream {
     /// Slots of the streams that send what this one receives.
     pub(crate) listeners: [Option<u32>; LISTENERS],
     pub(crate) dropped: u64,
+    /// How much it may bring, and whether it is left unread because it brought more.
+    pub(crate) pace: Pace,
+    pub(crate) rests: bool,
     /// When something was last heard, or the wait for it began.
     pub(crate) heard: Time,
     /// `Silent` was reported and nothing came since.
@@ -116,6 +119,8 @@ impl Stream {
             seat: None,
             listeners: [None; LISTENERS],
             dropped: 0,
+            pace: Pace::default(),
+            rests: false,
             heard: Time::ZERO,
             silent: false,
             phase,

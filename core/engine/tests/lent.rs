@@ -51,7 +51,7 @@ fn a_lent_socket_is_read_by_its_taker_alone_and_its_port_is_free_after_the_end()
 fn a_stream_that_has_agreed_on_nothing_cannot_be_lent() {
     let mut engine = engine("/nowhere".into());
     let stream = StreamId(9);
-    engine.send(WORKER, Command::Open { stream, local: LOCAL });
+    engine.send(WORKER, Command::Open { stream, local: LOCAL, tenant: "office".into() });
     engine.send(WORKER, Command::Lend { stream });
     wait(&mut engine, |event| (event == Event::Lent { stream }).then_some(()));
     assert!(engine.lend(stream).is_none());

@@ -121,7 +121,9 @@ fn thousands_of_packets_and_ticks_allocate_nothing_on_the_worker() {
     c.speak(1);
     std::thread::sleep(Duration::from_millis(300));
     ON.store(true, Ordering::SeqCst);
-    for round in 0..2_000u32 {
+    for round in 0..600u32 {
+        // As much as a stream may bring.
+        std::thread::sleep(Duration::from_millis(5));
         a.speak(2);
         b.speak(3);
         c.speak(4);
@@ -145,7 +147,7 @@ fn thousands_of_packets_and_ticks_allocate_nothing_on_the_worker() {
     ON.store(false, Ordering::SeqCst);
     let stats = engine.stats().workers[0];
     println!("{stats:?}, {} allocations or frees on the worker", COUNT.load(Ordering::SeqCst));
-    assert!(stats.received > 5_000 && stats.sent > 5_000, "{stats:?}");
+    assert!(stats.received > 2_500 && stats.sent > 2_500, "{stats:?}");
     assert_eq!(COUNT.load(Ordering::SeqCst), 0);
     drop(engine);
     for op in 5..8 {

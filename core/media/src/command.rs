@@ -20,13 +20,16 @@ use crate::tone::NamedTone;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Bind a port pair on `local` and create the stream, silent and sending nothing.
-    /// Answered by [`crate::Event::Opened`] or [`crate::Event::OpenFailed`]; a worker that cannot
-    /// take a stream that was opened, since its table is full, says `OpenFailed` later.
+    /// Answered by [`crate::Event::Opened`] or [`crate::Event::OpenFailed`], also when the worker
+    /// is behind or what is left of it is for other tenants; a worker that cannot take a stream
+    /// that was opened, since its table is full, says `OpenFailed` later.
     Open {
         /// The number that the switch minted for it.
         stream: StreamId,
         /// The address to bind; its family decides IPv4 or IPv6.
         local: IpAddr,
+        /// The tenant whose share of the worker it takes.
+        tenant: Arc<str>,
     },
     /// Set or replace what offer and answer agreed. SSRC, sequence number and timestamp go on.
     Configure {

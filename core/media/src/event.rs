@@ -156,6 +156,12 @@ pub enum OpenError {
     /// The worker has as many streams as it may have.
     #[error("the media worker is full")]
     Full,
+    /// What is left of the worker is for tenants that have less than their share of it.
+    #[error("the tenant has its share of the media worker, the rest is for others")]
+    Share,
+    /// The worker has fallen behind and takes no new streams.
+    #[error("the media worker is behind and takes no new streams")]
+    Behind,
 }
 
 /// How a play ended.

@@ -14,13 +14,17 @@ pub mod jitter;
 mod keys;
 mod latch;
 pub mod mixer;
+mod overload;
+mod pace;
 mod pitch;
 pub mod quality;
 mod receive;
 mod recording;
+mod redundancy;
 pub mod rtcp;
 mod rtp;
 mod send;
+mod share;
 pub mod srtp;
 pub mod tone;
 pub mod udptl;
@@ -34,9 +38,13 @@ pub use keys::{
     Digits, KeyFrame, KeyMode, KeyOrder, KeySender, MOST_DIGITS, MOST_WAITING, TONE_FRAME,
 };
 pub use latch::{Latch, Verdict};
+pub use overload::{Overload, Shed, Workload};
+pub use pace::Pace;
 pub use receive::ReceiveStats;
 pub use recording::{
     LONGEST_RECORDING, RecordEnd, RecordFormat, RecordReport, RecordRules, Recorded, Recording,
 };
+pub use redundancy::Redundancy;
 pub use rtp::{HEADER_BYTES, RtpHeader};
 pub use send::Sender;
+pub use share::Shares;

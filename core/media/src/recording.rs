@@ -109,7 +109,8 @@ pub struct RecordReport {
     pub end: RecordEnd,
     /// Samples of each channel in the file; without any there is no file.
     pub samples: u64,
-    /// How many of them are silence because the disk was too slow to take the sound.
+    /// How many of them are silence because the disk was too slow to take the sound, or the worker
+    /// was behind.
     pub dropped: u64,
     /// Samples a second.
     pub sample_rate: u32,
@@ -163,6 +164,12 @@ impl RecordRules {
         } else {
             None
         }
+    }
+
+    /// So many samples have been recorded that nobody knows the sound of; whether that ends it.
+    pub fn pass_over(&mut self, count: u64) -> Option<RecordEnd> {
+        self.left = self.left.saturating_sub(count);
+        (self.left == 0).then_some(RecordEnd::Longest)
     }
 
     /// The peer has pressed a key; whether that ends it.

@@ -1,6 +1,6 @@
 //! How much of what an Opus stream sends is spent on the packet before, in brief (RFC 6716, section
-//! 2.1.7), by what its peer reports to have lost (RFC 3550, section 6.4.1). Where nothing is lost it
-//! would cost half a point of MOS and help nobody.
+//! 2.1.7), by what its peer reports to have lost (RFC 3550, section 6.4.1). Where nothing is lost
+//! it would cost half a point of MOS and help nobody.
 
 /// Share of lost packets, in percent, from which on redundancy is worth what it takes from the
 /// sound, and below which a report is one of calm.
@@ -74,7 +74,7 @@ mod tests {
         for _ in 0..10_000 {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let [lost, ..] = state.to_be_bytes();
-            rule.report(if state % 3 == 0 { 0 } else { lost });
+            rule.report(if state.is_multiple_of(3) { 0 } else { lost });
             assert!(rule.expected() == 0 || (LEAST..=MOST).contains(&rule.expected()));
         }
     }

@@ -124,7 +124,13 @@ impl Media {
     pub fn measure(&self) -> MediaSnapshot {
         let faults = FAULT_WORDS.map(|word| (word, 0)).into();
         let mut sum = MediaSnapshot { faults, ..MediaSnapshot::default() };
-        for worker in self.engine.stats().workers {
+        let stats = self.engine.stats();
+        sum.refused = stats.refused;
+        for worker in stats.workers {
+            sum.shed = sum.shed.max(worker.shed);
+            sum.sheds = sum.sheds.saturating_add(worker.sheds);
+            sum.unheard = sum.unheard.saturating_add(worker.unheard);
+            sum.rests = sum.rests.saturating_add(worker.rests);
             sum.received = sum.received.saturating_add(worker.received);
             sum.sent = sum.sent.saturating_add(worker.sent);
             sum.dropped = sum.dropped.saturating_add(worker.dropped);

@@ -94,6 +94,16 @@ pub struct MediaSnapshot {
     pub dropped: u64,
     /// Ticks that came late.
     pub late_ticks: u64,
+    /// What the worker that is furthest behind has given up (0 to 4), and how often that changed.
+    pub shed: u64,
+    /// See `shed`.
+    pub sheds: u64,
+    /// Streams refused because their worker was full or behind, or the rest of it for others.
+    pub refused: u64,
+    /// Packets not listened to for digits and fax tones while a worker was behind.
+    pub unheard: u64,
+    /// How often a stream was left unread because it brought more than a peer does.
+    pub rests: u64,
     /// Spans of five seconds that a party's sound was judged over.
     pub quality_spans: u64,
     /// Those below R 70.
@@ -253,6 +263,32 @@ impl Snapshot {
             "koukan_media_late_ticks_total",
             "Media ticks that came late.",
             media.late_ticks,
+        );
+        page.gauge(
+            "koukan_media_shed",
+            "What the worker furthest behind has given up: 1 its encoders' effort, 2 new streams, \
+             3 recordings, 4 listening for digits and fax tones in the sound.",
+            float(media.shed),
+        );
+        page.counter(
+            "koukan_media_sheds_total",
+            "How often a media worker gave something up, or took it back.",
+            media.sheds,
+        );
+        page.counter(
+            "koukan_media_refused_total",
+            "Streams refused by a worker that was full or behind, or kept for other tenants.",
+            media.refused,
+        );
+        page.counter(
+            "koukan_media_unheard_total",
+            "Packets not listened to for digits and fax tones while a worker was behind.",
+            media.unheard,
+        );
+        page.counter(
+            "koukan_media_rests_total",
+            "How often a stream was left unread because it brought more than a peer does.",
+            media.rests,
         );
         page.counter(
             "koukan_rtp_send_errors_total",

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use koukan_base::{StreamId, WorkerId};
 use koukan_engine::{Engine, EngineConfig, OpusSettings};
 use koukan_media::{
-    Codec, CodecParams, Command, Direction, Event, Source, StreamConfig, TelephoneEvent,
+    Codec, CodecParams, Command, Direction, Event, OpenError, Source, StreamConfig, TelephoneEvent,
 };
 use mio::net::UdpSocket;
 
@@ -61,12 +61,22 @@ pub(crate) fn open(
     numbers: impl Iterator<Item = usize>,
     codec: impl Fn(usize) -> CodecParams,
 ) -> io::Result<Vec<(UdpSocket, SocketAddr)>> {
+    open_of(engine, &"office".into(), numbers, codec)
+}
+
+/// The same of a tenant.
+pub(crate) fn open_of(
+    engine: &mut Engine,
+    tenant: &Arc<str>,
+    numbers: impl Iterator<Item = usize>,
+    codec: impl Fn(usize) -> CodecParams,
+) -> io::Result<Vec<(UdpSocket, SocketAddr)>> {
     let mut pairs = Vec::new();
     for number in numbers {
         let (socket, remote) =
             load::sockets(1)?.pop().ok_or_else(|| io::Error::other("no socket"))?;
         let stream = stream(number);
-        engine.send(WORKER, Command::Open { stream, local: LOCAL });
+        engine.send(WORKER, Command::Open { stream, local: LOCAL, tenant: tenant.clone() });
         let target = opened(engine, stream)?;
         let config = config(remote, codec(number));
         engine.send(WORKER, Command::Configure { stream, config });
@@ -81,8 +91,18 @@ pub(crate) fn open_calls(
     calls: std::ops::Range<usize>,
     codec: impl Fn(usize) -> CodecParams,
 ) -> io::Result<Vec<(UdpSocket, SocketAddr)>> {
+    open_calls_of(engine, &"office".into(), calls, codec)
+}
+
+/// The same of a tenant.
+pub(crate) fn open_calls_of(
+    engine: &mut Engine,
+    tenant: &Arc<str>,
+    calls: std::ops::Range<usize>,
+    codec: impl Fn(usize) -> CodecParams,
+) -> io::Result<Vec<(UdpSocket, SocketAddr)>> {
     let streams = calls.start * 2..calls.end * 2;
-    let pairs = open(engine, streams.clone(), codec)?;
+    let pairs = open_of(engine, tenant, streams.clone(), codec)?;
     for number in streams {
         let source = Source::Stream(stream(number ^ 1));
         engine.send(WORKER, Command::Feed { stream: stream(number), source });
@@ -103,6 +123,21 @@ pub(crate) fn wait<T>(
         }
     }
     Err(io::Error::other("the engine does not answer"))
+}
+
+/// Opens a stream of a tenant that nothing is sent to; whether it was taken.
+pub(crate) fn try_open(
+    engine: &mut Engine,
+    stream: StreamId,
+    tenant: &Arc<str>,
+) -> Result<(), OpenError> {
+    engine.send(WORKER, Command::Open { stream, local: LOCAL, tenant: tenant.clone() });
+    let answer = wait(engine, |event| match event {
+        Event::Opened { stream: opened, .. } if opened == stream => Some(Ok(Ok(()))),
+        Event::OpenFailed { stream: failed, error } if failed == stream => Some(Ok(Err(error))),
+        _ => None,
+    });
+    answer.unwrap_or(Err(OpenError::Full))
 }
 
 fn opened(engine: &mut Engine, wanted: StreamId) -> io::Result<SocketAddr> {

@@ -81,6 +81,15 @@ pub(crate) fn parents() -> io::Result<BTreeMap<u32, u32>> {
     Ok(parents)
 }
 
+/// Time that the host took a core away, in its clock's ticks since the start.
+pub(crate) fn stolen_ticks(core: u32) -> io::Result<u64> {
+    let text = fs::read_to_string("/proc/stat")?;
+    let name = format!("cpu{core}");
+    let line = text.lines().find(|line| line.split_whitespace().next() == Some(name.as_str()));
+    let stolen = line.and_then(|line| line.split_whitespace().nth(8)?.parse().ok());
+    stolen.ok_or_else(|| io::Error::other(format!("no {name} in /proc/stat")))
+}
+
 /// Resident memory of a process, in kB.
 pub(crate) fn rss_kb(process: u32) -> io::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;

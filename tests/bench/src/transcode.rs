@@ -135,14 +135,14 @@ impl Voice for Stairs {
 }
 
 /// A second of something like speech, in both codecs.
-struct Talk {
+pub(crate) struct Talk {
     g711: Vec<Vec<u8>>,
     opus: Vec<Vec<u8>>,
 }
 
 impl Talk {
     #[expect(clippy::cast_possible_truncation, reason = "a sum of sines below the largest sample")]
-    fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let settings = OpusSettings::default();
         let mut encoder = Encoder::new(Codec::Opus, settings).map_err(io::Error::other)?;
         let frames = |rate: u32| {

@@ -142,7 +142,7 @@ impl Media {
 
     pub(crate) fn order(&mut self, now: Time, worker: WorkerId, command: Command) {
         match command {
-            Command::Open { stream, local } => self.open(now, worker, stream, local),
+            Command::Open { stream, local, .. } => self.open(now, worker, stream, local),
             Command::Configure { stream, config } => {
                 let mute = self.dark.contains(&config.remote.ip());
                 let Some(known) = self.known(worker, stream, "configure") else { return };

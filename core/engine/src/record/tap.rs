@@ -109,6 +109,8 @@ pub(crate) struct Tap {
     block: Option<Box<[i16]>>,
     filled: usize,
     gap: u64,
+    /// The worker is behind: silence is taken down.
+    spared: bool,
     over: bool,
 }
 
@@ -125,6 +127,7 @@ impl Tap {
             block: None,
             filled: 0,
             gap: 0,
+            spared: false,
             over: false,
         }
     }
@@ -147,7 +150,8 @@ impl Tap {
         codec: Option<Codec>,
         audio: Payload<'_>,
     ) {
-        let track = self.tracks.as_mut().map(|tracks| &mut tracks.peer);
+        let tracks = self.tracks.as_mut().filter(|_| !self.spared);
+        let track = tracks.map(|tracks| &mut tracks.peer);
         let fits = |track: &&mut Track| codec.is_none_or(|codec| codec == track.codec);
         if let Some(track) = track.filter(fits) {
             let numbers = (header.ssrc, header.sequence, header.timestamp);
@@ -157,7 +161,8 @@ impl Tap {
 
     /// A packet to the peer.
     pub(crate) fn say(&mut self, now: Time, header: &RtpHeader, codec: Codec, audio: Payload<'_>) {
-        let track = self.tracks.as_mut().and_then(|tracks| tracks.own.as_mut());
+        let tracks = self.tracks.as_mut().filter(|_| !self.spared);
+        let track = tracks.and_then(|tracks| tracks.own.as_mut());
         if let Some(track) = track.filter(|track| track.codec == codec) {
             let numbers = (header.ssrc, header.sequence, header.timestamp);
             let _ = track.jitter.insert(now, numbers, audio);
@@ -169,14 +174,16 @@ impl Tap {
         self.rules.digit(digit)
     }
 
-    /// Takes down what is due; whether that ends it.
-    pub(crate) fn tick(&mut self, now: Time) -> Option<RecordEnd> {
+    /// Takes down what is due, or silence in its place where the worker is to be `spared`; whether
+    /// that ends it.
+    pub(crate) fn tick(&mut self, now: Time, spared: bool) -> Option<RecordEnd> {
+        self.spared = spared;
         if self.ring.has_failed() {
             return Some(RecordEnd::DiskError);
         }
         for _ in 0..MOST_STEPS {
             let next = self.next.filter(|next| *next + DELAY <= now)?;
-            let end = self.take_down(next);
+            let end = if spared { self.pass_over(next) } else { self.take_down(next) };
             if end.is_some() {
                 return end;
             }
@@ -214,6 +221,16 @@ impl Tap {
         }
         self.write(peer, own);
         self.rules.note(peer)
+    }
+
+    /// Silence in place of 5 ms that were said at `at`, counted as what was dropped.
+    fn pass_over(&mut self, at: Time) -> Option<RecordEnd> {
+        self.next = Some(at + STEP);
+        self.give_block();
+        let count = u64::try_from(self.rules.room(self.step)).unwrap_or(0);
+        self.gap += count;
+        self.ring.note_dropped(count);
+        self.rules.pass_over(count)
     }
 
     fn write(&mut self, peer: &[i16], own: &[i16]) {
@@ -259,6 +276,10 @@ impl Tap {
     fn close(&mut self, end: RecordEnd) {
         if !self.over {
             self.over = true;
+            if self.gap > 0 && self.block.is_none() {
+                // Silence that no sound follows is part of it, too.
+                self.block = self.ring.room();
+            }
             self.give_block();
             self.ring.finish(end);
         }
@@ -339,7 +360,7 @@ mod tests {
                 tap.say(now, &header(number), Codec::Pcmu, Payload::Audio(&[0xA0; 160]));
             }
             if ms % 20 == 19 {
-                assert_eq!(tap.tick(now), None);
+                assert_eq!(tap.tick(now, false), None);
             }
         }
         tap.finish(begin + Duration::from_millis(1_000), RecordEnd::Stopped);
@@ -368,7 +389,7 @@ mod tests {
         for number in 0..500u16 {
             let now = begin + Duration::from_millis(u64::from(number) * 20);
             tap.hear(now, &header(number), Some(Codec::Pcmu), Payload::Audio(&[0x20; 160]));
-            assert_eq!(tap.tick(now), None);
+            assert_eq!(tap.tick(now, false), None);
             // The disk works again after six seconds.
             if number >= 300 {
                 file.extend(all(&ring));
@@ -384,13 +405,42 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_that_is_behind_costs_counted_silence_and_what_follows_is_in_its_place() {
+        let (mut tap, ring) = tap(Recorded::Peer);
+        let tracks = Tracks::new(Codec::Pcmu, Recorded::Peer, 8_000).unwrap();
+        drop(tap.turn_to(Some(Box::new(tracks))));
+        let begin = Time::from_millis(5_000);
+        tap.start(begin);
+        let mut file = Vec::new();
+        for number in 0..400u16 {
+            let now = begin + Duration::from_millis(u64::from(number) * 20);
+            tap.hear(now, &header(number), Some(Codec::Pcmu), Payload::Audio(&[0x20; 160]));
+            // Behind for two seconds, and again at the end.
+            let spared = (100..200).contains(&number) || number >= 350;
+            assert_eq!(tap.tick(now, spared), None);
+            file.extend(all(&ring));
+        }
+        tap.close(RecordEnd::Stopped);
+        file.extend(all(&ring));
+        // What lies within the delay of the buffers is the next tick's.
+        assert_eq!(file.len(), (400 * 20 - 20 - 200 + 5) * 8);
+        assert_eq!(ring.dropped(), (100 + 50) * 160);
+        let silent = file.iter().filter(|sample| **sample == 0).count();
+        let dropped = usize::try_from(ring.dropped()).unwrap();
+        // Packets that came meanwhile are not there; their successors are in their place.
+        assert!((dropped..dropped + 3_200).contains(&silent), "{silent} of {dropped}");
+        assert!(file[..12_000].iter().all(|sample| *sample != 0));
+        assert!(file[36_000..48_000].iter().all(|sample| *sample != 0));
+    }
+
+    #[test]
     fn a_tap_that_is_dropped_has_stopped_and_one_whose_disk_failed_says_so() {
         let (tap, ring) = tap(Recorded::Peer);
         drop(tap);
         assert_eq!(ring.end(), Some(RecordEnd::Stopped));
         let (mut tap, ring) = self::tap(Recorded::Mixed);
         ring.fail();
-        assert_eq!(tap.tick(Time::ZERO), Some(RecordEnd::DiskError));
+        assert_eq!(tap.tick(Time::ZERO, false), Some(RecordEnd::DiskError));
         tap.finish(Time::ZERO, RecordEnd::DiskError);
         assert_eq!(ring.end(), Some(RecordEnd::DiskError));
     }

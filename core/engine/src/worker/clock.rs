@@ -1,7 +1,6 @@
 //! What streams do by the clock: 20 ms of sound at a time, each stream on its own millisecond of
 //! the twenty, and the sweep over all of them.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use koukan_base::Time;
@@ -11,7 +10,6 @@ use koukan_media::{Codec, Event, HEADER_BYTES, PlayEnd, TONE_FRAME};
 use super::Worker;
 use crate::rtcp;
 use crate::speak::{send, speak};
-use crate::stats::add;
 use crate::stream::fill;
 
 /// Packet time of what we make ourselves: 20 ms at 8 kHz.
@@ -54,9 +52,7 @@ impl Worker {
             if empty || due > now {
                 continue;
             }
-            if now.since(due) > LATE {
-                add(&self.counters.late_ticks, 1);
-            }
+            self.ticked(now.since(due) > LATE);
             let next = if now.since(due) > TICK * 5 { phase_after(now, phase) } else { due + TICK };
             if let Some(at) = self.next_tick.get_mut(phase) {
                 *at = next;
@@ -74,6 +70,7 @@ impl Worker {
         if self.next_sweep <= now {
             self.next_sweep = now + SWEEP;
             self.sweep(now);
+            self.look(now);
         }
     }
 
@@ -123,8 +120,7 @@ impl Worker {
         }
     }
 
-    /// Reports the streams that hear nothing, ends keys whose end was lost, and notes the thread's
-    /// CPU time.
+    /// Reports the streams that hear nothing, and ends keys whose end was lost.
     fn sweep(&mut self, now: Time) {
         for index in 0..self.slots.len() {
             let Some(stream) = self.slots.get_mut(index).and_then(Option::as_deref_mut) else {
@@ -140,7 +136,6 @@ impl Worker {
             self.end_lost_keys(now, index);
             self.judge(now, index);
         }
-        self.counters.cpu_ns.store(crate::pin::thread_cpu_ns(), Ordering::Relaxed);
     }
 }
 

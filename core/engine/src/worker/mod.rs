@@ -8,6 +8,7 @@ mod press;
 mod receive;
 mod record;
 mod rooms;
+mod shed;
 mod table;
 
 use std::collections::HashMap;
@@ -18,7 +19,7 @@ use std::time::Instant;
 
 use crossbeam_queue::ArrayQueue;
 use koukan_base::{StreamId, Time};
-use koukan_media::{PlayEnd, RecordEnd};
+use koukan_media::{Overload, PlayEnd, RecordEnd};
 use mio::{Events as Ready, Poll, Token};
 
 use crate::control::{AWAY, Events};
@@ -47,6 +48,13 @@ pub(crate) struct Worker {
     next_sweep: Time,
     rooms: Box<[Option<Box<Room>>]>,
     next_room: Time,
+    overload: Overload,
+    /// What it did since it was looked at.
+    ticked: shed::Ticked,
+    looked: Time,
+    /// Streams that are left unread until then.
+    resting: Vec<u32>,
+    next_rest: Time,
     started: Instant,
 }
 
@@ -75,6 +83,11 @@ impl Worker {
             next_sweep: Time::ZERO,
             rooms: (0..ROOMS).map(|_| None).collect(),
             next_room: Time::MAX,
+            overload: Overload::default(),
+            ticked: shed::Ticked::default(),
+            looked: Time::ZERO,
+            resting: Vec::with_capacity(max_streams),
+            next_rest: Time::MAX,
             started,
         }
     }
@@ -99,6 +112,7 @@ impl Worker {
                     Token(token) => self.readable(now, token),
                 }
             }
+            self.end_rests(now);
             self.tick_rooms(now);
             self.ticks(now);
         }
@@ -112,7 +126,7 @@ impl Worker {
     fn next_deadline(&self) -> Time {
         let phases = self.ticking.iter().zip(&self.next_tick);
         let ticks = phases.filter(|(slots, _)| !slots.is_empty()).map(|(_, at)| *at);
-        let own = self.next_sweep.min(self.next_room);
+        let own = self.next_sweep.min(self.next_room).min(self.next_rest);
         ticks.min().map_or(own, |at| at.min(own))
     }
 

@@ -1,7 +1,7 @@
 //! What the control side orders of a stream that stands.
 
 use koukan_base::{StreamId, Time};
-use koukan_media::{Event, PlayEnd, Source};
+use koukan_media::{Event, PlayEnd, Shed, Source};
 
 use super::Worker;
 use crate::ear::Ear;
@@ -13,6 +13,7 @@ use crate::voice::Hearing;
 impl Worker {
     pub(super) fn configure(&mut self, now: Time, id: StreamId, setup: Setup) {
         let Setup { config, speaker, secure } = setup;
+        let spared = self.shed() >= Shed::Coders;
         let Some(slot) = self.slot(id) else { return };
         let Some(stream) = self.stream(slot) else { return };
         let moved = stream.config.as_ref().is_some_and(|old| old.remote != config.remote);
@@ -22,7 +23,10 @@ impl Worker {
         stream.heard = now;
         stream.silent = false;
         stream.config = Some(config);
-        let old = speaker.and_then(|speaker| stream.speaker.replace(speaker));
+        let old = speaker.and_then(|mut speaker| {
+            speaker.spare(spared);
+            stream.speaker.replace(speaker)
+        });
         let old_secure = match secure {
             Change::Keep => None,
             Change::Plain => stream.secure.take(),

@@ -2,7 +2,7 @@
 //! that we press towards a peer.
 
 use koukan_base::{StreamId, Time};
-use koukan_media::{Event, HEADER_BYTES, KeyFrame, KeyMode, KeyOrder, PlayEnd, TONE_FRAME};
+use koukan_media::{Event, HEADER_BYTES, KeyFrame, KeyMode, KeyOrder, PlayEnd, Shed, TONE_FRAME};
 
 use super::Worker;
 use crate::ear::Found;
@@ -10,6 +10,7 @@ use crate::keys::{Change, Keys};
 use crate::limits::LISTENERS;
 use crate::packet::{Packet, PacketKind};
 use crate::speak::send;
+use crate::stats::add;
 
 /// Bytes of an event packet.
 const EVENT_PACKET: usize = HEADER_BYTES + 4;
@@ -115,6 +116,10 @@ impl Worker {
             }
             PacketKind::Audio(codec) => {
                 let Some(ear) = &mut stream.ear else { return keys };
+                if self.overload.shed() >= Shed::Ears {
+                    add(&self.counters.unheard, 1);
+                    return keys;
+                }
                 let finds = ear.listen(&packet.header, codec, payload);
                 let (id, told) = (stream.id, stream.sends_events);
                 for found in finds.iter() {

@@ -34,6 +34,10 @@ impl Worker {
             let Some(stream) = self.slots.get_mut(index).and_then(Option::as_deref_mut) else {
                 return;
             };
+            if !stream.pace.permits(now) {
+                self.rest(now, slot);
+                return;
+            }
             match stream.rtp.recv_from(self.buffer.as_mut_slice()) {
                 Ok((length, from)) => self.packet(now, slot, from, length),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -54,6 +58,12 @@ impl Worker {
         let Ok(index) = usize::try_from(slot) else { return };
         let Some(stream) = self.slots.get_mut(index).and_then(Option::as_deref_mut) else { return };
         for _ in 0..BURST {
+            if !stream.pace.permits(now) {
+                self.rest(now, slot);
+                return;
+            }
+            // A report is worth no more than a stranger's datagram.
+            stream.pace.dropped();
             match stream.rtcp.recv_from(self.buffer.as_mut_slice()) {
                 Ok((length, from)) => {
                     let datagram = self.buffer.get_mut(..length).unwrap_or_default();
@@ -74,9 +84,11 @@ impl Worker {
         let accepted = accept(now, stream, from, datagram, &self.events);
         let Some(packet) = accepted else {
             stream.dropped = stream.dropped.saturating_add(1);
+            stream.pace.dropped();
             add(&self.counters.dropped, 1);
             return;
         };
+        stream.pace.took();
         add(&self.counters.received, 1);
         let (origin, echo) = (stream.id.0, stream.source == Source::Echo);
         let listeners: [Option<u32>; LISTENERS] = stream.listeners;

@@ -1,8 +1,8 @@
 //! Recordings on the worker: begun, fed with what comes in, ended.
 
 use koukan_base::{OpId, StreamId, Time};
-use koukan_media::RecordEnd;
 use koukan_media::jitter::Payload;
+use koukan_media::{RecordEnd, Shed};
 
 use super::Worker;
 use crate::keys::{Change, Keys};
@@ -57,8 +57,9 @@ impl Worker {
 
     /// 20 ms of a stream's recording.
     pub(super) fn tick_tap(&mut self, now: Time, slot: u32) {
+        let spared = self.shed() >= Shed::Taps;
         let tap = self.stream(slot).and_then(|stream| stream.tap.as_mut());
-        if let Some(end) = tap.and_then(|tap| tap.tick(now)) {
+        if let Some(end) = tap.and_then(|tap| tap.tick(now, spared)) {
             self.end_tap(now, slot, end);
         }
     }

@@ -1,14 +1,13 @@
 //! Rooms on the worker: who comes and goes, and 20 ms of each by the clock.
 
 use koukan_base::{BridgeId, OpId, StreamId, Time};
-use koukan_media::{Event, HEADER_BYTES, PlayEnd, Source};
+use koukan_media::{Event, HEADER_BYTES, PlayEnd, Shed, Source};
 
 use super::Worker;
 use super::clock::{LATE, TICK};
 use crate::order::Returned;
 use crate::room::{Room, Seat};
 use crate::speak::{send, send_spoken};
-use crate::stats::add;
 use crate::stream::Play;
 use crate::voice::WIDE_FRAME;
 
@@ -20,6 +19,7 @@ impl Worker {
     /// A room begins, or a greater one takes the place of the one that stands.
     pub(super) fn open_room(&mut self, now: Time, mut room: Box<Room>) {
         room.next = now + TICK;
+        room.spare(self.shed() >= Shed::Coders);
         let standing = self.rooms.iter_mut().flatten().find(|known| known.id == room.id);
         match standing {
             Some(standing) => {
@@ -163,9 +163,7 @@ impl Worker {
             else {
                 continue;
             };
-            if now.since(room.next) > LATE {
-                add(&self.counters.late_ticks, 1);
-            }
+            self.ticked(now.since(room.next) > LATE);
             let behind = now.since(room.next) > TICK * 5;
             room.next = if behind { now + TICK } else { room.next + TICK };
             self.tick_room(now, &mut room);

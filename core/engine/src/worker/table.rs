@@ -1,7 +1,7 @@
 //! Which streams a worker has: taken in, given up, ended.
 
 use koukan_base::{StreamId, Time};
-use koukan_media::{Event, OpenError, PlayEnd, RecordEnd, Source};
+use koukan_media::{Event, OpenError, PlayEnd, RecordEnd, Shed, Source};
 use mio::{Interest, Token};
 
 use super::Worker;
@@ -30,6 +30,10 @@ impl Worker {
             Ok(()) => {
                 stream.heard = now;
                 stream.session.restart(now);
+                stream.rests = false;
+                if let Some(speaker) = &mut stream.speaker {
+                    speaker.spare(self.overload.shed() >= Shed::Coders);
+                }
                 self.by_id.insert(id, slot);
                 if let Some(place) = self.slots.get_mut(index) {
                     *place = Some(stream);

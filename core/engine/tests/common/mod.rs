@@ -66,7 +66,7 @@ impl Phone {
         let socket = UdpSocket::bind((LOCAL, 0)).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
         let stream = StreamId(number);
-        engine.send(WORKER, Command::Open { stream, local: LOCAL });
+        engine.send(WORKER, Command::Open { stream, local: LOCAL, tenant: "office".into() });
         let address = wait(engine, |event| match event {
             Event::Opened { stream: opened, rtp } if opened == stream => Some(rtp),
             _ => None,

@@ -177,7 +177,7 @@ mod tests {
         let media = |command| Action::Media { worker: WorkerId(0), command };
         outbox.take(record("a", 0));
         outbox.take(media(Command::Close { stream }));
-        outbox.take(media(Command::Open { stream, local }));
+        outbox.take(media(Command::Open { stream, local, tenant: "a".into() }));
         outbox.take(record("a", 200));
         outbox.take(record("b", 0));
         assert!(matches!(outbox.opens().as_slice(), [(_, Command::Open { .. })]));

@@ -32,13 +32,13 @@ impl Switch {
     /// Orders a stream for a leg; false when this family has no media address.
     pub(crate) fn open_stream(&mut self, call: &mut Call, index: u16) -> bool {
         let stream = StreamId::new(self.config.shard, self.next_number());
-        let (id, worker) = (call.id, call.worker);
+        let (id, worker, tenant) = (call.id, call.worker, call.tenant.clone());
         let Some(leg) = call.leg_mut(index) else { return false };
         let Some(local) = self.media_address(leg) else { return false };
         leg.stream = LegStream::Opening(stream);
         leg.own_keys = Some(Box::new(OwnKeys::new(&mut self.rng)));
         self.by_stream.insert(stream, (id, index));
-        self.media(worker, Command::Open { stream, local });
+        self.media(worker, Command::Open { stream, local, tenant });
         true
     }
 

@@ -187,7 +187,7 @@ impl Media {
                 self.refuse -= 1;
                 self.tell(soon, Event::OpenFailed { stream, error: OpenError::NoPorts });
             }
-            Command::Open { stream, local } => {
+            Command::Open { stream, local, .. } => {
                 self.port += 2;
                 let rtp = SocketAddr::new(local, 20_000 + self.port);
                 let new = Stream {

@@ -18,8 +18,8 @@ const PAUSE_SHIFT: u32 = 4;
 /// A pull makes the peak that is remembered lower by a 128th, as a shift: half in two seconds.
 const FORGET_SHIFT: u32 = 7;
 
-/// Looks, each at four packets, that less delay waits for a pause (and more, when lost packets could
-/// be had again), and the little that could be saved between two pulls.
+/// Looks, each at four packets, that less delay waits for a pause (and more, when lost packets
+/// could be had again), and the little that could be saved between two pulls.
 const PATIENCE: u8 = 8;
 const PATIENCE_SAVE: u8 = 40;
 

@@ -1,0 +1,99 @@
+//! A worker that falls behind: it is looked at with each sweep, gives up what the rule says
+//! ([`koukan_media::Overload`]), and leaves unread what one stream brings beyond its pace.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use koukan_base::Time;
+use koukan_media::{Shed, Workload};
+use mio::{Interest, Token};
+
+use super::Worker;
+use crate::stats::add;
+
+/// How long a stream is left unread that has brought more than it may.
+const REST: Duration = Duration::from_millis(10);
+
+/// What has been due by the clock since the last look.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ticked {
+    pub(super) ticks: u32,
+    pub(super) late: u32,
+}
+
+impl Worker {
+    /// Something was done by the clock, in time or late.
+    pub(super) fn ticked(&mut self, is_late: bool) {
+        self.ticked.ticks = self.ticked.ticks.saturating_add(1);
+        if is_late {
+            self.ticked.late = self.ticked.late.saturating_add(1);
+            add(&self.counters.late_ticks, 1);
+        }
+    }
+
+    /// Looks at what the worker did since the last time.
+    pub(super) fn look(&mut self, now: Time) {
+        let used = crate::pin::thread_cpu_ns();
+        let before = self.counters.cpu_ns.swap(used, Ordering::Relaxed);
+        let ticked = std::mem::take(&mut self.ticked);
+        let load = Workload {
+            ticks: ticked.ticks,
+            late: ticked.late,
+            lasted: now.since(std::mem::replace(&mut self.looked, now)),
+            busy: Duration::from_nanos(used.saturating_sub(before)),
+        };
+        if let Some(shed) = self.overload.look(now, load) {
+            add(&self.counters.sheds, 1);
+            self.counters.shed.store(shed.number().into(), Ordering::Relaxed);
+            self.spare_coders();
+        }
+    }
+
+    /// What the worker has given up.
+    pub(super) const fn shed(&self) -> Shed {
+        self.overload.shed()
+    }
+
+    /// Tells every encoder how much it may cost.
+    fn spare_coders(&mut self) {
+        let spared = self.shed() >= Shed::Coders;
+        for stream in self.slots.iter_mut().flatten() {
+            if let Some(speaker) = &mut stream.speaker {
+                speaker.spare(spared);
+            }
+        }
+        for room in self.rooms.iter_mut().flatten() {
+            room.spare(spared);
+        }
+    }
+
+    /// Leaves a stream unread for a while: what it brings is the system's to drop.
+    pub(super) fn rest(&mut self, now: Time, slot: u32) {
+        let Some(stream) = self.stream(slot) else { return };
+        if std::mem::replace(&mut stream.rests, true) {
+            return;
+        }
+        add(&self.counters.rests, 1);
+        self.resting.push(slot);
+        self.next_rest = self.next_rest.min(now + REST);
+    }
+
+    /// Lets the streams be read again that rested.
+    pub(super) fn end_rests(&mut self, now: Time) {
+        if self.next_rest > now {
+            return;
+        }
+        self.next_rest = Time::MAX;
+        while let Some(slot) = self.resting.pop() {
+            let Ok(index) = usize::try_from(slot) else { continue };
+            let stream = self.slots.get_mut(index).and_then(Option::as_deref_mut);
+            // It may have ended, and another have its place.
+            let Some(stream) = stream.filter(|stream| stream.rests) else { continue };
+            stream.rests = false;
+            let (registry, token) = (self.poll.registry(), index.saturating_mul(2));
+            // Registering anew makes the edge-triggered poll report what is there.
+            let _ = registry.reregister(&mut stream.rtp, Token(token), Interest::READABLE);
+            let _ = registry.reregister(&mut stream.rtcp, Token(token | 1), Interest::READABLE);
+        }
+    }
+}
