@@ -174,6 +174,7 @@ impl Capabilities {
             .with(Feature::TrunkRegistration)
             .with(Feature::FaxDetection)
             .with(Feature::FraudLimits)
+            .with(Feature::FaxSending)
     }
 
     /// The same with one feature more.

@@ -42,12 +42,13 @@ pub use live::{
     Aside, CellValue, Change, ChangeError, Effective, Entry, EntryError, Live, Setting, Settings,
 };
 pub use load::Each;
-pub use model::boxes::{FaxBox, FaxFormat, VoicemailBox};
+pub use model::boxes::{FaxBox, FaxDelays, FaxFormat, VoicemailBox};
 pub use model::caps::{Cap, CapLevel};
 pub use model::device::DeviceKind;
 pub use model::number::Mode;
 pub use model::outside::{Account as TrunkAccount, Network, TrunkHostName};
 pub use model::schedule::DayClass;
+pub use model::sender::{FaxSender, FaxSenderError};
 pub use model::services::{FeatureCode, Menu, Park, Queue, QueueStrategy, ReturnTo, Room};
 pub use model::signalling::{
     CodecSet, DeviceSignalling, DiversionHeader, IdentityHeader, SrtpPolicy, TrunkSignalling,

@@ -310,12 +310,6 @@ impl Plans {
         self.plan(tenant)?.tenant.hold_music.as_ref()
     }
 
-    /// A fax box of an office.
-    #[must_use]
-    pub fn fax_box(&self, tenant: &str, name: &str) -> Option<&Arc<crate::FaxBox>> {
-        self.plan(tenant)?.fax_boxes.find(name).map(|found| &**found)
-    }
-
     /// The park slots of an office.
     #[must_use]
     pub fn park(&self, tenant: &str) -> Option<&Arc<Park>> {

@@ -51,7 +51,8 @@ pub enum Cause {
 }
 
 /// What kind of fault a cause is, for the retry table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Class {
     /// Nothing to do.
     Done,

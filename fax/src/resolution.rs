@@ -1,8 +1,13 @@
 //! What a fax page measures (ITU-T T.4, 2.1 and 2.2): lines of 1728, 2048 or 2432 picture elements
 //! on 215, 255 or 303 mm, and 3.85, 7.7 or 15.4 lines a millimetre.
 
+use serde::{Deserialize, Serialize};
+
 /// Lines a millimetre.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Resolution {
     /// 3.85 lines a millimetre: 98 an inch.
     Standard,
@@ -63,7 +68,10 @@ impl Dpi {
 }
 
 /// The paper that a page is laid out for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Paper {
     /// 210 by 297 mm: 1728 picture elements a line.
     #[default]

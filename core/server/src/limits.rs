@@ -110,6 +110,9 @@ pub const SECRET_BYTES: u64 = 4_096;
 /// Bytes of one HTTP request body.
 pub const HTTP_BODY_BYTES: usize = 65_536;
 
+/// Bytes of a document that is handed in to be sent as a fax; the box has a bound of its own.
+pub const FAX_BODY_BYTES: usize = koukan_fax::limits::FILE_BYTES;
+
 /// Requests of the HTTP API that wait for the control loop.
 pub const CONTROL_QUEUE: usize = 64;
 

@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::control::{Control, ControlHandle, Core, MemoryWatch, Parts, Request, WAKER};
 use crate::explain::{Archive, ArchiveReader, ExplainLog};
+use crate::fax::sending::Tray;
 use crate::fax::{Faxes, Inbox};
 use crate::generations::Generations;
 use crate::http::{self, Listeners, ServeError, Service};
@@ -118,7 +119,7 @@ impl Server {
         let poll = Poll::new().map_err(system("a poll"))?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(system("a waker"))?);
         let registry = poll.registry().try_clone().map_err(system("a poll"))?;
-        let tls = config.sip.tls.clone();
+        let (tls, started) = (config.sip.tls.clone(), clock.date());
         let transports =
             Transports::bind(&config.sip.listen, connection_limits(&config), tls, registry)?;
         let sockets = Listeners::bind(&config.control.socket, config.control.http)?;
@@ -126,7 +127,7 @@ impl Server {
         let listeners: Vec<ListenAddress> =
             transports.listeners().map(|(_, bound)| bound).collect();
 
-        let Built { core, cdrs, archive, recordings, inbox, modules, directory, report } =
+        let Built { core, cdrs, archive, recordings, inbox, tray, modules, directory, report } =
             build(&config, &clock, &transports, &waker)?;
         let (queue, requests) = bounded(limits::CONTROL_QUEUE);
         let handle = ControlHandle::new(queue, waker);
@@ -146,7 +147,6 @@ impl Server {
             // Nobody listens any more when the server is being dropped.
             let _ = finished.send(control.run());
         })?;
-        let started = clock.date();
         let service = Service {
             control: handle.clone(),
             directory: config.directory.clone(),
@@ -158,6 +158,7 @@ impl Server {
             recordings,
             modules,
             faxes: inbox,
+            tray,
             cdrs,
             generations: tokio::sync::Mutex::new(Generations::new(Arc::clone(&directory), started)),
             plans_changed: tokio::sync::Notify::new(),
@@ -190,6 +191,7 @@ struct Built {
     recordings: Recordings,
     modules: Arc<Loader>,
     inbox: Inbox,
+    tray: Tray,
     directory: Arc<Directory>,
     report: api::CheckReport,
 }
@@ -221,8 +223,10 @@ fn build(
     let recordings = Recordings::new(Arc::clone(&shelf));
     let kept = config.objects.join("fax");
     let inbox = Inbox::new(Arc::clone(&shelf), kept, config.fax.spool.clone(), clock.date());
-    let faxes = Faxes::start(config.fax.clone(), inbox.clone(), clock.clone(), Arc::clone(waker));
+    let kept = (inbox.clone(), Arc::clone(&shelf));
+    let faxes = Faxes::start(config.fax.clone(), kept, clock.clone(), Arc::clone(waker));
     let faxes = faxes.map_err(system("what faxes need"))?;
+    let tray = faxes.tray();
     let modules = Modules::load(config, Arc::clone(waker), shelf, Some(journal.outbox()))?;
     if !modules.fills_role(ANNOUNCEMENTS) {
         tracing::warn!("no module has role = \"{ANNOUNCEMENTS}\": callers hear none of them");
@@ -261,7 +265,7 @@ fn build(
         faxes,
         blocked: config.defence.blocked.clone(),
     });
-    Ok(Built { core, cdrs, archive, recordings, inbox, modules: loader, directory, report })
+    Ok(Built { core, cdrs, archive, recordings, inbox, tray, modules: loader, directory, report })
 }
 
 impl RunningServer {

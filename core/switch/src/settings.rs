@@ -93,7 +93,7 @@ impl Switch {
     pub(crate) fn set_by_code(&mut self, now: Now, call: &mut Call, changes: &[Change]) {
         let user = call.leg(0).and_then(|leg| match &leg.party {
             Party::Device { tenant, device } => self.directory.plans.device(tenant, device),
-            Party::Trunk(_) => None,
+            Party::Trunk(_) | Party::FaxBox { .. } => None,
         });
         let user = user.map_or("a call", |info| &info.user);
         let by = Arc::from(format!("{user} (feature code)"));

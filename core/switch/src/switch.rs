@@ -325,7 +325,7 @@ impl Switch {
         self.leave_queue(&call);
         self.no_guest(&mut call, status);
         self.destroy_module(&mut call);
-        self.stop_fax(&call);
+        self.stop_fax(&mut call, status);
         for index in 0..call.legs.len() {
             let index = u16::try_from(index).unwrap_or(u16::MAX);
             self.end_leg(now, &mut call, index, status, None);

@@ -142,7 +142,7 @@ fn the_order_to_lend_comes_behind_what_was_agreed() {
 fn switched(office: &Office) -> Vec<koukan_sip::sdp::AgreedImage> {
     let image = |order: &FaxOrder| match order {
         FaxOrder::Switch { image, .. } => Some(*image),
-        FaxOrder::Receive(_) | FaxOrder::Stop { .. } => None,
+        _ => None,
     };
     office.faxes.iter().filter_map(image).collect()
 }

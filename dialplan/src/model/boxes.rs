@@ -50,11 +50,57 @@ pub enum FaxFormat {
     Jpg,
     /// PNG
     Png,
+    /// TIFF, as fax programs write it
+    Tiff,
+    /// Text in UTF-8
+    Text,
 }
 
 impl FaxFormat {
-    const WORDS: [(&'static str, Self); 3] =
-        [("pdf", Self::Pdf), ("jpg", Self::Jpg), ("png", Self::Png)];
+    const WORDS: [(&'static str, Self); 5] = [
+        ("pdf", Self::Pdf),
+        ("jpg", Self::Jpg),
+        ("png", Self::Png),
+        ("tiff", Self::Tiff),
+        ("text", Self::Text),
+    ];
+
+    /// The word in the plan.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, format)| *format == self).map_or("", |(word, _)| word)
+    }
+}
+
+/// How long a document waits for its next attempt after which kind of end, one delay an attempt;
+/// none: as the server does it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FaxDelays {
+    /// After a busy line.
+    pub busy: Option<Vec<Duration>>,
+    /// After nobody answered.
+    pub no_answer: Option<Vec<Duration>>,
+    /// After a person answered.
+    pub no_fax: Option<Vec<Duration>>,
+    /// After the network or a trunk failed.
+    pub network: Option<Vec<Duration>>,
+    /// After the transmission failed.
+    pub transmission: Option<Vec<Duration>>,
+}
+
+impl FaxDelays {
+    fn read(item: Item<'_>) -> Option<Self> {
+        item.table("fax_box.send.after", |table| {
+            let delays = |item: Item<'_>| item.list(|item| item.seconds(1, DAY, 1));
+            Some(Self {
+                busy: table.opt("busy", delays),
+                no_answer: table.opt("no_answer", delays),
+                no_fax: table.opt("no_fax", delays),
+                network: table.opt("network", delays),
+                transmission: table.opt("transmission", delays),
+            })
+        })
+    }
 }
 
 /// A fax box.
@@ -72,6 +118,8 @@ pub struct FaxBox {
     pub send_max_bytes: u64,
     /// Attempts after the first one (S-36).
     pub retries: u32,
+    /// When they are made.
+    pub after: FaxDelays,
     /// What may be sent (S-34).
     pub formats: Vec<FaxFormat>,
 }
@@ -89,6 +137,7 @@ impl FaxBox {
             send_max_pages: most.send_max_pages,
             send_max_bytes: most.send_max_bytes,
             retries: most.retries,
+            after: FaxDelays::default(),
             formats: FaxFormat::WORDS.map(|(_, format)| format).to_vec(),
         };
         table.opt("send", |item| {
@@ -98,6 +147,7 @@ impl FaxBox {
                 fax.retries = whole("retries", 0, most.retries);
                 fax.send_max_bytes = table
                     .or("max_bytes", most.send_max_bytes, |item| item.size(most.send_max_bytes));
+                fax.after = table.or("after", FaxDelays::default(), FaxDelays::read);
                 let formats =
                     table.opt("formats", |item| item.list(|item| item.choice(&FaxFormat::WORDS)));
                 fax.formats = formats.unwrap_or_else(|| fax.formats.clone());

@@ -15,6 +15,7 @@ pub(crate) mod outside;
 pub(crate) mod ring;
 pub(crate) mod rules;
 pub(crate) mod schedule;
+pub(crate) mod sender;
 pub(crate) mod services;
 pub(crate) mod signalling;
 pub(crate) mod tariff;

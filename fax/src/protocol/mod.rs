@@ -6,12 +6,14 @@
 //! Both sides are of one build; the version makes a mixed installation say so instead of guessing.
 
 mod frame;
+mod rendering;
 
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
 pub use frame::{FrameError, Frames, MAX_FRAME, VERSION, frame};
+pub use rendering::{RenderOrder, Rendered, split_rendered};
 
 use crate::queue::Rate;
 

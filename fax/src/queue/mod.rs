@@ -44,6 +44,25 @@ enum State {
     },
 }
 
+/// What of a document's state outlives the process that sends it; a table of delays and the time of
+/// the next attempt are kept beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saved {
+    pages: u32,
+    confirmed: u32,
+    retries_left: u32,
+    tried: Vec<(Class, usize)>,
+    easier: Easier,
+}
+
+impl Saved {
+    /// Pages that were confirmed before the attempt that ran, if one did.
+    #[must_use]
+    pub const fn confirmed(&self) -> u32 {
+        self.confirmed
+    }
+}
+
 /// What an attempt is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
@@ -89,6 +108,23 @@ impl Job {
         let easier = Easier::default();
         let tried = Vec::new();
         Self { pages, confirmed: 0, retries_left: retries, table, tried, easier, state }
+    }
+
+    /// What is to be kept of it.
+    #[must_use]
+    pub fn save(&self) -> Saved {
+        let Self { pages, confirmed, retries_left, easier, .. } = *self;
+        Saved { pages, confirmed, retries_left, tried: self.tried.clone(), easier }
+    }
+
+    /// A document that another process has left, with its next attempt due then.
+    #[must_use]
+    pub fn restore(saved: Saved, table: RetryTable, due: Time) -> Self {
+        let Saved { pages, confirmed, retries_left, tried, easier } = saved;
+        // What stands in the store was written by us, and is not believed all the same.
+        let confirmed = confirmed.min(pages);
+        let state = State::Waiting { due };
+        Self { pages, confirmed, retries_left, table, tried, easier, state }
     }
 
     /// When the next attempt is due; none while one runs or when it is over.

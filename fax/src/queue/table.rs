@@ -4,11 +4,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::LONGEST_DELAY;
 use crate::cause::Class;
 
 /// Delays by class; the number of entries is the number of further attempts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryTable {
     /// After a busy line.
     pub busy: Vec<Duration>,

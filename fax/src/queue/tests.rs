@@ -106,6 +106,25 @@ fn a_cancelled_document_is_over_whatever_comes_later() {
     assert_eq!((job.due(), job.begin(START + Duration::from_secs(9_999))), (None, None));
 }
 
+#[test]
+fn a_document_that_a_kill_interrupts_goes_on_where_it_was() {
+    let mut job = Job::new(START, 10, 3, RetryTable::default());
+    job.begin(START).unwrap();
+    job.ended(START, failed(Cause::Dropped, 2));
+    let kept = serde_json::to_string(&job.save()).unwrap();
+    let later = START + Duration::from_secs(1_000);
+    let saved: super::Saved = serde_json::from_str(&kept).unwrap();
+    assert_eq!(saved.confirmed(), 2);
+    let mut again = Job::restore(saved, RetryTable::default(), later);
+    assert_eq!((again.due(), again.pages()), (Some(later), (10, 2)));
+    let attempt = again.begin(later).unwrap();
+    assert_eq!(attempt.first_page, 3);
+    // It ran when the process was killed, and two more pages had been confirmed.
+    let next = again.ended(later, failed(Cause::Worker, 2));
+    assert!(matches!(next, Next::Again { .. }), "{next:?}");
+    assert_eq!((again.pages(), again.save().retries_left), ((10, 4), 1));
+}
+
 proptest! {
     #[test]
     fn no_life_is_longer_than_its_retries_and_confirmed_pages_never_go_back(

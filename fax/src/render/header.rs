@@ -2,11 +2,13 @@
 //! picture, because machines have no letters for Japanese names. It stands above the document and
 //! never on it.
 
+use serde::{Deserialize, Serialize};
+
 use super::typeface::{Size, Typeface};
 use crate::{Bitmap, Gray, Resolution, Stamp, limits};
 
 /// What the line says; longer parts are cut to [`limits::HEADER_CHARACTERS`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// When the document is sent.
     pub at: Stamp,

@@ -13,6 +13,7 @@ mod photo;
 mod text;
 mod typeface;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use binarise::{binarise, floyd_steinberg};
@@ -65,7 +66,7 @@ impl Kind {
 }
 
 /// How a document is to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
     /// Lines a millimetre.
     pub resolution: Resolution,

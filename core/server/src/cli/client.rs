@@ -42,6 +42,17 @@ pub(super) fn ask(
     path: &str,
     body: Option<&Value>,
 ) -> Result<Answer, Failed> {
+    let text = body.map(ToString::to_string).unwrap_or_default();
+    send(socket, method, path, (text.into(), "application/json"))
+}
+
+/// One request with a body of this type.
+pub(super) fn send(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    body: (Bytes, &'static str),
+) -> Result<Answer, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match tokio::time::timeout(TIMEOUT, exchange(socket, method, path, body)).await {
@@ -55,19 +66,18 @@ async fn exchange(
     socket: &Path,
     method: Method,
     path: &str,
-    body: Option<&Value>,
+    (body, kind): (Bytes, &'static str),
 ) -> Result<Answer, Failed> {
     let stream = UnixStream::connect(socket).await.map_err(|error| unreachable(socket, &error))?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
-    let text = body.map(ToString::to_string).unwrap_or_default();
     let request = hyper::Request::builder()
         .method(method)
         .uri(path)
         .header(hyper::header::HOST, "koukan")
-        .header(hyper::header::CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(text)))?;
+        .header(hyper::header::CONTENT_TYPE, kind)
+        .body(Full::new(body))?;
     let response = sender.send_request(request).await?;
     let status = response.status();
     let body = Limited::new(response.into_body(), ANSWER_BYTES).collect().await;

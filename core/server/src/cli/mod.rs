@@ -47,7 +47,7 @@ enum Command {
     Sim(sim::SimArguments),
     /// Ask or order something of the running server
     Ctl(ctl::CtlArguments),
-    /// The received faxes of an office
+    /// Send faxes; the received and sent faxes of an office
     Fax(fax::FaxArguments),
     /// Why a call went as it did (the same as `ctl why`)
     Why {

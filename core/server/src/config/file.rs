@@ -217,6 +217,9 @@ fn fax(table: &Table<'_>, base: &Base, data: &Path) -> FaxConfig {
         worker: base.path(table.item("worker"), beside),
         workers: workers.and_then(|count| usize::try_from(count).ok()).unwrap_or(1),
         spool: data.join("fax"),
+        font: table.item("font").and_then(|item| {
+            item.parsed("a path", |text| (!text.is_empty()).then(|| base.join(text)))
+        }),
     }
 }
 

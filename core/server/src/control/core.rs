@@ -21,7 +21,7 @@ use super::request::{InRoom, MaintenanceOrder, SetDone, SetOrder};
 use super::{ECHOES, EVENTS_A_TURN};
 use crate::api;
 use crate::explain::ExplainLog;
-use crate::fax::Faxes;
+use crate::fax::{FaxWord, Faxes};
 use crate::journal::Journal;
 use crate::log::Throttle;
 use crate::media::Media;
@@ -121,8 +121,11 @@ impl Core {
             };
             self.guarded(now, "media event", |switch| switch.handle_media(now, event));
         }
-        while let Some(report) = self.parts.faxes.try_recv() {
-            self.guarded(now, "fax report", |switch| switch.handle_fax(now, report));
+        while let Some(word) = self.parts.faxes.try_recv() {
+            self.guarded(now, "fax", |switch| match word {
+                FaxWord::Report(report) => switch.handle_fax(now, report),
+                FaxWord::Call(call) => switch.send_fax(now, &call),
+            });
         }
         for _ in 0..EVENTS_A_TURN {
             let Some(request) = self.parts.modules.poll_request(now) else { return };
@@ -262,7 +265,10 @@ impl Core {
                 Deed::Fax(order) => {
                     let lent = match &order {
                         FaxOrder::Receive(reception) => self.parts.media.lend(reception.stream),
-                        FaxOrder::Switch { .. } | FaxOrder::Stop { .. } => None,
+                        FaxOrder::Send { stream, .. } => self.parts.media.lend(*stream),
+                        FaxOrder::Switch { .. }
+                        | FaxOrder::Stop { .. }
+                        | FaxOrder::NotSent { .. } => None,
                     };
                     self.parts.faxes.order(order, lent);
                 }

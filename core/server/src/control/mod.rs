@@ -174,6 +174,11 @@ impl Control {
                 let _ = reply.send(settings.unwrap_or_default());
             }
             Request::Set(order, reply) => drop(reply.send(self.core.set(now, &order))),
+            Request::FaxOffice(tenant, from, reply) => {
+                let office = self.core.switch().fax_office(now, &tenant, from.as_deref());
+                let _ = reply.send(office);
+            }
+            Request::Commit(reply) => drop(reply.send(self.core.commit())),
             Request::Modules(reply) => drop(reply.send(self.core.modules(now))),
             Request::InstallModule(build, is_new, reply) => {
                 drop(reply.send(self.core.install_module(now, *build, is_new)));

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, TrySendError};
 use koukan_base::CallId;
-use koukan_dialplan::{Aside, Change, ChangeError, Entry, Settings};
+use koukan_dialplan::{Aside, Change, ChangeError, Entry, FaxSenderError, Settings};
 use koukan_switch::{
-    BanView, CallView, Directory, RegistrationView, RoomError, RoomOrder, RoomView, TrunkHost,
-    TrunkKey, TrunkView,
+    BanView, CallView, Directory, FaxOffice, RegistrationView, RoomError, RoomOrder, RoomView,
+    TrunkHost, TrunkKey, TrunkView,
 };
 use mio::Waker;
 use tokio::sync::oneshot;
@@ -56,6 +56,10 @@ pub enum Request {
     Settings(Arc<str>, Reply<Settings>),
     /// Flip a setting of an office.
     Set(SetOrder, Reply<Result<SetDone, ChangeError>>),
+    /// Who sends a fax of a tenant, by the number that is named.
+    FaxOffice(Arc<str>, Option<String>, Reply<Result<FaxOffice, FaxSenderError>>),
+    /// What was kept is written to the journal: whether the disk has taken it.
+    Commit(Reply<bool>),
     /// `GET /v1/modules`.
     Modules(Reply<Vec<api::ModuleInfo>>),
     /// A build is ready to serve: of a module that is not loaded yet (true), or in another's place.

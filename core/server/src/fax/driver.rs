@@ -8,22 +8,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
-use koukan_base::Time;
+use koukan_base::{CallId, Time};
 use koukan_engine::Lent;
-use koukan_fax::protocol::{
-    Audio, End, Event, Law, Media, Order, Report, SessionId, Station, T38, Task,
-};
+use koukan_fax::protocol::{End, Event, Media, Order, Report, SessionId, Station, Task};
 use koukan_fax::queue::Rate;
 use koukan_fax::{Cause, Supervisor, supervise};
-use koukan_media::Codec;
-use koukan_sip::sdp::{AgreedImage, ErrorCorrection};
+use koukan_sip::sdp::AgreedImage;
 use koukan_switch::{FaxId, FaxNews, FaxOrder, FaxReport, Reception};
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::entry::Fax;
 use super::inbox::Inbox;
 use super::process::Process;
-use super::{Deed, FaxConfig};
+use super::running::{Progress, Running, What, likely, media, t38};
+use super::sending::Queue;
+use super::{Deed, FaxConfig, FaxWord};
 use crate::clock::Clock;
 
 /// The token of the thread's waker; those of the processes are the numbers from 0.
@@ -47,32 +46,16 @@ struct Place {
     waiting: Vec<(Order, Vec<OwnedFd>)>,
 }
 
-/// A fax under way.
-#[derive(Debug)]
-struct Running {
-    tenant: Arc<str>,
-    id: String,
-    fax: Fax,
-    place: usize,
-    /// A descriptor of its socket, for another medium on the same port.
-    socket: Option<OwnedFd>,
-    /// A machine was heard.
-    heard: bool,
-    /// The call is over: nobody wants reports.
-    stopped: bool,
-    lines: u32,
-    retrains: u32,
-}
-
 /// The thread.
 #[derive(Debug)]
 pub(super) struct Driver {
     config: FaxConfig,
     poll: Poll,
     deeds: Receiver<Deed>,
-    reports: Sender<FaxReport>,
+    words: Sender<FaxWord>,
     control: Arc<Waker>,
     inbox: Inbox,
+    queue: Queue,
     clock: Clock,
     places: Vec<Place>,
     running: HashMap<SessionId, Running>,
@@ -85,17 +68,18 @@ impl Driver {
     pub(super) fn new(
         config: FaxConfig,
         poll: Poll,
-        (deeds, reports, control): (Receiver<Deed>, Sender<FaxReport>, Arc<Waker>),
-        inbox: Inbox,
+        (deeds, words, control): (Receiver<Deed>, Sender<FaxWord>, Arc<Waker>),
+        (inbox, queue): (Inbox, Queue),
         clock: Clock,
     ) -> Self {
         Self {
             config,
             poll,
             deeds,
-            reports,
+            words,
             control,
             inbox,
+            queue,
             clock,
             places: Vec::new(),
             running: HashMap::new(),
@@ -123,13 +107,16 @@ impl Driver {
             let mut ends = false;
             while let Ok(deed) = self.deeds.try_recv() {
                 match deed {
-                    Deed::Order(FaxOrder::Receive(reception), lent) => {
-                        self.receive(*reception, lent);
+                    Deed::Order(order, lent) => self.obey(order, lent),
+                    Deed::Queue(tenant, id, entry) => {
+                        self.queue.add(tenant, id, *entry, self.clock.now());
                     }
-                    Deed::Order(FaxOrder::Switch { fax, image }, _) => {
-                        self.switch(SessionId(fax.0), &image);
+                    Deed::Cancel(id) => {
+                        if let Some(fax) = self.queue.cancel(&id, self.clock.now()) {
+                            self.hang_up(fax, "cancelled");
+                        }
+                        let _ = self.control.wake();
                     }
-                    Deed::Order(FaxOrder::Stop { fax }, _) => self.stop(SessionId(fax.0)),
                     Deed::End => ends = true,
                 }
             }
@@ -138,13 +125,78 @@ impl Driver {
             }
             self.supervise();
             self.try_again();
+            self.call();
         }
         self.end();
     }
 
+    /// Does what the switch wants.
+    fn obey(&mut self, order: FaxOrder, lent: Option<Box<Lent>>) {
+        match order {
+            FaxOrder::Receive(reception) => self.receive(*reception, lent),
+            FaxOrder::Send { fax, call, .. } => self.send(fax, call, lent),
+            FaxOrder::NotSent { fax, call, why } => {
+                self.queue.not_sent(fax, call, &why, self.clock.now());
+                let _ = self.control.wake();
+            }
+            FaxOrder::Switch { fax, image } => self.switch(SessionId(fax.0), &image),
+            FaxOrder::Stop { fax } => self.stop(SessionId(fax.0)),
+        }
+    }
+
+    /// Has calls made for the documents that are due.
+    fn call(&mut self) {
+        let now = self.clock.now();
+        for fax in self.queue.overdue(now) {
+            self.hang_up(fax, "it has taken too long");
+        }
+        for call in self.queue.due(now) {
+            let fax = call.fax;
+            if self.words.try_send(FaxWord::Call(call)).is_err() {
+                tracing::error!("no machine is called: the control thread takes no orders");
+                self.queue.ended(fax, Cause::Worker, &Progress::default(), now);
+            }
+            let _ = self.control.wake();
+        }
+    }
+
+    /// A call is not wanted any more.
+    fn hang_up(&self, fax: FaxId, why: &str) {
+        self.tell(SessionId(fax.0), FaxNews::Over(why.to_owned()));
+    }
+
+    /// A machine has answered.
+    fn send(&mut self, fax: FaxId, call: CallId, lent: Option<Box<Lent>>) {
+        let (session, now) = (SessionId(fax.0), self.clock.now());
+        let Some(begun) = self.queue.answered(fax, call, now) else {
+            return self.hang_up(fax, "nobody wants it sent any more");
+        };
+        let Some((media, socket)) = lent.and_then(|lent| media(*lent)) else {
+            self.queue.ended(fax, Cause::Worker, &Progress::default(), now);
+            return self.hang_up(fax, "the call's sound cannot be handed over");
+        };
+        let (first_page, easier) = (begun.how.first_page, begun.how.easier);
+        let station =
+            Station { ident: begun.ident, rate: easier.rate, ecm: easier.ecm, calling: true };
+        let task = Task::Send { file: begun.file, first_page, station };
+        let place = self.place();
+        let what = What::Sends(Progress { first_page, ..Progress::default() });
+        let (names, again) = ((begun.tenant, begun.id), socket.try_clone().ok());
+        let words = format!(
+            "sends {} from page {first_page} on, {:?} at most, error correction {}",
+            names.1,
+            easier.rate,
+            if easier.ecm { "on" } else { "off" }
+        );
+        self.running.insert(session, Running::new(names, what, place, again));
+        self.tell(session, FaxNews::Told(words));
+        self.order(place, Order::Start { session, task, media }, vec![socket]);
+    }
+
     fn wait(&self) -> Option<Duration> {
         let now = self.clock.time();
-        let mut next = (!self.unkept.is_empty()).then_some(self.next_try);
+        let unkept = (!self.unkept.is_empty()).then_some(self.next_try);
+        let mut next = [unkept, self.queue.poll_timeout()].into_iter().flatten().min();
         for place in &self.places {
             let blocked = place.process.as_ref().is_some_and(Process::waits);
             let soon = blocked.then(|| now + Duration::from_millis(20));
@@ -155,7 +207,7 @@ impl Driver {
 
     fn tell(&self, session: SessionId, news: FaxNews) {
         let report = FaxReport { fax: FaxId(session.0), news };
-        if self.reports.try_send(report).is_err() {
+        if self.words.try_send(FaxWord::Report(report)).is_err() {
             tracing::error!("a report of a fax is lost: the control thread takes none");
         }
         // It fails only when its poll is gone, and the server with it.
@@ -200,10 +252,8 @@ impl Driver {
         };
         let task = Task::Receive { file, max_pages: spec.receive_max_pages, station };
         let place = self.place();
-        let (heard, stopped, lines, retrains) = (false, false, 0, 0);
         let again = socket.try_clone().ok();
-        let running =
-            Running { tenant, id, fax, place, socket: again, heard, stopped, lines, retrains };
+        let running = Running::new((tenant, id), What::Receives(Box::new(fax)), place, again);
         self.running.insert(session, running);
         self.order(place, Order::Start { session, task, media }, vec![socket]);
     }
@@ -237,7 +287,7 @@ impl Driver {
     fn switch(&mut self, session: SessionId, image: &AgreedImage) {
         let Some(running) = self.running.get_mut(&session) else { return };
         let Some(socket) = running.socket.take() else { return };
-        running.fax.medium = "t38".to_owned();
+        running.turns_to_t38();
         let place = running.place;
         let order = Order::Switch { session, media: Media::T38(t38(image)) };
         self.order(place, order, vec![socket]);
@@ -305,9 +355,14 @@ impl Driver {
                 let Some(running) = self.running.get_mut(&session) else { return };
                 let words = running.note(&event);
                 running.lines += 1;
-                if running.lines <= LINES && !running.stopped {
+                let told = running.lines <= LINES && !running.stopped;
+                if let What::Sends(progress) = &running.what {
+                    self.queue.progress(FaxId(session.0), progress);
+                }
+                if told {
                     self.tell(session, FaxNews::Told(words));
                 }
+                let _ = self.control.wake();
             }
         }
     }
@@ -315,24 +370,19 @@ impl Driver {
     /// A fax has ended: kept, told.
     fn over(&mut self, session: SessionId, cause: Cause, end: &End) {
         let Some(running) = self.running.remove(&session) else { return };
-        let Running { tenant, id, mut fax, heard, stopped, retrains, .. } = running;
-        fax.ended = Some(self.clock.date());
-        fax.cause = Some(cause);
-        let why = likely(cause, end, retrains);
-        let kept = self.inbox.finish(&tenant, &id, fax.clone(), heard);
-        let words = match kept {
-            Ok(pages) => {
-                fax.pages = u32::try_from(pages).unwrap_or(u32::MAX);
-                let said = fax.sentence(koukan_fax::Language::English);
-                let name = if pages > 0 { format!(" It is kept as {id}.") } else { String::new() };
-                format!("{said}{name} ({}; code {}){why}", end.words, end.code)
+        let Running { tenant, id, what, heard, stopped, retrains, .. } = running;
+        let sends = matches!(what, What::Sends(_));
+        let why = likely(cause, end, retrains, sends);
+        let tail = format!(" ({}; code {}){why}", end.words, end.code);
+        let words = match what {
+            What::Receives(mut fax) => {
+                (fax.ended, fax.cause) = (Some(self.clock.date()), Some(cause));
+                self.keep((tenant, id), *fax, heard, &tail)
             }
-            Err(error) => {
-                tracing::error!(tenant = &*tenant, id, %error, "a fax cannot be kept; tried again");
-                let words = format!("its pages wait, because the disk refuses them: {error}");
-                self.next_try = self.clock.time() + AGAIN;
-                self.unkept.push((tenant, id, fax, heard));
-                words
+            What::Sends(progress) => {
+                let said = self.queue.ended(FaxId(session.0), cause, &progress, self.clock.now());
+                let said = said.unwrap_or_else(|| "It is not wanted any more.".to_owned());
+                format!("{said}{tail}")
             }
         };
         if !stopped {
@@ -341,6 +391,31 @@ impl Driver {
             // The call's log is closed; the server's has it.
             tracing::info!(fax = session.0, "{words}");
             let _ = self.control.wake();
+        }
+    }
+
+    /// Keeps what came; the words about it.
+    fn keep(
+        &mut self,
+        (tenant, id): (Arc<str>, String),
+        mut fax: Fax,
+        heard: bool,
+        tail: &str,
+    ) -> String {
+        match self.inbox.finish(&tenant, &id, fax.clone(), heard) {
+            Ok(pages) => {
+                fax.pages = u32::try_from(pages).unwrap_or(u32::MAX);
+                let said = fax.sentence(koukan_fax::Language::English);
+                let name = if pages > 0 { format!(" It is kept as {id}.") } else { String::new() };
+                format!("{said}{name}{tail}")
+            }
+            Err(error) => {
+                tracing::error!(tenant = &*tenant, id, %error, "a fax cannot be kept; tried again");
+                let words = format!("its pages wait, because the disk refuses them: {error}");
+                self.next_try = self.clock.time() + AGAIN;
+                self.unkept.push((tenant, id, fax, heard));
+                words
+            }
         }
     }
 
@@ -448,113 +523,5 @@ impl Driver {
             let end = End { code: u16::MAX, words, ..End::default() };
             self.over(session, Cause::Worker, &end);
         }
-    }
-}
-
-impl Running {
-    /// Notes what happened, and says it.
-    fn note(&mut self, event: &Event) -> String {
-        self.heard |= matches!(event, Event::Remote { .. } | Event::Rate { .. } | Event::Page(_));
-        match event {
-            Event::Remote { ident } if ident.trim().is_empty() => {
-                "a fax machine that gives no name is on the line".to_owned()
-            }
-            Event::Remote { ident } => {
-                self.fax.station = ident.trim().chars().take(20).collect();
-                format!("a fax machine is on the line and calls itself {}", self.fax.station)
-            }
-            Event::Rate { bit_rate, ecm } => {
-                (self.fax.bit_rate, self.fax.ecm) = (*bit_rate, *ecm);
-                let how = if *ecm { "with" } else { "without" };
-                format!("agreed on {bit_rate} bit/s {how} error correction")
-            }
-            Event::Retrain => {
-                self.retrains += 1;
-                "the line is trained anew".to_owned()
-            }
-            Event::Page(page) => {
-                self.fax.pages = page.number;
-                format!(
-                    "page {} is here and confirmed: {} by {}, {} bytes, {} lines with errors",
-                    page.number, page.width, page.length, page.bytes, page.bad_rows
-                )
-            }
-            Event::RefusedFrame { kind } => {
-                format!("a frame of type {kind:#04x} that no machine sends was refused")
-            }
-            Event::End(_) => String::new(),
-        }
-    }
-}
-
-/// What probably was wrong (N-12), for people who did not read T.30.
-fn likely(cause: Cause, end: &End, retrains: u32) -> String {
-    let worn = end.ecm_retries > 20 || retrains > 2;
-    let guess = match cause {
-        Cause::Done if worn => "the line loses or repeats packets: ask the carrier for T.38",
-        Cause::NoFax => "a person or a voice machine called",
-        Cause::CannotTrain | Cause::BadPages => {
-            "the sound is changed on its way: a jitter buffer, echo canceller or another codec"
-        }
-        Cause::Timeout => "packets were lost for seconds, or the machine was switched off",
-        Cause::Dropped => "the caller, or a carrier in between, hung up",
-        Cause::PageLimit => "the box takes no more pages of one fax",
-        _ => return String::new(),
-    };
-    format!("; retrains: {retrains}, frames sent again: {}; likely: {guess}", end.ecm_retries)
-}
-
-/// Copies of the packets before in each datagram, and parities where those are agreed on.
-const REDUNDANCY: u8 = 3;
-const FEC: (u8, u8) = (3, 3);
-
-/// How T.38 is told to the process.
-const fn t38(image: &AgreedImage) -> T38 {
-    let (redundancy, fec) = match image.correction {
-        ErrorCorrection::Redundancy => (REDUNDANCY, None),
-        ErrorCorrection::Fec => (0, Some(FEC)),
-        ErrorCorrection::None => (0, None),
-    };
-    T38 {
-        remote: image.remote,
-        max_datagram: image.max_datagram,
-        redundancy,
-        fec,
-        local_tcf: image.local_tcf,
-        max_bit_rate: image.max_bit_rate,
-    }
-}
-
-/// How a lent stream is told to the process, with its socket.
-fn media(lent: Lent) -> Option<(Media, OwnedFd)> {
-    let law = match lent.config.codec.codec {
-        Codec::Pcmu => Law::Mu,
-        Codec::Pcma => Law::A,
-        _ => return None,
-    };
-    let audio = Audio {
-        remote: lent.remote,
-        law,
-        payload_type: lent.config.codec.payload_type,
-        ssrc: lent.ssrc,
-        sequence: lent.sequence,
-        timestamp: lent.timestamp,
-    };
-    Some((Media::Audio(audio), lent.socket))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn end(ecm_retries: u32) -> End {
-        End { ecm_retries, ..End::default() }
-    }
-
-    #[test]
-    fn an_end_names_its_likely_cause_and_a_clean_one_none() {
-        assert_eq!(likely(Cause::Done, &end(0), 0), "");
-        assert!(likely(Cause::Done, &end(40), 0).contains("T.38"));
-        assert!(likely(Cause::CannotTrain, &end(0), 5).contains("retrains: 5"));
     }
 }

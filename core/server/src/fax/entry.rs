@@ -65,18 +65,23 @@ impl Fax {
     /// A date as the office's clocks show it.
     #[must_use]
     pub fn stamp(&self, at: Timestamp) -> koukan_fax::Stamp {
-        let offset = jiff::tz::Offset::from_seconds(self.utc_offset_s);
-        let offset = offset.unwrap_or(jiff::tz::Offset::UTC);
-        let local = offset.to_datetime(at);
-        let part = |value: i8| u8::try_from(value).unwrap_or(0);
-        koukan_fax::Stamp {
-            year: u16::try_from(local.year()).unwrap_or(1970),
-            month: part(local.month()),
-            day: part(local.day()),
-            hour: part(local.hour()),
-            minute: part(local.minute()),
-            second: part(local.second()),
-            offset_minutes: i16::try_from(self.utc_offset_s / 60).unwrap_or(0),
-        }
+        stamp(at, self.utc_offset_s)
+    }
+}
+
+/// A date as clocks show it that are so many seconds ahead of UTC.
+pub(super) fn stamp(at: Timestamp, utc_offset_s: i32) -> koukan_fax::Stamp {
+    let offset = jiff::tz::Offset::from_seconds(utc_offset_s);
+    let offset = offset.unwrap_or(jiff::tz::Offset::UTC);
+    let local = offset.to_datetime(at);
+    let part = |value: i8| u8::try_from(value).unwrap_or(0);
+    koukan_fax::Stamp {
+        year: u16::try_from(local.year()).unwrap_or(1970),
+        month: part(local.month()),
+        day: part(local.day()),
+        hour: part(local.hour()),
+        minute: part(local.minute()),
+        second: part(local.second()),
+        offset_minutes: i16::try_from(utc_offset_s / 60).unwrap_or(0),
     }
 }

@@ -312,7 +312,7 @@ fn wrapped(fax: &Fax, pages: &[EncodedPage], missing: bool) -> Vec<u8> {
 }
 
 /// Writes a file so that it is whole or not there.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = path.with_extension("new");
     fs::write(&draft, bytes)?;
     fs::rename(draft, path)

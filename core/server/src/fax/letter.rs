@@ -2,7 +2,8 @@
 
 use koukan_fax::Language;
 
-use super::entry::Fax;
+use super::entry::{Fax, stamp};
+use super::sending::{Sent, State};
 
 /// Subject and text of the mail about a received fax.
 pub(super) fn received(fax: &Fax) -> (String, String) {
@@ -34,6 +35,45 @@ pub(super) fn received(fax: &Fax) -> (String, String) {
             let text = format!(
                 "{sentence}\n\nFrom: {from}\nThe other machine calls itself: {name}\n\
                  Number called: {called}\nBox: {mailbox}\nTime: {came}\n"
+            );
+            (subject, text)
+        }
+    }
+}
+
+/// Subject and text of the mail about a fax that was sent, or was not.
+pub(super) fn sent(sent: &Sent) -> (String, String) {
+    let language = sent.language();
+    let sentence = sent.sentence(language);
+    let name = if sent.station.is_empty() { "-" } else { &sent.station };
+    let began = stamp(sent.created, sent.utc_offset_s);
+    let ended = stamp(sent.ended.unwrap_or(sent.created), sent.utc_offset_s);
+    let Sent { to, from, pages, confirmed, attempts, .. } = sent;
+    let done = sent.state == State::Done;
+    match language {
+        Language::Japanese => {
+            let subject = match (done, confirmed) {
+                (true, _) => format!("ファクスを送信しました：{to}"),
+                (false, 0) => format!("ファクスを送信できませんでした：{to}"),
+                (false, _) => format!("ファクスは一部だけ送信されました：{to}"),
+            };
+            let text = format!(
+                "{sentence}\n\n宛先：{to}\n相手の機械の名前：{name}\n発信番号：{from}\n\
+                 ページ：{pages}ページ中{confirmed}ページ\n試行：{attempts}回\n\
+                 受付：{began}\n終了：{ended}\n"
+            );
+            (subject, text)
+        }
+        Language::English => {
+            let subject = match (done, confirmed) {
+                (true, _) => format!("Your fax to {to} was sent"),
+                (false, 0) => format!("Your fax to {to} was not sent"),
+                (false, _) => format!("Your fax to {to} was sent only in part"),
+            };
+            let text = format!(
+                "{sentence}\n\nTo: {to}\nThe other machine calls itself: {name}\nFrom: {from}\n\
+                 Pages: {confirmed} of {pages}\nAttempts: {attempts}\nHanded in: {began}\n\
+                 Ended: {ended}\n"
             );
             (subject, text)
         }

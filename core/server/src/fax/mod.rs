@@ -1,16 +1,20 @@
 //! Faxes of a running server. A thread of its own keeps the processes that speak T.30 (ITU-T T.30),
 //! hands them the sockets of calls, and keeps what they receive: as TIFF and PDF below the objects'
-//! directory, as an entry in the store, and by mail.
+//! directory, as an entry in the store, and by mail. It has calls made for documents that are to be
+//! sent.
 //!
-//! - [`Faxes`] is what the control loop holds: orders in, reports out;
-//! - `driver` is the thread, `process` one child process and its socket;
-//! - [`Inbox`] is what is kept, for the thread and for the API.
+//! - [`Faxes`] is what the control loop holds: orders in, reports and calls to be made out;
+//! - `driver` is the thread, `process` one child process and its socket, `running` a fax in it;
+//! - [`Inbox`] is what came and is kept, for the thread and for the API;
+//! - [`sending`] is what goes.
 
 mod driver;
 mod entry;
 mod inbox;
 mod letter;
 mod process;
+mod running;
+pub mod sending;
 
 use std::io;
 use std::path::PathBuf;
@@ -19,14 +23,16 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use koukan_engine::Lent;
-use koukan_switch::{FaxNews, FaxOrder, FaxReport};
+use koukan_switch::{FaxCall, FaxNews, FaxOrder, FaxReport};
 use mio::{Poll, Waker};
 
 pub use entry::Fax;
 pub use inbox::{Inbox, InboxError, Listed};
 
 use crate::clock::Clock;
+use crate::module::shelf::Shelf;
 use driver::{Driver, WAKER};
+use sending::{Drawer, Entry, Queue, Tray};
 
 /// How faxes are set up: `[fax]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +43,8 @@ pub struct FaxConfig {
     pub workers: usize,
     /// The directory that they work in: files of faxes under way.
     pub spool: PathBuf,
+    /// The font of header lines and texts; none: one of those that Debian brings.
+    pub font: Option<PathBuf>,
 }
 
 /// Orders and reports that wait for the other side.
@@ -47,18 +55,32 @@ const QUEUE: usize = 4_096;
 pub(super) enum Deed {
     /// What the switch orders, with the stream that it has lent for it.
     Order(FaxOrder, Option<Box<Lent>>),
+    /// A document is to be sent: tenant, id, entry.
+    Queue(Arc<str>, String, Box<Entry>),
+    /// A document, by its id, is not to be sent any more.
+    Cancel(String),
     /// The server ends.
     End,
+}
+
+/// What the thread tells the control loop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FaxWord {
+    /// What happens in a fax.
+    Report(FaxReport),
+    /// A machine is to be called.
+    Call(FaxCall),
 }
 
 /// The faxes as the control loop sees them.
 #[derive(Debug)]
 pub struct Faxes {
     deeds: Sender<Deed>,
-    reports: Receiver<FaxReport>,
+    words: Receiver<FaxWord>,
     /// What could not be ordered, to be reported.
     refused: Vec<FaxReport>,
     waker: Arc<Waker>,
+    tray: Tray,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -70,7 +92,7 @@ impl Faxes {
     /// The system refuses a thread, a poll or the directory.
     pub fn start(
         config: FaxConfig,
-        inbox: Inbox,
+        (inbox, shelf): (Inbox, Arc<Shelf>),
         clock: Clock,
         control: Arc<Waker>,
     ) -> io::Result<Self> {
@@ -78,18 +100,29 @@ impl Faxes {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (deeds, orders) = bounded(QUEUE);
-        let (out, reports) = bounded(QUEUE);
-        let driver = Driver::new(config, poll, (orders, out, control), inbox, clock);
+        let (out, words) = bounded(QUEUE);
+        let drawer = Drawer::new(shelf, config.spool.clone());
+        let wakers = [Arc::clone(&waker), Arc::clone(&control)];
+        let tray = Tray::new(&config, drawer.clone(), clock.clone(), deeds.clone(), wakers);
+        let queue = Queue::new(drawer, clock.now());
+        let driver = Driver::new(config, poll, (orders, out, control), (inbox, queue), clock);
         let thread =
             std::thread::Builder::new().name("fax".to_owned()).spawn(move || driver.run())?;
-        Ok(Self { deeds, reports, refused: Vec::new(), waker, thread: Some(thread) })
+        Ok(Self { deeds, words, refused: Vec::new(), waker, tray, thread: Some(thread) })
+    }
+
+    /// What takes documents to be sent.
+    #[must_use]
+    pub fn tray(&self) -> Tray {
+        self.tray.clone()
     }
 
     /// Gives the thread an order of the switch.
     pub fn order(&mut self, order: FaxOrder, lent: Option<Lent>) {
         let fax = match &order {
             FaxOrder::Receive(reception) => Some(reception.fax),
-            FaxOrder::Switch { .. } | FaxOrder::Stop { .. } => None,
+            FaxOrder::Send { fax, .. } => Some(*fax),
+            FaxOrder::Switch { .. } | FaxOrder::Stop { .. } | FaxOrder::NotSent { .. } => None,
         };
         let sent = self.deeds.try_send(Deed::Order(order, lent.map(Box::new)));
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = sent {
@@ -100,9 +133,9 @@ impl Faxes {
         let _ = self.waker.wake();
     }
 
-    /// The next report.
-    pub fn try_recv(&mut self) -> Option<FaxReport> {
-        self.refused.pop().or_else(|| self.reports.try_recv().ok())
+    /// The next thing that it tells.
+    pub fn try_recv(&mut self) -> Option<FaxWord> {
+        self.refused.pop().map(FaxWord::Report).or_else(|| self.words.try_recv().ok())
     }
 
     /// Whether reports wait that no waker tells of.

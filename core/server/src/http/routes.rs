@@ -14,12 +14,13 @@ use koukan_base::CallId;
 use koukan_store::CdrReader;
 use serde::Deserialize;
 
-use super::{bans, faxes, modules, recordings, reload, rooms, settings, trunks};
+use super::{bans, faxes, modules, recordings, reload, rooms, sent_faxes, settings, trunks};
 use crate::api::{self, ClockState, Failure};
 use crate::clock::Clock;
 use crate::control::{ControlHandle, Request, Unavailable};
 use crate::explain::ArchiveReader;
 use crate::fax::Inbox;
+use crate::fax::sending::Tray;
 use crate::generations::Generations;
 use crate::limits;
 use crate::module::Loader;
@@ -48,6 +49,8 @@ pub struct Service {
     pub modules: Arc<Loader>,
     /// Received faxes.
     pub faxes: Inbox,
+    /// Faxes to be sent.
+    pub tray: Tray,
     /// Where finished calls are read from.
     pub cdrs: Arc<CdrReader>,
     /// What is in force and was before. Whoever reloads holds it: two must not overtake each other.
@@ -89,6 +92,15 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/tenants/{tenant}/faxes/{id}", get(faxes::show).delete(faxes::delete))
         .route("/v1/tenants/{tenant}/faxes/{id}/pdf", get(faxes::pdf))
         .route("/v1/tenants/{tenant}/faxes/{id}/pages/{page}", get(faxes::page))
+        .route(
+            "/v1/tenants/{tenant}/sent-faxes",
+            get(sent_faxes::list)
+                .merge(post(sent_faxes::send).layer(DefaultBodyLimit::max(limits::FAX_BODY_BYTES))),
+        )
+        .route(
+            "/v1/tenants/{tenant}/sent-faxes/{id}",
+            get(sent_faxes::show).delete(sent_faxes::cancel),
+        )
         .route("/v1/clock", get(clock).post(set_clock))
         .route("/v1/modules", get(modules::list))
         .route("/v1/modules/{name}/load", post(modules::load))

@@ -70,6 +70,7 @@ fn attachment(path: &Path, name: &str) -> Result<SinglePart, LetterError> {
         .map_err(|error| LetterError::Attachment { path: path.to_owned(), error })?;
     let kind = match path.extension().and_then(|kind| kind.to_str()) {
         Some("pdf") => "application/pdf",
+        Some("jpg") => "image/jpeg",
         _ => "audio/wav",
     };
     let kind = ContentType::parse(kind).unwrap_or(ContentType::TEXT_PLAIN);

@@ -165,6 +165,9 @@ impl Switch {
         if let Some(guest) = call.guest.take() {
             return self.guest_answers(now, call, index, *guest);
         }
+        if let Some(sending) = call.sending.take() {
+            return self.machine_answers(now, call, index, *sending);
+        }
         self.agent_answers(call, index);
         call.stage = Stage::Bridged { leg: index };
         call.returning = None;

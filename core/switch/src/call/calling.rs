@@ -31,6 +31,7 @@ impl Switch {
         let request = match &leg.party {
             Party::Device { tenant, device } => self.device_request(call, leg, tenant, device),
             Party::Trunk(key) => self.trunk_request(call, leg, key),
+            Party::FaxBox { .. } => None,
         };
         let Some(mut request) = request else {
             return self.callee_over(now, call, index, 480);
@@ -113,7 +114,7 @@ impl Switch {
         let number = leg.identity.number.as_ref()?;
         let colleague = match &leg.party {
             Party::Device { tenant, device } => self.directory.plans.device(tenant, device),
-            Party::Trunk(_) => None,
+            Party::Trunk(_) | Party::FaxBox { .. } => None,
         };
         let colleague = colleague.filter(|info| info.extension == *number);
         Some(colleague.map_or(number, |info| &info.user).clone())

@@ -86,7 +86,7 @@ impl Switch {
             Some(Party::Trunk((tenant, trunk))) => {
                 Origin::Trunk { tenant: tenant.clone(), trunk: trunk.clone() }
             }
-            None => Origin::Trunk { tenant: None, trunk: "".into() },
+            Some(Party::FaxBox { .. }) | None => Origin::Trunk { tenant: None, trunk: "".into() },
         }
     }
 }

@@ -31,7 +31,7 @@ use crate::call::page::Paging;
 use crate::call::supervise::Supervision;
 use crate::conference::{Attendance, Guest};
 use crate::config::TrunkKey;
-use crate::fax::FaxRun;
+use crate::fax::{FaxRun, Sending};
 use crate::leg::{Leg, LegState};
 use crate::module::InstanceId;
 use crate::park::{Held, Parked};
@@ -50,7 +50,7 @@ pub(crate) enum Stage {
     Trunk(TrunkAttempt),
     /// A module's application has the caller; `then_release` when it speaks for a refusal.
     Module(ModuleRun),
-    /// The caller is answered as a fax machine.
+    /// The caller is answered as a fax machine, or a machine that was called takes a fax.
     Fax(FaxRun),
     /// The caller hears itself.
     Echo,
@@ -174,6 +174,8 @@ pub(crate) struct Call {
     pub(crate) auto_answer: bool,
     /// The room that who answers comes into, of a call that a moderator asked for.
     pub(crate) guest: Option<Box<Guest>>,
+    /// The fax that who answers is to take, of a call that a fax box makes.
+    pub(crate) sending: Option<Box<Sending>>,
     /// A party holds, and is to find it parked.
     pub(crate) held: Option<Held>,
     /// Who supervises it.

@@ -231,6 +231,7 @@ impl Switch {
             diverted: None,
             auto_answer: false,
             guest: None,
+            sending: None,
             held: None,
             supervision: None,
             fax: decision.fax,
@@ -335,7 +336,7 @@ impl Asking {
         // A neighbour office sees the number that the plan shows it, without a name of ours.
         let own = match self.party {
             Party::Device { .. } => number.is_some() && number == self.caller.number,
-            Party::Trunk(_) => true,
+            Party::Trunk(_) | Party::FaxBox { .. } => true,
         };
         let display = if own { self.display.clone() } else { Box::default() };
         Identity { number, display }

@@ -107,6 +107,7 @@ impl Switch {
             leg.contact = Some(way);
             leg.other_ways = ways.collect();
             leg.identity = self.called_identity(&leg.party, &target.user);
+            leg.speaks_fax = call.sending.is_some();
             self.add_leg(now, call, leg);
         }
     }

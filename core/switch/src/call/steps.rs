@@ -24,9 +24,10 @@ impl Switch {
                 }
                 step => step,
             };
-            if call.guest.is_some() && !brings_somebody(&step) {
+            let brings = call.guest.is_some() || call.sending.is_some();
+            if brings && !brings_somebody(&step) {
                 // A phone's own forwarding or redirection leads to nobody who could come.
-                self.explain(call.id, "brings no guest");
+                self.explain(call.id, "brings nobody");
                 continue;
             }
             if let Some(fate) = self.begin_step(now, call, step) {
@@ -147,7 +148,7 @@ impl Switch {
     /// Releases the caller: after the refusal's announcement when there is one.
     pub(crate) fn release(&mut self, now: Now, call: &mut Call) -> Fate {
         let status = final_status(call);
-        if self.guest_lost(call) {
+        if self.guest_lost(call) || call.sending.is_some() {
             return Fate::End(CallCause::NotAnswered, status);
         }
         if self.transfer_failed(now, call, status) {

@@ -70,6 +70,7 @@ impl Switch {
             let mut leg = Leg::new(party, flow, LegState::Opening, self.next_number(), now.date);
             leg.identity = self.called_identity(&leg.party, &number);
             leg.paying = Some(paying);
+            leg.speaks_fax = call.sending.is_some();
             let index = u16::try_from(call.legs.len()).unwrap_or(u16::MAX);
             call.legs.push(leg);
             if self.open_stream(call, index) {

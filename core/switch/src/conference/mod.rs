@@ -223,7 +223,7 @@ impl Switch {
         let own = |tenant: &Arc<str>| *tenant == call.tenant;
         let moderator = call.leg(0).is_some_and(|leg| match &leg.party {
             crate::leg::Party::Device { tenant, .. } => own(tenant),
-            crate::leg::Party::Trunk(_) => false,
+            crate::leg::Party::Trunk(_) | crate::leg::Party::FaxBox { .. } => false,
         });
         Some(self.enter_room(now, call, (key, spec), (moderator, false)))
     }

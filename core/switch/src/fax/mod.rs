@@ -1,9 +1,11 @@
-//! A caller that is answered as a fax machine (S-17, S-30): the leg speaks G.711 and nothing else,
-//! its stream leaves the media worker, and whoever speaks T.30 has it until the fax is over. The
-//! switch knows nothing of T.30: it hears sentences and the end.
+//! A caller that is answered as a fax machine (S-17, S-30), and a machine that is called to take a
+//! fax (S-34): the leg speaks G.711 and nothing else, its stream leaves the media worker, and
+//! whoever speaks T.30 has it until the fax is over. The switch knows nothing of T.30: it hears
+//! sentences and the end.
 
 mod detect;
 mod receive;
+mod send;
 mod t38;
 
 use std::sync::Arc;
@@ -13,9 +15,21 @@ use koukan_dialplan::FaxBox;
 use koukan_sip::ClientTx;
 use koukan_sip::sdp::{AgreedImage, LocalSession};
 
+pub(crate) use send::Sending;
+pub use send::{Destination, FaxCall, FaxOffice, NotSent};
+
 /// Tells one fax from the others of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FaxId(pub u64);
+
+impl FaxId {
+    /// The name of a fax that is to be sent, given by whoever wants it sent: numbers of its own,
+    /// none of which the switch gives to a fax that comes in.
+    #[must_use]
+    pub const fn outgoing(number: u64) -> Self {
+        Self(number | 1 << 63)
+    }
+}
 
 /// What the switch wants of whoever speaks T.30.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +37,25 @@ pub enum FaxOrder {
     /// Take a lent stream and receive on it. Answered by [`FaxNews::Over`], exactly once, unless it
     /// is stopped first.
     Receive(Box<Reception>),
+    /// A machine has answered a [`FaxCall`]: take the lent stream and send on it. Answered as
+    /// `Receive` is.
+    Send {
+        /// Which.
+        fax: FaxId,
+        /// The call.
+        call: CallId,
+        /// The stream that is lent.
+        stream: StreamId,
+    },
+    /// A [`FaxCall`] has come to nothing.
+    NotSent {
+        /// Which.
+        fax: FaxId,
+        /// The call, when one was made.
+        call: Option<CallId>,
+        /// Why.
+        why: NotSent,
+    },
     /// Go on over T.38, on the same socket.
     Switch {
         /// Which.
@@ -82,12 +115,23 @@ pub enum FaxNews {
     Over(String),
 }
 
+/// Which way a fax goes.
+#[derive(Debug)]
+pub(crate) enum Duty {
+    /// It comes, by these rules of its box.
+    Receive(Arc<FaxBox>),
+    /// It goes.
+    Send,
+}
+
 /// A fax under way on a call.
 #[derive(Debug)]
 pub(crate) struct FaxRun {
     pub(crate) fax: FaxId,
     pub(crate) mailbox: Arc<str>,
-    pub(crate) spec: Arc<FaxBox>,
+    pub(crate) duty: Duty,
+    /// T.38 is asked for and accepted.
+    pub(crate) t38: bool,
     /// Whoever speaks T.30 has the stream.
     pub(crate) lent: bool,
     /// T.38, once that is agreed on.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use koukan_base::StreamId;
 use koukan_dialplan::FaxBox;
 use koukan_media::Command;
 
-use super::{FaxId, FaxNews, FaxOrder, FaxReport, FaxRun, Reception};
+use super::{Duty, FaxId, FaxNews, FaxOrder, FaxReport, FaxRun, NotSent, Reception};
 use crate::action::{Action, Now};
 use crate::call::{Call, Stage};
 use crate::leg::LegStream;
@@ -44,9 +45,17 @@ impl Switch {
         let fax = FaxId(self.next_number());
         self.explain(call.id, format!("answered as a fax machine, for box {mailbox}"));
         let ask_at = Some(now.time + ASK_AFTER);
-        let (lent, image, asked) = (false, None, None);
-        call.stage = Stage::Fax(FaxRun { fax, mailbox, spec, lent, image, ask_at, asked });
+        let (lent, image, asked, t38) = (false, None, None, true);
+        let duty = Duty::Receive(spec);
+        call.stage = Stage::Fax(FaxRun { fax, mailbox, duty, t38, lent, image, ask_at, asked });
         self.by_fax.insert(fax, call.id);
+        self.lend_first(call);
+        self.transfer_done(now, call);
+        Some(Fate::Keep)
+    }
+
+    /// The first leg's stream leaves its worker.
+    pub(super) fn lend_first(&mut self, call: &mut Call) {
         let worker = call.worker;
         if let Some(leg) = call.leg_mut(0)
             && let LegStream::Open(stream, address) = leg.stream
@@ -54,18 +63,37 @@ impl Switch {
             leg.stream = LegStream::Moving(stream, address);
             self.media(worker, Command::Lend { stream });
         }
-        self.transfer_done(now, call);
-        Some(Fate::Keep)
     }
 
     /// The stream has left its worker: whoever speaks T.30 may take it.
     pub(crate) fn stream_lent(&mut self, now: Now, call: &mut Call) {
         let Stage::Fax(run) = &mut call.stage else { return };
         run.lent = true;
-        let Stage::Fax(FaxRun { fax, mailbox, spec, image, .. }) = &call.stage else { return };
+        let Stage::Fax(FaxRun { fax, mailbox, duty, image, .. }) = &call.stage else { return };
         let Some(stream) = call.leg(0).and_then(|leg| leg.stream.live()) else { return };
-        let reception = Reception {
-            fax: *fax,
+        let (fax, image) = (*fax, *image);
+        let order = match duty {
+            Duty::Send => FaxOrder::Send { fax, call: call.id, stream },
+            Duty::Receive(spec) => {
+                let reception = self.reception(now, call, (fax, stream), (mailbox, spec));
+                FaxOrder::Receive(Box::new(reception))
+            }
+        };
+        self.actions.push_back(Action::Fax(order));
+        if let Some(image) = image {
+            self.actions.push_back(Action::Fax(FaxOrder::Switch { fax, image }));
+        }
+    }
+
+    fn reception(
+        &self,
+        now: Now,
+        call: &Call,
+        (fax, stream): (FaxId, StreamId),
+        (mailbox, spec): (&Arc<str>, &Arc<FaxBox>),
+    ) -> Reception {
+        Reception {
+            fax,
             call: call.id,
             stream,
             tenant: call.tenant.clone(),
@@ -76,10 +104,6 @@ impl Switch {
             did: call.did.clone(),
             language: self.directory.plans.language(&call.tenant).into(),
             utc_offset_s: self.utc_offset_s(now, call),
-        };
-        self.actions.push_back(Action::Fax(FaxOrder::Receive(Box::new(reception))));
-        if let (fax, Some(image)) = (*fax, *image) {
-            self.actions.push_back(Action::Fax(FaxOrder::Switch { fax, image }));
         }
     }
 
@@ -95,7 +119,11 @@ impl Switch {
                 FaxNews::Over(words) => {
                     switch.by_fax.remove(&fax);
                     switch.explain(call.id, format!("fax: {words}"));
-                    Fate::End(CallCause::Plan, 200)
+                    match call.answered {
+                        Some(_) => Fate::End(CallCause::Plan, 200),
+                        // A fax that was to be sent is not wanted any more.
+                        None => Fate::End(CallCause::CallerGaveUp, 487),
+                    }
                 }
             });
         }
@@ -103,13 +131,24 @@ impl Switch {
     }
 
     /// The call of a fax is over.
-    pub(crate) fn stop_fax(&mut self, call: &Call) {
+    pub(crate) fn stop_fax(&mut self, call: &mut Call, status: u16) {
+        if let Some(sending) = call.sending.take() {
+            // The box has no dialog: its part of the record says what came of it.
+            if let Some(leg) = call.leg_mut(0) {
+                leg.status = status;
+            }
+            return self.not_sent(call, sending.fax, NotSent::Failed { status });
+        }
         let Stage::Fax(run) = &call.stage else { return };
+        let (fax, lent) = (run.fax, run.lent);
         if let Some((tx, _)) = &run.asked {
             self.fax_asks.remove(tx);
         }
-        if self.by_fax.remove(&run.fax).is_some() {
-            self.actions.push_back(Action::Fax(FaxOrder::Stop { fax: run.fax }));
+        if matches!(run.duty, Duty::Send) && !lent {
+            return self.not_sent(call, fax, NotSent::Dropped);
+        }
+        if self.by_fax.remove(&fax).is_some() {
+            self.actions.push_back(Action::Fax(FaxOrder::Stop { fax }));
         }
     }
 }

@@ -32,7 +32,7 @@ impl Switch {
         let local = self.local_image(call);
         let Stage::Fax(run) = &mut call.stage else { return };
         run.ask_at = None;
-        let free = run.image.is_none() && run.asked.is_none();
+        let free = run.t38 && run.image.is_none() && run.asked.is_none();
         let (Some(local), true) = (local, free) else { return };
         let Some(leg) = call.leg_mut(0) else { return };
         let LegState::Up { dialog } = leg.state else { return };
@@ -108,7 +108,7 @@ impl Switch {
             return run.image.is_some().then_some(None);
         }
         run.ask_at = None;
-        let Some(local) = local else { return Some(None) };
+        let Some(local) = local.filter(|_| run.t38) else { return Some(None) };
         let leg = call.leg_mut(0)?;
         match leg.session.answer_image(offer, &local) {
             Ok((bytes, agreed)) => {

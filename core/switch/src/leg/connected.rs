@@ -62,7 +62,7 @@ impl Switch {
     pub(crate) fn called_identity(&self, party: &Party, number: &str) -> Identity {
         let extension = match party {
             Party::Device { tenant, device } => self.directory.plans.device(tenant, device),
-            Party::Trunk(_) => None,
+            Party::Trunk(_) | Party::FaxBox { .. } => None,
         };
         Identity::of_number(extension.map_or_else(|| number.into(), |info| info.extension.clone()))
     }

@@ -30,8 +30,16 @@ use crate::leg::srtp::OwnKeys;
 /// Who is at the other end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Party {
-    Device { tenant: Arc<str>, device: Arc<str> },
+    Device {
+        tenant: Arc<str>,
+        device: Arc<str>,
+    },
     Trunk(TrunkKey),
+    /// Nobody: a fax box that calls out. Its leg is over from the beginning.
+    FaxBox {
+        tenant: Arc<str>,
+        mailbox: Arc<str>,
+    },
 }
 
 impl Party {
@@ -39,7 +47,7 @@ impl Party {
     pub(crate) fn is_device(&self, tenant: &str, device: &str) -> bool {
         match self {
             Self::Device { tenant: of, device: name } => **of == *tenant && **name == *device,
-            Self::Trunk(_) => false,
+            Self::Trunk(_) | Self::FaxBox { .. } => false,
         }
     }
 
@@ -48,6 +56,7 @@ impl Party {
         match self {
             Self::Device { device, .. } => format!("device {device}"),
             Self::Trunk((_, name)) => format!("trunk {name}"),
+            Self::FaxBox { mailbox, .. } => format!("fax box {mailbox}"),
         }
     }
 }

@@ -68,7 +68,7 @@ impl Switch {
                 let info = self.directory.plans.device(tenant, device);
                 info.map_or(SrtpPolicy::Answered, |info| info.signalling.srtp)
             }
-            Party::Trunk(_) => SrtpPolicy::Off,
+            Party::Trunk(_) | Party::FaxBox { .. } => SrtpPolicy::Off,
         }
     }
 

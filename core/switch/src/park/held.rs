@@ -50,7 +50,7 @@ impl Switch {
                 let spec = self.directory.plans.park(&call.tenant)?;
                 Some((device.clone(), spec.clone()))
             }
-            Party::Device { .. } | Party::Trunk(_) => None,
+            Party::Device { .. } | Party::Trunk(_) | Party::FaxBox { .. } => None,
         }
     }
 

@@ -129,7 +129,7 @@ impl Switch {
             (Some(referrer), _) => {
                 let parker = match referrer {
                     Some(Party::Device { device, .. }) => Some(device),
-                    Some(Party::Trunk(_)) | None => None,
+                    Some(Party::Trunk(_) | Party::FaxBox { .. }) | None => None,
                 };
                 // With nobody left to talk to, any slot is better than the end.
                 let left = call.transfer.as_ref().is_some_and(|transfer| transfer.by.is_none());
@@ -152,7 +152,7 @@ impl Switch {
                     Err((status, why)) => self.refuse_step(call, status, why),
                 }
             }
-            (None, Some(Party::Trunk(_)) | None) => {
+            (None, Some(Party::Trunk(_) | Party::FaxBox { .. }) | None) => {
                 return self.park_caller(now, call, slot.as_ref(), &spec);
             }
         }

@@ -92,6 +92,7 @@ impl Switch {
         let leg = call.leg(index).ok_or(481u16)?;
         match &leg.party {
             Party::Device { .. } => {}
+            Party::FaxBox { .. } => return Err(403),
             Party::Trunk((tenant, name)) => {
                 let trunk = self.directory.plans.trunk(tenant.as_deref(), name);
                 if !trunk.is_some_and(|trunk| trunk.signalling.transfer) {
@@ -241,7 +242,9 @@ impl Switch {
                 let origin = Origin::Trunk { tenant: tenant.clone(), trunk: trunk.clone() };
                 (origin, Caller::default())
             }
-            None => (Origin::Trunk { tenant: None, trunk: "".into() }, Caller::default()),
+            Some(Party::FaxBox { .. }) | None => {
+                (Origin::Trunk { tenant: None, trunk: "".into() }, Caller::default())
+            }
         };
         // A phone that transfers to who called it names the SIP user.
         let plans = &self.directory.plans;

@@ -42,6 +42,7 @@ impl Switch {
                 trunk.is_some_and(|trunk| trunk.signalling.transfer)
                     && tenant.as_ref() == Some(&call.tenant)
             }
+            Party::FaxBox { .. } => false,
         }
     }
 

@@ -223,6 +223,12 @@ impl Office {
         self.drain();
     }
 
+    /// A document is due.
+    pub(crate) fn send_fax(&mut self, call: &koukan_switch::FaxCall) {
+        self.switch.send_fax(self.now(), call);
+        self.drain();
+    }
+
     /// An office of many phones, named by the letters from `a` on, with two media workers; none is
     /// registered.
     pub(crate) fn crowd(seed: u64, count: u8, text: &str) -> Self {

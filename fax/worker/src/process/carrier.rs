@@ -42,6 +42,19 @@ struct Carried {
     until: Time,
 }
 
+impl Carried {
+    /// What is left to be done: a document goes on behind the pages that were confirmed.
+    fn rest(&self) -> Task {
+        match self.task.clone() {
+            Task::Send { file, first_page, station } => {
+                let first_page = first_page.saturating_add(self.session.confirmed());
+                Task::Send { file, first_page, station }
+            }
+            task @ (Task::Receive { .. } | Task::Gateway { .. }) => task,
+        }
+    }
+}
+
 /// Every session.
 #[derive(Debug)]
 pub(super) struct Carrier {
@@ -106,8 +119,7 @@ impl Carrier {
             match order {
                 Order::Start { session, task, media } => self.start(session, task, media),
                 Order::Switch { session, media } => {
-                    let Some(task) = self.find(session).map(|(_, carried)| carried.task.clone())
-                    else {
+                    let Some(task) = self.find(session).map(|(_, carried)| carried.rest()) else {
                         let _ = self.sockets(&media);
                         continue;
                     };

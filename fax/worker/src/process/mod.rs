@@ -4,6 +4,7 @@
 
 mod carrier;
 mod link;
+mod rendering;
 pub mod walls;
 
 use std::io;
@@ -13,6 +14,7 @@ use thiserror::Error;
 
 use carrier::Carrier;
 use koukan_fax::protocol::FrameError;
+pub use rendering::render;
 use walls::WallError;
 
 /// Why the process ends other than by the server's will.

@@ -47,16 +47,34 @@ pub enum WallError {
 /// # Errors
 /// Which cannot be raised. A kernel without one of them is no error.
 pub fn raise(directory: &Path) -> Result<Walls, WallError> {
-    let bound = |most| Rlimit { current: Some(most), maximum: Some(most) };
-    setrlimit(Resource::Core, bound(0))?;
-    setrlimit(Resource::As, bound(MEMORY_BYTES))?;
-    setrlimit(Resource::Nofile, bound(FILES))?;
-    let files = files(directory)?;
+    bound(Resource::Core, 0)?;
+    bound(Resource::As, MEMORY_BYTES)?;
+    bound(Resource::Nofile, FILES)?;
+    let files = files(Some(directory))?;
     Ok(Walls { files, calls: calls()? })
 }
 
+/// The same around a process that draws one document and ends: no file at all, and a bound on the
+/// time that it computes, in seconds.
+///
+/// # Errors
+/// Which cannot be raised. A kernel without one of them is no error.
+pub fn raise_around_rendering(seconds: u64) -> Result<Walls, WallError> {
+    bound(Resource::Core, 0)?;
+    bound(Resource::As, MEMORY_BYTES)?;
+    bound(Resource::Cpu, seconds)?;
+    let files = files(None)?;
+    // What is open stays so; nothing can be opened beside it.
+    bound(Resource::Nofile, 3)?;
+    Ok(Walls { files, calls: calls()? })
+}
+
+fn bound(what: Resource, most: u64) -> Result<(), rustix::io::Errno> {
+    setrlimit(what, Rlimit { current: Some(most), maximum: Some(most) })
+}
+
 /// Whether files are walled off from now on.
-fn files(directory: &Path) -> Result<bool, WallError> {
+fn files(directory: Option<&Path>) -> Result<bool, WallError> {
     // What is newer than this is handled where the kernel knows it.
     let abi = ABI::V6;
     let within = AccessFs::ReadFile
@@ -64,12 +82,14 @@ fn files(directory: &Path) -> Result<bool, WallError> {
         | AccessFs::MakeReg
         | AccessFs::RemoveFile
         | AccessFs::Truncate;
-    let status = Ruleset::default()
+    let mut rules = Ruleset::default()
         .handle_access(AccessFs::from_all(abi))?
         .scope(Scope::from_all(abi))?
-        .create()?
-        .add_rule(PathBeneath::new(PathFd::new(directory)?, within))?
-        .restrict_self()?;
+        .create()?;
+    if let Some(directory) = directory {
+        rules = rules.add_rule(PathBeneath::new(PathFd::new(directory)?, within))?;
+    }
+    let status = rules.restrict_self()?;
     Ok(status.ruleset != RulesetStatus::NotEnforced)
 }
 

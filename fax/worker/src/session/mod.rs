@@ -138,6 +138,12 @@ impl Session {
         std::mem::take(&mut self.events)
     }
 
+    /// Pages that were confirmed so far.
+    #[must_use]
+    pub const fn confirmed(&self) -> u32 {
+        self.pages
+    }
+
     /// Whether the end has been reported.
     #[must_use]
     pub const fn is_over(&self) -> bool {

@@ -1,0 +1,127 @@
+//! Where documents lie: an entry each in the store, their pages in the spool, the oldest entries
+//! gone when an office has too many, and a mail when one is over (S-33).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use koukan_fax::{picture, tiff};
+
+use super::sent::{Entry, Sent};
+use crate::fax::letter;
+use crate::mail::Letter;
+use crate::module::shelf::{Of, Shelf};
+
+/// Whose notes they are; no module of the configuration is called so.
+const OWNER: &str = "kk:fax-sent";
+
+/// Documents of an office that are over and still listed (S-38).
+const LISTED: usize = 200;
+
+/// The documents of every office.
+#[derive(Clone, Debug)]
+pub(crate) struct Drawer {
+    shelf: Arc<Shelf>,
+    /// The directory that the processes work in: `ID.tif` each.
+    spool: PathBuf,
+}
+
+impl Drawer {
+    pub(crate) const fn new(shelf: Arc<Shelf>, spool: PathBuf) -> Self {
+        Self { shelf, spool }
+    }
+
+    fn of(tenant: &str) -> Of<'_> {
+        Of { module: OWNER, tenant }
+    }
+
+    /// Every document: tenant, id, entry.
+    pub(crate) fn entries(&self) -> Vec<(String, String, Entry)> {
+        let notes = self.shelf.all(OWNER).into_iter();
+        let read = |(tenant, id, value): (String, String, String)| {
+            Some((tenant, id, serde_json::from_str(&value).ok()?))
+        };
+        notes.filter_map(read).collect()
+    }
+
+    /// One of them.
+    pub(crate) fn entry(&self, tenant: &str, id: &str) -> Option<Entry> {
+        let value = self.shelf.get(Self::of(tenant), id).ok()?;
+        serde_json::from_str(&value).ok()
+    }
+
+    /// Writes one; false when the store takes no more.
+    pub(crate) fn write(&self, tenant: &str, id: &str, entry: &Entry) -> bool {
+        let value = serde_json::to_string(entry).unwrap_or_default();
+        let written = self.shelf.put(Self::of(tenant), id, &value);
+        if let Err(status) = written {
+            tracing::error!(tenant, id, status, "a fax to be sent cannot be entered in the store");
+        }
+        written.is_ok()
+    }
+
+    /// The name of a document's file below the directory of the processes.
+    pub(crate) fn name(id: &str) -> String {
+        format!("{id}.tif")
+    }
+
+    /// That file.
+    pub(crate) fn file(&self, id: &str) -> PathBuf {
+        self.spool.join(Self::name(id))
+    }
+
+    /// Forgets one that never came to be.
+    pub(crate) fn remove(&self, tenant: &str, id: &str) {
+        let _ = self.shelf.remove(Self::of(tenant), id);
+        let _ = fs::remove_file(self.file(id));
+    }
+
+    /// A document is over: its entry stays, its file goes, and who is to be told gets a mail.
+    pub(crate) fn finish(&self, tenant: &str, id: &str, entry: &Entry, tell: bool) {
+        self.write(tenant, id, entry);
+        let file = self.file(id);
+        if tell && !entry.sent.notify.is_empty() {
+            self.tell(tenant, id, &entry.sent, &file);
+        }
+        // It may be gone already: that is why the document has failed.
+        let _ = fs::remove_file(file);
+        self.make_room(tenant);
+    }
+
+    fn tell(&self, tenant: &str, id: &str, sent: &Sent, file: &Path) {
+        let (subject, text) = letter::sent(sent);
+        let picture = self.picture(id, file);
+        let attachment = picture.clone().map(|picture| (picture, format!("fax-{id}.jpg")));
+        let to = sent.notify.clone();
+        let letter = Letter { to, subject, text, attachment, ordered_ms: 0 };
+        if let Err(status) = self.shelf.queue_letter((tenant, &format!("fax/{id}")), letter) {
+            tracing::error!(tenant, id, status, "the notice of a sent fax cannot be queued");
+        }
+        if let Some(picture) = picture {
+            // The letter has a second name of it.
+            let _ = fs::remove_file(picture);
+        }
+    }
+
+    /// A glance at the first page, for the mail.
+    fn picture(&self, id: &str, file: &Path) -> Option<PathBuf> {
+        let pages = tiff::salvage(&fs::read(file).ok()?);
+        let first = pages.first()?;
+        let jpeg = picture::thumbnail(&first.decode().ok()?, first.dpi).ok()?;
+        let path = self.spool.join(format!("{id}.jpg"));
+        fs::write(&path, jpeg).ok()?;
+        Some(path)
+    }
+
+    fn make_room(&self, tenant: &str) {
+        let entries = self.entries().into_iter();
+        let mut over: Vec<String> = entries
+            .filter(|(owner, _, entry)| owner == tenant && entry.sent.is_over())
+            .map(|(_, id, _)| id)
+            .collect();
+        over.sort_unstable();
+        for id in over.iter().take(over.len().saturating_sub(LISTED)) {
+            self.remove(tenant, id);
+        }
+    }
+}
