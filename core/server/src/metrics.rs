@@ -77,6 +77,12 @@ pub struct Snapshot {
     pub panics: u64,
     /// The longest turn of the control loop in seconds.
     pub slowest_turn_s: f64,
+    /// Whether the control loop falls behind.
+    pub overloaded: bool,
+    /// How often it has since the start.
+    pub overloads: u64,
+    /// New calls that were refused meanwhile.
+    pub shed: u64,
     /// Log lines dropped.
     pub log_dropped: u64,
     /// Ended calls whose explain lines did not reach the disk.
@@ -122,6 +128,7 @@ impl Snapshot {
     pub fn to_text(&self) -> String {
         let mut page = Page(String::with_capacity(8 * 1024));
         self.server(&mut page);
+        self.overload(&mut page);
         self.calls(&mut page);
         self.trunks(&mut page);
         self.caps(&mut page);
@@ -150,6 +157,21 @@ impl Snapshot {
             "koukan_control_slowest_turn_seconds",
             "The longest turn of the control loop since the start.",
             self.slowest_turn_s,
+        );
+    }
+
+    fn overload(&self, page: &mut Page) {
+        let now = f64::from(u8::from(self.overloaded));
+        page.gauge("koukan_overloaded", "1 while the control loop falls behind.", now);
+        page.counter(
+            "koukan_overloads_total",
+            "Times that the control loop fell behind.",
+            self.overloads,
+        );
+        page.counter(
+            "koukan_calls_shed_total",
+            "New calls that were refused with 503 while it fell behind.",
+            self.shed,
         );
     }
 

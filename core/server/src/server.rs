@@ -24,7 +24,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
-use crate::control::{Control, ControlHandle, Core, MemoryWatch, Parts, Request, WAKER};
+use crate::control::{Control, ControlHandle, Core, MemoryWatch, Overload, Parts, Request, WAKER};
 use crate::explain::{Archive, ArchiveReader, ExplainLog};
 use crate::fax::sending::Tray;
 use crate::fax::{Faxes, Inbox};
@@ -124,8 +124,7 @@ impl Server {
             Transports::bind(&config.sip.listen, connection_limits(&config), tls, registry)?;
         let sockets = Listeners::bind(&config.control.socket, config.control.http)?;
         let http = sockets.http_address();
-        let listeners: Vec<ListenAddress> =
-            transports.listeners().map(|(_, bound)| bound).collect();
+        let listeners: Vec<_> = transports.listeners().map(|(_, bound)| bound).collect();
 
         let Built { core, cdrs, archive, recordings, inbox, tray, modules, directory, report } =
             build(&config, &clock, &transports, &waker)?;
@@ -141,6 +140,7 @@ impl Server {
             stopping: None,
             housekeeping: clock.time(),
             memory: MemoryWatch::default(),
+            overload: Overload::default(),
         };
         let (finished, ended) = bounded(1);
         let loop_thread = spawn("control-0", move || {

@@ -491,6 +491,17 @@ impl Switch {
         self.actions.push_back(Action::Module(order));
     }
 
+    /// The driver falls behind, or has caught up: until then new calls are refused with 503.
+    pub const fn set_overloaded(&mut self, overloaded: bool) {
+        self.ua.set_overloaded(overloaded);
+    }
+
+    /// New calls that were refused so.
+    #[must_use]
+    pub const fn shed(&self) -> u64 {
+        self.ua.shed()
+    }
+
     /// What the user agent dropped.
     #[must_use]
     pub const fn dropped(&self) -> koukan_sip::Dropped {

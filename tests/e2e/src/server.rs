@@ -220,6 +220,21 @@ impl Server {
         empty.ok_or_else(|| io::Error::other(format!("tables are not empty: {last}")))
     }
 
+    /// A metric without labels.
+    ///
+    /// # Errors
+    /// The server does not answer, or measures no such thing.
+    pub fn metric(&self, name: &str) -> io::Result<f64> {
+        let socket = self.directory.join("data/koukan.sock");
+        let arguments =
+            ["ctl".as_ref(), "--socket".as_ref(), socket.as_os_str(), "metrics".as_ref()];
+        let output = Command::new(binary("koukan")?).args(arguments).output()?;
+        let page = String::from_utf8_lossy(&output.stdout).into_owned();
+        let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = value.and_then(|value| value.parse().ok());
+        value.ok_or_else(|| io::Error::other(format!("no {name} in:\n{page}")))
+    }
+
     /// The last 4 kB of what it logged.
     #[must_use]
     pub fn log_tail(&self) -> String {

@@ -1,9 +1,11 @@
 //! Strangers on the Internet: guessed passwords, scanners, and the good user behind their address.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use koukan_e2e::office::{phone, phone_spec};
@@ -69,6 +71,91 @@ fn sixty_guesses_in_a_second_get_few_answers_and_a_good_user_beside_them_registe
         Some(0)
     );
     assert!(server.log_tail().contains("is banned for 60 s"));
+}
+
+/// An INVITE of nobody.
+fn invite(server: SocketAddr, own: SocketAddr, number: u32) -> String {
+    format!(
+        "INVITE sip:600@{server} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bKf{number};rport\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:flood@{own}>;tag=f{number}\r\nTo: <sip:600@{server}>\r\n\
+         Call-ID: flood-{number}\r\nCSeq: 1 INVITE\r\nContact: <sip:flood@{own}>\r\n\
+         Content-Length: 0\r\n\r\n"
+    )
+}
+
+/// Calls without end until it is told to stop, more and more until some are refused for it; how
+/// many were sent, and how often each status came.
+fn flood(
+    server: SocketAddr,
+    (refused, stop): (&AtomicBool, &AtomicBool),
+) -> (u32, BTreeMap<String, u32>) {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    socket.set_nonblocking(true).expect("a socket");
+    let own = socket.local_addr().expect("its address");
+    let mut answers = BTreeMap::new();
+    let mut buffer = [0; 2048];
+    let mut take = |answers: &mut BTreeMap<String, u32>| {
+        while let Ok(length) = socket.recv(&mut buffer) {
+            let text =
+                String::from_utf8_lossy(buffer.get(..length).unwrap_or_default()).into_owned();
+            let status = text.split(' ').nth(1).unwrap_or_default();
+            let again = if text.contains("\r\nRetry-After: ") { " again" } else { "" };
+            *answers.entry(format!("{status}{again}")).or_default() += 1;
+        }
+    };
+    let (mut sent, mut batch, mut faster) = (0, 2, Instant::now());
+    while !stop.load(Ordering::Relaxed) {
+        for _ in 0..batch {
+            sent += u32::from(socket.send_to(invite(server, own, sent).as_bytes(), server).is_ok());
+        }
+        take(&mut answers);
+        if answers.contains_key("503 again") {
+            refused.store(true, Ordering::Relaxed);
+        } else if faster.elapsed() > Duration::from_millis(250) {
+            (batch, faster) = ((batch * 2).min(200), Instant::now());
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let quiet = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < quiet {
+        take(&mut answers);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    (sent, answers)
+}
+
+#[test]
+fn a_flood_of_calls_is_told_to_come_again_and_a_call_that_is_up_is_served_first() {
+    let server = Server::start("flood").expect("the server starts");
+    let mut a = phone(&server, "a", &phone_spec(&server, 'A')).expect("A registers");
+    a.dial("600").expect("the control link stands");
+    a.wait("CALL_ESTABLISHED", Duration::from_secs(10)).expect("the echo answers");
+    let (refused, stop) = (AtomicBool::new(false), AtomicBool::new(false));
+    let (ended, (sent, answers)) = std::thread::scope(|scope| {
+        let flood = scope.spawn(|| flood(server.sip, (&refused, &stop)));
+        let begins = || refused.load(Ordering::Relaxed).then_some(());
+        let begins = wait_for(Duration::from_secs(20), begins);
+        let begun = Instant::now();
+        a.hang_up().expect("the control link stands");
+        let calls = || server.ctl(&["calls"]).ok()?.as_array().map(Vec::len);
+        let gone = || calls().filter(|count| *count == 0);
+        let ended = wait_for(Duration::from_secs(10), gone).map(|_| begun.elapsed());
+        stop.store(true, Ordering::Relaxed);
+        assert!(begins.is_some(), "nothing was refused");
+        (ended, flood.join().expect("it ends"))
+    });
+    let ended = ended.expect("the call ends in the flood");
+    let shed = server.metric("koukan_calls_shed_total").expect("it is measured");
+    println!("{sent} calls: {answers:?}, {shed} shed; hung up within {ended:?}");
+    assert!(ended < Duration::from_secs(2), "{ended:?}");
+    assert!(shed > 0.0 && answers.get("503 again").is_some_and(|count| *count > 0));
+    assert!(!answers.contains_key("503"), "who is refused hears when to come again");
+    let idle = || server.metric("koukan_overloaded").ok().filter(|now| *now < 0.5);
+    wait_for(Duration::from_secs(5), idle).expect("it is over");
+    a.dial("600").expect("the control link stands");
+    a.wait("CALL_ESTABLISHED", Duration::from_secs(10)).expect("calls are taken again");
+    a.hang_up().expect("the control link stands");
+    server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
 }
 
 #[test]

@@ -110,6 +110,11 @@ impl Core {
         }
     }
 
+    /// Whether new calls are refused, because more comes than is served.
+    pub(crate) fn set_overloaded(&mut self, overloaded: bool) {
+        self.parts.switch.set_overloaded(overloaded);
+    }
+
     /// A bounded batch of what media workers and modules report.
     pub(crate) fn handle_events(&mut self, now: Now) {
         self.more = true;
@@ -432,6 +437,7 @@ impl Core {
         (snapshot.bans, snapshot.banned_drops) = self.parts.switch.ban_counts();
         snapshot.banned = self.parts.switch.bans(now).len();
         snapshot.blocked = self.blocked;
+        snapshot.shed = self.parts.switch.shed();
         let counts = self.parts.switch.cap_counts();
         snapshot.caps = counts.iter().map(|(cap, count)| (cap.as_str(), *count)).collect();
         snapshot.media = self.parts.media.measure();

@@ -5,6 +5,7 @@
 mod core;
 mod memory;
 mod outbox;
+mod overload;
 mod request;
 
 use std::io;
@@ -17,6 +18,7 @@ use mio::{Events, Poll, Token};
 
 pub(crate) use self::core::{Core, Parts};
 pub(crate) use self::memory::MemoryWatch;
+pub(crate) use self::overload::Overload;
 pub use request::{
     ControlHandle, InRoom, MaintenanceOrder, Reply, Request, SetDone, SetOrder, Unavailable,
 };
@@ -48,6 +50,7 @@ pub(crate) struct Control {
     pub(crate) stopping: Option<Time>,
     pub(crate) housekeeping: Time,
     pub(crate) memory: MemoryWatch,
+    pub(crate) overload: Overload,
 }
 
 impl Control {
@@ -100,6 +103,8 @@ impl Control {
             transports.handle_event(now.time, event, &mut sink);
         }
         transports.handle_timeout(now.time, &mut sink);
+        self.core.set_overloaded(self.overload.note(now.time, self.transports.has_unfinished()));
+        let core = &mut self.core;
         core.handle_events(now);
         core.handle_timeout(now);
         while let Ok(request) = self.requests.try_recv() {
@@ -223,6 +228,8 @@ impl Control {
             connections: self.transports.connections(),
             transports: self.transports.counters().clone(),
             slowest_turn_s: self.slowest_turn.as_secs_f64(),
+            overloaded: self.overload.is_overloaded(),
+            overloads: self.overload.times(),
             log_dropped: log::dropped(),
             ..Snapshot::default()
         };

@@ -80,6 +80,8 @@ pub struct UserAgent {
     timers: TimerQueue<Owner>,
     actions: VecDeque<UaAction>,
     dropped: Dropped,
+    overloaded: bool,
+    shed: u64,
 }
 
 impl UserAgent {
@@ -103,7 +105,21 @@ impl UserAgent {
             timers: TimerQueue::new(),
             actions: VecDeque::new(),
             dropped: Dropped::default(),
+            overloaded: false,
+            shed: 0,
         }
+    }
+
+    /// More comes than can be served: until it is over new calls are refused with 503, before they
+    /// cost anything; what belongs to calls that are up is served.
+    pub const fn set_overloaded(&mut self, overloaded: bool) {
+        self.overloaded = overloaded;
+    }
+
+    /// New calls that were refused so.
+    #[must_use]
+    pub const fn shed(&self) -> u64 {
+        self.shed
     }
 
     /// One datagram, or one message out of a stream's framer.

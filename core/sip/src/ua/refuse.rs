@@ -60,7 +60,11 @@ impl UserAgent {
                 let (name, value) = self.min_se();
                 writer.line(name, &[&value]);
             }
-            503 => writer.line("Retry-After", &[b"5"]),
+            // Not all at once: whoever is refused in one second comes again in another ten.
+            503 => {
+                let seconds = (5 + self.rng.next_u32() % 10).to_string();
+                writer.line("Retry-After", &[seconds.as_bytes()]);
+            }
             400 => writer.line("Warning", &[b"399 koukan \"", why.as_bytes(), b"\""]),
             _ => {}
         }

@@ -342,6 +342,11 @@ impl UserAgent {
     }
 
     fn handle_initial(&mut self, now: Time, flow: Flow, request: Message, key: Vec<u8>) {
+        if self.overloaded && request.method() == Some(Method::Invite) {
+            self.shed = self.shed.saturating_add(1);
+            self.refuse_statelessly(flow, &request, 503, "overloaded");
+            return;
+        }
         let initial = [
             request.call_id(),
             b"\0",

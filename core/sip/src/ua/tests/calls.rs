@@ -32,6 +32,42 @@ fn a_stream_carries_a_call_without_retransmissions() {
 }
 
 #[test]
+fn an_overloaded_agent_refuses_new_calls_and_serves_those_that_are_up() {
+    let mut rig = Rig::new(3, 0, Transport::Udp);
+    let (caller, callee) = rig.established();
+    let taken = rig.invite(None);
+    let (tx, _) = rig.incoming();
+    rig.agents[1].set_overloaded(true);
+    let refused = rig.invite(None);
+    rig.until(0, |event| match event {
+        Event::Failed { tx, status: 503, .. } if *tx == refused => Some(()),
+        _ => None,
+    });
+    let pause = rig.last(1, "503").header(Header::RetryAfter).unwrap();
+    assert!((5..15).contains(&String::from_utf8_lossy(pause).parse::<u32>().unwrap()));
+    assert_eq!((rig.agents[1].shed(), rig.agents[1].counts().dialogs), (1, 2));
+    // The call before it is answered, the one that was up goes on and ends.
+    rig.respond(1, tx, 200);
+    let second = rig.answered(taken);
+    let now = rig.now;
+    rig.agents[0].bye(now, caller, None);
+    rig.until(1, |event| {
+        matches!(event, Event::Bye { dialog, .. } if *dialog == callee).then_some(())
+    });
+    rig.agents[1].set_overloaded(false);
+    let third = rig.invite(None);
+    let (tx, _) = rig.incoming();
+    rig.respond(1, tx, 200);
+    let third = rig.answered(third);
+    for dialog in [second, third] {
+        let now = rig.now;
+        rig.agents[0].bye(now, dialog, None);
+        rig.until(1, |event| matches!(event, Event::Bye { .. }).then_some(()));
+    }
+    rig.finish();
+}
+
+#[test]
 fn the_100_is_sent_only_when_nothing_else_is_within_200_ms() {
     let mut rig = Rig::new(1, 0, Transport::Udp);
     let call = rig.invite(None);
