@@ -64,6 +64,13 @@ struct Member {
     quiet_frames: u32,
 }
 
+impl Member {
+    /// Whether one other hears what it says in this frame.
+    const fn whispers(&self) -> bool {
+        self.whispers_to.is_some() && self.muted && !self.silent
+    }
+}
+
 /// A change of who talks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TalkerEvent {
@@ -82,6 +89,8 @@ pub struct Mixer {
     sum: Box<[i32]>,
     common: Box<[i16]>,
     present: usize,
+    /// Somebody whispers in this frame: without, nobody is looked through for it.
+    whispers: bool,
     hold_frames: u32,
     /// Places of this frame's talkers.
     talkers: Vec<usize>,
@@ -101,6 +110,7 @@ impl Mixer {
             sum: vec![0; config.frame].into(),
             common: vec![0; config.frame].into(),
             present: 0,
+            whispers: false,
             hold_frames: u32::try_from(hold).unwrap_or(u32::MAX),
             talkers: Vec::with_capacity(members),
         }
@@ -145,10 +155,8 @@ impl Mixer {
     /// What is said to one place alone.
     fn whispered(&self, place: usize) -> impl Iterator<Item = &[i16]> {
         let inputs = self.inputs.chunks_exact(self.config.frame);
-        let said = move |member: &Member| {
-            member.whispers_to == Some(place) && member.muted && !member.silent
-        };
-        let all = self.members.iter().zip(inputs);
+        let said = move |member: &Member| member.whispers_to == Some(place) && member.whispers();
+        let all = self.members.iter().take(if self.whispers { usize::MAX } else { 0 }).zip(inputs);
         all.filter(move |(member, _)| said(member)).map(|(_, input)| input)
     }
 
@@ -177,6 +185,7 @@ impl Mixer {
             let loud = now >= SPEECH;
             member.quiet_frames = if loud { 0 } else { member.quiet_frames.saturating_add(1) };
         }
+        self.whispers = self.members.iter().any(Member::whispers);
         self.choose(&mut changed);
         self.sum.fill(0);
         for (member, input) in self.members.iter().zip(self.inputs.chunks_exact(frame)) {

@@ -24,6 +24,10 @@ impl Decode for Bytes {
         out.fill(1);
         next.is_some()
     }
+
+    fn carries_previous(&self, payload: &[u8]) -> bool {
+        payload.first().is_some_and(|byte| byte & 8 != 0)
+    }
 }
 
 fuzz_target!(|bytes: &[u8]| {
