@@ -18,7 +18,8 @@ use crate::load::{Load, PAYLOAD, Said, Stamped, Voice, quantile};
 use crate::media::{self, LOAD_CORE};
 use crate::transcode::Talk;
 
-/// Calls of the tenant that is measured, and those of the one that floods.
+/// Calls of the tenant that is measured, and those of the one that floods: a core carries them only
+/// when its encoders are spared.
 const OFFICE: usize = 10;
 const FLOOD: usize = 130;
 

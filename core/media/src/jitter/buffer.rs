@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use koukan_base::Time;
 
-use super::delay::{DelayEstimator, MS_A_PERCENT};
+use super::delay::DelayEstimator;
 use super::loss::LossEstimator;
 use super::store::{Kind, Slot, Store};
 use super::wire::{Place, Wire};
@@ -48,6 +48,9 @@ const GIVE_UP_MS: u32 = 100;
 
 /// How far above the target the delay may be before it is shortened, in ms.
 const SLACK_MS: i64 = 20;
+
+/// So many ms of delay are worth a hundredth of the packets, lost, that the next ones bring again.
+const MS_A_LOST_PERCENT: i64 = 20;
 
 /// The jitter buffer of one stream.
 #[derive(Debug)]
@@ -500,8 +503,7 @@ impl JitterBuffer {
         self.store.remove(slot.sequence);
         let payload = self.payload.get(..length).unwrap_or_default();
         let brings = slot.sequence > self.due && decoder.carries_previous(payload);
-        let a_percent = self.of_ms(i64::try_from(MS_A_PERCENT).unwrap_or(0));
-        self.losses.note(brings, to_i64(self.duration), a_percent);
+        self.losses.note(brings, to_i64(self.duration), self.of_ms(MS_A_LOST_PERCENT));
         (self.next, self.fresh) = (slot.sequence + 1, false);
         self.due = self.next;
         self.counts.decoded += 1;

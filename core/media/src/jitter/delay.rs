@@ -13,9 +13,15 @@ const UNIT: u32 = 1 << 22;
 /// Each packet makes what was before lighter by a 256th: half is forgotten after 177 packets.
 const FORGET: u32 = 8;
 
-/// So many ms of delay are worth a hundredth of the packets in time. Where the latest come a few ms
-/// behind the others all are waited for; a rare one that comes far behind them is not.
-pub(super) const MS_A_PERCENT: u64 = 20;
+/// Share of packets that may come later than the target: 3 %.
+const MAY_BE_LATE: u64 = 3;
+
+/// An eighth more of delay, as a shift, is waited for the last of them: where jitter has a bound,
+/// all packets come within it. Of less than 20 ms it is nothing.
+const MORE: u32 = 3;
+
+/// What comes so rarely, as a shift of all, is not waited for.
+const RARE: u32 = 8;
 
 /// Seconds over which the fastest packet is looked for; two such spans are remembered.
 const SPAN_SECONDS: i64 = 2;
@@ -56,11 +62,11 @@ impl DelayEstimator {
         self.shift = 0;
     }
 
-    /// The weight of two packets at a delay: a hundred that come in time outweigh them.
+    /// The weight of three packets at a delay: a hundred that come in time outweigh them.
     fn believe(&mut self, delay: i64) {
         let class = self.class(delay);
         if let Some(weight) = self.weights.get_mut(class) {
-            *weight = UNIT * 2;
+            *weight = UNIT * 3;
         }
     }
 
@@ -128,21 +134,20 @@ impl DelayEstimator {
         }
     }
 
-    /// The delay that costs least: itself, and the packets that come later.
+    /// The delay within which all but 3 % of the packets come, or nearly all where that costs
+    /// little more.
     pub(super) fn target(&self) -> i64 {
         let all: u64 = self.weights.iter().map(|weight| u64::from(*weight)).sum();
-        // Of a delay of one class, in the unit of a percent's worth of packets.
-        let class_cost = all * 1_000 / u64::from(CLASSES_PER_SECOND);
-        let (mut late, mut best) = (0u64, (u64::MAX, 0usize));
-        for (class, weight) in self.weights.iter().enumerate().rev() {
-            let classes = u64::try_from(class + 1).unwrap_or(u64::MAX);
-            let cost = class_cost * classes + late * 100 * MS_A_PERCENT;
-            if cost <= best.0 {
-                best = (cost, class);
-            }
+        let mut late = 0u64;
+        let most = self.weights.iter().enumerate().rev().find_map(|(class, weight)| {
             late += u64::from(*weight);
-        }
-        i64::try_from(best.1 + 1).unwrap_or(i64::MAX) * self.class_samples()
+            (late * 100 > all * MAY_BE_LATE).then_some(class)
+        });
+        let most = most.unwrap_or(0);
+        let behind = self.weights.iter().enumerate().skip(most).take((most >> MORE) + 1);
+        let mut kept = behind.filter(|(_, weight)| u64::from(**weight) >= all >> RARE);
+        let class = kept.next_back().map_or(most, |(class, _)| class);
+        i64::try_from(class + 1).unwrap_or(i64::MAX) * self.class_samples()
     }
 
     /// How many of a thousand packets come later than `delay`.

@@ -2,12 +2,12 @@
 //! its notion of jitter; the rules are ours).
 //!
 //! Each packet has a place on a *timeline* in samples. The delay of the fastest packet is the
-//! base; how much later others come is learned (`delay`), and those that are worth it shall be in
-//! time. Where the delay is wrong, one pitch period is taken out or put in (`stretch`): between
-//! words, and in a word only when no pause comes; while nothing is sent it is corrected for
-//! nothing. What is missing is concealed; a starving buffer conceals without giving up what may
-//! still come, up to the bound. Where packets bring those before them again and enough are lost,
-//! one packet more is waited for (`loss`). Nothing is allocated after construction.
+//! base; how much later others come is learned (`delay`), and all but 3 % shall be in time, or all
+//! where that costs little more. Where the delay is wrong, one pitch period is taken out or put in
+//! (`stretch`): between words, and in a word only when no pause comes; while nothing is sent it is
+//! corrected for nothing. What is missing is concealed; a starving buffer conceals without giving
+//! up what may still come, up to the bound. Where packets bring those before them again and enough
+//! are lost, one packet more is waited for (`loss`). Nothing is allocated after construction.
 
 mod buffer;
 mod delay;
