@@ -163,6 +163,8 @@ impl DiversionCause {
 pub struct Recording {
     /// When the parties are told (S-74).
     pub notice: Notice,
+    /// Only when a party asks for it by the code (`feature_codes.record`).
+    pub on_demand: bool,
 }
 
 /// When the notice of a recording is played.

@@ -15,10 +15,8 @@ use crossbeam_queue::ArrayQueue;
 use koukan_base::{BridgeId, OpId, Rng, StreamId, Time, WorkerId};
 use koukan_codecs::opus::OpusSettings;
 use koukan_media::rtcp::RtcpSession;
-use koukan_media::{
-    Command, Event, KeyOrder, OpenError, RecordEnd, RecordReport, Recording, Shares, Shed, Source,
-    StreamConfig,
-};
+use koukan_media::sealed::SealKey;
+use koukan_media::{Command, Event, KeyOrder, OpenError, Shares, Shed, Source, StreamConfig};
 use mio::{Poll, Waker};
 use thiserror::Error;
 
@@ -29,12 +27,16 @@ use crate::limits;
 use crate::order::{Order, Returned, Setup};
 use crate::ports::Ports;
 use crate::prompts::Library;
-use crate::record::{Ring, Session, Tap, write_recordings};
+use crate::record::{Session, write_recordings};
 use crate::rooms::Rooms;
 use crate::routes::{Change, Routes};
 use crate::stats::{Counters, EngineStats};
 use crate::stream::Stream;
 use crate::worker::{WAKE, Worker};
+
+mod recorder;
+
+use recorder::most_recordings;
 
 /// How the engine is set up.
 #[derive(Clone)]
@@ -53,6 +55,8 @@ pub struct EngineConfig {
     pub opus: OpusSettings,
     /// Real randomness for SSRCs and first sequence numbers.
     pub seed: [u8; 32],
+    /// The key that recordings are sealed under which want it.
+    pub seal: Option<SealKey>,
     /// Called, on any thread, when events wait.
     pub notify: Arc<dyn Fn() + Send + Sync>,
 }
@@ -125,6 +129,7 @@ pub struct Engine {
     rooms: Rooms,
     lendings: Lendings,
     rng: Rng,
+    seal: Option<SealKey>,
     jobs: Option<Jobs<Job>>,
     job_thread: Option<JoinHandle<()>>,
     recorder: Option<Jobs<Session>>,
@@ -181,6 +186,7 @@ impl Engine {
             rooms: Rooms::default(),
             lendings: Lendings::default(),
             rng,
+            seal: config.seal,
             jobs: Some(jobs),
             job_thread: Some(job_thread),
             recorder: Some(recorder),
@@ -371,33 +377,6 @@ impl Engine {
         }
     }
 
-    /// Begins a recording: its ring and its file here, its tap on the worker.
-    fn record(&mut self, index: usize, stream: StreamId, op: OpId, order: &Recording) {
-        let sample_rate = order.format.sample_rate();
-        let refused = self.recordings >= most_recordings()
-            || !self.routes.record(stream, op, order.what, sample_rate);
-        let ring = Arc::new(Ring::new(sample_rate, order.what.channels()));
-        let session = Session {
-            stream,
-            op,
-            path: order.path.clone(),
-            format: order.format,
-            channels: order.what.channels(),
-            ring: ring.clone(),
-        };
-        let taken = !refused
-            && self.recorder.as_ref().is_some_and(|recorder| recorder.try_send(session).is_ok());
-        if !taken {
-            let end = RecordEnd::Refused;
-            let report = RecordReport { end, samples: 0, dropped: 0, sample_rate };
-            self.opened.push_back(Event::Recorded { stream, op, report });
-            return;
-        }
-        self.recordings += 1;
-        self.order(index, Order::Record(stream, Box::new(Tap::new(op, order, ring))));
-        self.retrack(index, stream);
-    }
-
     /// A recording goes on in the stream's codec.
     fn retrack(&mut self, index: usize, stream: StreamId) {
         if let Some(tracks) = self.routes.tracks(stream) {
@@ -583,10 +562,6 @@ fn start_worker(
         worker.run(&stop);
     })?;
     Ok(Remote { orders, returned, waker, queued: false, counters, thread: Some(thread) })
-}
-
-fn most_recordings() -> usize {
-    usize::try_from(limits::RECORDINGS.default).unwrap_or(usize::MAX)
 }
 
 /// The default bound of streams a worker.

@@ -91,6 +91,7 @@ fn thousands_of_packets_and_ticks_allocate_nothing_on_the_worker() {
     for (op, phone) in [(5, &wide), (6, &a), (7, &opus)] {
         let recording = Box::new(Recording {
             path: recordings.join(format!("{op}.wav")).into(),
+            seal: false,
             what: Recorded::Stereo,
             format: RecordFormat::Linear16k,
             longest: Duration::from_secs(3_600),

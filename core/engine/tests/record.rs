@@ -29,6 +29,7 @@ fn directory(name: &str) -> PathBuf {
 fn order(path: &Path, what: Recorded) -> Recording {
     Recording {
         path: path.into(),
+        seal: false,
         what,
         format: RecordFormat::Linear8k,
         longest: Duration::from_secs(60),
@@ -172,9 +173,11 @@ fn rules_and_streams_that_end_are_answered_once_and_nothing_is_left_of_nothing()
     let recording = Recording { silence, ..order(&file("silence.wav"), Recorded::Peer) };
     record(&mut engine, phone.stream, 3, recording);
     assert_eq!(wait(&mut engine, recorded).1.end, RecordEnd::Silence);
-    record(&mut engine, phone.stream, 4, order(&file("missing/x.wav"), Recorded::Peer));
+    std::fs::write(file("taken"), "no directory").unwrap();
+    record(&mut engine, phone.stream, 4, order(&file("taken/x.wav"), Recorded::Peer));
     let (op, report) = wait(&mut engine, recorded);
     assert_eq!((op, report.end, report.samples), (4, RecordEnd::DiskError, 0));
+    std::fs::remove_file(file("taken")).unwrap();
     record(&mut engine, phone.stream, 5, order(&file("closed.wav"), Recorded::Stereo));
     say(&mut [&mut phone], 20, |_, _| 0x2A);
     engine.send(WORKER, Command::Close { stream: phone.stream });

@@ -23,6 +23,7 @@ mod recording;
 mod redundancy;
 pub mod rtcp;
 mod rtp;
+pub mod sealed;
 mod send;
 mod share;
 pub mod srtp;

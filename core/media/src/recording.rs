@@ -71,8 +71,11 @@ impl RecordFormat {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recording {
     /// Where the file is to be. It is written beside it, as `PATH.part`, and renamed when it is
-    /// whole and on the disk; what was there before is replaced. The directory must stand.
+    /// whole and on the disk; what was there before is replaced. Its directory is made with the
+    /// first file in it.
     pub path: Arc<Path>,
+    /// Whether it is [sealed](crate::sealed) under the engine's key; without one it is refused.
+    pub seal: bool,
     /// What is taken down.
     pub what: Recorded,
     /// How.
@@ -187,6 +190,7 @@ mod tests {
     fn order() -> Recording {
         Recording {
             path: Path::new("/x.wav").into(),
+            seal: false,
             what: Recorded::Peer,
             format: RecordFormat::Linear8k,
             longest: Duration::from_secs(10),

@@ -37,6 +37,17 @@ pub struct Journal {
     told: bool,
 }
 
+/// What waits for modules that the configuration has no more waits for nobody.
+fn forget_receivers(outbox: &Outbox, config: &Config) {
+    let receivers = config.modules.iter().filter(|module| module.is_granted("records"));
+    let names: Vec<String> = receivers.map(|module| module.name.clone()).collect();
+    match outbox.keep_only(&names) {
+        Ok(0) => {}
+        Ok(gone) => tracing::warn!(gone, "modules are gone that records waited for"),
+        Err(error) => tracing::error!(%error, "records wait for modules that may be gone"),
+    }
+}
+
 impl Journal {
     /// Opens the journal and the database, and says in the log what the last run left behind.
     ///
@@ -55,6 +66,7 @@ impl Journal {
         let Opened { journal, cdrs, outbox, contacts, watches, settings, notes, charges, .. } =
             opened;
         let (closed_calls, damage) = (opened.closed_calls, opened.damage);
+        forget_receivers(&outbox, config);
         for damage in damage {
             tracing::warn!(
                 segment = damage.at.segment,

@@ -4,16 +4,23 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use koukan_codecs::{WavEncoding, wav_head};
+use koukan_media::RecordFormat;
+use koukan_media::sealed::{self, SealError, SealKey};
 use koukan_switch::{CallRecording, RECORDINGS};
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
 use crate::module::shelf::{Of, Shelf};
 use crate::zip;
+
+mod sweep;
+
+pub(crate) use sweep::Sweeper;
 
 /// Whose notes the lines for the auditor are.
 const AUDIT: &str = "kk:audit";
@@ -95,6 +102,14 @@ pub enum RecordingsError {
         /// The system's words.
         error: io::Error,
     },
+    /// A file cannot be opened: its key is not configured, or somebody has changed it.
+    #[error("{id} {error}")]
+    Sealed {
+        /// Which.
+        id: String,
+        /// What stands against it.
+        error: SealError,
+    },
     /// A file cannot be read: resource.
     #[error("{id} cannot be read: {error}")]
     Unreadable {
@@ -109,12 +124,14 @@ pub enum RecordingsError {
 #[derive(Clone, Debug)]
 pub struct Recordings {
     shelf: Arc<Shelf>,
+    /// What sealed recordings are opened with.
+    keys: Arc<[SealKey]>,
 }
 
 impl Recordings {
     /// Those of a shelf. What the last run left open gets its length.
-    pub(crate) fn new(shelf: Arc<Shelf>) -> Self {
-        let own = Self { shelf };
+    pub(crate) fn new(shelf: Arc<Shelf>, keys: Vec<SealKey>) -> Self {
+        let own = Self { shelf, keys: keys.into() };
         own.settle();
         own
     }
@@ -144,11 +161,10 @@ impl Recordings {
                 continue;
             }
             let file = self.file(&tenant, &listed.id);
-            let bytes = file.and_then(|file| fs::metadata(file).ok()).map(|file| file.len());
-            let kept = match bytes.filter(|bytes| *bytes > HEAD) {
-                None => self.shelf.remove(Self::of(&tenant), &listed.id),
-                Some(bytes) => {
-                    listed.recording.length_ms = Some((bytes - HEAD) / BYTES_A_MS);
+            let kept = match file.map_or(0, |file| sound(&file)) {
+                0 => self.shelf.remove(Self::of(&tenant), &listed.id),
+                bytes => {
+                    listed.recording.length_ms = Some(bytes / BYTES_A_MS);
                     let value = serde_json::to_string(&listed.recording).unwrap_or_default();
                     self.shelf.put(Self::of(&tenant), &listed.id, &value)
                 }
@@ -203,9 +219,35 @@ impl Recordings {
         for (id, file) in files {
             let bytes = fs::read(file)
                 .map_err(|error| RecordingsError::Unreadable { id: id.clone(), error })?;
+            let bytes = match sealed::is_sealed(&bytes) {
+                true => self
+                    .unsealed(&id, &bytes)
+                    .map_err(|error| RecordingsError::Sealed { id: id.clone(), error })?,
+                false => bytes,
+            };
             archive.add(&format!("{id}.wav"), &bytes);
         }
         Ok(archive.finish())
+    }
+
+    /// A sealed recording as the WAV file that it is.
+    fn unsealed(&self, id: &str, bytes: &[u8]) -> Result<Vec<u8>, SealError> {
+        let opened = sealed::open(&self.keys, bytes)?;
+        if !opened.is_whole {
+            tracing::warn!(id, "the end of a sealed recording is missing");
+        }
+        let (encoding, rate) = match opened.format {
+            RecordFormat::Linear8k => (WavEncoding::Linear16, 8_000),
+            RecordFormat::Linear16k => (WavEncoding::Linear16, 16_000),
+            RecordFormat::Alaw => (WavEncoding::Alaw, 8_000),
+            RecordFormat::Ulaw => (WavEncoding::Ulaw, 8_000),
+        };
+        let length = u64::try_from(opened.sound.len()).unwrap_or(u64::MAX);
+        let head = wav_head(encoding, u16::from(opened.channels), rate, length);
+        let mut file = [head.as_slice(), &opened.sound].concat();
+        // RIFF pads its chunks to an even length.
+        file.resize(file.len().next_multiple_of(2), 0);
+        Ok(file)
     }
 
     /// Deletes what is wanted; the ids of what is gone. What the disk does not let go is kept, said
@@ -267,12 +309,21 @@ impl Recordings {
 
     /// Deletes what is too old; how many that were.
     pub(crate) fn sweep(&self, now: Timestamp) -> usize {
-        let old = |(_, listed): &(String, Listed)| {
-            listed.recording.expires <= now && listed.recording.length_ms.is_some()
-        };
-        let old: Vec<_> = self.entries().into_iter().filter(old).collect();
-        let gone = |(tenant, listed): &&(String, Listed)| self.remove(tenant, &listed.id).is_ok();
-        old.iter().filter(gone).count()
+        let mut deleted = 0_usize;
+        let mut after = (String::new(), String::new());
+        loop {
+            // A piece at a time: whoever wants the shelf meanwhile does not wait for thousands.
+            let notes = self.shelf.some(RECORDINGS, &after, SWEPT_AT_ONCE);
+            let Some((tenant, key, _)) = notes.last() else { return deleted };
+            after = (tenant.clone(), key.clone());
+            for (tenant, id, value) in notes {
+                let Ok(recording) = serde_json::from_str::<CallRecording>(&value) else { continue };
+                let is_old = recording.expires <= now && recording.length_ms.is_some();
+                if is_old && self.remove(&tenant, &id).is_ok() {
+                    deleted = deleted.saturating_add(1);
+                }
+            }
+        }
     }
 
     /// Removes a file and then its entry, so that no file is left that nobody knows of.
@@ -290,9 +341,20 @@ impl Recordings {
     }
 }
 
+/// Bytes of sound in the file of a recording.
+fn sound(file: &Path) -> u64 {
+    let bytes = fs::metadata(file).map_or(0, |file| file.len());
+    match file.extension().is_some_and(|kind| kind == "sealed") {
+        true => sealed::sound_len(bytes),
+        false => bytes.saturating_sub(HEAD),
+    }
+}
+
 /// The head of a recording, and its bytes a millisecond: two channels of G.711.
 const HEAD: u64 = 58;
 const BYTES_A_MS: u64 = 16;
+/// Entries that are looked at before others have their turn with the shelf.
+const SWEPT_AT_ONCE: usize = 256;
 /// Ids of one line for the auditor.
 const IDS_A_LINE: usize = 100;
 
@@ -337,7 +399,7 @@ mod tests {
                 fs::write(file, vec![1; 58 + 16 * 5_000]).unwrap();
             }
             let shelf = Arc::new(Shelf::new(directory.clone(), notes, None));
-            (Self(directory), Recordings::new(shelf))
+            (Self(directory), Recordings::new(shelf, vec![key()]))
         }
     }
 
@@ -345,6 +407,10 @@ mod tests {
         fn drop(&mut self) {
             fs::remove_dir_all(&self.0).unwrap();
         }
+    }
+
+    fn key() -> SealKey {
+        SealKey::parse(&"c3".repeat(32)).unwrap()
     }
 
     const MORNING: &str = "2026-07-01T10:00:00+09:00";
@@ -395,6 +461,36 @@ mod tests {
         assert!(!room.0.join("recording/acme/a.wav").exists());
         let line = &recordings.audit("acme")[0];
         assert_eq!((&*line.by, &*line.what, line.ids.len()), ("office", "deleted", 2));
+    }
+
+    #[test]
+    fn a_sealed_recording_is_downloaded_as_the_wav_file_that_it_is() {
+        let (room, recordings) = Room::new("sealed", vec![note("a", "number1", MORNING, Some(9))]);
+        let directory = room.0.join("recording/acme");
+        let now = date("2026-07-03T00:00:00+09:00");
+        let plain = recordings.zip("acme", &Wanted::default(), now).unwrap();
+        let file = fs::read(directory.join("a.wav")).unwrap();
+        fs::remove_file(directory.join("a.wav")).unwrap();
+        let mut sealer = sealed::Sealer::new(&key(), &[3; 32], RecordFormat::Ulaw, 2);
+        let mut sealed_file = sealer.head().to_vec();
+        let sound = vec![0x55; file.len() - 58];
+        sealer.push(&sound, &mut sealed_file).unwrap();
+        sealer.finish(&mut sealed_file).unwrap();
+        fs::write(directory.join("a.sealed"), &sealed_file).unwrap();
+        let zip = recordings.zip("acme", &Wanted::default(), now).unwrap();
+        assert_eq!(zip.len(), plain.len());
+        let head = wav_head(WavEncoding::Ulaw, 2, 8_000, sound.len() as u64);
+        let wav = [head.as_slice(), &sound].concat();
+        assert!(zip.windows(wav.len()).any(|window| window == wav));
+        sealed_file[500] ^= 1;
+        fs::write(directory.join("a.sealed"), &sealed_file).unwrap();
+        let error = recordings.zip("acme", &Wanted::default(), now).unwrap_err();
+        assert_eq!(error.to_string(), "a is damaged");
+        let other = Recordings::new(Arc::clone(&recordings.shelf), Vec::new());
+        let error = other.zip("acme", &Wanted::default(), now).unwrap_err();
+        assert_eq!(error.to_string(), "a was sealed under a key that is not configured");
+        assert_eq!(recordings.delete("acme", &Wanted::default(), "x", now).unwrap(), ["a"]);
+        assert!(!directory.join("a.sealed").exists());
     }
 
     #[test]

@@ -37,7 +37,7 @@ use crate::module::Loader;
 use crate::module::shelf::Shelf;
 use crate::modules::{Modules, ModulesError};
 use crate::os::{self, DataLock, LockError};
-use crate::recordings::Recordings;
+use crate::recordings::{Recordings, Sweeper};
 use crate::resolver::{self, Lookup};
 use crate::transport::{
     Advertise, BindError, ConnectionLimits, ListenAddress, Transports, advertised_address,
@@ -220,7 +220,7 @@ fn build(
     let notes = restored.notes.clone();
     let shelf = Shelf::new(config.objects.clone(), restored.notes, post.transpose()?);
     let shelf = Arc::new(shelf);
-    let recordings = Recordings::new(Arc::clone(&shelf));
+    let recordings = Recordings::new(Arc::clone(&shelf), config.seal_keys.clone());
     let kept = config.objects.join("fax");
     let inbox = Inbox::new(Arc::clone(&shelf), kept, config.fax.spool.clone(), clock.date());
     let kept = (inbox.clone(), Arc::clone(&shelf));
@@ -261,7 +261,7 @@ fn build(
         modules,
         journal,
         explain,
-        recordings: recordings.clone(),
+        sweeper: Sweeper::start(recordings.clone(), Arc::clone(waker)),
         faxes,
         blocked: config.defence.blocked.clone(),
     });
@@ -405,6 +405,7 @@ fn switch_config(
         codecs: config.media.codecs.clone(),
         listeners,
         recordings: config.objects.join("recording"),
+        seals_recordings: !config.seal_keys.is_empty(),
         realm: config.sip.realm.clone(),
         server_name: concat!("Koukan/", env!("CARGO_PKG_VERSION")).to_owned(),
         registrar: RegistrarConfig {

@@ -135,3 +135,34 @@ fn a_sink_wants_its_grant() {
     let words = error.to_string();
     assert!(words.contains("needs kk.sink/1: add \"records\" to its `grants`"), "{words}");
 }
+
+#[test]
+fn nothing_waits_for_a_module_that_is_not_configured_any_more() {
+    let office = office("file = \"cdr.jsonl\"");
+    let own = fs::read_to_string(office.conf().join("koukan.toml")).unwrap();
+    let (file, other) = (office.directory.join("cdr.jsonl"), office.directory.join("other.jsonl"));
+    let module = own.split("[module.cdr]").nth(1).unwrap().to_owned();
+    let with = |path: &Path| {
+        let module = module.replace("cdr.jsonl", &path.display().to_string());
+        format!("{own}[module.other]{module}")
+    };
+    // Another module cannot take its records, and is given up.
+    office.configure(&with(Path::new("/dev/full")));
+    let server = office.start();
+    place_calls(&server, 3);
+    wait_for("every call is exported", || exported(&file).len() == 3);
+    server.stop();
+    office.configure(&own);
+    let server = office.start();
+    place_calls(&server, 1);
+    wait_for("every call is exported", || exported(&file).len() == 4);
+    server.stop();
+    // Whoever has its name later gets what happens from then on.
+    office.configure(&with(&other));
+    let server = office.start();
+    place_calls(&server, 1);
+    wait_for("the last call is exported", || !exported(&other).is_empty());
+    wait_for("every call is exported", || exported(&file).len() == 5);
+    assert_eq!(exported(&other).len(), 1, "{:?}", exported(&other));
+    server.stop();
+}

@@ -37,6 +37,8 @@ pub struct SwitchConfig {
     pub codecs: Vec<Codec>,
     /// The directory of recorded calls, one below it a tenant.
     pub recordings: PathBuf,
+    /// Whether they are sealed under a key of the server's.
+    pub seals_recordings: bool,
     /// The digest realm.
     pub realm: String,
     /// Server and User-Agent header.

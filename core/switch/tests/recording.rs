@@ -170,3 +170,115 @@ fn who_leaves_two_others_to_talk_does_not_end_their_recording() {
     assert_eq!(office.media.recorded.len(), 2, "nothing of a call that is over");
     office.finish();
 }
+
+/// Number 3 is recorded when a party asks for it by *1.
+fn on_demand(notice: &str) -> Office {
+    let number = format!(
+        "ring = {{ devices = [\"D\", \"E\"], strategy = \"all\" }}\noptions = [\"recording\"]\n\
+         record = {{ enabled = false, on_demand = true, notice = \"{notice}\" }}\nmode = \"ring\""
+    );
+    let codes = "\n[feature_codes]\nrecord = \"*1\"\n";
+    Office::planned(|plan| plan.replace(NUMBER3, &number) + codes)
+}
+
+/// D dials the code beside its call, hears how it stands and hangs up.
+fn dials_the_code(office: &mut Office) -> Vec<String> {
+    let before = office.modules.started.len();
+    office.call('D', "*1");
+    office.run(secs(2));
+    office.modules.started[before..].to_vec()
+}
+
+fn beeps(started: &[String]) -> usize {
+    started.iter().map(|arguments| arguments.matches("beep").count()).sum()
+}
+
+#[test]
+fn a_party_has_its_call_recorded_stops_it_for_a_while_and_goes_on() {
+    let mut office = on_demand("answer");
+    office.phone('D').does = Does::Answers(1_000);
+    office.call(TRUNK, "0312340003");
+    office.run(secs(5));
+    assert_eq!(office.media.recorded.len(), 0, "nobody has asked for it");
+    assert_eq!(office.media.played.len(), 0, "and nobody is told");
+    assert_eq!(beeps(&dials_the_code(&mut office)), 1);
+    assert_eq!(office.media.recorded.len(), 1, "{:?}", office.explained);
+    assert!(office.media.played.contains(&"ja/recording-notice".to_owned()));
+    office.run(secs(5));
+    assert_eq!(beeps(&dials_the_code(&mut office)), 2);
+    office.run(secs(10));
+    assert_eq!(office.media.recorded.len(), 1, "nothing is recorded meanwhile");
+    assert_eq!(beeps(&dials_the_code(&mut office)), 1);
+    assert_eq!(office.media.recorded.len(), 2);
+    office.run(secs(3));
+    office.hang_up(TRUNK);
+    office.run(secs(1));
+    let lengths: Vec<_> =
+        entries(&office).into_iter().filter_map(|(_, entry)| entry?.length_ms).collect();
+    let [first, second] = lengths.as_slice() else { panic!("{lengths:?}") };
+    assert!((5_000..8_500).contains(first), "{first}");
+    assert!((3_000..6_500).contains(second), "{second}");
+    let told = office.media.played.iter().filter(|played| played.contains("notice")).count();
+    assert_eq!(told, 1, "who was told is not told again");
+    office.finish();
+}
+
+#[test]
+fn what_is_recorded_by_itself_can_be_stopped_for_a_while_too() {
+    let number = "ring = { devices = [\"D\", \"E\"], strategy = \"all\" }\noptions = [\"recording\"]\n\
+                  record = { enabled = true, notice = \"off\" }\nmode = \"ring\"";
+    let codes = "\n[feature_codes]\nrecord = \"*1\"\n";
+    let mut office = Office::planned(|plan| plan.replace(NUMBER3, number) + codes);
+    office.phone('D').does = Does::Answers(1_000);
+    office.call(TRUNK, "0312340003");
+    office.run(secs(5));
+    assert_eq!(office.media.recorded.len(), 1);
+    assert_eq!(beeps(&dials_the_code(&mut office)), 2);
+    assert_eq!(beeps(&dials_the_code(&mut office)), 1);
+    assert_eq!(office.media.recorded.len(), 2, "{:?}", office.explained);
+    office.hang_up(TRUNK);
+    office.finish();
+}
+
+#[test]
+fn a_call_of_a_number_without_the_option_cannot_be_recorded() {
+    let mut office = on_demand("off");
+    office.phone('A').does = Does::AnswersAtOnce;
+    office.phone(TRUNK).does = Does::AnswersAtOnce;
+    office.call('B', "801");
+    office.run(secs(2));
+    let before = office.modules.started.len();
+    office.call('B', "*1");
+    office.run(secs(3));
+    assert!(office.modules.started[before..].iter().any(|said| said.contains("refused")));
+    assert_eq!(office.media.recorded.len(), 0);
+    office.hang_up('B');
+    office.run(secs(2));
+    office.call('F', "*1");
+    office.run(secs(3));
+    assert_eq!(office.media.recorded.len(), 0, "F is in no call");
+    office.run(secs(3));
+    office.finish();
+}
+
+const ALLOWED: &str = "default_trunk = \"carrier\"\nallow = { redirect = [\"mobile\"] }";
+
+#[test]
+fn a_call_that_a_phone_sends_on_outside_is_not_recorded() {
+    let number =
+        NUMBER3.replace("mode", "options = [\"recording\"]\nrecord = { enabled = true }\nmode");
+    let mut office = Office::planned(|plan| {
+        plan.replace(NUMBER3, &number)
+            .replace("ext = \"804\"", "ext = \"804\"\nredirect = true")
+            .replace("default_trunk = \"carrier\"", ALLOWED)
+    });
+    office.phone('D').does = Does::Redirects("09012345678");
+    office.phone('E').does = Does::Refuses(486);
+    office.phone(TRUNK).does = Does::AnswersAtOnce;
+    office.call(TRUNK, "0312340003");
+    office.run(secs(5));
+    assert!(office.explained("goes on outside: is not recorded"), "{:?}", office.explained);
+    assert_eq!(office.media.recorded.len(), 0);
+    office.hang_up(TRUNK);
+    office.finish();
+}

@@ -173,8 +173,11 @@ fn record(item: Item<'_>) -> Option<Option<Recording>> {
         let notices =
             [("arrival", Notice::Arrival), ("answer", Notice::Answer), ("off", Notice::Off)];
         let notice = table.or("notice", Notice::Off, |item| item.choice(&notices));
+        let on_demand = table.or("on_demand", false, Item::flag);
         let enabled = table.req("enabled", Item::flag)?;
-        Some(enabled.then_some(Recording { notice }))
+        // What is recorded in any case needs nobody to ask for it.
+        let recording = Recording { notice, on_demand: !enabled };
+        Some((enabled || on_demand).then_some(recording))
     })
 }
 

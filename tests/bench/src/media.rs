@@ -36,6 +36,7 @@ pub(crate) fn start_engine(pin: bool) -> io::Result<Engine> {
         max_streams: MOST_STREAMS,
         opus: OpusSettings::default(),
         seed: [7; 32],
+        seal: None,
         notify: Arc::new(|| {}),
     })
     .map_err(io::Error::other)

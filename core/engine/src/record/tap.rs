@@ -303,6 +303,7 @@ mod tests {
     fn order(what: Recorded) -> Recording {
         Recording {
             path: Path::new("/x.wav").into(),
+            seal: false,
             what,
             format: RecordFormat::Linear8k,
             longest: Duration::from_secs(60),

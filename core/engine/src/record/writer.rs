@@ -1,5 +1,5 @@
-//! The thread that writes recordings: it looks for full blocks ten times a second, so that no
-//! worker ever has to wake it.
+//! The thread that writes recordings, plain or sealed: it looks for full blocks ten times a second,
+//! so that no worker ever has to wake it.
 
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -10,6 +10,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use koukan_base::{OpId, StreamId};
 use koukan_codecs::{WavEncoding, g711, wav_head};
+use koukan_media::sealed::{self, SealKey, Sealer};
 use koukan_media::{Event, RecordEnd, RecordFormat, RecordReport};
 
 use super::ring::{Block, Ring};
@@ -28,6 +29,8 @@ pub(crate) struct Session {
     pub(crate) path: Arc<Path>,
     pub(crate) format: RecordFormat,
     pub(crate) channels: u16,
+    /// The key that it is sealed under, and its own salt.
+    pub(crate) seal: Option<(SealKey, [u8; 32])>,
     pub(crate) ring: Arc<Ring>,
 }
 
@@ -64,8 +67,11 @@ struct Writing {
     part: PathBuf,
     /// None when it could not be made.
     file: Option<File>,
+    sealer: Option<Sealer>,
     /// It takes no more: what it took before is kept.
     is_broken: bool,
+    /// Bytes that the file has for certain.
+    written: u64,
     /// Samples of each channel in the file.
     samples: u64,
     bytes: Vec<u8>,
@@ -76,13 +82,22 @@ impl Writing {
         let mut name = session.path.as_os_str().to_owned();
         name.push(".part");
         let part = PathBuf::from(name);
-        let head = wav_head(encoding(session.format), session.channels, rate(&session), 0);
-        let opened = File::create(&part).and_then(|mut file| file.write_all(&head).map(|()| file));
+        let sealer = session.seal.as_ref().map(|(key, salt)| {
+            let channels = u8::try_from(session.channels).unwrap_or(0);
+            Sealer::new(key, salt, session.format, channels)
+        });
+        let head = match &sealer {
+            Some(sealer) => sealer.head().to_vec(),
+            None => wav_head(encoding(session.format), session.channels, rate(&session), 0).into(),
+        };
+        let opened = create(&part).and_then(|mut file| file.write_all(&head).map(|()| file));
         if opened.is_err() {
             session.ring.fail();
         }
         let file = opened.ok();
-        Self { session, part, file, is_broken: false, samples: 0, bytes: Vec::new() }
+        let written = u64::try_from(head.len()).unwrap_or(0);
+        let (is_broken, bytes) = (false, Vec::new());
+        Self { session, part, file, sealer, is_broken, written, samples: 0, bytes }
     }
 
     /// Writes what is there; the report when the recording has ended.
@@ -98,11 +113,13 @@ impl Writing {
         }
         let end = end?;
         let file = self.file.take().filter(|_| end != RecordEnd::Refused);
-        let failed = file.is_none() || self.is_broken;
-        let kept = self.samples > 0 && file.is_some_and(|file| self.complete(file).is_ok());
+        let is_missing = file.is_none();
+        let kept = file.is_some_and(|file| self.complete(file).is_ok());
         let end = match end {
             RecordEnd::Refused => end,
-            _ if failed || (self.samples > 0 && !kept) => RecordEnd::DiskError,
+            _ if is_missing || self.is_broken || (self.samples > 0 && !kept) => {
+                RecordEnd::DiskError
+            }
             _ => end,
         };
         if !kept {
@@ -117,8 +134,26 @@ impl Writing {
         })
     }
 
-    fn write(&mut self, block: &Block) -> io::Result<()> {
+    /// Writes sound that lies in `bytes`.
+    fn put(&mut self) -> io::Result<()> {
         let Some(file) = self.file.as_mut().filter(|_| !self.is_broken) else { return Ok(()) };
+        let mut chunks = Vec::new();
+        let bytes = match &mut self.sealer {
+            Some(sealer) => {
+                sealer.push(&self.bytes, &mut chunks).map_err(io::Error::other)?;
+                &chunks
+            }
+            None => &self.bytes,
+        };
+        file.write_all(bytes)?;
+        self.written = self.written.saturating_add(u64::try_from(bytes.len()).unwrap_or(0));
+        Ok(())
+    }
+
+    fn write(&mut self, block: &Block) -> io::Result<()> {
+        if self.is_broken || self.file.is_none() {
+            return Ok(());
+        }
         let channels = u64::from(self.session.channels);
         let mut gap = block.gap.saturating_mul(channels);
         while gap > 0 {
@@ -126,19 +161,53 @@ impl Writing {
             let silence = [0; SILENCE];
             let silence = silence.get(..count).unwrap_or_default();
             encode(self.session.format, silence, &mut self.bytes);
-            file.write_all(&self.bytes)?;
+            self.put()?;
             gap = gap.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
         }
         let samples = block.samples.get(..block.filled).unwrap_or_default();
         encode(self.session.format, samples, &mut self.bytes);
-        file.write_all(&self.bytes)?;
+        self.put()?;
         let filled = u64::try_from(samples.len()).unwrap_or(0) / channels.max(1);
         self.samples = self.samples.saturating_add(block.gap).saturating_add(filled);
         Ok(())
     }
 
-    /// The head's sizes, everything on the disk, and its name.
-    fn complete(&self, mut file: File) -> io::Result<()> {
+    /// The end of it, everything on the disk, and its name.
+    fn complete(&mut self, mut file: File) -> io::Result<()> {
+        match self.sealer.take() {
+            Some(sealer) => self.complete_sealed(&mut file, sealer)?,
+            None => self.complete_plain(&mut file)?,
+        }
+        if self.samples == 0 {
+            return Err(io::Error::other("nothing is in it"));
+        }
+        file.sync_all()?;
+        fs::rename(&self.part, &self.session.path)?;
+        if let Some(directory) = self.session.path.parent() {
+            File::open(directory)?.sync_all()?;
+        }
+        Ok(())
+    }
+
+    /// The last chunk. A disk that does not take it, or did not take one before it, keeps the
+    /// chunks that it took: a file that is cut off, and says so when it is opened.
+    fn complete_sealed(&mut self, file: &mut File, mut sealer: Sealer) -> io::Result<()> {
+        let mut chunk = Vec::new();
+        sealer.finish(&mut chunk).map_err(io::Error::other)?;
+        if self.is_broken || file.write_all(&chunk).is_err() {
+            self.is_broken = true;
+            // A write that failed may have left a part of itself.
+            self.written = sealed::whole_len(self.written);
+            file.set_len(self.written)?;
+            let bytes = u64::from(encoding(self.session.format).bytes());
+            let frame = bytes.saturating_mul(u64::from(self.session.channels)).max(1);
+            self.samples = sealed::sound_len(self.written) / frame;
+        }
+        Ok(())
+    }
+
+    /// The head's sizes.
+    fn complete_plain(&self, file: &mut File) -> io::Result<()> {
         let (encoding, channels) = (encoding(self.session.format), self.session.channels);
         let bytes = self.samples * u64::from(encoding.bytes()) * u64::from(channels);
         let head = wav_head(encoding, channels, rate(&self.session), bytes);
@@ -151,13 +220,18 @@ impl Writing {
             file.write_all(&[0])?;
         }
         file.seek(SeekFrom::Start(0))?;
-        file.write_all(&head)?;
-        file.sync_all()?;
-        fs::rename(&self.part, &self.session.path)?;
-        if let Some(directory) = self.session.path.parent() {
-            File::open(directory)?.sync_all()?;
+        file.write_all(&head)
+    }
+}
+
+/// Makes a file, and its directory when that is the first in it.
+fn create(path: &Path) -> io::Result<File> {
+    match (File::create(path), path.parent()) {
+        (Err(error), Some(directory)) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(directory)?;
+            File::create(path)
         }
-        Ok(())
+        (created, _) => created,
     }
 }
 
@@ -210,6 +284,7 @@ mod tests {
             path: path.clone().into(),
             format: RecordFormat::Ulaw,
             channels: 1,
+            seal: None,
             ring: Arc::clone(&ring),
         });
         ring.give(block(3_001));
@@ -228,5 +303,51 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap().len(), 58 + 3_001);
         assert!(!writing.part.exists());
         fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_sealed_recording_has_its_end_or_the_chunks_that_a_full_disk_took() {
+        let key = SealKey::parse(&"5a".repeat(32)).unwrap();
+        for is_full in [false, true] {
+            let name = format!("koukan-writer-{}-{is_full}", std::process::id());
+            let directory = std::env::temp_dir().join(name);
+            let path = directory.join("acme/call.sealed");
+            let ring = Arc::new(Ring::new(8_000, 1));
+            let mut writing = Writing::begin(Session {
+                stream: StreamId(1),
+                op: OpId(1),
+                path: path.clone().into(),
+                format: RecordFormat::Ulaw,
+                channels: 1,
+                seal: Some((key.clone(), [9; 32])),
+                ring: Arc::clone(&ring),
+            });
+            for _ in 0..5 {
+                ring.give(block(4_000));
+                assert_eq!(writing.turn(), None);
+            }
+            if is_full {
+                writing.file = Some(File::open(&writing.part).unwrap());
+                ring.give(block(4_000));
+                ring.give(block(4_000));
+                assert_eq!(writing.turn(), None);
+                assert!(ring.has_failed());
+                let part = fs::OpenOptions::new().write(true).open(&writing.part).unwrap();
+                writing.file = Some(part);
+            }
+            ring.finish(RecordEnd::Stopped);
+            let report = writing.turn().unwrap();
+            let opened = sealed::open(std::slice::from_ref(&key), &fs::read(&path).unwrap());
+            let opened = opened.unwrap();
+            assert_eq!(opened.sound.len() as u64, report.samples);
+            let mut wanted = vec![0; opened.sound.len()];
+            g711::encode_ulaw(&vec![500; opened.sound.len()], &mut wanted);
+            assert_eq!(opened.sound, wanted);
+            assert_eq!(opened.is_whole, !is_full);
+            let end = if is_full { RecordEnd::DiskError } else { RecordEnd::Stopped };
+            assert_eq!(report.end, end);
+            assert_eq!(report.samples, if is_full { 2 * 8_192 } else { 20_000 });
+            fs::remove_dir_all(directory).unwrap();
+        }
     }
 }

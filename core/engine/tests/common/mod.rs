@@ -32,6 +32,7 @@ pub(crate) fn engine_of(workers: u16, prompts: PathBuf) -> Engine {
         max_streams: 256,
         opus: OpusSettings { complexity: 0, ..OpusSettings::default() },
         seed: [7; 32],
+        seal: None,
         notify: Arc::new(|| {}),
     })
     .unwrap()

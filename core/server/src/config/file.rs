@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use koukan_dialplan::Network;
 use koukan_media::Codec;
+use koukan_media::sealed::SealKey;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
@@ -14,7 +15,7 @@ use super::sip::{advertise, sip};
 use super::tenants::read_text;
 use super::{
     Config, ControlConfig, DefenceConfig, FaxConfig, Finding, Limits, LogConfig, LogFormat,
-    MailConfig, MediaConfig, ModuleConfig,
+    MailConfig, MediaConfig, ModuleConfig, SecretSource,
 };
 
 /// The configuration cannot be taken: what is wrong, all of it.
@@ -96,6 +97,7 @@ fn read(root: Table<'_>, home: PathBuf) -> Config {
         database: database(&store, &base, &data),
         objects: objects(&store, &base, &data),
         fax: fax(&root.table("fax"), &base, &data),
+        seal_keys: seal_keys(&root.table("recordings"), &home),
         mail: mail(&root),
         modules: modules(&root, &base),
         limits: Limits::read(root.table("limits")),
@@ -221,6 +223,31 @@ fn fax(table: &Table<'_>, base: &Base, data: &Path) -> FaxConfig {
             item.parsed("a path", |text| (!text.is_empty()).then(|| base.join(text)))
         }),
     }
+}
+
+/// The key that recordings are sealed under, and older ones that open what was sealed before.
+fn seal_keys(table: &Table<'_>, home: &Path) -> Vec<SealKey> {
+    let older = table.item("old_keys").and_then(|item| item.list()).unwrap_or_default();
+    let first = table.item("key");
+    let older = if first.is_some() { older } else { Vec::new() };
+    first.iter().chain(&older).filter_map(|item| seal_key(item, home)).collect()
+}
+
+/// A key that stands in a file or the environment, never in the configuration itself.
+fn seal_key(item: &Item<'_>, home: &Path) -> Option<SealKey> {
+    let text = item.text()?;
+    let secret = SecretSource::parse(text, home).and_then(|source| source.read());
+    let secret = match secret {
+        Ok(secret) => secret,
+        Err(error) => {
+            return item.note(error.to_string(), "openssl rand -hex 32 makes one".to_owned());
+        }
+    };
+    let key = std::str::from_utf8(&secret).ok().and_then(|text| SealKey::parse(text.trim()));
+    key.or_else(|| {
+        let message = "the key of recordings is no 64 hexadecimal digits".to_owned();
+        item.note(message, "openssl rand -hex 32 makes one".to_owned())
+    })
 }
 
 fn mail(root: &Table<'_>) -> Option<MailConfig> {

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use koukan_dialplan::Network;
 use koukan_media::Codec;
+use koukan_media::sealed::SealKey;
 use koukan_sip::registrar::KeepaliveConfig;
 use tracing_subscriber::filter::Targets;
 
@@ -51,6 +52,9 @@ pub struct Config {
     pub objects: PathBuf,
     /// `[fax]`.
     pub fax: FaxConfig,
+    /// `[recordings]`: the keys that recordings of calls are sealed under; the first seals, each
+    /// opens. None: they lie open.
+    pub seal_keys: Vec<SealKey>,
     /// `[mail]`, when there is a mail server.
     pub mail: Option<MailConfig>,
     /// `[module.NAME]`, in the order of the file.

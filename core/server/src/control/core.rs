@@ -3,13 +3,11 @@
 
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use koukan_base::{CallId, Time};
 use koukan_dialplan::{Aside, ChangeError, Network};
-use koukan_media::Command;
 use koukan_sip::Flow;
 use koukan_switch::{
     Action, Directory, FaxOrder, Now, Record, RoomError, Switch, TrunkHost, TrunkKey, TrunkView,
@@ -28,7 +26,7 @@ use crate::media::Media;
 use crate::metrics::Snapshot;
 use crate::module::LoadedModule;
 use crate::modules::{ChangeRefused, Changed, Modules};
-use crate::recordings::Recordings;
+use crate::recordings::Sweeper;
 use crate::transport::Input;
 
 /// What a core is made of.
@@ -39,7 +37,7 @@ pub(crate) struct Parts {
     pub(crate) modules: Modules,
     pub(crate) journal: Journal,
     pub(crate) explain: ExplainLog,
-    pub(crate) recordings: Recordings,
+    pub(crate) sweeper: Sweeper,
     pub(crate) faxes: Faxes,
     /// Networks that nothing is taken from.
     pub(crate) blocked: Vec<Network>,
@@ -62,15 +60,6 @@ pub(crate) struct Core {
 
 /// How often that is done.
 const SWEEP: Duration = Duration::from_secs(60);
-
-/// The directory of a recording; without it the media engine says that the disk refuses.
-fn make_place(path: &Path) {
-    if let Some(directory) = path.parent()
-        && let Err(error) = std::fs::create_dir_all(directory)
-    {
-        tracing::error!(directory = %directory.display(), %error, "nothing can be recorded");
-    }
-}
 
 impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
@@ -260,12 +249,7 @@ impl Core {
         for deed in self.outbox.deeds() {
             match deed {
                 Deed::Send { flow, bytes, .. } => send(flow, bytes),
-                Deed::Media { worker, command } => {
-                    if let Command::Record { recording, .. } = &command {
-                        make_place(&recording.path);
-                    }
-                    self.parts.media.queue(worker, command);
-                }
+                Deed::Media { worker, command } => self.parts.media.queue(worker, command),
                 Deed::Module(order) => self.parts.modules.handle(now, order),
                 Deed::Fax(order) => {
                     let lent = match &order {
@@ -351,10 +335,7 @@ impl Core {
         self.parts.modules.handle_housekeeping(now);
         if self.next_sweep <= now.time {
             self.next_sweep = now.time + SWEEP;
-            let deleted = self.parts.recordings.sweep(now.date);
-            if deleted > 0 {
-                tracing::info!(deleted, "recordings have reached their age");
-            }
+            self.parts.sweeper.order(now.date);
         }
     }
 

@@ -17,9 +17,9 @@ impl From<RecordingsError> for Refused {
         let status = match error {
             RecordingsError::None => StatusCode::NOT_FOUND,
             RecordingsError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            RecordingsError::Undeletable { .. } | RecordingsError::Unreadable { .. } => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            RecordingsError::Undeletable { .. }
+            | RecordingsError::Sealed { .. }
+            | RecordingsError::Unreadable { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self(status, error.to_string())
     }

@@ -84,7 +84,7 @@ impl Caller {
         }
         let tenant = self.desk.tenant(self.module, call).ok_or(status::NOT_FOUND)?;
         let of = Of { module: &self.name, tenant: &tenant };
-        let path = self.shelf.new_object(of, object)?;
+        let path = self.shelf.object(of, object)?;
         let path = path.to_str().ok_or(status::ARGUMENT)?.into();
         self.start(call, Operation::Record { path, max_ms, silence_ms, keys: keys.into() })
     }

@@ -1,9 +1,11 @@
 //! Recordings that were under way when the process was killed: what is in the file is a recording
-//! of its length, once its head says so.
+//! of its length, once its head says so; a sealed one is what its whole chunks hold.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+
+use koukan_media::sealed;
 
 /// The head that recordings are begun with (`koukan_codecs::wav_head`).
 const HEAD: u64 = 58;
@@ -36,6 +38,15 @@ pub(crate) fn repair(objects: &Path) -> usize {
 fn complete(part: &Path) -> io::Result<()> {
     let mut file = OpenOptions::new().read(true).write(true).open(part)?;
     let len = file.metadata()?.len();
+    if part.with_extension("").extension().is_some_and(|kind| kind == "sealed") {
+        let whole = sealed::whole_len(len);
+        if sealed::sound_len(whole) == 0 {
+            return fs::remove_file(part);
+        }
+        file.set_len(whole)?;
+        file.sync_all()?;
+        return fs::rename(part, part.with_extension(""));
+    }
     if len <= HEAD {
         return fs::remove_file(part);
     }
@@ -74,7 +85,18 @@ mod tests {
         fs::write(own.join("m-1.wav.part"), cut).unwrap();
         fs::write(own.join("m-2.wav.part"), head).unwrap();
         fs::write(own.join("m-3.wav"), b"whole").unwrap();
-        assert_eq!(repair(&directory), 2);
+        let key = sealed::SealKey::parse(&"17".repeat(32)).unwrap();
+        let format = koukan_media::RecordFormat::Ulaw;
+        let mut sealer = sealed::Sealer::new(&key, &[1; 32], format, 2);
+        let mut cut = sealer.head().to_vec();
+        sealer.push(&[7; 10_000], &mut cut).unwrap();
+        cut.extend_from_slice(&[1, 2, 3]);
+        fs::write(own.join("m-4.sealed.part"), cut).unwrap();
+        fs::write(own.join("m-5.sealed.part"), sealer.head()).unwrap();
+        assert_eq!(repair(&directory), 4);
+        let opened = sealed::open(&[key], &fs::read(own.join("m-4.sealed")).unwrap()).unwrap();
+        assert_eq!((opened.sound, opened.is_whole), (vec![7; sealed::CHUNK], false));
+        fs::remove_file(own.join("m-4.sealed")).unwrap();
         let mut names: Vec<_> =
             fs::read_dir(&own).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::ops::Bound;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -235,6 +235,28 @@ impl Shelf {
         .collect()
     }
 
+    /// At most so many records of a module of the server's own behind one of a tenant, by tenant
+    /// and key.
+    pub(crate) fn some(
+        &self,
+        module: &str,
+        (tenant, after): &(String, String),
+        most: usize,
+    ) -> Vec<(String, String, String)> {
+        let records = self.open();
+        let first = (module.to_owned(), tenant.clone());
+        let owners = records.by_owner.range(first..).take_while(|((owner, _), _)| owner == module);
+        let found = owners.flat_map(|((_, owner), own)| {
+            let from = match owner == tenant {
+                true => Bound::Excluded(after.as_str()),
+                false => Bound::Unbounded,
+            };
+            let own = own.range::<str, _>((from, Bound::Unbounded));
+            own.map(|(key, value)| (owner.clone(), key.clone(), value.clone()))
+        });
+        found.take(most).collect()
+    }
+
     /// The file of an object.
     pub(crate) fn object(&self, of: Of<'_>, name: &str) -> Result<PathBuf, Status> {
         if !is_plain(name) || !is_directory(of.tenant) || !is_directory(of.module) {
@@ -243,22 +265,14 @@ impl Shelf {
         Ok(self.objects.join(of.module).join(of.tenant).join(format!("{name}.wav")))
     }
 
-    /// The file of an object that is about to be made.
-    pub(crate) fn new_object(&self, of: Of<'_>, name: &str) -> Result<PathBuf, Status> {
-        let path = self.object(of, name)?;
-        let directory = path.parent().unwrap_or(Path::new("."));
-        if let Err(error) = fs::create_dir_all(directory) {
-            let (module, directory) = (of.module, directory.display());
-            tracing::error!(module, %directory, %error, "no objects can be kept");
-            return Err(status::FAILED);
-        }
-        Ok(path)
-    }
-
-    /// The file of a recorded call.
+    /// The file of a recorded call, sealed or not.
     pub(crate) fn recording(&self, tenant: &str, id: &str) -> Option<PathBuf> {
-        let is_id = is_directory(id) && is_directory(tenant);
-        is_id.then(|| self.objects.join("recording").join(tenant).join(format!("{id}.wav")))
+        if !is_directory(id) || !is_directory(tenant) {
+            return None;
+        }
+        let directory = self.objects.join("recording").join(tenant);
+        let sealed = directory.join(format!("{id}.sealed"));
+        Some(if sealed.exists() { sealed } else { directory.join(format!("{id}.wav")) })
     }
 
     /// Takes in what the switch has written down; the journal has it from there.
@@ -402,7 +416,7 @@ mod tests {
         }
         assert_eq!(shelf.object(Of { tenant: "..", ..ACME }, "a"), Err(status::ARGUMENT));
         let path = shelf.object(ACME, "a-1").unwrap();
-        assert_eq!(path, Path::new("/nowhere/voicemail/acme/a-1.wav"));
+        assert_eq!(path, PathBuf::from("/nowhere/voicemail/acme/a-1.wav"));
     }
 
     #[test]
@@ -410,7 +424,8 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("koukan-shelf-{}", std::process::id()));
         let shelf = Shelf::new(directory.clone(), Vec::new(), None);
         assert_eq!(shelf.object_size(ACME, "m"), Err(status::NOT_FOUND));
-        let path = shelf.new_object(ACME, "m").unwrap();
+        let path = shelf.object(ACME, "m").unwrap();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, b"12345").unwrap();
         assert_eq!((shelf.object_size(ACME, "m"), shelf.objects().len()), (Ok(5), 1));
         assert_eq!(shelf.object_remove(ACME, "m"), Ok(()));

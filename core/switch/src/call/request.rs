@@ -235,7 +235,7 @@ impl Switch {
             held: None,
             supervision: None,
             fax: decision.fax,
-            tape: decision.record.map(|record| Tape::new(record.notice)),
+            tape: decision.record.map(Tape::new),
             transfer: None,
             deadline: None,
         }

@@ -127,6 +127,7 @@ impl Switch {
         match feature {
             FeatureCode::Park => return self.park_by_code(now, call, argument),
             FeatureCode::ThreeWay => return self.three_way(now, call),
+            FeatureCode::Record => return self.record_by_code(now, call),
             FeatureCode::Pickup => self.refuse_step(call, 480, "nobody-rings"),
             FeatureCode::Monitor | FeatureCode::Whisper | FeatureCode::Barge => {
                 self.refuse_step(call, 480, "room-refused");
@@ -136,7 +137,6 @@ impl Switch {
             | FeatureCode::ForwardOn
             | FeatureCode::ForwardOff
             | FeatureCode::Dnd
-            | FeatureCode::Record
             | FeatureCode::ShowNumber
             | FeatureCode::Voicemail => {
                 self.explain(call.id, "this step is not supported by this version");

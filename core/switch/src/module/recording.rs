@@ -53,6 +53,7 @@ impl Switch {
         let ms = |ms: u32| (ms > 0).then(|| Duration::from_millis(u64::from(ms)));
         let recording = Recording {
             path: Path::new(wanted.path).into(),
+            seal: false,
             what: Recorded::Peer,
             format: RecordFormat::Linear8k,
             longest: ms(wanted.max_ms).unwrap_or(LONGEST_RECORDING),

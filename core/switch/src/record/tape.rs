@@ -1,14 +1,15 @@
 //! Calls that are recorded because their number has the option (S-70 to S-75): both directions in
 //! one stereo file from the answer on, an entry of the index that is written before the file is
-//! begun, and the notice that tells the parties. What cannot be recorded is said loudly and never
-//! harms the call.
+//! begun, and the notice that tells the parties. By a code a party has its call recorded that is
+//! not by itself, stops that for a while and goes on: each stretch is a file of its own. What
+//! cannot be recorded is said loudly and never harms the call.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use koukan_base::{CallId, OpId};
-use koukan_dialplan::{Notice, PromptRef, Step};
+use koukan_dialplan::{Direction, Notice, PromptRef, Step};
 use koukan_media::{
     Command, LONGEST_RECORDING, RecordEnd, RecordFormat, RecordReport, Recorded, Recording,
 };
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{Action, Now};
 use crate::call::{Call, Stage};
+use crate::leg::Party;
 use crate::record::{Note, Record};
 use crate::switch::{Fate, Switch};
 
@@ -49,6 +51,10 @@ pub struct CallRecording {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tape {
     notice: Notice,
+    /// It waits until a party asks for it.
+    on_demand: bool,
+    /// Whether it is to run now: asked for, and not stopped for a while.
+    wanted: bool,
     /// Its recording under way.
     op: Option<OpId>,
     /// How many there were: a leg that takes another's place begins a new one.
@@ -57,8 +63,17 @@ pub(crate) struct Tape {
 }
 
 impl Tape {
-    pub(crate) const fn new(notice: Notice) -> Self {
-        Self { notice, op: None, parts: 0, told: false }
+    pub(crate) const fn new(recording: koukan_dialplan::Recording) -> Self {
+        let koukan_dialplan::Recording { notice, on_demand } = recording;
+        Self { notice, on_demand, wanted: !on_demand, op: None, parts: 0, told: false }
+    }
+
+    /// Whether the parties are to be told now that it runs; once.
+    fn tells(&mut self) -> bool {
+        // Who asks for it in the middle of a call has nothing to say on arrival.
+        let at_start =
+            self.notice == Notice::Answer || (self.on_demand && self.notice == Notice::Arrival);
+        at_start && !std::mem::replace(&mut self.told, true)
     }
 }
 
@@ -73,13 +88,16 @@ pub(crate) struct Running {
 
 /// The prompt of the notice.
 const NOTICE: &str = "recording-notice";
+/// What who dials the code hears: once when the recording runs, twice when it does not any more.
+const BEEP: &str = "beep";
 
 impl Switch {
     /// The notice of a call that tells it on arrival goes before everything else.
     pub(crate) fn notice_on_arrival(&mut self, call: &mut Call) {
         let Some(tape) = &mut call.tape else { return };
         let rings = matches!(call.steps.front(), Some(Step::Ring { .. } | Step::Trunk(_)));
-        if tape.notice == Notice::Arrival && rings && !std::mem::replace(&mut tape.told, true) {
+        let is_told = tape.notice == Notice::Arrival && !tape.on_demand;
+        if is_told && rings && !std::mem::replace(&mut tape.told, true) {
             let language = self.directory.plans.language(&call.tenant).into();
             let prompt = PromptRef { language, name: NOTICE.into() };
             call.steps.push_front(Step::Announce { name: NOTICE.into(), prompt, answered: false });
@@ -89,12 +107,16 @@ impl Switch {
     /// The parties talk: from now on they are recorded.
     pub(crate) fn start_tape(&mut self, now: Now, call: &mut Call) {
         let stream = call.leg(0).and_then(|leg| leg.stream.live());
+        let is_forwarded = is_forwarded(call);
         let (Some(tape), Some(stream)) = (&mut call.tape, stream) else { return };
-        if tape.op.is_some() {
+        if tape.op.is_some() || !tape.wanted {
             return;
         }
-        let (part, notice) = (tape.parts, tape.notice);
-        let tell = notice == Notice::Answer && !std::mem::replace(&mut tape.told, true);
+        if is_forwarded {
+            self.explain(call.id, "goes on outside: is not recorded");
+            return;
+        }
+        let (part, tell) = (tape.parts, tape.tells());
         let number = call.number.as_deref().unwrap_or_default().to_owned();
         let (visible, expires) = self.recording_times(now, call);
         let entry = CallRecording {
@@ -109,9 +131,11 @@ impl Switch {
             expires,
         };
         let key = format!("{:013}-{}-{part}", now.date.as_millisecond(), call.id);
-        let path = self.config.recordings.join(&*call.tenant).join(format!("{key}.wav"));
+        let kind = if self.config.seals_recordings { "sealed" } else { "wav" };
+        let path = self.config.recordings.join(&*call.tenant).join(format!("{key}.{kind}"));
         let recording = Recording {
             path: Arc::<Path>::from(path),
+            seal: self.config.seals_recordings,
             what: Recorded::Stereo,
             format: RecordFormat::Ulaw,
             longest: LONGEST_RECORDING,
@@ -137,6 +161,56 @@ impl Switch {
         if tell {
             self.tell_notice(call, stream);
         }
+    }
+
+    /// The code that records: the call that the phone is in is recorded from now on, or not for a
+    /// while. `None`: the next step has its turn.
+    pub(crate) fn record_by_code(&mut self, now: Now, call: &mut Call) -> Option<Fate> {
+        let Some(Party::Device { tenant, device }) = call.leg(0).map(|leg| leg.party.clone())
+        else {
+            return None;
+        };
+        let key = self.calls_of(&tenant, &device).into_iter().next();
+        let mut runs = None;
+        if let Some((id, _)) = key {
+            self.with_call(now, id, |switch, other| {
+                runs = switch.toggle_tape(now, other);
+                Fate::Keep
+            });
+        }
+        let Some(runs) = runs else {
+            self.explain(call.id, "the call that the phone is in cannot be recorded");
+            self.refuse_step(call, 403, "refused");
+            return None;
+        };
+        let language: Arc<str> = self.directory.plans.language(&call.tenant).into();
+        let beep = PromptRef { language, name: BEEP.into() };
+        let beeps = vec![beep; if runs { 1 } else { 2 }];
+        self.start_announcement(call, &beeps, true, None);
+        Some(Fate::Keep)
+    }
+
+    /// Begins or goes on with a call's recording, or stops it for a while: whether it runs now.
+    /// `None`: the call may not be recorded.
+    fn toggle_tape(&mut self, now: Now, call: &mut Call) -> Option<bool> {
+        if is_forwarded(call) {
+            return None;
+        }
+        let tape = call.tape.as_mut()?;
+        tape.wanted = !tape.wanted;
+        let (wanted, op) = (tape.wanted, tape.op);
+        if wanted {
+            self.explain(call.id, "a party wants it recorded");
+            // One that is being stopped begins anew when it has ended.
+            self.start_tape(now, call);
+            return Some(true);
+        }
+        self.explain(call.id, "a party stops its recording for a while");
+        let stream = call.leg(0).and_then(|leg| leg.stream.live());
+        if let (Some(op), Some(stream)) = (op, stream) {
+            self.media(call.worker, Command::StopRecord { stream, op });
+        }
+        Some(false)
     }
 
     /// Plays the notice to the caller at the answer; the other party hears what the caller says.
@@ -189,6 +263,10 @@ impl Switch {
             RecordEnd::Refused => "ALARM: no more calls can be recorded at once".to_owned(),
             _ => format!("recorded {ms} ms, of which {} samples are lost", report.dropped),
         };
+        if failed {
+            let words = format!("call {}: {text}", running.call);
+            self.actions.push_back(Action::Notice { grave: true, text: words });
+        }
         self.explain(running.call, text);
         self.recordings_failed = self.recordings_failed.saturating_add(u64::from(failed));
         self.write_entry(&running, report.samples > 0);
@@ -209,4 +287,12 @@ impl Switch {
     pub const fn recordings_failed(&self) -> u64 {
         self.recordings_failed
     }
+}
+
+/// Whether a call from outside goes on outside: it is forwarded, and such calls never are recorded
+/// (S-75).
+fn is_forwarded(call: &Call) -> bool {
+    let Stage::Bridged { leg } = call.stage else { return false };
+    let is_outside = |index| matches!(call.leg(index).map(|leg| &leg.party), Some(Party::Trunk(_)));
+    call.direction == Direction::Inbound && is_outside(0) && is_outside(leg)
 }

@@ -606,6 +606,7 @@ fn config() -> SwitchConfig {
         media_v6: None,
         codecs: vec![Codec::Pcmu, Codec::Pcma],
         recordings: "/recordings".into(),
+        seals_recordings: false,
         realm: REALM.to_owned(),
         server_name: "koukan".to_owned(),
         registrar: RegistrarConfig::default(),

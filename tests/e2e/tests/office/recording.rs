@@ -1,7 +1,9 @@
 //! Recorded calls from outside (S-70 to S-75): both directions in their channels, seen from three
 //! the next morning, downloaded as one ZIP file, deleted with a line for the auditor.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
@@ -37,10 +39,29 @@ fn clock(server: &Server, at: &str) {
 
 #[test]
 fn a_call_of_a_recorded_number_is_kept_shown_downloaded_and_deleted() {
-    let server = office("recording");
-    clock(&server, "2026-07-01T10:00:00+09:00");
-    let mut b = phone(&server, "b", &phone_spec(&server, 'B')).expect("B registers");
-    let mut caller = carrier(&server, "0455550001", 1000.0).expect("the carrier starts");
+    recorded_call(&office("recording"), "wav");
+}
+
+/// The same with a key: what lies on the disk says nothing to whoever has not got it.
+#[test]
+fn a_recording_is_encrypted_where_it_lies_and_downloaded_as_it_was() {
+    let mut server = office("sealed");
+    let key = server.directory.join("conf/recordings.key");
+    fs::write(&key, "9e".repeat(32)).expect("it is written");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("it is its owner's");
+    let file = server.directory.join("conf/koukan.toml");
+    let text = fs::read_to_string(&file).expect("the configuration");
+    let table = "\n[recordings]\nkey = \"file:recordings.key\"\n";
+    fs::write(&file, text + table).expect("it is written");
+    server.kill().expect("it is ended");
+    server.run().expect("it starts again");
+    recorded_call(&server, "sealed");
+}
+
+fn recorded_call(server: &Server, kind: &str) {
+    clock(server, "2026-07-01T10:00:00+09:00");
+    let mut b = phone(server, "b", &phone_spec(server, 'B')).expect("B registers");
+    let mut caller = carrier(server, "0455550001", 1000.0).expect("the carrier starts");
     caller.dial("0312340002").expect("the control link stands");
     b.wait("CALL_INCOMING", LIMIT + LIMIT).unwrap_or_else(|| panic!("{}", caller.log()));
     std::thread::sleep(Duration::from_secs(3));
@@ -51,10 +72,23 @@ fn a_call_of_a_recorded_number_is_kept_shown_downloaded_and_deleted() {
     b.wait("CALL_CLOSED", LIMIT).expect("B is cleared");
     server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
 
-    clock(&server, "2026-07-02T02:59:00+09:00");
-    assert_eq!(listed(&server).len(), 0, "it may not be seen yet");
-    clock(&server, "2026-07-02T03:00:00+09:00");
-    let list = listed(&server);
+    let directory = server.directory.join("data/objects/recording/acme");
+    let files: Vec<_> =
+        fs::read_dir(&directory).expect("it was made").flatten().map(|f| f.path()).collect();
+    let [file] = files.as_slice() else { panic!("{files:?}") };
+    assert_eq!(file.extension().and_then(|kind| kind.to_str()), Some(kind));
+    let lies = fs::read(file).expect("it can be read");
+    println!("{} bytes that begin with {:?}", lies.len(), &lies[..8]);
+    assert_eq!(lies.starts_with(b"RIFF"), kind == "wav");
+    // A tone is made of few values, and what is encrypted of every one.
+    let values: BTreeSet<u8> = lies.iter().skip(58).step_by(2).copied().collect();
+    println!("the caller's channel has {} values", values.len());
+    assert_eq!(values.len() < 200, kind == "wav", "{}", values.len());
+
+    clock(server, "2026-07-02T02:59:00+09:00");
+    assert_eq!(listed(server).len(), 0, "it may not be seen yet");
+    clock(server, "2026-07-02T03:00:00+09:00");
+    let list = listed(server);
     let [recording] = list.as_slice() else { panic!("{list:?}") };
     println!("{recording}");
     let id = recording["id"].as_str().expect("an id").to_owned();
@@ -101,9 +135,8 @@ fn a_call_of_a_recorded_number_is_kept_shown_downloaded_and_deleted() {
     assert!(likeness >= 0.9, "the notice is heard: likeness {likeness:.3}");
 
     server.ctl(&["delete-recordings", "acme", &id, "--by", "office"]).expect("it is deleted");
-    assert_eq!(listed(&server).len(), 0);
+    assert_eq!(listed(server).len(), 0);
     let audit = server.ctl(&["audit", "acme"]).expect("it is told");
     assert_eq!((&audit[0]["by"], &audit[0]["ids"][0]), (&"office".into(), &id.as_str().into()));
-    let directory = server.directory.join("data/objects/recording/acme");
     assert_eq!(fs::read_dir(directory).expect("it was made").count(), 0, "the file is gone");
 }

@@ -189,3 +189,32 @@ fn a_certificate_that_has_ended_is_a_warning_with_its_date_and_another_key_an_er
     assert!(error.contains("does not belong to the certificate"), "{error}");
     std::fs::remove_dir_all(&directory).unwrap();
 }
+
+#[test]
+fn the_key_of_recordings_stands_in_a_file_that_nobody_else_reads() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = std::env::temp_dir().join(format!("koukan-seal-{}", std::process::id()));
+    std::fs::create_dir_all(&home).unwrap();
+    let file = home.join("recordings.key");
+    let write = |text: &str, mode: u32| {
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let keys = |text: &str| {
+        let read = super::parse("koukan.toml", text, home.clone());
+        read.map(|config| config.seal_keys.len()).map_err(|error| error.to_string())
+    };
+    let table = "[recordings]\nkey = \"file:recordings.key\"\n";
+    write(&format!("{}\n", "ab".repeat(32)), 0o600);
+    assert_eq!(keys(table), Ok(1));
+    assert_eq!(keys(&format!("{table}old_keys = [\"file:recordings.key\"]\n")), Ok(2));
+    assert_eq!(keys(""), Ok(0));
+    write("abcd\n", 0o600);
+    let words = keys(table).unwrap_err();
+    assert!(words.contains("koukan.toml:2:7") && words.contains("64 hexadecimal"), "{words}");
+    write(&"ab".repeat(32), 0o644);
+    assert!(keys(table).unwrap_err().contains("may be read by others"));
+    let words = keys(&format!("[recordings]\nkey = \"{}\"\n", "ab".repeat(32))).unwrap_err();
+    assert!(words.contains("file:PATH"), "a key has no place in the configuration: {words}");
+    std::fs::remove_dir_all(home).unwrap();
+}
