@@ -33,7 +33,9 @@ extern "C" {
 /* ---- Strings ------------------------------------------------------------------------------ */
 
 typedef struct kk_str {
+    /* Its first byte; of no meaning when `len` is 0. */
     const char *ptr;
+    /* Its bytes. */
     size_t len;
 } kk_str;
 
@@ -49,34 +51,56 @@ typedef struct kk_str {
 #define KK_ABI_MAJOR 1
 #define KK_ABI_MINOR 3
 
-#define KK_ID_APP_1 "kk.app/1"     /* factory of the module: kk_app_1 */
-#define KK_ID_TASK_1 "kk.task/1"   /* factory of the module: kk_app_1, run without a call */
-#define KK_ID_CALL_1 "kk.call/1"   /* extension of the host: kk_call_1 */
-#define KK_ID_LAMP_1 "kk.lamp/1"   /* extension of the host: kk_lamp_1 */
-#define KK_ID_LOG_1 "kk.log/1"     /* extension of the host: kk_log_1 */
-#define KK_ID_MAIL_1 "kk.mail/1"   /* extension of the host: kk_mail_1 */
-#define KK_ID_SINK_1 "kk.sink/1"   /* factory of the module: kk_sink_1 */
-#define KK_ID_SOURCE_1 "kk.source/1" /* factory of the module: kk_source_1 */
-#define KK_ID_STORE_1 "kk.store/1" /* extension of the host: kk_store_1 */
-#define KK_ID_WAKE_1 "kk.wake/1"   /* extension of the host: kk_wake_1 */
+/* Factory of the module, its applications: kk_app_1. */
+#define KK_ID_APP_1 "kk.app/1"
+/* Factory of the module, run without a call: kk_app_1. */
+#define KK_ID_TASK_1 "kk.task/1"
+/* Extension of the host, operations on calls: kk_call_1. */
+#define KK_ID_CALL_1 "kk.call/1"
+/* Extension of the host, messages that wait: kk_lamp_1. */
+#define KK_ID_LAMP_1 "kk.lamp/1"
+/* Extension of the host, mails: kk_mail_1. */
+#define KK_ID_MAIL_1 "kk.mail/1"
+/* Factory of a module that carries records out: kk_sink_1. */
+#define KK_ID_SINK_1 "kk.sink/1"
+/* Factory of a module that answers questions: kk_source_1. */
+#define KK_ID_SOURCE_1 "kk.source/1"
+/* Extension of the host, records and objects: kk_store_1. */
+#define KK_ID_STORE_1 "kk.store/1"
+/* Extension of the host, its log: kk_log_1. */
+#define KK_ID_LOG_1 "kk.log/1"
+/* Extension of the host, waking a call from any thread: kk_wake_1. */
+#define KK_ID_WAKE_1 "kk.wake/1"
 
 /* ---- Statuses ----------------------------------------------------------------------------- */
 
 typedef int32_t kk_status;
 
 enum {
-    KK_PENDING = 1,         /* the application goes on */
-    KK_OK = 0,              /* as asked; the application is done */
-    KK_E_FAILED = -1,       /* it went wrong on the answering side */
-    KK_E_CANCELLED = -2,    /* the module cancelled the operation */
-    KK_E_HANGUP = -3,       /* the call ended first */
-    KK_E_TIMEOUT = -4,      /* nothing came in time */
-    KK_E_NOT_FOUND = -5,    /* the thing, call or application named does not exist */
-    KK_E_UNSUPPORTED = -6,  /* the host does not do this */
-    KK_E_THREAD = -7,       /* called on a wrong thread */
-    KK_E_ARGUMENT = -8,     /* an argument makes no sense, or a text is no UTF-8 */
-    KK_E_LIMIT = -9,        /* too much at once */
-    KK_E_PANIC = -10        /* the module's code panicked; the border caught it */
+    /* The application goes on. */
+    KK_PENDING = 1,
+    /* As asked; the application is done. */
+    KK_OK = 0,
+    /* It went wrong on the answering side. */
+    KK_E_FAILED = -1,
+    /* The module cancelled the operation. */
+    KK_E_CANCELLED = -2,
+    /* The call ended first. */
+    KK_E_HANGUP = -3,
+    /* Nothing came in time. */
+    KK_E_TIMEOUT = -4,
+    /* The thing, call or application named does not exist. */
+    KK_E_NOT_FOUND = -5,
+    /* The host does not do this. */
+    KK_E_UNSUPPORTED = -6,
+    /* Called on a wrong thread. */
+    KK_E_THREAD = -7,
+    /* An argument makes no sense, or a text is no UTF-8. */
+    KK_E_ARGUMENT = -8,
+    /* Too much at once. */
+    KK_E_LIMIT = -9,
+    /* The module's code panicked; the border caught it. */
+    KK_E_PANIC = -10
 };
 
 /* A call as one application sees it; the number is valid from `start` to `destroy`. */
@@ -88,20 +112,35 @@ typedef uint64_t kk_op;
 
 /* One for each loaded build; valid from `init` to the end of the process. */
 typedef struct kk_host {
+    /* Bytes of the struct. */
     size_t size;
-    void *ctx; /* the host's own */
+    /* The host's own. */
+    void *ctx;
+    /* The host's major version. */
     uint16_t abi_major;
+    /* The host's minor version. */
     uint16_t abi_minor;
-    uint32_t reserved; /* 0 */
-    /* [any] The table of an extension, valid as long as the host; NULL when the host does not know
-     * it or the configuration does not grant it to this module. */
+    /* 0. */
+    uint32_t reserved;
+    /* [any] The table of an extension, valid as long as the host; NULL when the host does not
+     * know it or the configuration does not grant it to this module. */
     const void *(*get_extension)(const struct kk_host *host, kk_str id);
 } kk_host;
 
 /* kk.log/1 - always granted. */
-enum { KK_LOG_ERROR = 1, KK_LOG_WARN = 2, KK_LOG_INFO = 3, KK_LOG_DEBUG = 4 };
+enum {
+    /* Somebody must act. */
+    KK_LOG_ERROR = 1,
+    /* Somebody should look. */
+    KK_LOG_WARN = 2,
+    /* What happened. */
+    KK_LOG_INFO = 3,
+    /* For whoever hunts a fault. */
+    KK_LOG_DEBUG = 4
+};
 
 typedef struct kk_log_1 {
+    /* Bytes of the struct. */
     size_t size;
     /* [any] Writes one line about a call, or about the module itself when `call` is 0. */
     void (*write)(const kk_host *host, kk_call call, uint32_t level, kk_str text);
@@ -109,13 +148,15 @@ typedef struct kk_log_1 {
 
 /* kk.wake/1 - always granted. */
 typedef struct kk_wake_1 {
+    /* Bytes of the struct. */
     size_t size;
-    /* [any] Asks for one KK_EVENT_WAKE of the call; several before it comes are one. A call that is
-     * over is ignored. */
+    /* [any] Asks for one KK_EVENT_WAKE of the call; several before it comes are one. A call that
+     * is over is ignored. */
     kk_status (*wake)(const kk_host *host, kk_call call);
-    /* [any] Something that will call `wake` is held, or no longer: the build stays loaded while one
-     * is. `release` never unloads from inside. */
+    /* [any] Something that will call `wake` is held, or no longer: the build stays loaded while
+     * one is. `release` never unloads from inside. */
     void (*retain)(const kk_host *host);
+    /* [any] It is held no longer. */
     void (*release)(const kk_host *host);
 } kk_wake_1;
 
@@ -124,18 +165,26 @@ typedef struct kk_wake_1 {
 #define KK_OBJECTS "kk:objects"
 
 typedef struct kk_prompt {
-    size_t size; /* the same in every element of an array: its stride */
+    /* The same in every element of an array: its stride. */
+    size_t size;
+    /* The language; empty means a file of the tenant. */
     kk_str language;
+    /* The name. */
     kk_str name;
 } kk_prompt;
 
 /* What is recorded, and until when. Whichever comes first ends it; 0 and empty are never. */
 typedef struct kk_recording {
+    /* Bytes of the struct. */
     size_t size;
-    kk_str object; /* the object to be made, see kk_store_1 */
+    /* The object to be made, see kk_store_1. */
+    kk_str object;
+    /* The longest that it may be; 0 is for ever. */
     uint32_t max_ms;
+    /* So much silence ends it; 0 is none. */
     uint32_t silence_ms;
-    kk_str keys; /* any of these keys ends it */
+    /* Any of these keys ends it. */
+    kk_str keys;
 } kk_recording;
 
 /*
@@ -147,6 +196,7 @@ typedef struct kk_recording {
  * inside the function. With any other status nothing was started.
  */
 typedef struct kk_call_1 {
+    /* Bytes of the struct. */
     size_t size;
     /* Answers the caller (200); done at once when that has happened. */
     kk_status (*answer)(const kk_host *host, kk_call call, kk_op *op);
@@ -155,8 +205,8 @@ typedef struct kk_call_1 {
     /* Plays prompts in their order, `times` times; 0 is for ever. */
     kk_status (*play)(const kk_host *host, kk_call call, const kk_prompt *prompts, size_t count,
                       uint32_t times, kk_op *op);
-    /* Collects up to `max` digits; ends at `max`, at `#`, or `timeout_ms` after the last one. The
-     * event's text holds them; KK_E_TIMEOUT when they are fewer than `min`. */
+    /* Collects up to `max` digits; ends at `max`, at `#`, or `timeout_ms` after the last one.
+     * The event's text holds them; KK_E_TIMEOUT when they are fewer than `min`. */
     kk_status (*collect_digits)(const kk_host *host, kk_call call, uint8_t min, uint8_t max,
                                 uint32_t timeout_ms, kk_op *op);
     /* Waits. */
@@ -183,7 +233,9 @@ typedef struct kk_call_1 {
  * phones that it is a mailbox of show it.
  */
 typedef struct kk_lamp_1 {
+    /* Bytes of the struct. */
     size_t size;
+    /* How many messages wait in a mailbox. */
     kk_status (*set_messages)(const kk_host *host, kk_str tenant, kk_str mailbox,
                               uint32_t new_messages, uint32_t old_messages);
 } kk_lamp_1;
@@ -197,8 +249,11 @@ typedef struct kk_lamp_1 {
  * then nothing was copied. Keys are 1 to 200 bytes, values at most 8,192, of any UTF-8.
  */
 typedef struct kk_store_1 {
+    /* Bytes of the struct. */
     size_t size;
+    /* Writes a record. */
     kk_status (*put)(const kk_host *host, kk_str tenant, kk_str key, kk_str value);
+    /* Reads one. */
     kk_status (*get)(const kk_host *host, kk_str tenant, kk_str key, char *buffer, size_t room,
                      size_t *len);
     /* KK_OK also when there is none. */
@@ -209,22 +264,32 @@ typedef struct kk_store_1 {
     /* The first tenant behind `after` that has records. */
     kk_status (*next_tenant)(const kk_host *host, kk_str after, char *buffer, size_t room,
                              size_t *len);
-    /* Bytes of an object; KK_E_NOT_FOUND. Names of objects are 1 to 64 of a-z, 0-9, '-'. */
+    /* Bytes of an object. */
     kk_status (*object_size)(const kk_host *host, kk_str tenant, kk_str name, uint64_t *bytes);
+    /* Removes an object. */
     kk_status (*object_remove)(const kk_host *host, kk_str tenant, kk_str name);
 } kk_store_1;
 
 /* A mail; the object is attached as it is now, whatever becomes of it afterwards. */
 typedef struct kk_message {
+    /* Bytes of the struct. */
     size_t size;
+    /* Whose mail it is. */
     kk_str tenant;
-    kk_str id; /* the same mail ordered twice is sent once: 1 to 64 of a-z, 0-9, '-' */
+    /* The same mail ordered twice is sent once: 1 to 64 of a-z, 0-9, '-'. */
+    kk_str id;
+    /* Its receivers. */
     const kk_str *to;
-    size_t to_len; /* 1 to 16 */
+    /* 1 to 16. */
+    size_t to_len;
+    /* Its subject. */
     kk_str subject;
+    /* Its words. */
     kk_str text;
-    kk_str object;    /* of the module's store; empty: nothing is attached */
-    kk_str file_name; /* what the attachment is called */
+    /* Of the module's store; empty: nothing is attached. */
+    kk_str object;
+    /* What the attachment is called. */
+    kk_str file_name;
 } kk_message;
 
 /*
@@ -232,7 +297,9 @@ typedef struct kk_message {
  * and tries again until it is taken or too old.
  */
 typedef struct kk_mail_1 {
+    /* Bytes of the struct. */
     size_t size;
+    /* Queues a mail. */
     kk_status (*send)(const kk_host *host, const kk_message *message);
 } kk_mail_1;
 
@@ -240,33 +307,54 @@ typedef struct kk_mail_1 {
 
 /* Events. A type that you do not know must be ignored: return KK_PENDING. */
 enum {
-    KK_EVENT_OP_DONE = 1, /* op, status, text */
-    KK_EVENT_DIGIT = 2,   /* digit: the caller pressed a key that no operation consumed */
-    KK_EVENT_HANG_UP = 3, /* the caller is gone; every operation has had its event */
-    KK_EVENT_DRAIN = 4,   /* the build is being replaced; finish early if the task allows it */
-    KK_EVENT_WAKE = 5     /* somebody called kk_wake_1.wake */
+    /* The one result of an operation: `op`, `status`, `text`. */
+    KK_EVENT_OP_DONE = 1,
+    /* The caller pressed a key that no operation consumed: `digit`. */
+    KK_EVENT_DIGIT = 2,
+    /* The caller is gone; every operation has had its event. */
+    KK_EVENT_HANG_UP = 3,
+    /* The build is being replaced; finish early if the task allows it. */
+    KK_EVENT_DRAIN = 4,
+    /* Somebody called kk_wake_1.wake. */
+    KK_EVENT_WAKE = 5
 };
 
 typedef struct kk_event {
+    /* Bytes of the struct. */
     size_t size;
-    uint64_t now_ns; /* monotonic; a module needs no clock */
+    /* Monotonic; a module needs no clock. */
+    uint64_t now_ns;
+    /* KK_EVENT_*; an unknown one is ignored. */
     uint32_t type;
+    /* How the operation ended. */
     kk_status status;
+    /* The operation. */
     kk_op op;
+    /* Its result, or an explanation. */
     kk_str text;
-    uint32_t digit; /* ASCII: 0 to 9, A to D, *, # */
+    /* ASCII: 0 to 9, A to D, *, #. */
+    uint32_t digit;
+    /* 0. */
     uint32_t reserved;
-    int64_t date_ms; /* since 1.1: the server's date, in ms since 1970 */
+    /* Since 1.1: the server's date, in ms since 1970. */
+    int64_t date_ms;
 } kk_event;
 
 typedef struct kk_start {
+    /* Bytes of the struct. */
     size_t size;
+    /* Monotonic time. */
     uint64_t now_ns;
+    /* The call. */
     kk_call call;
-    kk_str application; /* which of the module's applications */
-    kk_str arguments;   /* one JSON object */
-    int64_t date_ms;    /* since 1.1 */
-    kk_str tenant;      /* since 1.1: whose call it is */
+    /* Which of the module's applications. */
+    kk_str application;
+    /* One JSON object. */
+    kk_str arguments;
+    /* Since 1.1. */
+    int64_t date_ms;
+    /* Since 1.1: whose call it is. */
+    kk_str tenant;
 } kk_start;
 
 /*
@@ -277,6 +365,7 @@ typedef struct kk_start {
  * server's date is set) and cancel, and everything that takes a tenant serves it.
  */
 typedef struct kk_app_1 {
+    /* Bytes of the struct. */
     size_t size;
     /* KK_PENDING: stores the instance and gets events. KK_OK: done already; negative: failed; in
      * both there is no instance and no `destroy`. */
@@ -290,22 +379,33 @@ typedef struct kk_app_1 {
 
 /* What a record is; as bits of kk_sink_1.kinds: 1 << KK_RECORD_CALL. */
 enum {
-    KK_RECORD_CALL = 1, /* the final record of a call */
-    KK_RECORD_EVENT = 2 /* anything else that happened: a call as it stands, a registration */
+    /* The final record of a call. */
+    KK_RECORD_CALL = 1,
+    /* Anything else that happened. */
+    KK_RECORD_EVENT = 2
 };
 
 typedef struct kk_record {
-    size_t size;       /* the same in every element of an array: its stride */
-    uint64_t sequence; /* grows from record to record, with gaps; of one record always the same */
+    /* The same in every element of an array: its stride. */
+    size_t size;
+    /* Grows from record to record, with gaps; of one record always the same. */
+    uint64_t sequence;
+    /* KK_RECORD_*. */
     uint32_t kind;
+    /* 0. */
     uint32_t reserved;
-    kk_str text; /* one JSON object */
+    /* One JSON object. */
+    kk_str text;
 } kk_record;
 
 typedef struct kk_open {
+    /* Bytes of the struct. */
     size_t size;
-    kk_str options; /* `[module.NAME.options]` as one JSON object */
-    kk_str base;    /* the directory that relative paths in it begin at */
+    /* `[module.NAME.options]` as one JSON object. */
+    kk_str options;
+    /* The directory that relative paths in it begin at. */
+    kk_str base;
+    /* The last record that the sink has acknowledged. */
     uint64_t acknowledged;
 } kk_open;
 
@@ -316,12 +416,14 @@ typedef struct kk_open {
  * process, so that each comes at least once: its sequence tells whether it is known.
  */
 typedef struct kk_sink_1 {
+    /* Bytes of the struct. */
     size_t size;
+    /* The kinds that it wants, each as the bit of its number. */
     uint64_t kinds;
     /* KK_OK: stores the sink. Negative: it cannot work now; the host tries again. */
     kk_status (*open)(const kk_open *open, void **sink);
-    /* Takes records in their order, and stores in `acknowledged` the sequence of the last one that
-     * no end of the process can lose any more. Negative: the rest comes again later. */
+    /* Takes records in their order, and stores in `acknowledged` the sequence of the last one
+     * that no end of the process can lose any more. Negative: the rest comes again later. */
     kk_status (*deliver)(void *sink, const kk_record *records, size_t count,
                          uint64_t *acknowledged);
     /* Exactly once for each sink. */
@@ -334,21 +436,34 @@ typedef struct kk_sink_1 {
 #define KK_CALLER "caller"
 
 typedef struct kk_question {
+    /* Bytes of the struct. */
     size_t size;
-    kk_str tenant;      /* whose question it is */
-    kk_str kind;        /* KK_CALLER; an unknown one: KK_E_UNSUPPORTED */
-    kk_str key;         /* about whom: a number with its + and country code */
-    kk_str facts;       /* one JSON object: "national" (the number as it is dialled), "called" */
-    uint32_t within_ms; /* so long the call waits; a later answer is kept for the next one */
-    uint32_t reserved;  /* 0 */
+    /* Whose question it is. */
+    kk_str tenant;
+    /* KK_CALLER; an unknown one: KK_E_UNSUPPORTED. */
+    kk_str kind;
+    /* About whom: a number with its + and country code. */
+    kk_str key;
+    /* One JSON object: "national" (the number as it is dialled), "called". */
+    kk_str facts;
+    /* So long the call waits; a later answer is kept for the next one. */
+    uint32_t within_ms;
+    /* 0. */
+    uint32_t reserved;
 } kk_question;
 
 typedef struct kk_answer {
+    /* Bytes of the struct. */
     size_t size;
-    char *buffer;     /* the host's, for one JSON object */
+    /* The host's, for one JSON object. */
+    char *buffer;
+    /* Its bytes. */
     size_t room;
-    size_t len;       /* to be stored: the bytes of the answer; more than `room`: KK_E_LIMIT */
-    uint32_t keep_ms; /* to be stored: so long the host need not ask again; 0: each time */
+    /* To be stored: the bytes of the answer; more than `room`: KK_E_LIMIT. */
+    size_t len;
+    /* To be stored: so long the host need not ask again; 0: each time. */
+    uint32_t keep_ms;
+    /* 0. */
     uint32_t reserved;
 } kk_answer;
 
@@ -358,9 +473,10 @@ typedef struct kk_answer {
  * block: a call waits no longer than its office says, and goes on as if nobody had been asked.
  */
 typedef struct kk_source_1 {
+    /* Bytes of the struct. */
     size_t size;
-    /* KK_OK: stores the source. Negative: it cannot work now; the host tries again. `acknowledged`
-     * is 0. */
+    /* KK_OK: stores the source. Negative: it cannot work now; the host tries again.
+     * `acknowledged` is 0. */
     kk_status (*open)(const kk_open *open, void **source);
     /* KK_OK: the answer is in `answer`. KK_E_NOT_FOUND: nothing is known, which may be kept too. */
     kk_status (*ask)(void *source, const kk_question *question, kk_answer *answer);
@@ -369,15 +485,25 @@ typedef struct kk_source_1 {
 } kk_source_1;
 
 typedef struct kk_entry {
-    uint8_t magic[8];   /* KK_MAGIC_INIT */
-    uint32_t size;      /* sizeof(kk_entry) */
-    uint16_t abi_major; /* KK_ABI_MAJOR */
-    uint16_t abi_minor; /* the lowest that serves */
-    uint64_t flags;     /* 0 */
+    /* KK_MAGIC_INIT. */
+    uint8_t magic[8];
+    /* Sizeof(kk_entry). */
+    uint32_t size;
+    /* KK_ABI_MAJOR. */
+    uint16_t abi_major;
+    /* The lowest that serves. */
+    uint16_t abi_minor;
+    /* 0. */
+    uint64_t flags;
+    /* Its name. */
     kk_str name;
+    /* Its version. */
     kk_str version;
-    kk_str toolchain;         /* what built it, for people */
-    const kk_str *required;   /* extensions without which the module does not start */
+    /* What built it, for people. */
+    kk_str toolchain;
+    /* Extensions without which the module does not start. */
+    const kk_str *required;
+    /* How many those are. */
     size_t required_len;
     /* Once after loading, on any thread; not KK_OK refuses the module. No operation here. */
     kk_status (*init)(const kk_host *host);

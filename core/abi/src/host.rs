@@ -22,7 +22,8 @@ pub struct Host {
     pub abi_minor: u16,
     /// 0.
     pub reserved: u32,
-    /// \[any\] The table of an extension; null when unknown or not granted.
+    /// \[any\] The table of an extension, valid as long as the host; NULL when the host does not
+    /// know it or the configuration does not grant it to this module.
     pub get_extension: unsafe extern "C" fn(host: *const Host, id: Str) -> *const c_void,
 }
 
@@ -32,7 +33,7 @@ pub struct Host {
 pub struct Log1 {
     /// Bytes of the struct.
     pub size: usize,
-    /// \[any\] Writes one line about a call, or about the module when `call` is 0.
+    /// \[any\] Writes one line about a call, or about the module itself when `call` is 0.
     pub write: unsafe extern "C" fn(host: *const Host, call: CallNumber, level: u32, text: Str),
 }
 
@@ -42,9 +43,11 @@ pub struct Log1 {
 pub struct Wake1 {
     /// Bytes of the struct.
     pub size: usize,
-    /// \[any\] Asks for one WAKE event of the call.
+    /// \[any\] Asks for one KK_EVENT_WAKE of the call; several before it comes are one. A call that
+    /// is over is ignored.
     pub wake: unsafe extern "C" fn(host: *const Host, call: CallNumber) -> Status,
-    /// \[any\] Something that will call `wake` is held.
+    /// \[any\] Something that will call `wake` is held, or no longer: the build stays loaded while
+    /// one is. `release` never unloads from inside.
     pub retain: unsafe extern "C" fn(host: *const Host),
     /// \[any\] It is held no longer.
     pub release: unsafe extern "C" fn(host: *const Host),
@@ -54,7 +57,7 @@ pub struct Wake1 {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Prompt {
-    /// Bytes of the struct, and the array's stride.
+    /// The same in every element of an array: its stride.
     pub size: usize,
     /// The language; empty means a file of the tenant.
     pub language: Str,
@@ -63,7 +66,8 @@ pub struct Prompt {
 }
 
 /// A function of [`Call1`] that needs nothing but the call.
-pub type Plain = unsafe extern "C" fn(*const Host, CallNumber, op: *mut OpNumber) -> Status;
+pub type Plain =
+    unsafe extern "C" fn(host: *const Host, call: CallNumber, op: *mut OpNumber) -> Status;
 
 /// `kk_call_1`: all on the call's thread.
 #[repr(C)]
@@ -71,11 +75,11 @@ pub type Plain = unsafe extern "C" fn(*const Host, CallNumber, op: *mut OpNumber
 pub struct Call1 {
     /// Bytes of the struct.
     pub size: usize,
-    /// Answers the caller.
+    /// Answers the caller (200); done at once when that has happened.
     pub answer: Plain,
-    /// Opens early media.
+    /// Opens early media (183 with SDP); done at once when media flows.
     pub early_media: Plain,
-    /// Plays prompts, `times` times; 0 is for ever.
+    /// Plays prompts in their order, `times` times; 0 is for ever.
     pub play: unsafe extern "C" fn(
         host: *const Host,
         call: CallNumber,
@@ -84,7 +88,8 @@ pub struct Call1 {
         times: u32,
         op: *mut OpNumber,
     ) -> Status,
-    /// Collects digits.
+    /// Collects up to `max` digits; ends at `max`, at `#`, or `timeout_ms` after the last one. The
+    /// event's text holds them; KK_E_TIMEOUT when they are fewer than `min`.
     pub collect_digits: unsafe extern "C" fn(
         host: *const Host,
         call: CallNumber,
@@ -94,18 +99,23 @@ pub struct Call1 {
         op: *mut OpNumber,
     ) -> Status,
     /// Waits.
-    pub sleep: unsafe extern "C" fn(*const Host, CallNumber, ms: u32, op: *mut OpNumber) -> Status,
-    /// Ends the call.
+    pub sleep: unsafe extern "C" fn(
+        host: *const Host,
+        call: CallNumber,
+        ms: u32,
+        op: *mut OpNumber,
+    ) -> Status,
+    /// Ends the call; `sip_status` (400 to 699) is what a caller hears who was not answered.
     pub hang_up: unsafe extern "C" fn(
         host: *const Host,
         call: CallNumber,
         sip_status: u16,
         op: *mut OpNumber,
     ) -> Status,
-    /// Cancels an operation; its event is still owed.
-    pub cancel: unsafe extern "C" fn(*const Host, CallNumber, op: OpNumber) -> Status,
-    /// Says why the application is about to end with a negative status.
-    pub explain: unsafe extern "C" fn(*const Host, CallNumber, text: Str) -> Status,
+    /// Cancels an operation; its event is still owed. KK_E_NOT_FOUND when it has had it.
+    pub cancel: unsafe extern "C" fn(host: *const Host, call: CallNumber, op: OpNumber) -> Status,
+    /// Says in words why the application is about to end with a negative status.
+    pub explain: unsafe extern "C" fn(host: *const Host, call: CallNumber, text: Str) -> Status,
 }
 
 /// `kk_call_1` since minor version 1.
@@ -114,9 +124,18 @@ pub struct Call1 {
 pub struct Call1Minor1 {
     /// What the first version had; its `size` is that of the whole.
     pub minor0: Call1,
-    /// Lets the call go on to a number.
-    pub dial: unsafe extern "C" fn(*const Host, CallNumber, Str, op: *mut OpNumber) -> Status,
-    /// Records the caller into an object.
+    /// Since 1.1: the call goes on to a number as if its device had dialled it, through the same
+    /// rules. KK_OK, and the application is over; KK_E_FAILED with the rule's word when the plan
+    /// refuses it, and the application goes on.
+    pub dial: unsafe extern "C" fn(
+        host: *const Host,
+        call: CallNumber,
+        number: Str,
+        op: *mut OpNumber,
+    ) -> Status,
+    /// Since 1.1: records what the caller says into an object of the module's store. The event's
+    /// text is the length in ms, in digits, also with KK_E_HANGUP, which is how a message usually
+    /// ends. The object is whole when the event comes.
     pub record: unsafe extern "C" fn(
         host: *const Host,
         call: CallNumber,
@@ -131,7 +150,7 @@ pub struct Call1Minor1 {
 pub struct Recording {
     /// Bytes of the struct.
     pub size: usize,
-    /// The object to be made.
+    /// The object to be made, see kk_store_1.
     pub object: Str,
     /// The longest that it may be; 0 is for ever.
     pub max_ms: u32,
@@ -164,7 +183,7 @@ pub struct Store1 {
     /// Bytes of the struct.
     pub size: usize,
     /// Writes a record.
-    pub put: unsafe extern "C" fn(*const Host, tenant: Str, key: Str, value: Str) -> Status,
+    pub put: unsafe extern "C" fn(host: *const Host, tenant: Str, key: Str, value: Str) -> Status,
     /// Reads one.
     pub get: unsafe extern "C" fn(
         host: *const Host,
@@ -174,9 +193,9 @@ pub struct Store1 {
         room: usize,
         len: *mut usize,
     ) -> Status,
-    /// Removes one.
-    pub remove: unsafe extern "C" fn(*const Host, tenant: Str, key: Str) -> Status,
-    /// The first key behind another that begins with a prefix.
+    /// KK_OK also when there is none.
+    pub remove: unsafe extern "C" fn(host: *const Host, tenant: Str, key: Str) -> Status,
+    /// The first key behind `after` that begins with `prefix`; KK_E_NOT_FOUND when there is none.
     pub next: unsafe extern "C" fn(
         host: *const Host,
         tenant: Str,
@@ -186,7 +205,7 @@ pub struct Store1 {
         room: usize,
         len: *mut usize,
     ) -> Status,
-    /// The first tenant behind another that has records.
+    /// The first tenant behind `after` that has records.
     pub next_tenant: unsafe extern "C" fn(
         host: *const Host,
         after: Str,
@@ -196,9 +215,9 @@ pub struct Store1 {
     ) -> Status,
     /// Bytes of an object.
     pub object_size:
-        unsafe extern "C" fn(*const Host, tenant: Str, name: Str, bytes: *mut u64) -> Status,
+        unsafe extern "C" fn(host: *const Host, tenant: Str, name: Str, bytes: *mut u64) -> Status,
     /// Removes an object.
-    pub object_remove: unsafe extern "C" fn(*const Host, tenant: Str, name: Str) -> Status,
+    pub object_remove: unsafe extern "C" fn(host: *const Host, tenant: Str, name: Str) -> Status,
 }
 
 /// `kk_message`.
@@ -209,17 +228,17 @@ pub struct Message {
     pub size: usize,
     /// Whose mail it is.
     pub tenant: Str,
-    /// What tells it from others.
+    /// The same mail ordered twice is sent once: 1 to 64 of a-z, 0-9, '-'.
     pub id: Str,
     /// Its receivers.
     pub to: *const Str,
-    /// How many those are.
+    /// 1 to 16.
     pub to_len: usize,
     /// Its subject.
     pub subject: Str,
     /// Its words.
     pub text: Str,
-    /// An object to attach.
+    /// Of the module's store; empty: nothing is attached.
     pub object: Str,
     /// What the attachment is called.
     pub file_name: Str,
@@ -232,5 +251,5 @@ pub struct Mail1 {
     /// Bytes of the struct.
     pub size: usize,
     /// Queues a mail.
-    pub send: unsafe extern "C" fn(*const Host, message: *const Message) -> Status,
+    pub send: unsafe extern "C" fn(host: *const Host, message: *const Message) -> Status,
 }

@@ -36,25 +36,25 @@ pub const PREFLIGHT_LEN: usize = 16;
 
 /// Identifiers of factories and extensions.
 pub mod id {
-    /// A module's applications: [`App1`](crate::App1).
+    /// Factory of the module, its applications: [`App1`](crate::App1).
     pub const APP_1: &str = "kk.app/1";
-    /// A module's application without a call: [`App1`](crate::App1).
+    /// Factory of the module, run without a call: [`App1`](crate::App1).
     pub const TASK_1: &str = "kk.task/1";
-    /// Operations on calls: [`Call1`](crate::Call1).
+    /// Extension of the host, operations on calls: [`Call1`](crate::Call1).
     pub const CALL_1: &str = "kk.call/1";
-    /// Messages that wait: [`Lamp1`](crate::Lamp1).
+    /// Extension of the host, messages that wait: [`Lamp1`](crate::Lamp1).
     pub const LAMP_1: &str = "kk.lamp/1";
-    /// Mails: [`Mail1`](crate::Mail1).
+    /// Extension of the host, mails: [`Mail1`](crate::Mail1).
     pub const MAIL_1: &str = "kk.mail/1";
-    /// A module that carries records out: [`Sink1`](crate::Sink1).
+    /// Factory of a module that carries records out: [`Sink1`](crate::Sink1).
     pub const SINK_1: &str = "kk.sink/1";
-    /// A module that answers questions: [`Source1`](crate::Source1).
+    /// Factory of a module that answers questions: [`Source1`](crate::Source1).
     pub const SOURCE_1: &str = "kk.source/1";
-    /// Records and objects: [`Store1`](crate::Store1).
+    /// Extension of the host, records and objects: [`Store1`](crate::Store1).
     pub const STORE_1: &str = "kk.store/1";
-    /// The host's log: [`Log1`](crate::Log1).
+    /// Extension of the host, its log: [`Log1`](crate::Log1).
     pub const LOG_1: &str = "kk.log/1";
-    /// Waking a call from any thread: [`Wake1`](crate::Wake1).
+    /// Extension of the host, waking a call from any thread: [`Wake1`](crate::Wake1).
     pub const WAKE_1: &str = "kk.wake/1";
 }
 
@@ -65,13 +65,13 @@ pub const TASK: &str = "task";
 
 /// The types of an [`Event`].
 pub mod event {
-    /// The one result of an operation.
+    /// The one result of an operation: `op`, `status`, `text`.
     pub const OP_DONE: u32 = 1;
-    /// A key that no operation consumed.
+    /// The caller pressed a key that no operation consumed: `digit`.
     pub const DIGIT: u32 = 2;
-    /// The caller is gone.
+    /// The caller is gone; every operation has had its event.
     pub const HANG_UP: u32 = 3;
-    /// The build is being replaced.
+    /// The build is being replaced; finish early if the task allows it.
     pub const DRAIN: u32 = 4;
     /// Somebody called [`Wake1::wake`](crate::Wake1::wake).
     pub const WAKE: u32 = 5;

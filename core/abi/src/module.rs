@@ -9,13 +9,13 @@ use crate::{CallNumber, Host, Instance, OpNumber, Status, Str};
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
-    /// [`MAGIC`](crate::MAGIC).
+    /// KK_MAGIC_INIT.
     pub magic: [u8; 8],
-    /// Bytes of the struct.
+    /// Sizeof(kk_entry).
     pub size: u32,
-    /// The major version it was built for.
+    /// KK_ABI_MAJOR.
     pub abi_major: u16,
-    /// The lowest minor version that serves.
+    /// The lowest that serves.
     pub abi_minor: u16,
     /// 0.
     pub flags: u64,
@@ -29,11 +29,11 @@ pub struct Entry {
     pub required: *const Str,
     /// How many those are.
     pub required_len: usize,
-    /// Once after loading.
+    /// Once after loading, on any thread; not KK_OK refuses the module. No operation here.
     pub init: Option<unsafe extern "C" fn(host: *const Host) -> Status>,
-    /// Once, after the last instance was destroyed.
+    /// Once, after the last instance was destroyed; may be NULL.
     pub deinit: Option<unsafe extern "C" fn()>,
-    /// The table of a factory; null when the module has none such.
+    /// The table of a factory, valid until `deinit`; NULL when the module has none such.
     pub get_factory: Option<unsafe extern "C" fn(id: Str) -> *const c_void>,
 }
 
@@ -59,9 +59,9 @@ pub struct Start {
 pub struct Event {
     /// Bytes of the struct.
     pub size: usize,
-    /// Monotonic time.
+    /// Monotonic; a module needs no clock.
     pub now_ns: u64,
-    /// One of [`event`](crate::event); an unknown one is ignored.
+    /// KK_EVENT_*; an unknown one is ignored.
     pub r#type: u32,
     /// How the operation ended.
     pub status: Status,
@@ -69,7 +69,7 @@ pub struct Event {
     pub op: OpNumber,
     /// Its result, or an explanation.
     pub text: Str,
-    /// The key, in ASCII.
+    /// ASCII: 0 to 9, A to D, *, #.
     pub digit: u32,
     /// 0.
     pub reserved: u32,
@@ -81,11 +81,13 @@ pub struct Event {
 pub struct App1 {
     /// Bytes of the struct.
     pub size: usize,
-    /// Starts an application; stores the instance when it answers PENDING.
+    /// KK_PENDING: stores the instance and gets events. KK_OK: done already; negative: failed; in
+    /// both there is no instance and no `destroy`.
     pub start: Option<unsafe extern "C" fn(start: *const Start, instance: *mut Instance) -> Status>,
-    /// Gives it an event.
+    /// KK_PENDING: goes on. KK_OK or negative: done or failed, no event follows but `destroy`. A
+    /// failure ends the application alone; the dialplan goes on.
     pub event: Option<unsafe extern "C" fn(instance: Instance, event: *const Event) -> Status>,
-    /// Ends it, exactly once.
+    /// Exactly once for each instance, never from inside another function.
     pub destroy: Option<unsafe extern "C" fn(instance: Instance)>,
 }
 
@@ -95,9 +97,9 @@ pub struct App1 {
 pub struct StartMinor1 {
     /// What the first version had; its `size` is that of the whole.
     pub minor0: Start,
-    /// The server's date, in ms since 1970.
+    /// Since 1.1.
     pub date_ms: i64,
-    /// Whose call it is.
+    /// Since 1.1: whose call it is.
     pub tenant: Str,
 }
 
@@ -107,6 +109,6 @@ pub struct StartMinor1 {
 pub struct EventMinor1 {
     /// What the first version had; its `size` is that of the whole.
     pub minor0: Event,
-    /// The server's date, in ms since 1970.
+    /// Since 1.1: the server's date, in ms since 1970.
     pub date_ms: i64,
 }

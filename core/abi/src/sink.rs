@@ -11,9 +11,9 @@ use crate::{Status, Str};
 pub struct Open {
     /// Bytes of the struct.
     pub size: usize,
-    /// The module's options as one JSON object.
+    /// `[module.NAME.options]` as one JSON object.
     pub options: Str,
-    /// The directory that relative paths of the options begin at.
+    /// The directory that relative paths in it begin at.
     pub base: Str,
     /// The last record that the sink has acknowledged.
     pub acknowledged: u64,
@@ -23,11 +23,11 @@ pub struct Open {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Record {
-    /// Bytes of the struct, and the array's stride.
+    /// The same in every element of an array: its stride.
     pub size: usize,
-    /// Grows from record to record, with gaps.
+    /// Grows from record to record, with gaps; of one record always the same.
     pub sequence: u64,
-    /// One of [`record`](crate::record).
+    /// KK_RECORD_*.
     pub kind: u32,
     /// 0.
     pub reserved: u32,
@@ -43,9 +43,10 @@ pub struct Sink1 {
     pub size: usize,
     /// The kinds that it wants, each as the bit of its number.
     pub kinds: u64,
-    /// Opens it; stores the sink when it answers OK.
+    /// KK_OK: stores the sink. Negative: it cannot work now; the host tries again.
     pub open: Option<unsafe extern "C" fn(open: *const Open, sink: *mut *mut c_void) -> Status>,
-    /// Takes records; stores the last one that is safe with it.
+    /// Takes records in their order, and stores in `acknowledged` the sequence of the last one that
+    /// no end of the process can lose any more. Negative: the rest comes again later.
     pub deliver: Option<
         unsafe extern "C" fn(
             sink: *mut c_void,
@@ -54,6 +55,6 @@ pub struct Sink1 {
             acknowledged: *mut u64,
         ) -> Status,
     >,
-    /// Ends it, exactly once.
+    /// Exactly once for each sink.
     pub close: Option<unsafe extern "C" fn(sink: *mut c_void)>,
 }

@@ -12,13 +12,13 @@ pub struct Question {
     pub size: usize,
     /// Whose question it is.
     pub tenant: Str,
-    /// What is asked: [`CALLER`].
+    /// KK_CALLER; an unknown one: KK_E_UNSUPPORTED.
     pub kind: Str,
-    /// About whom: a number with its `+` and country code.
+    /// About whom: a number with its + and country code.
     pub key: Str,
-    /// What else is known, as one JSON object.
+    /// One JSON object: "national" (the number as it is dialled), "called".
     pub facts: Str,
-    /// So long the answer is waited for.
+    /// So long the call waits; a later answer is kept for the next one.
     pub within_ms: u32,
     /// 0.
     pub reserved: u32,
@@ -30,13 +30,13 @@ pub struct Question {
 pub struct Answer {
     /// Bytes of the struct.
     pub size: usize,
-    /// The host's place for one JSON object.
+    /// The host's, for one JSON object.
     pub buffer: *mut u8,
     /// Its bytes.
     pub room: usize,
-    /// The module's: the bytes of its answer.
+    /// To be stored: the bytes of the answer; more than `room`: KK_E_LIMIT.
     pub len: usize,
-    /// The module's: so long the host need not ask again.
+    /// To be stored: so long the host need not ask again; 0: each time.
     pub keep_ms: u32,
     /// 0.
     pub reserved: u32,
@@ -48,9 +48,10 @@ pub struct Answer {
 pub struct Source1 {
     /// Bytes of the struct.
     pub size: usize,
-    /// Opens it; stores the source when it answers OK.
+    /// KK_OK: stores the source. Negative: it cannot work now; the host tries again. `acknowledged`
+    /// is 0.
     pub open: Option<unsafe extern "C" fn(open: *const Open, source: *mut *mut c_void) -> Status>,
-    /// Answers a question.
+    /// KK_OK: the answer is in `answer`. KK_E_NOT_FOUND: nothing is known, which may be kept too.
     pub ask: Option<
         unsafe extern "C" fn(
             source: *mut c_void,
@@ -58,7 +59,7 @@ pub struct Source1 {
             answer: *mut Answer,
         ) -> Status,
     >,
-    /// Ends it, exactly once.
+    /// Exactly once for each source.
     pub close: Option<unsafe extern "C" fn(source: *mut c_void)>,
 }
 
