@@ -175,6 +175,8 @@ impl Capabilities {
             .with(Feature::FaxDetection)
             .with(Feature::FraudLimits)
             .with(Feature::FaxSending)
+            .with(Feature::FaxEarly)
+            .with(Feature::FaxMachines)
     }
 
     /// The same with one feature more.

@@ -319,3 +319,94 @@ fn a_calling_tone_on_a_forwarded_number_ends_as_a_fax_with_no_leg_left_over() {
     let cdr = only(office.finish());
     assert_eq!(ending(&cdr), (CallCause::Plan, 200));
 }
+
+#[test]
+fn a_first_offer_of_t38_alone_is_taken_by_a_number_for_faxes_and_by_one_for_both() {
+    for fax in ["{ box = \"main\", detect = \"only\" }", "{ box = \"main\" }"] {
+        let mut office = with_fax(fax);
+        office.all(Does::Rings);
+        office.call_by_t38(TRUNK, "0312340002");
+        office.run(secs(3));
+        assert!(office.phone(TRUNK).heard("answered"), "{:?}", office.phone(TRUNK).log);
+        assert!(matches!(office.faxes[0], FaxOrder::Receive(_)), "{:?}", office.faxes);
+        let [image] = switched(&office)[..] else { panic!("{:?}", office.faxes) };
+        let media = office.phone(TRUNK).media;
+        assert_eq!((image.remote, image.max_datagram), (media, 238));
+        assert!(!office.explained("asks for T.38"), "it is there already");
+        assert!(!office.phone('A').heard("acked"), "nobody is rung");
+        office.hang_up(TRUNK);
+        let cdr = only(office.finish());
+        assert_eq!(ending(&cdr), (CallCause::CallerHungUp, 200));
+    }
+    // Where no faxes are received it is refused, and nobody is rung.
+    let mut office = only_fax();
+    office.call_by_t38(TRUNK, "0312340003");
+    office.run(secs(1));
+    assert!(office.phone(TRUNK).heard("failed 488"), "{:?}", office.phone(TRUNK).log);
+    assert!(office.faxes.is_empty() && office.switch.calls().is_empty());
+}
+
+/// DIALPLAN, section 4: the machine on an adapter takes it live; the box when it does not.
+#[test]
+fn a_calling_tone_rings_the_machine_of_the_number_before_its_box() {
+    let device = "{ box = \"main\", device = \"F\" }";
+    let mut office = with_fax(device);
+    office.phone('A').does = Does::AnswersAtOnce;
+    office.phone('F').does = Does::Answers(500);
+    office.call(TRUNK, "0312340002");
+    office.run(secs(2));
+    assert!(sends_cng(&mut office));
+    office.run(secs(2));
+    assert!(office.phone('A').heard("bye ") && office.faxes.is_empty());
+    assert_eq!(office.switch.calls()[0].stage, "bridged");
+    assert!(office.switch.calls()[0].legs.iter().any(|leg| leg.party == "device F"));
+    office.hang_up(TRUNK);
+    office.finish();
+
+    let mut office = with_fax(device);
+    office.phone('A').does = Does::AnswersAtOnce;
+    office.phone('F').does = Does::Refuses(486);
+    office.call(TRUNK, "0312340002");
+    office.run(secs(2));
+    assert!(sends_cng(&mut office));
+    office.run(secs(2));
+    assert_eq!(&*received(&office).mailbox, "main");
+    office.hang_up(TRUNK);
+    office.finish();
+}
+
+#[test]
+fn a_number_that_answers_early_hears_a_machine_while_its_phones_ring() {
+    let mut office = shared(", answer_early = true");
+    office.phone('A').does = Does::Rings;
+    office.call(TRUNK, "0312340002");
+    office.run(secs(2));
+    assert!(office.phone(TRUNK).heard("answered"), "{:?}", office.phone(TRUNK).log);
+    assert!(office.explained("answered early"));
+    assert!(sends_cng(&mut office));
+    assert_eq!(&*received(&office).mailbox, "main");
+    assert!(office.phone('A').log.iter().any(|line| line.starts_with("cancelled")));
+    office.hang_up(TRUNK);
+    office.finish();
+
+    let mut office = shared(", answer_early = true");
+    office.phone('A').does = Does::Answers(3_000);
+    office.call(TRUNK, "0312340002");
+    office.run(secs(6));
+    assert_eq!(office.switch.calls()[0].stage, "bridged");
+    assert!(office.faxes.is_empty());
+    office.hang_up(TRUNK);
+    assert_eq!(ending(&only(office.finish())), (CallCause::CallerHungUp, 200));
+}
+
+/// S-40: whoever keeps the fax hears where it is to go on to.
+#[test]
+fn a_number_says_which_machine_its_stored_faxes_go_on_to() {
+    let mut office = with_fax("{ box = \"main\", detect = \"only\", deliver_to = \"F\" }");
+    office.call(TRUNK, "0312340002");
+    office.run(secs(1));
+    let to = received(&office).deliver_to;
+    assert_eq!(to, Some(("number2".into(), "F".into())));
+    office.hang_up(TRUNK);
+    office.finish();
+}

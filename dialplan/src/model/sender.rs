@@ -62,6 +62,13 @@ impl Plans {
         self.plan(tenant)?.fax_boxes.find(name).map(|found| &**found)
     }
 
+    /// The machine that a stored fax of a number is sent on to (S-40), by its name in the plan.
+    #[must_use]
+    pub fn fax_delivery(&self, tenant: &str, number: &str) -> Option<&Arc<str>> {
+        let number = self.plan(tenant)?.numbers.find(number)?;
+        Some(&number.fax.as_ref()?.value.deliver_to.as_ref()?.value)
+    }
+
     /// The number of an office that sends a fax, and the rules of its box; `from` names it by its
     /// name in the plan or by its digits.
     ///

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use koukan_e2e::fax::{self, Outcome, Sending, T38, document, page, pages_of_pdf};
+use koukan_e2e::office::{phone, phone_spec};
 use koukan_e2e::server::{Server, binary};
 use koukan_e2e::smtp::MailSink;
 use koukan_e2e::wait::wait_for;
@@ -18,13 +19,16 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// The office whose second number takes faxes, of two pages at most.
 fn office(name: &str) -> Server {
+    office_of(name, "detect = \"only\"")
+}
+
+fn office_of(name: &str, fax: &str) -> Server {
     let server = Server::start(name).expect("the server starts");
     let file = server.directory.join("conf/tenants/acme/office.toml");
     let text = fs::read_to_string(&file).expect("the sample");
     let number = "ring = { devices = [\"A\", \"B\", \"C\"], strategy = \"all\" }\nmode = \"ring\"";
     assert!(text.contains(number), "the sample has no {number}");
-    let for_faxes =
-        format!("{number}\noptions = [\"fax\"]\nfax = {{ box = \"main\", detect = \"only\" }}");
+    let for_faxes = format!("{number}\noptions = [\"fax\"]\nfax = {{ box = \"main\", {fax} }}");
     let mailbox = "[fax_box.main]\nreceive_max_pages = 2\nnotify = [\"office@example.jp\"]\n";
     let text = format!("{}\n{mailbox}", text.replace(number, &for_faxes));
     fs::write(&file, text).expect("it is written");
@@ -139,7 +143,7 @@ fn a_fax_goes_over_to_t38_when_it_is_taken_or_asked_for() {
     }
     let server = office("fax-t38");
     let pages = [page(1, 500), page(2, 300)];
-    for (count, t38) in [(1, T38::Takes), (2, T38::Asks)] {
+    for (count, t38) in [(1, T38::Takes), (2, T38::Asks), (3, T38::Alone)] {
         let outcome = sends(&server, &pages, |sending| Sending { t38, ..sending });
         assert_eq!((outcome.code, outcome.pages), (0, 2), "{t38:?}: {outcome:?}");
         assert!(outcome.by_t38 && outcome.hung_up, "{t38:?}: {outcome:?}");
@@ -149,6 +153,31 @@ fn a_fax_goes_over_to_t38_when_it_is_taken_or_asked_for() {
         let lines = why(&server, &list[0]);
         assert!(lines.contains("T.38 at 127.0.0.1:"), "{lines}");
         assert_eq!(lines.contains("asks for T.38"), t38 == T38::Takes, "{lines}");
+    }
+}
+
+/// S-39: a phone has answered, and what calls is a machine: its tone moves it to the box.
+#[test]
+fn a_machine_that_a_phone_answers_ends_in_the_box() {
+    if !fax::is_there() {
+        return;
+    }
+    let server = office_of("fax-shared", "detect = \"auto\"");
+    let mut phone = phone(&server, "A", &phone_spec(&server, 'A')).expect("it registers");
+    let answers = std::thread::spawn(move || {
+        phone.wait("CALL_INCOMING", LIMIT).expect("it rings");
+        phone.answer().expect("it answers");
+        phone.wait("CALL_CLOSED", Duration::from_secs(30)).is_some()
+    });
+    let pages = [page(1, 400)];
+    let outcome = send(&server, &pages);
+    assert!(answers.join().expect("no panic"), "the phone is let go");
+    assert_eq!((outcome.code, outcome.pages, outcome.hung_up), (0, 1, true), "{outcome:?}");
+    let list = kept(&server, 1);
+    assert_same(&fetched(&server, list[0]["id"].as_str().expect("an id")), &pages);
+    let lines = why(&server, &list[0]);
+    for part in ["device A answers", "the caller is a fax machine: a calling tone"] {
+        assert!(lines.contains(part), "no {part} in:\n{lines}");
     }
 }
 

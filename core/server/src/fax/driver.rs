@@ -239,6 +239,9 @@ impl Driver {
             cause: None,
             keep: spec.keep,
             notify: spec.notify.iter().map(ToString::to_string).collect(),
+            deliver_to: reception
+                .deliver_to
+                .map(|(number, machine)| (number.to_string(), machine.to_string())),
             language: reception.language.to_string(),
             utc_offset_s: reception.utc_offset_s,
         };
@@ -405,6 +408,7 @@ impl Driver {
         match self.inbox.finish(&tenant, &id, fax.clone(), heard) {
             Ok(pages) => {
                 fax.pages = u32::try_from(pages).unwrap_or(u32::MAX);
+                self.deliver(&tenant, &id, &fax);
                 let said = fax.sentence(koukan_fax::Language::English);
                 let name = if pages > 0 { format!(" It is kept as {id}.") } else { String::new() };
                 format!("{said}{name}{tail}")
@@ -416,6 +420,19 @@ impl Driver {
                 self.unkept.push((tenant, id, fax, heard));
                 words
             }
+        }
+    }
+
+    /// S-40: what is kept is sent on to a machine of the office; whatever becomes of that, it is
+    /// kept.
+    fn deliver(&mut self, tenant: &Arc<str>, id: &str, fax: &Fax) {
+        if fax.pages == 0 || fax.deliver_to.is_none() {
+            return;
+        }
+        let kept = self.inbox.tiff(tenant, id);
+        let Some(kept) = kept else { return };
+        if let Err(error) = self.queue.deliver(tenant, id, fax, &kept, self.clock.now()) {
+            tracing::error!(tenant = &**tenant, id, %error, "a fax cannot be sent on");
         }
     }
 
@@ -492,7 +509,9 @@ impl Driver {
         for (tenant, id, fax, heard) in std::mem::take(&mut self.unkept) {
             match self.inbox.finish(&tenant, &id, fax.clone(), heard) {
                 Ok(pages) => {
-                    tracing::info!(tenant = &*tenant, id, pages, "a fax that waited is kept")
+                    tracing::info!(tenant = &*tenant, id, pages, "a fax that waited is kept");
+                    let pages = u32::try_from(pages).unwrap_or(u32::MAX);
+                    self.deliver(&tenant, &id, &Fax { pages, ..fax });
                 }
                 Err(_) => self.unkept.push((tenant, id, fax, heard)),
             }

@@ -35,6 +35,10 @@ pub struct Fax {
     pub keep: u32,
     /// Who is told of it.
     pub notify: Vec<String>,
+    /// The number that was called and the machine of the office that what is kept is sent on to, by
+    /// their names in the plan.
+    #[serde(default)]
+    pub deliver_to: Option<(String, String)>,
     /// The office's language, `ja` or `en`.
     pub language: String,
     /// Seconds that the office's clocks were ahead of UTC.

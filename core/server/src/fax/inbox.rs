@@ -204,6 +204,11 @@ impl Inbox {
         plain.then(|| (directory.join(format!("{id}.tif")), directory.join(format!("{id}.pdf"))))
     }
 
+    /// The TIFF of a fax that is kept.
+    pub(super) fn tiff(&self, tenant: &str, id: &str) -> Option<PathBuf> {
+        self.files(tenant, id).map(|(tiff, _)| tiff)
+    }
+
     /// Every fax of a tenant that is over, the newest first.
     #[must_use]
     pub fn list(&self, tenant: &str, mailbox: Option<&str>) -> Vec<Listed> {

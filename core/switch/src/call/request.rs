@@ -82,7 +82,7 @@ impl Switch {
         let offer = match message.sdp().map(Session::parse) {
             None => None,
             Some(Ok(session))
-                if has_our_codec(&self.config.codecs, &session)
+                if (has_our_codec(&self.config.codecs, &session) || is_image_alone(&session))
                     && !self.cannot_secure(&asking.party, &session) =>
             {
                 Some(session)
@@ -116,13 +116,16 @@ impl Switch {
         asking: Asking,
         said: Option<String>,
     ) {
-        let decision = self.directory.plans.decide(&Facts {
+        let mut decision = self.directory.plans.decide(&Facts {
             at: now.date,
             origin: &asking.origin,
             caller: &asking.caller,
             called: &asking.called,
             state: self,
         });
+        if leg.offer.as_ref().is_some_and(is_image_alone) && !self.takes_image(&mut decision) {
+            return self.ua.respond(now.time, tx, Response::new(488));
+        }
         let lines = decision.lines();
         self.note_refusal(now, &decision);
         leg.identity = asking.identity(&decision);
@@ -355,6 +358,11 @@ fn has_our_codec(ours: &[Codec], offer: &Session) -> bool {
     offer.audio().is_some_and(|(_, audio)| {
         audio.audio_formats().any(|format| names().any(|name| name == format.name))
     })
+}
+
+/// Whether an offer has T.38 and nothing to talk by: a machine that knows that it calls one.
+fn is_image_alone(offer: &Session) -> bool {
+    offer.image().is_some() && offer.audio().is_none()
 }
 
 /// The end of a call that goes in a circle.

@@ -33,6 +33,7 @@ impl Switch {
         if self.is_too_broad(call) {
             return false;
         }
+        self.answer_early(now, call);
         call.stage = Stage::Ringing(Ringing {
             waiting: targets,
             began: now.time,

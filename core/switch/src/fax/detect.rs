@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use koukan_base::StreamId;
+use koukan_dialplan::{Decision, FaxRule, Release, RingTarget, Start, Step};
 use koukan_media::tone::FaxTone;
 use koukan_sip::sdp::Session;
 
@@ -12,10 +13,12 @@ use super::receive::speaks_g711;
 use crate::action::Now;
 use crate::call::channels::Channel;
 use crate::call::{Call, Stage};
-use crate::leg::Party;
+use crate::leg::{LegState, Party};
 use crate::module::{AppEvent, ModuleOrder};
-use crate::record::CallCause;
 use crate::switch::{Fate, Switch};
+
+/// How long the machine of a number rings before its box takes over.
+const MACHINE_RINGS: Duration = Duration::from_secs(60);
 
 /// How long after its beginning a tone is told.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
@@ -31,36 +34,77 @@ impl Switch {
 
     /// The caller offers T.38 where nobody has asked for it: the offer is refused, and asked for
     /// again by us once the fax has begun.
-    pub(crate) fn t38_is_fax(&mut self, now: Now, call: &mut Call, index: u16, offer: &Session) {
+    pub(crate) fn t38_is_fax(
+        &mut self,
+        now: Now,
+        call: &mut Call,
+        index: u16,
+        offer: &Session,
+    ) -> Fate {
         let free = index == 0 && !matches!(call.stage, Stage::Fax(_));
         if free && offer.image().is_some() && offer.audio().is_none() {
-            let _kept = self.caller_is_fax(now, call, "an offer of T.38");
+            return self.caller_is_fax(now, call, "an offer of T.38");
         }
+        Fate::Keep
+    }
+
+    /// Whether a call that offers T.38 alone is taken: its number is one for faxes, or serves them
+    /// too, and then nobody else is asked.
+    pub(crate) fn takes_image(&self, decision: &mut Decision) -> bool {
+        if matches!(decision.steps.first().map(Step::unguarded), Some(Step::Fax { .. })) {
+            return true;
+        }
+        let rule = decision.fax.take().and_then(|rule| rule.mailbox);
+        let spec = rule
+            .as_ref()
+            .and_then(|mailbox| self.directory.plans.fax_box(&decision.tenant, mailbox).cloned());
+        let (Some(mailbox), Some(spec)) = (rule, spec) else { return false };
+        decision.steps = vec![Step::Fax { mailbox, spec }];
+        (decision.record, decision.release.prompt) = (None, None);
+        true
     }
 
     /// The caller is a fax machine, by this sign.
     fn caller_is_fax(&mut self, now: Now, call: &mut Call, sign: &str) -> Fate {
-        let Some((mailbox, listen)) =
-            call.fax.as_ref().and_then(|rule| Some((rule.mailbox.clone()?, rule.listen)))
-        else {
-            return Fate::Keep;
-        };
+        let Some(rule) = call.fax.clone() else { return Fate::Keep };
         let since = call.answered.map(|at| now.date.duration_since(at).unsigned_abs());
-        let in_time = since.is_some_and(|since| since <= listen + TOLD_AFTER);
-        let movable =
-            matches!(call.stage, Stage::Bridged { .. } | Stage::Module(_) | Stage::Menu(_));
-        let Some(spec) = call.plans.fax_box(&call.tenant, &mailbox).cloned() else {
-            return Fate::Keep;
-        };
-        if !in_time || !movable || call.transfer.is_some() || !speaks_g711(call) {
+        let in_time = since.is_some_and(|since| since <= rule.listen + TOLD_AFTER);
+        let movable = matches!(
+            call.stage,
+            Stage::Bridged { .. } | Stage::Module(_) | Stage::Menu(_) | Stage::Ringing(_)
+        );
+        let steps = self.fax_steps(call, &rule);
+        if steps.is_empty() || !in_time || !movable || call.transfer.is_some() || !speaks_g711(call)
+        {
             return Fate::Keep;
         }
         self.explain(call.id, format!("the caller is a fax machine: {sign}"));
         call.fax = None;
         self.let_go(now, call);
-        call.steps.clear();
-        let begun = self.start_fax(now, call, mailbox, spec);
-        begun.unwrap_or(Fate::End(CallCause::Internal, 488))
+        call.failures.clear();
+        call.steps = steps.into();
+        call.release = Release { status: 488, prompt: None, cause: "no-fax".into() };
+        self.next_step(now, call)
+    }
+
+    /// What takes the faxes of a number: a machine on an adapter, live, before the box.
+    fn fax_steps(&self, call: &Call, rule: &FaxRule) -> Vec<Step> {
+        let plans = &call.plans;
+        let device = rule.device.as_ref().and_then(|name| plans.device(&call.tenant, name));
+        let ring = device.map(|device| Step::Ring {
+            targets: vec![RingTarget {
+                device: device.device.clone(),
+                user: device.user.clone(),
+                start: Start::After(Duration::ZERO),
+            }],
+            timeout: MACHINE_RINGS,
+            called_name: None,
+        });
+        let mailbox = rule.mailbox.as_ref().and_then(|mailbox| {
+            let spec = plans.fax_box(&call.tenant, mailbox)?.clone();
+            Some(Step::Fax { mailbox: mailbox.clone(), spec })
+        });
+        ring.into_iter().chain(mailbox).collect()
     }
 
     /// Ends whatever the caller talks with or listens to.
@@ -85,7 +129,26 @@ impl Switch {
                 self.order(ModuleOrder::Event { instance, event: AppEvent::HangUp });
                 self.order(ModuleOrder::Destroy { instance });
             }
+            Stage::Ringing(_) => {
+                // The number answers early: nobody has picked up yet.
+                let rung: Vec<u16> = call.rung().map(|(index, _)| index).collect();
+                for index in rung {
+                    self.end_leg(now, call, index, 487, None);
+                }
+            }
             _ => {}
+        }
+        self.stop_music(call, 0);
+    }
+
+    /// A number that answers early (`fax.answer_early`) has its caller answered before anybody is
+    /// rung, so that a calling tone is heard; the caller hears the tone of ringing.
+    pub(crate) fn answer_early(&mut self, now: Now, call: &mut Call) {
+        let early = call.fax.as_ref().is_some_and(|rule| rule.answer_early);
+        let waits = matches!(call.leg(0).map(|leg| leg.state), Some(LegState::Incoming { .. }));
+        if early && waits && self.answer_caller(now, call, None) {
+            self.explain(call.id, "answered early, to hear whether a fax machine calls");
+            self.start_ringback(call);
         }
     }
 }

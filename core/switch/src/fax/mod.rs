@@ -91,6 +91,9 @@ pub struct Reception {
     pub called: String,
     /// The digits of the number that was called, when one was: what our machine calls itself.
     pub did: Option<Arc<str>>,
+    /// The number that was called, by its name in the plan, and the machine of the office that what
+    /// is stored is sent on to.
+    pub deliver_to: Option<(Arc<str>, Arc<str>)>,
     /// The office's language.
     pub language: Arc<str>,
     /// Seconds that the office's clocks are ahead of UTC.

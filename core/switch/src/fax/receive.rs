@@ -32,9 +32,9 @@ impl Switch {
         if let Some(leg) = call.leg_mut(0) {
             leg.speaks_fax = true;
         }
-        let answered = self.answer_caller(now, call, None);
-        let fits = speaks_g711(call);
-        if !answered || !fits {
+        let image = self.answer_with_image(now, call);
+        let taken = image.is_some() || (self.answer_caller(now, call, None) && speaks_g711(call));
+        if !taken {
             self.explain(call.id, "no fax: the caller speaks no G.711 in the clear");
             if let Some(leg) = call.leg_mut(0) {
                 leg.speaks_fax = false;
@@ -44,8 +44,11 @@ impl Switch {
         self.stop_music(call, 0);
         let fax = FaxId(self.next_number());
         self.explain(call.id, format!("answered as a fax machine, for box {mailbox}"));
-        let ask_at = Some(now.time + ASK_AFTER);
-        let (lent, image, asked, t38) = (false, None, None, true);
+        if let Some(image) = &image {
+            self.explain_image(call, image);
+        }
+        let ask_at = image.is_none().then(|| now.time + ASK_AFTER);
+        let (lent, asked, t38) = (false, None, true);
         let duty = Duty::Receive(spec);
         call.stage = Stage::Fax(FaxRun { fax, mailbox, duty, t38, lent, image, ask_at, asked });
         self.by_fax.insert(fax, call.id);
@@ -102,6 +105,10 @@ impl Switch {
             caller: call.caller.clone(),
             called: call.called.clone(),
             did: call.did.clone(),
+            deliver_to: call.number.as_ref().and_then(|number| {
+                let machine = call.plans.fax_delivery(&call.tenant, number)?;
+                Some((number.clone(), machine.clone()))
+            }),
             language: self.directory.plans.language(&call.tenant).into(),
             utc_offset_s: self.utc_offset_s(now, call),
         }

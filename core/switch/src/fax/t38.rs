@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
+use koukan_media::{Codec, CodecParams, Command, Direction, StreamConfig};
 use koukan_sip::sdp::{self, AgreedImage, LocalImage, Session};
-use koukan_sip::{Body, ClientTx, Message, Method};
+use koukan_sip::{Body, ClientTx, Message, Method, Response};
 
 use super::FaxOrder;
 use crate::action::{Action, Now};
@@ -25,6 +26,42 @@ impl Switch {
         let leg = call.leg(0)?;
         let LegStream::Open(_, bound) = leg.stream else { return None };
         Some(LocalImage { address: self.shown_address(leg, bound), max_datagram: MAX_DATAGRAM })
+    }
+
+    /// Answers a caller that offers T.38 and no audio; `None` when it offers something else.
+    pub(super) fn answer_with_image(&mut self, now: Now, call: &mut Call) -> Option<AgreedImage> {
+        let local = self.local_image(call)?;
+        let worker = call.worker;
+        let leg = call.leg_mut(0)?;
+        let LegState::Incoming { tx, dialog } = leg.state else { return None };
+        let stream = leg.stream.live()?;
+        let offer = leg.offer.take_if(|offer| offer.audio().is_none())?;
+        let (bytes, agreed) = leg.session.answer_image(&offer, &local).ok()?;
+        leg.answer = Some(bytes.clone());
+        (leg.state, leg.answered, leg.status) = (LegState::Up { dialog }, Some(now.date), 200);
+        self.by_server.remove(&tx);
+        let body = Some(Body::sdp(bytes));
+        self.ua.respond(now.time, tx, Response { body, ..Response::new(200) });
+        call.answered = Some(now.date);
+        self.write_record(now, call);
+        // The stream is lent with an address; nothing is said on it before.
+        let config = StreamConfig {
+            remote: agreed.remote,
+            remote_rtcp: None,
+            codec: CodecParams {
+                codec: Codec::Pcmu,
+                payload_type: 0,
+                receive_type: 0,
+                ptime_ms: 20,
+            },
+            telephone_event: None,
+            digit_tones: false,
+            direction: Direction::Inactive,
+            srtp: None,
+            silent_after: None,
+        };
+        self.media(worker, Command::Configure { stream, config });
+        Some(agreed)
     }
 
     /// It is time to ask for T.38.
@@ -130,13 +167,18 @@ impl Switch {
             return;
         }
         let (fax, lent) = (run.fax, run.lent);
+        self.explain_image(call, &agreed);
+        if lent {
+            self.actions.push_back(Action::Fax(FaxOrder::Switch { fax, image: agreed }));
+        }
+    }
+
+    /// Says what was agreed on.
+    pub(super) fn explain_image(&mut self, call: &Call, agreed: &AgreedImage) {
         let words = format!(
             "T.38 at {}, {} bytes a datagram, {:?}",
             agreed.remote, agreed.max_datagram, agreed.correction
         );
         self.explain(call.id, words);
-        if lent {
-            self.actions.push_back(Action::Fax(FaxOrder::Switch { fax, image: agreed }));
-        }
     }
 }

@@ -207,19 +207,20 @@ impl Switch {
         let update = message.method() == Some(Method::Update);
         let mut response = Response::new(200);
         self.with_call(now, id, |switch, call| {
+            let mut fate = Fate::Keep;
             match (offer, update) {
                 (Some(offer), _) => match switch.answer_offer(call, index, &offer) {
                     Some(body) => response.body = Some(body),
                     None => {
                         response.status = 488;
-                        switch.t38_is_fax(now, call, index, &offer);
+                        fate = switch.t38_is_fax(now, call, index, &offer);
                     }
                 },
                 (None, true) => {}
                 (None, false) => response.body = switch.offer_again(call, index),
             }
             switch.note_hold(now, call, index);
-            Fate::Keep
+            fate
         });
         self.ua.respond(now.time, tx, response);
     }

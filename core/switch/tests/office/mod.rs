@@ -223,6 +223,13 @@ impl Office {
         self.drain();
     }
 
+    /// A machine calls that offers T.38 and no audio.
+    pub(crate) fn call_by_t38(&mut self, name: char, number: &str) {
+        let now = self.now;
+        self.phone(name).call_by_t38(now, number);
+        self.drain();
+    }
+
     /// A document is due.
     pub(crate) fn send_fax(&mut self, call: &koukan_switch::FaxCall) {
         self.switch.send_fax(self.now(), call);

@@ -222,6 +222,16 @@ impl Phone {
         self.calling = Some(self.ua.invite(now, request));
     }
 
+    /// Calls as a machine that offers T.38 and no audio.
+    pub(crate) fn call_by_t38(&mut self, now: Time, number: &str) {
+        let user = self.user.clone();
+        let mut request =
+            request(Method::Invite, &user, &format!("sip:{number}@{SERVER}"), PASSWORD);
+        let local = self.image();
+        request.body = Some(Body::sdp(self.session.offer_image(&local)));
+        self.calling = Some(self.ua.invite(now, request));
+    }
+
     pub(crate) fn give_up(&mut self, now: Time) {
         if let Some(tx) = self.calling {
             self.ua.cancel(now, tx, None);

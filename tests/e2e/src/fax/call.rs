@@ -43,7 +43,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn dial(server: &Server, number: &str) -> io::Result<Self> {
+    pub(super) fn dial(server: &Server, number: &str, by_t38: bool) -> io::Result<Self> {
         let sip = UdpSocket::bind(("127.0.0.1", server.trunk_port))?;
         sip.set_read_timeout(Some(Duration::from_secs(10)))?;
         let rtp = UdpSocket::bind("127.0.0.1:0")?;
@@ -53,11 +53,12 @@ impl Call {
         let to = format!("<sip:{number}@{}>", server.sip);
         let call_id = format!("fax-{port}-{}@machine", std::process::id());
         let target = format!("sip:{number}@{}", server.sip);
-        let body = format!(
+        let audio = format!(
             "v=0\r\no=machine 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
              m=audio {port} RTP/AVP 0 8\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
              a=ptime:20\r\na=sendrecv\r\n"
         );
+        let body = if by_t38 { image_on(port) } else { audio };
         let request = format!(
             "INVITE {target} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bKi{port}\r\n\
              Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\n\
@@ -80,7 +81,8 @@ impl Call {
         let contact = header(&answer, "Contact").ok_or_else(missing)?;
         let inside = contact.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
         let target = inside.map_or(contact.clone(), |(uri, _)| uri.to_owned());
-        let media = answer.lines().find_map(|line| line.strip_prefix("m=audio "));
+        let kind = if by_t38 { "m=image " } else { "m=audio " };
+        let media = answer.lines().find_map(|line| line.strip_prefix(kind));
         let port = media.and_then(|media| media.split(' ').next()?.parse().ok());
         let peer = SocketAddr::from(([127, 0, 0, 1], port.ok_or_else(missing)?));
         let call = Self {
@@ -95,7 +97,7 @@ impl Call {
             sequence: 0,
             hung_up: false,
             asked: false,
-            udptl: None,
+            udptl: by_t38.then(udptl),
         };
         call.request("ACK", 1, "")?;
         call.sip.set_nonblocking(true)?;
@@ -271,21 +273,13 @@ impl Call {
         let port: Option<u16> = media.and_then(|media| media.split(' ').next()?.parse().ok());
         let port = port.filter(|port| *port != 0);
         self.peer.set_port(port.ok_or_else(|| io::Error::other("no port of T.38"))?);
-        let correction = Correction::Redundancy { depth: 3 };
-        self.udptl = Some((Receiver::default(), Sender::new(correction, 400)));
+        self.udptl = Some(udptl());
         Ok(Said::Image)
     }
 
     /// Its own description of T.38, in the spelling of a gateway of the market.
     fn image(&self) -> io::Result<String> {
-        let port = self.rtp.local_addr()?.port();
-        Ok(format!(
-            "v=0\r\no=machine 1 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
-             m=image {port} UDPTL t38\r\na=T38FaxVersion:0\r\na=T38MaxBitRate:14400\r\n\
-             a=T38FaxFillBitRemoval:0\r\na=T38FaxTranscodingMMR:0\r\n\
-             a=T38FaxRateManagement:transferredTCF\r\na=T38FaxMaxBuffer:1024\r\n\
-             a=T38FaxMaxDatagram:238\r\na=T38FaxUdpEC:t38UDPRedundancy\r\n"
-        ))
+        Ok(image_on(self.rtp.local_addr()?.port()))
     }
 
     pub(super) fn answer(&self, request: &str, status: &str, body: &str) -> io::Result<()> {
@@ -341,4 +335,19 @@ pub(super) fn refuse(
     let head: Vec<String> = invite.lines().filter(copied).map(tagged).collect();
     let text = format!("SIP/2.0 {status}\r\n{}\r\nContent-Length: 0\r\n\r\n", head.join("\r\n"));
     sip.send_to(text.as_bytes(), server).map(|_| ())
+}
+
+/// A description of T.38, in the spelling of a gateway of the market.
+fn image_on(port: u16) -> String {
+    format!(
+        "v=0\r\no=machine 1 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+             m=image {port} UDPTL t38\r\na=T38FaxVersion:0\r\na=T38MaxBitRate:14400\r\n\
+             a=T38FaxFillBitRemoval:0\r\na=T38FaxTranscodingMMR:0\r\n\
+             a=T38FaxRateManagement:transferredTCF\r\na=T38FaxMaxBuffer:1024\r\n\
+             a=T38FaxMaxDatagram:238\r\na=T38FaxUdpEC:t38UDPRedundancy\r\n"
+    )
+}
+
+fn udptl() -> (Receiver, Sender) {
+    (Receiver::default(), Sender::new(Correction::Redundancy { depth: 3 }, 400))
 }

@@ -48,6 +48,8 @@ pub enum T38 {
     Takes,
     /// It asks for it, as soon as it is answered.
     Asks,
+    /// It offers nothing else, from the first INVITE on.
+    Alone,
 }
 
 /// Something that is done to a server in the middle of a fax.
@@ -101,7 +103,7 @@ struct How {
 /// # Errors
 /// The call is not answered, or the machine does not start.
 pub fn send(server: &Server, sending: &Sending<'_>) -> io::Result<Outcome> {
-    let call = Call::dial(server, sending.number)?;
+    let call = Call::dial(server, sending.number, sending.t38 == T38::Alone)?;
     let Sending { file, t38, hangs_up, after, .. } = sending.clone();
     let after = after.map(|(pages, act)| (pages, Duration::ZERO, act));
     conduct(server, call, Duty::Send(file), How { t38, hangs_up, after })
@@ -183,7 +185,8 @@ impl Line {
 }
 
 fn conduct(server: &Server, mut call: Call, duty: Duty<'_>, how: How) -> io::Result<Outcome> {
-    let mut machine = Machine::start("audio", duty)?;
+    let medium = if call.udptl.is_some() { "t38" } else { "audio" };
+    let mut machine = Machine::start(medium, duty)?;
     let begun = Instant::now();
     let mut over_at = None;
     let mut reached = None;

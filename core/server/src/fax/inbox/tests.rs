@@ -68,6 +68,7 @@ fn fax(keep: u32) -> Fax {
         cause: Some(Cause::Done),
         keep,
         notify: Vec::new(),
+        deliver_to: None,
         language: "ja".to_owned(),
         utc_offset_s: 32_400,
     }

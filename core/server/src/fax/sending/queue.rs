@@ -2,17 +2,20 @@
 //! Times are handed in; what is to be called is handed back.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use koukan_base::{CallId, Time};
 use koukan_fax::Cause;
-use koukan_fax::queue::{Attempt, Ended, Job, Next};
+use koukan_fax::queue::{Attempt, Ended, Job, Next, RetryTable};
 use koukan_switch::{Destination, FaxCall, FaxId, NotSent, Now};
 
 use super::drawer::Drawer;
-use super::sent::{Entry, State};
+use super::sent::{Entry, Sent, State};
+use crate::fax::entry::Fax;
 use crate::fax::running::Progress;
 
 /// Attempts at once; what else is due waits for the end of one.
@@ -20,6 +23,9 @@ const AT_ONCE: usize = 200;
 
 /// How long the switch may take to say that a machine has answered, or that none does.
 const ANSWERS: Duration = Duration::from_secs(300);
+
+/// Attempts after the first to send a received fax on to a machine of the office.
+const DELIVERIES: u32 = 3;
 
 /// No attempt lasts longer; the process that speaks T.30 has the same bound.
 const LONGEST: Duration = Duration::from_secs(4 * 3_600 + 60);
@@ -99,6 +105,50 @@ impl Queue {
     pub(crate) fn add(&mut self, tenant: Arc<str>, id: String, entry: Entry, now: Now) {
         let job = Job::restore(entry.job.clone(), entry.table.clone(), now.time);
         self.documents.insert(id, Outgoing { tenant, job, entry, attempt: None });
+    }
+
+    /// S-40: a received fax goes on to a machine of the office, as it came.
+    pub(crate) fn deliver(
+        &mut self,
+        tenant: &Arc<str>,
+        received: &str,
+        fax: &Fax,
+        kept: &Path,
+        now: Now,
+    ) -> io::Result<()> {
+        let Some((number, machine)) = fax.deliver_to.clone() else { return Ok(()) };
+        let id = format!("s{received}");
+        std::fs::copy(kept, self.drawer.file(&id))?;
+        let table = RetryTable::default();
+        let job = Job::new(now.time, fax.pages, DELIVERIES, table.clone()).save();
+        let sent = Sent {
+            state: State::Waiting,
+            number,
+            from: fax.called.clone(),
+            mailbox: fax.mailbox.clone(),
+            to: machine,
+            to_device: true,
+            created: now.date,
+            ended: None,
+            due: Some(now.date),
+            pages: fax.pages,
+            confirmed: 0,
+            estimate_s: 0,
+            attempts: 0,
+            calls: Vec::new(),
+            station: String::new(),
+            medium: String::new(),
+            bit_rate: 0,
+            ecm: false,
+            cause: None,
+            notify: fax.notify.clone(),
+            language: fax.language.clone(),
+            utc_offset_s: fax.utc_offset_s,
+        };
+        let entry = Entry { sent, job, table };
+        self.drawer.write(tenant, &id, &entry);
+        self.add(tenant.clone(), id, entry, now);
+        Ok(())
     }
 
     /// When something is due.
@@ -271,8 +321,9 @@ impl Queue {
         sent.state = if cause == Cause::Done { State::Done } else { State::Failed };
         (sent.cause, sent.ended, sent.due) = (Some(cause), Some(now.date), None);
         entry.job = job.save();
-        // Who cancels knows.
-        self.drawer.finish(&tenant, id, &entry, cause != Cause::Cancelled);
+        // Who cancels knows; and of a fax that came the office was told when it came.
+        let known = cause == Cause::Cancelled || (entry.sent.to_device && cause == Cause::Done);
+        self.drawer.finish(&tenant, id, &entry, !known);
         entry.sent.result()
     }
 }

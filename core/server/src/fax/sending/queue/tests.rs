@@ -257,3 +257,39 @@ fn an_office_lists_its_newest_two_hundred() {
     assert_eq!((entries.len(), entries[0].1.as_str()), (200, "s0003"));
     assert!(Path::new(&bench.directory).read_dir().unwrap().count() <= 1, "no file is left");
 }
+
+/// S-40.
+#[test]
+fn a_stored_fax_goes_on_to_a_machine_and_stays_where_it_is() {
+    let bench = Bench::new();
+    let mut queue = bench.queue();
+    let kept = bench.directory.join("kept.tif");
+    std::fs::write(&kept, b"II*\0").unwrap();
+    let fax = Fax {
+        call: "1".to_owned(),
+        mailbox: "main".to_owned(),
+        caller: "0455550001".to_owned(),
+        called: "0312340002".to_owned(),
+        station: String::new(),
+        medium: "g711".to_owned(),
+        started: bench.now.date,
+        ended: Some(bench.now.date),
+        pages: 2,
+        bit_rate: 14_400,
+        ecm: true,
+        cause: Some(Cause::Done),
+        keep: 200,
+        notify: Vec::new(),
+        deliver_to: Some(("number2".to_owned(), "F".to_owned())),
+        language: "ja".to_owned(),
+        utc_offset_s: 32_400,
+    };
+    queue.deliver(&"acme".into(), "0000000000001-1", &fax, &kept, bench.now).unwrap();
+    let call = one(queue.due(bench.now));
+    assert_eq!((&call.to, &*call.number), (&Destination::Device("F".into()), "number2"));
+    let begun = queue.answered(call.fax, CallId::new(ShardId(0), 9), bench.now).unwrap();
+    assert_eq!(std::fs::read(bench.directory.join(&begun.file)).unwrap(), b"II*\0");
+    queue.ended(call.fax, Cause::Done, &progress(2), bench.now).unwrap();
+    assert!(kept.is_file());
+    assert_eq!(bench.shown("s0000000000001-1").state, State::Done);
+}
