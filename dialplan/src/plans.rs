@@ -360,6 +360,12 @@ impl Plans {
         self.called_number(called).is_some()
     }
 
+    /// The tenant that has this DID, as a trunk brings it.
+    #[must_use]
+    pub fn owner_of_did(&self, called: &str) -> Option<&Arc<str>> {
+        self.called_number(called).map(|(plan, _)| &plan.tenant.id.value)
+    }
+
     /// The generation of a tenant's plan, for the CDR: the fingerprint of its texts, the same after
     /// every restart; 0 for a tenant that is not known.
     #[must_use]

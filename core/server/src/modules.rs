@@ -193,13 +193,20 @@ impl Modules {
         let mut others = self.builds.values().filter(|build| build.active().is_some());
         let before = others.clone().find(|build| build.name == name).map(|build| build.number);
         match before {
-            Some(_) if is_new => return Err(ChangeRefused::Loaded(name)),
-            None if !is_new => return Err(ChangeRefused::NotLoaded(name)),
+            Some(_) if is_new => {
+                self.reaper.end(loaded);
+                return Err(ChangeRefused::Loaded(name));
+            }
+            None if !is_new => {
+                self.reaper.end(loaded);
+                return Err(ChangeRefused::NotLoaded(name));
+            }
             Some(_) | None => {}
         }
         let holder =
             others.find(|build| build.name != name && build.role.is_some() && build.role == role);
         if let (Some(holder), Some(role)) = (holder, role) {
+            self.reaper.end(loaded);
             return Err(ChangeRefused::Role { name, role, by: holder.name.clone() });
         }
         let calls = before.map_or(0, |before| self.retire(now, before));

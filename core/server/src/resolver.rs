@@ -7,13 +7,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hickory_resolver::config::{NameServerConfig, ResolverConfig};
+use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolverConfig};
 use hickory_resolver::name_server::TokioConnectionProvider;
+use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{RData, RecordType};
 use hickory_resolver::proto::xfer::Protocol;
+use hickory_resolver::proto::{ProtoError, ProtoErrorKind};
 use hickory_resolver::{ResolveError, TokioResolver};
 use koukan_dialplan::{TrunkHostName, TrunkInfo};
-use koukan_switch::{TrunkHost, TrunkKey};
+use koukan_switch::{ResolvedHosts, TrunkHost, TrunkKey};
 use tokio::task::JoinSet;
 
 use crate::control::Request;
@@ -59,6 +61,8 @@ struct Known {
 
 /// No name is looked up more often, whatever its records say.
 const OFTEN: Duration = Duration::from_secs(30);
+/// What could not be told is told again.
+const SOON: Duration = Duration::from_secs(5);
 /// None is believed for longer.
 const LONG: Duration = Duration::from_secs(3_600);
 /// Names that are looked up at once.
@@ -83,10 +87,18 @@ pub(crate) async fn run(service: Arc<Service>, lookup: Lookup) {
         known.retain(|name, _| wanted.contains(name));
         let now = Instant::now();
         let due = wanted.iter().filter(|name| known.get(name).is_none_or(|k| k.until <= now));
-        look_up_all(&resolver, &lookup, due.cloned().collect(), &mut known).await;
-        tell(&service, &trunks, &known).await;
+        let mut told = tell(&service, &trunks, &known).await;
+        let mut looked_up = LookUps::new(&resolver, &lookup, due.cloned().collect());
+        // A name that nobody answers for holds up none of the others.
+        while let Some((name, outcome)) = looked_up.next().await {
+            note(&name, outcome, &mut known);
+            let has = |trunk: &&Named| trunk.names.contains(&name);
+            told &= tell(&service, trunks.iter().filter(has), &known).await;
+        }
         let next = known.values().map(|known| known.until).min();
-        let wait = next.map_or(LONG, |next| next.saturating_duration_since(Instant::now()));
+        let most = if told { LONG } else { SOON };
+        let wait = next.map_or(most, |next| next.saturating_duration_since(Instant::now()));
+        let wait = wait.min(most);
         // Woken when other plans come into force.
         let woken = service.plans_changed.notified();
         let _ = tokio::time::timeout(wait.max(Duration::from_secs(1)), woken).await;
@@ -122,37 +134,59 @@ fn resolver(lookup: &Lookup) -> Result<TokioResolver, ResolveError> {
     let options = builder.options_mut();
     options.timeout = Duration::from_secs(3);
     options.attempts = 2;
+    options.ip_strategy = match (lookup.v4, lookup.v6) {
+        (true, true) => LookupIpStrategy::Ipv4AndIpv6,
+        (false, true) => LookupIpStrategy::Ipv6Only,
+        _ => LookupIpStrategy::Ipv4Only,
+    };
     // Each look-up is a new one: the pauses between them are ours.
     options.cache_size = 0;
     Ok(builder.build())
 }
 
-async fn look_up_all(
-    resolver: &Arc<TokioResolver>,
-    lookup: &Lookup,
-    names: Vec<Wanted>,
-    known: &mut HashMap<Wanted, Known>,
-) {
-    let mut names = names.into_iter();
-    let mut running = JoinSet::new();
-    loop {
-        while running.len() < AT_ONCE
-            && let Some(name) = names.next()
-        {
-            let (resolver, lookup) = (Arc::clone(resolver), lookup.clone());
-            running.spawn(async move { (look_up(&resolver, &lookup, &name).await, name) });
-        }
-        let Some(done) = running.join_next().await else { return };
-        let Ok((outcome, name)) = done else { continue };
-        match outcome {
-            Ok(found) => drop(known.insert(name, found)),
-            Err(error) => {
-                let host = &name.0;
-                tracing::warn!(%host, %error, "the name of a trunk cannot be looked up");
-                let again = Instant::now() + OFTEN;
-                let unknown = Known { found: Vec::new(), until: again };
-                known.entry(name).or_insert(unknown).until = again;
+/// Names that are looked up, some of them at a time.
+struct LookUps {
+    resolver: Arc<TokioResolver>,
+    lookup: Lookup,
+    names: std::vec::IntoIter<Wanted>,
+    running: JoinSet<(Wanted, Result<Known, ResolveError>)>,
+}
+
+impl LookUps {
+    fn new(resolver: &Arc<TokioResolver>, lookup: &Lookup, names: Vec<Wanted>) -> Self {
+        let (resolver, lookup) = (Arc::clone(resolver), lookup.clone());
+        Self { resolver, lookup, names: names.into_iter(), running: JoinSet::new() }
+    }
+
+    /// The next name of which something is known; `None` when all are through.
+    async fn next(&mut self) -> Option<(Wanted, Result<Known, ResolveError>)> {
+        loop {
+            while self.running.len() < AT_ONCE
+                && let Some(name) = self.names.next()
+            {
+                let (resolver, lookup) = (Arc::clone(&self.resolver), self.lookup.clone());
+                self.running.spawn(async move {
+                    let outcome = look_up(&resolver, &lookup, &name).await;
+                    (name, outcome)
+                });
             }
+            if let Ok(done) = self.running.join_next().await? {
+                return Some(done);
+            }
+        }
+    }
+}
+
+/// Takes down what a look-up brought; without an answer a name stands for what it did.
+fn note(name: &Wanted, outcome: Result<Known, ResolveError>, known: &mut HashMap<Wanted, Known>) {
+    match outcome {
+        Ok(found) => drop(known.insert(name.clone(), found)),
+        Err(error) => {
+            let host = &name.0;
+            tracing::warn!(%host, %error, "the name of a trunk cannot be looked up");
+            let again = Instant::now() + OFTEN;
+            let unknown = Known { found: Vec::new(), until: again };
+            known.entry(name.clone()).or_insert(unknown).until = again;
         }
     }
 }
@@ -169,9 +203,13 @@ async fn look_up(
         let port = port.parse().unwrap_or(SIP_PORT);
         return addresses(resolver, lookup, host, port).await;
     }
-    let service = services(resolver, name, *tcp).await;
-    let Ok(records) = resolver.srv_lookup(service.as_str()).await else {
-        return addresses(resolver, lookup, name, SIP_PORT).await;
+    let service = services(resolver, name, *tcp).await?;
+    let records = match resolver.srv_lookup(service.as_str()).await {
+        Ok(records) => records,
+        Err(error) if says_none(&error) => {
+            return addresses(resolver, lookup, name, SIP_PORT).await;
+        }
+        Err(error) => return Err(error),
     };
     let mut all = Known { found: Vec::new(), until: records.as_lookup().valid_until() };
     for record in records.iter().take(ADDRESSES) {
@@ -180,7 +218,11 @@ async fn look_up(
         if target == "." {
             continue;
         }
-        let Ok(known) = addresses(resolver, lookup, &target, record.port()).await else { continue };
+        let known = match addresses(resolver, lookup, &target, record.port()).await {
+            Ok(known) => known,
+            Err(error) if says_none(&error) => continue,
+            Err(error) => return Err(error),
+        };
         all.until = all.until.min(known.until);
         let ranked = known.found.into_iter().map(|found| Found {
             priority: record.priority(),
@@ -193,11 +235,26 @@ async fn look_up(
     Ok(all.believed())
 }
 
+/// Whether a name server has said that there is no such record; silence and trouble are no answer.
+fn says_none(error: &ResolveError) -> bool {
+    let Some(ProtoErrorKind::NoRecordsFound { response_code, .. }) =
+        error.proto().map(ProtoError::kind)
+    else {
+        return false;
+    };
+    matches!(response_code, ResponseCode::NXDomain | ResponseCode::NoError)
+}
+
 /// The name of the SRV record: what NAPTR says, else the usual one.
-async fn services(resolver: &TokioResolver, name: &str, tcp: bool) -> String {
+async fn services(resolver: &TokioResolver, name: &str, tcp: bool) -> Result<String, ResolveError> {
     let (wanted, usual) = if tcp { ("SIP+D2T", "_sip._tcp") } else { ("SIP+D2U", "_sip._udp") };
-    let records = resolver.lookup(name, RecordType::NAPTR).await;
-    let named = records.ok().and_then(|records| {
+    let records = match resolver.lookup(name, RecordType::NAPTR).await {
+        Ok(records) => Some(records),
+        // Some name servers have never heard of NAPTR and say so in many ways.
+        Err(error) if error.is_no_records_found() => None,
+        Err(error) => return Err(error),
+    };
+    let named = records.and_then(|records| {
         let naptr = records.iter().filter_map(|data| match data {
             RData::NAPTR(naptr) => Some(naptr),
             _ => None,
@@ -209,7 +266,7 @@ async fn services(resolver: &TokioResolver, name: &str, tcp: bool) -> String {
         let best = fits.min_by_key(|record| (record.order(), record.preference()))?;
         Some(best.replacement().to_utf8())
     });
-    named.unwrap_or_else(|| format!("{usual}.{name}"))
+    Ok(named.unwrap_or_else(|| format!("{usual}.{name}")))
 }
 
 async fn addresses(
@@ -238,9 +295,13 @@ impl Known {
     }
 }
 
-/// Tells the control loop what the names stand for. A trunk of which nothing is known keeps what it
-/// had.
-async fn tell(service: &Service, trunks: &[Named], known: &HashMap<Wanted, Known>) {
+/// Tells the control loop what the names stand for; whether it has heard. A trunk of which nothing
+/// is known keeps what it had.
+async fn tell<'t>(
+    service: &Service,
+    trunks: impl IntoIterator<Item = &'t Named>,
+    known: &HashMap<Wanted, Known>,
+) -> bool {
     let mut found = Vec::new();
     for Named { key, hosts, names } in trunks {
         let tcp = names.first().is_some_and(|(_, tcp)| *tcp);
@@ -248,18 +309,22 @@ async fn tell(service: &Service, trunks: &[Named], known: &HashMap<Wanted, Known
             known.get(&(Arc::clone(name), tcp)).map(|known| known.found.as_slice())
         });
         if !list.is_empty() {
-            found.push((key.clone(), list));
+            found.push(ResolvedHosts { key: key.clone(), of: Arc::clone(hosts), hosts: list });
         }
     }
+    let mut told = true;
     for part in found.chunks(AT_ONCE_TOLD) {
         let order = |reply| Request::TrunkHosts(part.to_vec(), reply);
         if let Err(error) = service.control.ask(order).await {
             tracing::warn!(%error, "hosts of trunks are told later");
+            told = false;
         }
     }
+    told
 }
 
-/// The hosts of a trunk: the plan's ranks first, those of SRV records within them.
+/// The hosts of a trunk: the plan's ranks first, those of SRV records within them; each address
+/// once, in the same order whatever the order of the answers.
 fn ranked<'k>(
     hosts: &[TrunkHostName],
     known: impl Fn(&Arc<str>) -> Option<&'k [Found]>,
@@ -272,10 +337,7 @@ fn ranked<'k>(
                 one = [Found { address, priority: 0, weight: None }];
                 (None, one.as_slice())
             }
-            None => {
-                let bare = host.address.split(':').next().unwrap_or_default();
-                (Some(Arc::from(bare)), known(&host.address).unwrap_or_default())
-            }
+            None => (Some(Arc::from(host.bare())), known(&host.address).unwrap_or_default()),
         };
         for Found { address, priority, weight } in found {
             let weight = weight.unwrap_or(host.weight);
@@ -283,11 +345,16 @@ fn ranked<'k>(
             rank.push(TrunkHost { address: *address, name: name.clone(), priority: 0, weight });
         }
     }
-    let numbered = (1_u16..).zip(ranks.into_values());
-    let set = |(priority, rank): (u16, Vec<TrunkHost>)| {
-        rank.into_iter().map(move |host| TrunkHost { priority, ..host })
-    };
-    numbered.flat_map(set).collect()
+    let mut seen = BTreeSet::new();
+    let mut hosts = Vec::new();
+    for (priority, mut rank) in (1_u16..).zip(ranks.into_values()) {
+        // Name servers turn their answers round: that changes nothing.
+        rank.sort_by_key(|host| host.address);
+        rank.retain(|host| seen.insert(host.address));
+        hosts.extend(rank.into_iter().map(|host| TrunkHost { priority, ..host }));
+    }
+    hosts.truncate(TrunkHost::MOST);
+    hosts
 }
 
 #[cfg(test)]

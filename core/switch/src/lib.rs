@@ -42,5 +42,5 @@ pub use record::{CallCause, Cdr, CdrLeg, Contact, Note, Record, SettingRecord};
 pub use registration::guard::BanView;
 pub use subscription::watch::Watch;
 pub use switch::Switch;
-pub use trunk::{MAINTENANCE_OWNER, TrunkHost, TrunkHostView, TrunkView};
+pub use trunk::{MAINTENANCE_OWNER, ResolvedHosts, TrunkHost, TrunkHostView, TrunkView};
 pub use view::{CallView, LegView, RegistrationView, Tables};

@@ -271,6 +271,32 @@ fn a_calling_tone_on_a_number_for_both_moves_the_caller_and_a_person_talks_on() 
 }
 
 #[test]
+fn a_fax_machine_that_waits_in_a_queue_is_taken_out_of_it() {
+    let mut office = Office::planned(|plan| {
+        let morning = "{ from = \"09:00\", to = \"12:00\", do = ";
+        let fax = "options = [\"off_hours\", \"fax\"]\nfax = { box = \"main\" }";
+        let plan = plan.replacen("options = [\"off_hours\"]", fax, 1).replace(
+            &format!("{morning}\"ring\" }}"),
+            &format!("{morning}{{ queue = \"help\" }} }}"),
+        );
+        format!(
+            "{plan}\n[fax_box.main]\nnotify = [\"fax@example.jp\"]\nkeep = 50\n\
+             [queue.help]\nagents = [\"B\"]\n"
+        )
+    });
+    office.call(TRUNK, "0312340001");
+    office.run(secs(4));
+    assert!(sends_cng(&mut office), "{:?}", office.explained);
+    let reception = received(&office);
+    assert_eq!(office.switch.tables().queued, 0);
+    let calls = office.switch.calls();
+    let rings = calls.iter().flat_map(|call| &call.legs).any(|leg| leg.state == "ringing");
+    assert!(!rings, "its phone rings no more: {calls:?}");
+    office.fax_says(reception.fax, FaxNews::Over("one page".to_owned()));
+    assert_eq!(ending(&only(office.finish())), (CallCause::Plan, 200));
+}
+
+#[test]
 fn an_offer_of_t38_on_a_number_for_both_is_a_fax_and_asked_for_again_by_us() {
     let mut office = shared("");
     office.phone(TRUNK).takes_t38 = true;

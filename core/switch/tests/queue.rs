@@ -6,25 +6,25 @@ mod office;
 use std::time::Duration;
 
 use koukan_switch::CallCause;
-use office::{Does, Office, SERVER, TRUNK, ending, only};
+use office::{Does, OFFICE, Office, SERVER, TRUNK, directory_of, ending, only};
 
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
 fn planned(keys: &str) -> Office {
-    Office::planned(|plan| {
-        let more = format!(
-            "[queue.help]\nagents = [\"B\", \"C\", \"D\"]\n{keys}\n\
+    Office::planned(|plan| with_queue(plan, keys))
+}
+
+fn with_queue(plan: &str, keys: &str) -> String {
+    let more = format!(
+        "[queue.help]\nagents = [\"B\", \"C\", \"D\"]\n{keys}\n\
              [extension.help]\ndial = \"680\"\ndo = {{ queue = \"help\" }}\n\
              [feature_codes]\ndnd = \"*78\"\n[extension.echo]"
-        );
-        let morning = "{ from = \"09:00\", to = \"12:00\", do = ";
-        plan.replace("[extension.echo]", &more).replace(
-            &format!("{morning}\"ring\" }}"),
-            &format!("{morning}{{ queue = \"help\" }} }}"),
-        )
-    })
+    );
+    let morning = "{ from = \"09:00\", to = \"12:00\", do = ";
+    plan.replace("[extension.echo]", &more)
+        .replace(&format!("{morning}\"ring\" }}"), &format!("{morning}{{ queue = \"help\" }} }}"))
 }
 
 /// Whose phones ring now.
@@ -279,6 +279,19 @@ fn a_caller_who_waits_for_an_hour_costs_no_more_memory_than_one_who_waits_for_te
     hang_up(&mut office, TRUNK);
     let cdr = only(office.finish());
     assert!(cdr.legs.len() <= 44);
+}
+
+#[test]
+fn whoever_comes_while_others_wait_is_served_by_the_plan_in_force() {
+    let mut office = planned("");
+    dial(&mut office, TRUNK);
+    assert_eq!(ringing(&office).len(), 1);
+    let agents = "agents = [\"B\", \"C\", \"D\"]";
+    let plan = with_queue(OFFICE, "").replace(agents, "agents = [\"E\"]");
+    office.install(directory_of(&[("acme", plan)], office.now().date));
+    dial(&mut office, 'A');
+    office.run(secs(30));
+    assert_eq!(ringing(&office), "E", "{:?}", office.explained);
 }
 
 #[test]

@@ -133,6 +133,32 @@ fn a_call_that_goes_elsewhere_leaves_its_supervisor() {
 }
 
 #[test]
+fn the_call_that_a_colleague_talks_in_is_joined_and_left_by_a_transfer_into_it() {
+    let mut office = talking();
+    office.phone('B').does = Does::Answers(200);
+    let media = office.phone('D').media;
+    let now = office.now;
+    office.phone('D').offer_again(now, Direction::SendOnly);
+    office.run(secs(1));
+    // Its second line.
+    office.phone('D').media = (media.ip(), media.port() + 10).into();
+    dial(&mut office, 'D', "802");
+    dial(&mut office, 'A', "*83804");
+    assert_eq!(room(&office), "ABD", "not the caller who is on hold: {:?}", office.explained);
+    let escaped = office.phone('D').replaced();
+    let escaped = escaped.replace(';', "%3B").replace('=', "%3D").replace('@', "%40");
+    let target = format!("<sip:acme-802@{SERVER}?Replaces={escaped}>");
+    let now = office.now;
+    office.phone('D').refer(now, &target, &[]);
+    office.run(secs(2));
+    assert!(office.phone('A').heard("bye "), "{:?}", office.phone('A').log);
+    assert_eq!(room(&office), "");
+    assert!(joined(&mut office, TRUNK, 'B'), "{:?}", office.explained);
+    office.hang_up(TRUNK);
+    office.finish();
+}
+
+#[test]
 fn nobody_listens_who_may_not_and_there_must_be_a_call() {
     let mut office = talking();
     for (name, number, status) in

@@ -7,8 +7,9 @@ mod office;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use koukan_dialplan::TrunkHostName;
 use koukan_sip::{Header, Message, Method};
-use koukan_switch::{CallCause, TrunkHost, TrunkView};
+use koukan_switch::{CallCause, ResolvedHosts, TrunkHost, TrunkView};
 use office::{Does, Office, PASSWORD, SERVER, TRUNK, ending, only};
 
 const CARRIER: &str = "127.0.0.1:5070";
@@ -109,7 +110,7 @@ fn we_register_with_digest_refresh_in_time_and_take_it_back() {
     assert_eq!(first.call_id(), second.call_id());
     assert_eq!(trunk(&office).registration.as_deref(), Some("trying"));
     let bound = format!(
-        "Contact: <sip:other@192.0.2.77>;expires=20\nContact: <sip:line1@{SERVER}>;expires=300\n"
+        "Contact: <sip:other@192.0.2.77>;expires=3600\nContact: <sip:line1@{SERVER}>;expires=300\n"
     );
     answer(&mut office, SPARE, &second, "200 OK", &bound);
     let view = trunk(&office);
@@ -326,6 +327,49 @@ fn a_host_that_has_said_100_may_take_its_time() {
 }
 
 #[test]
+fn a_callee_who_never_answers_is_no_fault_of_the_trunk() {
+    let mut office = with("hosts = [{ address = \"203.0.113.9\", priority = 2 }]");
+    assert_eq!(outside(&mut office, 200), (CallCause::NotAnswered, 480));
+    assert!(office.strays.is_empty(), "nobody rings twice");
+    assert_eq!(trunk(&office).failed, 0);
+}
+
+#[test]
+fn offices_that_share_a_carriers_address_have_their_calls_each_by_its_numbers() {
+    // Written otherwise, the same address.
+    let mut office =
+        Office::with_neighbour_planned(|plan| plan.replace(CARRIER, "[::ffff:127.0.0.1]:5070"));
+    office.register('E', &[("Expires", "0")]);
+    office.run(secs(1));
+    office.phone('E').user = "beta-805".to_owned();
+    office.register('E', &[]);
+    office.run(secs(1));
+    office.call(TRUNK, "0398760003");
+    office.run(secs(1));
+    assert!(office.phone('E').ringing.is_some(), "{:?}", office.explained);
+    office.hang_up(TRUNK);
+    office.run(secs(1));
+    office.call(TRUNK, "0312340003");
+    office.run(secs(1));
+    assert!(office.phone('D').ringing.is_some(), "{:?}", office.explained);
+}
+
+#[test]
+fn forwarded_calls_take_no_more_channels_than_the_trunk_has() {
+    let mut office = Office::planned(|plan| {
+        let number = "[number.number3]\n";
+        let way = "no_answer = { forward = \"09012345678\" }\n";
+        plan.replace(number, &format!("{number}{way}")).replace("\nchannels = 30", "\nchannels = 3")
+    });
+    for _ in 0..2 {
+        office.call(TRUNK, "0312340003");
+    }
+    office.run(secs(40));
+    assert!(office.explained("all 3 channels in use"), "{:?}", office.explained);
+    assert_eq!(office.switch.tables().outside, 1, "{:?}", office.explained);
+}
+
+#[test]
 fn a_host_that_answers_no_probe_is_skipped_and_comes_back() {
     let mut office = with("probe = \"30s\"");
     office.run(secs(40));
@@ -421,8 +465,14 @@ fn a_name_that_stands_for_other_hosts_is_followed() {
         priority: 1,
         weight: 1,
     };
+    let of =
+        |name: &str| vec![TrunkHostName { address: name.into(), priority: 1, weight: 1 }].into();
     let now = office.now();
-    office.switch.set_trunk_hosts(now, &key, &[host]);
+    let stale = ResolvedHosts { key, of: of("sip.before.test"), hosts: vec![host] };
+    office.switch.set_trunk_hosts(now, std::slice::from_ref(&stale));
+    assert_eq!(trunk(&office).state, "down", "looked up for a plan that is not in force");
+    let fresh = ResolvedHosts { of: of("sip.carrier.test"), ..stale };
+    office.switch.set_trunk_hosts(now, &[fresh]);
     assert_eq!(trunk(&office).state, "ready");
     office.phone(TRUNK).does = Does::Answers(500);
     office.call('A', "0455550001");

@@ -107,6 +107,12 @@ impl TrunkHostName {
         let address = with_port.or_else(alone)?;
         Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
     }
+
+    /// The name without its port, when it is a host name.
+    #[must_use]
+    pub fn bare(&self) -> &str {
+        self.address.split(':').next().unwrap_or_default()
+    }
 }
 
 const SIP_PORT: u16 = 5060;

@@ -10,7 +10,7 @@ use koukan_base::{CallId, Time};
 use koukan_dialplan::{Aside, ChangeError, Network};
 use koukan_sip::Flow;
 use koukan_switch::{
-    Action, Directory, FaxOrder, Now, Record, RoomError, Switch, TrunkHost, TrunkKey, TrunkView,
+    Action, Directory, FaxOrder, Now, Record, ResolvedHosts, RoomError, Switch, TrunkView,
 };
 
 use super::memory::Load;
@@ -278,20 +278,18 @@ impl Core {
     }
 
     /// What the names of trunks stand for now.
-    pub(crate) fn set_trunk_hosts(&mut self, now: Now, found: &[(TrunkKey, Vec<TrunkHost>)]) {
-        for (key, hosts) in found {
-            self.guarded(now, "hosts of a trunk", |switch| switch.set_trunk_hosts(now, key, hosts));
-        }
+    pub(crate) fn set_trunk_hosts(&mut self, now: Now, resolved: &[ResolvedHosts]) {
+        self.guarded(now, "hosts of trunks", |switch| switch.set_trunk_hosts(now, resolved));
     }
 
-    /// Takes a trunk out or in; false when there is none. It is in the journal before the answer
-    /// leaves.
-    pub(crate) fn set_maintenance(&mut self, now: Now, order: &MaintenanceOrder) -> bool {
+    /// Takes a trunk out or in; `None` when there is none. It is in the journal before the answer
+    /// leaves, or the answer says that it is not.
+    pub(crate) fn set_maintenance(&mut self, now: Now, order: &MaintenanceOrder) -> Option<bool> {
         let MaintenanceOrder { trunk, by, on } = order;
         let set = |switch: &mut Switch| switch.set_maintenance(now, trunk, by, *on);
         let known = self.guarded(now, "maintenance", set).unwrap_or(false);
-        self.commit();
-        known
+        let safe = self.commit();
+        known.then_some(safe)
     }
 
     /// Lifts a ban; false when there is none.

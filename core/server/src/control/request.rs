@@ -8,8 +8,8 @@ use crossbeam_channel::{Sender, TrySendError};
 use koukan_base::CallId;
 use koukan_dialplan::{Aside, Change, ChangeError, Entry, FaxSenderError, Settings};
 use koukan_switch::{
-    BanView, CallView, Directory, FaxOffice, RegistrationView, RoomError, RoomOrder, RoomView,
-    TrunkHost, TrunkKey, TrunkView,
+    BanView, CallView, Directory, FaxOffice, RegistrationView, ResolvedHosts, RoomError, RoomOrder,
+    RoomView, TrunkKey, TrunkView,
 };
 use mio::Waker;
 use tokio::sync::oneshot;
@@ -45,9 +45,9 @@ pub enum Request {
     /// `GET /v1/trunks`.
     Trunks(Reply<Vec<TrunkView>>),
     /// The names of trunks stand for these hosts.
-    TrunkHosts(Vec<(TrunkKey, Vec<TrunkHost>)>, Reply<()>),
+    TrunkHosts(Vec<ResolvedHosts>, Reply<()>),
     /// `PUT /v1/trunks/.../maintenance`: whether there is such a trunk.
-    Maintenance(MaintenanceOrder, Reply<bool>),
+    Maintenance(MaintenanceOrder, Reply<Option<bool>>),
     /// `GET /v1/why/{call}`.
     Why(CallId, Reply<Option<api::Why>>),
     /// New plans and certificates are checked and ready; what live settings have no place in them.

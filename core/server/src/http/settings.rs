@@ -103,8 +103,7 @@ async fn change(
         tracing::info!(tenant, %key, value = value.as_deref().unwrap_or("-"), %by, "setting");
     }
     if !safe {
-        let words = "it is in force, but the data directory takes nothing; it is tried again";
-        return Err(Refused(StatusCode::INSUFFICIENT_STORAGE, words.to_owned()));
+        return Err(not_stored());
     }
     let written = written.into_iter().map(|entry| SettingChange {
         key: entry.key.to_string(),
@@ -113,6 +112,12 @@ async fn change(
         at: entry.at,
     });
     Ok(Json(written.collect()))
+}
+
+/// What was asked for has been done and a restart would forget it.
+pub(super) fn not_stored() -> Refused {
+    let words = "it is in force, but the data directory takes nothing; it is tried again";
+    Refused(StatusCode::INSUFFICIENT_STORAGE, words.to_owned())
 }
 
 /// How many changes are asked for.

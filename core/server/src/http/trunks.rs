@@ -51,10 +51,13 @@ async fn set(service: &Service, trunk: TrunkKey, body: Maintenance) -> Answer<Ve
     }
     let (tenant, name) = trunk.clone();
     let order = |reply| Request::Maintenance(MaintenanceOrder { trunk, by, on }, reply);
-    if !service.control.ask(order).await? {
+    let Some(safe) = service.control.ask(order).await? else {
         let owner = tenant.map_or("of the server".to_owned(), |tenant| format!("of {tenant}"));
         let words = format!("there is no trunk \"{name}\" {owner}");
         return Err(Refused(StatusCode::NOT_FOUND, words));
+    };
+    if !safe {
+        return Err(super::settings::not_stored());
     }
     let all = service.control.ask(Request::Trunks).await?;
     let same =

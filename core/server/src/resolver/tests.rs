@@ -35,6 +35,7 @@ fn zone() -> Vec<Record> {
         record("a.ngn.test.", 90, a(2)),
         record("b.ngn.test.", 600, a(3)),
         record("bare.test.", 1, a(4)),
+        record("troubled.test.", 600, a(5)),
     ]
 }
 
@@ -51,7 +52,9 @@ async fn serve(socket: UdpSocket) {
         let here = zone.iter().filter(owned).count();
         message.add_answers(zone.iter().filter(owned).filter(fits).cloned());
         message.set_message_type(MessageType::Response);
-        if here == 0 {
+        if query.name() == &name("_sip._udp.troubled.test.") {
+            message.set_response_code(ResponseCode::ServFail);
+        } else if here == 0 {
             message.set_response_code(ResponseCode::NXDomain);
         }
         socket.send_to(&message.to_vec().unwrap(), from).await.unwrap();
@@ -104,6 +107,7 @@ fn a_name_without_srv_or_with_a_port_is_a_host() {
     assert!((28..=30).contains(&seconds), "looked up no more often than that: {seconds}");
     assert_eq!(found("b.ngn.test:5999", false).0, [at("192.0.2.3:5999", 0, None)]);
     assert_eq!(found("nobody.test", false).0, []);
+    assert_eq!(found("troubled.test", false), (Vec::new(), 0), "trouble with SRV is no answer");
 }
 
 #[test]
@@ -132,8 +136,8 @@ fn the_plans_ranks_come_first_and_srv_ranks_within_them() {
     let wanted = [
         ("192.0.2.2".to_owned(), 1, 2, Some("ngn.test")),
         ("192.0.2.1".to_owned(), 2, 1, Some("ngn.test")),
-        ("192.0.2.9".to_owned(), 3, 4, None),
         ("192.0.2.3".to_owned(), 3, 8, Some("late.test")),
+        ("192.0.2.9".to_owned(), 3, 4, None),
     ];
     assert_eq!(each.collect::<Vec<_>>(), wanted);
 }

@@ -48,6 +48,11 @@ impl Switch {
             };
             let number = attempt.call.number.clone();
             let paying = Paying::outside(&attempt.call);
+            let most = self.trunks.most(&key);
+            if self.channels.trunk(key.0.as_deref(), &key.1) >= most {
+                self.explain(call.id, format!("trunk {}: all {most} channels in use", key.1));
+                continue;
+            }
             let (host, transport) = match self.trunks.begin(&key, &mut self.rng, &attempt.tried) {
                 Ok(found) => found,
                 Err(why) => {
@@ -152,15 +157,24 @@ impl Switch {
             attempt.until = now.time + limits::seconds(limits::TRUNK_S);
             return Fate::Keep;
         }
-        let silent = attempt.first;
-        let words = if silent { "no answer at all" } else { "no final answer" };
+        // A trunk that has the callee's phone ring is not to blame when nobody answers it.
+        let rang = matches!(late, Some((_, LegState::Calling { rang: true, .. })));
+        let (status, words) = match (attempt.first, rang) {
+            (true, false) => (408, "no answer at all"),
+            (false, false) => (408, "no final answer"),
+            (_, true) => (480, "nobody who answers"),
+        };
         if let Some((index, _)) = late {
             let party = call.leg(index).map(|leg| leg.party.name()).unwrap_or_default();
             self.explain(call.id, format!("{party} gives {words}"));
-            self.note_trunk_answer(call, index, 408, FailureCause::Timeout, None);
-            self.end_leg(now, call, index, 408, None);
+            if rang {
+                call.failures.push(status);
+            } else {
+                self.note_trunk_answer(call, index, status, FailureCause::Timeout, None);
+            }
+            self.end_leg(now, call, index, status, None);
         }
-        self.next_trunk(now, call, 408)
+        self.next_trunk(now, call, status)
     }
 
     /// Takes down what an answer says of a trunk's host.

@@ -67,11 +67,20 @@ impl Switch {
     /// The caller is a fax machine, by this sign.
     fn caller_is_fax(&mut self, now: Now, call: &mut Call, sign: &str) -> Fate {
         let Some(rule) = call.fax.clone() else { return Fate::Keep };
-        let since = call.answered.map(|at| now.date.duration_since(at).unsigned_abs());
+        // Any answer counts: ours, and that of a device behind it.
+        let device = match &call.stage {
+            Stage::Bridged { leg } => call.leg(*leg).and_then(|leg| leg.answered),
+            _ => None,
+        };
+        let since = call.answered.max(device).map(|at| now.date.duration_since(at).unsigned_abs());
         let in_time = since.is_some_and(|since| since <= rule.listen + TOLD_AFTER);
         let movable = matches!(
             call.stage,
-            Stage::Bridged { .. } | Stage::Module(_) | Stage::Menu(_) | Stage::Ringing(_)
+            Stage::Bridged { .. }
+                | Stage::Module(_)
+                | Stage::Menu(_)
+                | Stage::Queue(_)
+                | Stage::Ringing(_)
         );
         let steps = self.fax_steps(call, &rule);
         if steps.is_empty() || !in_time || !movable || call.transfer.is_some() || !speaks_g711(call)
@@ -109,6 +118,7 @@ impl Switch {
 
     /// Ends whatever the caller talks with or listens to.
     fn let_go(&mut self, now: Now, call: &mut Call) {
+        self.release_supervisors(now, call);
         match &call.stage {
             Stage::Bridged { leg } => {
                 let leg = *leg;
@@ -120,6 +130,13 @@ impl Switch {
                     self.channels.give_back(&channel);
                 }
                 self.end_leg(now, call, leg, 487, None);
+            }
+            Stage::Queue(_) => {
+                self.leave_queue(call);
+                let ringing: Vec<u16> = call.rung().map(|(index, _)| index).collect();
+                for index in ringing {
+                    self.end_leg(now, call, index, 487, None);
+                }
             }
             Stage::Module(run) => {
                 let instance = run.instance;

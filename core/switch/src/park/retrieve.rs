@@ -39,8 +39,9 @@ impl Switch {
                     feature @ (FeatureCode::Monitor | FeatureCode::Whisper | FeatureCode::Barge),
                 argument,
             }) => {
+                // Those that it holds come last: nobody talks there.
                 let talks = self.calls_of(tenant, argument);
-                let others = talks.into_iter().find(|(id, _)| {
+                let others = talks.into_iter().rev().find(|(id, _)| {
                     let legs = self.calls.get(id).map(|call| call.legs.as_slice());
                     let mut legs = legs.unwrap_or_default().iter().filter(|leg| !leg.is_over());
                     !legs.any(|leg| leg.party.is_device(tenant, device))

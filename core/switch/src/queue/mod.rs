@@ -124,6 +124,8 @@ impl Switch {
         let queue = self.queues.open.entry(key.clone());
         let queue =
             queue.or_insert_with(|| OpenQueue { spec: spec.clone(), waiting: VecDeque::new() });
+        // Whoever comes now was decided by the plan in force.
+        queue.spec = spec.clone();
         queue.waiting.push_back(call.id);
         self.queues.changed.insert(key);
         call.failures.clear();

@@ -74,6 +74,7 @@ impl Switch {
             self.explain(call.id, format!("goes on in call {}", into.id));
             self.explain(into.id, format!("a party of call {} is put through", call.id));
             self.release_supervisors(now, call);
+            self.release_supervisors(now, &mut into);
             self.move_leg(now, call, stays, &mut into, at);
         }
         self.keep(into);

@@ -20,7 +20,7 @@ use crate::switch::Switch;
 #[derive(Clone, Debug)]
 pub(super) enum Question {
     /// To be registered there.
-    Register { key: TrunkKey, host: SocketAddr, asked_s: u32 },
+    Register { key: TrunkKey, host: SocketAddr, asked_s: u32, contact: Vec<u8> },
     /// Whether it is there.
     Probe { key: TrunkKey, host: SocketAddr },
     /// Not to be registered any more: whatever it says.
@@ -118,7 +118,7 @@ impl Switch {
         let registrar = account.domain.as_deref().or(named).unwrap_or(&with_port);
         let address = format!("<sip:{}@{domain}>", account.user);
         let (own, parameter) = (self.host_of(flow), parameter(flow.transport));
-        let contact = format!("<sip:{}@{own}{parameter}>", account.user);
+        let contact = format!("sip:{}@{own}{parameter}", account.user);
         // The answer to a challenge has taken a number of its own.
         trunk.cseq = trunk.cseq.saturating_add(2);
         let identity = Identity {
@@ -135,7 +135,7 @@ impl Switch {
             route: Vec::new(),
             max_forwards: 70,
             headers: vec![
-                ("Contact", contact.into_bytes()),
+                ("Contact", format!("<{contact}>").into_bytes()),
                 ("Expires", ask.expires_s.to_string().into_bytes()),
             ],
             body: None,
@@ -144,7 +144,10 @@ impl Switch {
         let tx = self.ua.request_as(now, request, identity);
         let question = match ask.expires_s {
             0 => Question::Farewell,
-            asked_s => Question::Register { key: key.clone(), host, asked_s },
+            asked_s => {
+                let (key, contact) = (key.clone(), contact.into_bytes());
+                Question::Register { key, host, asked_s, contact }
+            }
         };
         self.trunks.asked.insert(tx, question);
         true
@@ -184,8 +187,8 @@ impl Switch {
         match question {
             Question::Farewell => {}
             Question::Probe { key, host } => self.probe_ended(now.time, &key, host, status, cause),
-            Question::Register { key, host, asked_s } => {
-                let outcome = outcome(status, cause, message, asked_s);
+            Question::Register { key, host, asked_s, contact } => {
+                let outcome = outcome(status, cause, message, (asked_s, &contact));
                 let Some(mut trunk) = self.trunks.by_key.remove(&key) else { return true };
                 if matches!(outcome, Outcome::HostFailed { .. }) {
                     if cause != FailureCause::Response || status == 503 {
@@ -265,13 +268,19 @@ impl Switch {
 }
 
 /// What the final response to a REGISTER says.
-fn outcome(status: u16, cause: FailureCause, message: Option<&Message>, asked_s: u32) -> Outcome {
+fn outcome(
+    status: u16,
+    cause: FailureCause,
+    message: Option<&Message>,
+    (asked_s, contact): (u32, &[u8]),
+) -> Outcome {
     if cause != FailureCause::Response {
         return Outcome::HostFailed { status };
     }
     match status {
         200..=299 => {
-            let expires_s = message.and_then(granted).unwrap_or(asked_s);
+            let expires_s =
+                message.and_then(|message| granted(message, contact)).unwrap_or(asked_s);
             Outcome::Granted { expires_s }
         }
         423 => {
@@ -285,14 +294,18 @@ fn outcome(status: u16, cause: FailureCause, message: Option<&Message>, asked_s:
 }
 
 /// For how long we are bound. The response lists every contact of the account, also those of other
-/// machines (RFC 3261, 10.2.4); ours is the one that is bound for longest, since it is the newest.
-fn granted(message: &Message) -> Option<u32> {
-    let contacts = message.list(Header::Contact).filter_map(NameAddr::parse);
-    let each = contacts.filter_map(|contact| {
+/// machines (RFC 3261, 10.2.4). A registrar behind an address translation may show ours changed:
+/// among none that is as we sent it, ours is the one that is bound for longest, the newest.
+fn granted(message: &Message, own: &[u8]) -> Option<u32> {
+    let seconds = |contact: &NameAddr| {
         let text = std::str::from_utf8(contact.params.value(b"expires")?).ok()?;
         text.trim().parse().ok()
-    });
-    each.max().or_else(|| message.number(Header::Expires))
+    };
+    let contacts = || message.list(Header::Contact).filter_map(NameAddr::parse);
+    if let Some(ours) = contacts().find(|contact| contact.uri_text == own) {
+        return seconds(&ours).or_else(|| message.number(Header::Expires));
+    }
+    contacts().filter_map(|contact| seconds(&contact)).max().or(message.number(Header::Expires))
 }
 
 /// How long a host wants to be left alone (RFC 3261, 20.33: a comment may follow).

@@ -64,14 +64,16 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const MISSES: u8 = 2;
 /// After the first the next one is sent so soon.
 const AGAIN: Duration = Duration::from_secs(1);
-/// Hosts of one trunk; what a name stands for beyond them is left out.
-const MOST: usize = 32;
+impl TrunkHost {
+    /// Hosts of one trunk; what a name stands for beyond them is left out.
+    pub const MOST: usize = 32;
+}
 
 impl Hosts {
     /// The hosts as they are now, probed so often; what is known of one that stays is kept.
     pub(crate) fn set(&mut self, now: Time, hosts: &[TrunkHost], every: Option<Duration>) {
         let mut old = std::mem::take(&mut self.list);
-        for at in hosts.iter().take(MOST) {
+        for at in hosts.iter().take(TrunkHost::MOST) {
             if self.list.iter().any(|known| known.at.address == at.address) {
                 continue;
             }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use koukan_base::{Rng, Time};
-use koukan_dialplan::{Network, TrunkInfo, TrunkSignalling, TrunkState};
+use koukan_dialplan::{Network, TrunkHostName, TrunkInfo, TrunkSignalling, TrunkState};
 use koukan_sip::sdp::AudioFormat;
 use koukan_sip::{ClientTx, Message, Transport};
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,17 @@ struct Trunk {
     failed: u64,
 }
 
+/// What the names of a trunk's hosts stand for.
+#[derive(Clone, Debug)]
+pub struct ResolvedHosts {
+    /// The trunk.
+    pub key: TrunkKey,
+    /// Its hosts as they stood in the plan when they were looked up.
+    pub of: Arc<[TrunkHostName]>,
+    /// What they stand for, with those of them that are addresses; no address twice.
+    pub hosts: Vec<TrunkHost>,
+}
+
 /// Every trunk of the shard.
 #[derive(Debug, Default)]
 pub(crate) struct Trunks {
@@ -108,6 +119,11 @@ impl Trunks {
         } else {
             TrunkState::Ready
         }
+    }
+
+    /// Calls that a trunk takes at once; none when there is no such trunk.
+    pub(crate) fn most(&self, key: &TrunkKey) -> u32 {
+        self.by_key.get(key).map_or(0, |trunk| trunk.info.channels)
     }
 
     /// A call to a trunk begins, at another host than those that were tried.
@@ -180,10 +196,10 @@ impl Trunks {
         set.or_else(name).map_or_else(|| host.to_string(), str::to_owned)
     }
 
-    /// The trunk that a request came from: by its address, and among those that share it by the
-    /// account or the number that it names. On a loopback address everybody shares it, phones too,
-    /// and the port must match.
-    fn of_source(&self, source: SocketAddr, message: &Message) -> Option<&TrunkInfo> {
+    /// The trunks that a request from here may be of: those of its address and port, else those of
+    /// its address, else those of a network around it. On a loopback address everybody shares it,
+    /// phones too, and the port must match.
+    fn at_source(&self, source: SocketAddr) -> impl Iterator<Item = &TrunkInfo> {
         let ip = source.ip().to_canonical();
         let here = self.by_source.get(&ip).map(Vec::as_slice).unwrap_or_default();
         let exact = || here.iter().filter(|(port, _)| *port == source.port());
@@ -195,18 +211,7 @@ impl Trunks {
             let held = self.networks.iter().filter(|(network, _)| network.holds(ip));
             keys = held.map(|(_, key)| key).collect();
         }
-        let trunks = || keys.iter().filter_map(|key| Some(&self.by_key.get(*key)?.info));
-        if keys.len() > 1 {
-            let user = message.request_user();
-            let named = |trunk: &&TrunkInfo| {
-                let account = trunk.account.as_ref();
-                account.is_some_and(|own| user.as_deref() == Some(own.user.as_bytes()))
-            };
-            if let Some(trunk) = trunks().find(named) {
-                return Some(trunk);
-            }
-        }
-        trunks().next()
+        keys.into_iter().filter_map(|key| Some(&self.by_key.get(key)?.info))
     }
 
     /// Looks anew when a trunk wants to be looked at.
@@ -318,9 +323,15 @@ impl Switch {
             Some(trunk) => trunk,
             None => Box::new(self.new_trunk(info, route)),
         };
+        // Until its names are looked up again, those that it keeps stand for what they did.
+        let named = |host: &&TrunkHost| {
+            let name = host.name.as_deref();
+            name.is_some_and(|name| info.hosts.iter().any(|host| host.bare() == name))
+        };
+        let resolved = trunk.hosts.all().map(|(host, _)| host);
         let hosts: Vec<TrunkHost> = match same_hosts {
-            true => trunk.hosts.all().map(|(host, _)| host.clone()).collect(),
-            false => route.hosts.clone(),
+            true => resolved.cloned().collect(),
+            false => route.hosts.iter().chain(resolved.filter(named)).cloned().collect(),
         };
         trunk.hosts.set(now, &hosts, info.probe);
         trunk.pace = match (trunk.pace.take(), info.pace) {
@@ -370,27 +381,43 @@ impl Switch {
         }
     }
 
-    /// What the names of a trunk's hosts stand for now, with those of its hosts that are addresses.
-    pub fn set_trunk_hosts(&mut self, now: Now, key: &TrunkKey, hosts: &[TrunkHost]) {
+    /// What the names of trunks' hosts stand for now. What was looked up for a plan that is not in
+    /// force any more is passed over.
+    pub fn set_trunk_hosts(&mut self, now: Now, resolved: &[ResolvedHosts]) {
         self.trunks.see(now.time);
-        let Some(trunk) = self.trunks.by_key.get_mut(key) else { return };
-        let before: Vec<&TrunkHost> = trunk.hosts.all().map(|(host, _)| host).collect();
-        if before.iter().copied().eq(hosts) {
-            return;
+        let mut changed = false;
+        for resolved in resolved {
+            changed |= self.set_hosts_of(now, resolved);
         }
-        let every = trunk.info.probe;
-        trunk.hosts.set(now.time, hosts, every);
-        if let Some(registration) = &mut trunk.registration
-            && registration.stands().is_none()
-        {
+        if changed {
+            self.trunks.index();
+            self.drain(now);
+        }
+    }
+
+    /// Whether the hosts of a trunk are others now.
+    fn set_hosts_of(&mut self, now: Now, ResolvedHosts { key, of, hosts }: &ResolvedHosts) -> bool {
+        let Some(trunk) = self.trunks.by_key.get_mut(key) else { return false };
+        if trunk.info.hosts != *of || trunk.hosts.all().map(|(host, _)| host).eq(hosts) {
+            return false;
+        }
+        let known = |host: &TrunkHost| trunk.hosts.at(host.address).is_some();
+        let all_known = hosts.iter().all(known);
+        trunk.hosts.set(now.time, hosts, trunk.info.probe);
+        self.trunks.wake(key);
+        if all_known {
+            return true;
+        }
+        // Where we have not been refused yet.
+        let registration = self.trunks.by_key.get_mut(key).and_then(|t| t.registration.as_mut());
+        if let Some(registration) = registration.filter(|known| known.stands().is_none()) {
             registration.hurry(now.time);
+            self.trunks.wake(key);
         }
         let places: Vec<String> = hosts.iter().map(|host| host.address.to_string()).collect();
         let text = format!("trunk {} is at {}", shown(key), places.join(", "));
         self.actions.push_back(Action::Notice { grave: false, text });
-        self.trunks.wake(key);
-        self.trunks.index();
-        self.drain(now);
+        true
     }
 
     /// Takes a trunk out, or in again (`by`: who says so): no new calls go to it or come from it,
@@ -430,9 +457,29 @@ impl Switch {
         }
     }
 
-    /// The trunk that a request came from.
+    /// The trunk that a request came from; among several at one address the one whose account it
+    /// names, else the one whose office has the number that is called.
     pub(crate) fn trunk_of(&self, source: SocketAddr, message: &Message) -> Option<TrunkInfo> {
-        self.trunks.of_source(source, message).cloned()
+        let mut at_source = self.trunks.at_source(source);
+        let first = at_source.next()?;
+        let others: Vec<&TrunkInfo> = at_source.collect();
+        if others.is_empty() {
+            return Some(first.clone());
+        }
+        let all = || std::iter::once(first).chain(others.iter().copied());
+        let user = message.request_user();
+        let by_account = all().find(|trunk| {
+            let account = trunk.account.as_ref();
+            account.is_some_and(|own| user.as_deref() == Some(own.user.as_bytes()))
+        });
+        let by_number = || {
+            all().find(|trunk| {
+                let called = self.called_by_trunk(trunk, message);
+                let owner = self.directory.plans.owner_of_did(&called);
+                owner.is_some_and(|owner| trunk.tenant.as_ref().is_none_or(|own| own == owner))
+            })
+        };
+        Some(by_account.or_else(by_number).unwrap_or(first).clone())
     }
 
     /// Leaves of the formats those that the trunk of a leg takes; whether keys are tones there.

@@ -41,7 +41,7 @@ pub(crate) const RTP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the record of a running call is written.
 pub(crate) const INTERIM: Duration = Duration::from_secs(60);
 
-const OFFICE: &str = include_str!("../../../../conf/tenants/acme/office.toml");
+pub(crate) const OFFICE: &str = include_str!("../../../../conf/tenants/acme/office.toml");
 
 /// What the switch did, in order.
 #[derive(Clone, Debug, PartialEq)]
