@@ -36,8 +36,10 @@ pub struct Exporter {
     path: PathBuf,
     events: bool,
     file: File,
-    /// Lines that were written and may come again.
-    again: HashSet<String>,
+    /// The last lines of the file as it was opened: after a kill they may come again.
+    found: HashSet<String>,
+    /// The lines of the last batch: they come again when its acknowledgement fails.
+    last: HashSet<String>,
 }
 
 impl Sink for Exporter {
@@ -45,8 +47,8 @@ impl Sink for Exporter {
 
     fn open(options: Options, opened: &Opened<'_>) -> Result<Self> {
         let path = Path::new(opened.base).join(&options.file);
-        let (file, again) = open(&path).map_err(|error| failed(&path, &error))?;
-        Ok(Self { path, events: options.events, file, again })
+        let (file, found) = open(&path).map_err(|error| failed(&path, &error))?;
+        Ok(Self { path, events: options.events, file, found, last: HashSet::new() })
     }
 
     fn deliver(&mut self, records: &[Record<'_>], safe: &mut u64) -> Result<()> {
@@ -62,7 +64,7 @@ impl Sink for Exporter {
 impl Exporter {
     fn write(&mut self, records: &[Record<'_>]) -> io::Result<()> {
         self.follow_rotation()?;
-        let mut lines = String::new();
+        let (mut lines, mut batch) = (String::new(), HashSet::new());
         for record in records {
             let kind = match record.kind {
                 RecordKind::Call => "call",
@@ -71,16 +73,24 @@ impl Exporter {
             };
             let (sequence, text) = (record.sequence, record.text);
             let line = format!("{{\"sequence\":{sequence},\"kind\":\"{kind}\",\"record\":{text}}}");
-            if !self.again.remove(&line) {
+            if !self.found.contains(&line) && !self.last.contains(&line) {
                 lines.push_str(&line);
                 lines.push('\n');
             }
+            batch.insert(line);
         }
         let begun = self.file.seek(SeekFrom::End(0))?;
         let written = self.file.write_all(lines.as_bytes()).and_then(|()| self.file.sync_data());
-        if written.is_err() {
+        match written {
+            // Whatever came before this batch has been acknowledged.
+            Ok(()) => {
+                self.found.retain(|line| !batch.contains(line));
+                self.last = batch;
+            }
             // A full disk leaves no half of a line where it lets us; the next opening looks again.
-            let _ = self.file.set_len(begun);
+            Err(_) => {
+                let _ = self.file.set_len(begun);
+            }
         }
         written
     }
@@ -90,7 +100,7 @@ impl Exporter {
         let own = self.file.metadata()?.ino();
         let is_own = std::fs::metadata(&self.path).is_ok_and(|there| there.ino() == own);
         if !is_own {
-            (self.file, self.again) = open(&self.path)?;
+            (self.file, self.found) = open(&self.path)?;
         }
         Ok(())
     }

@@ -89,6 +89,17 @@ fn what_comes_again_after_a_kill_is_not_written_twice() {
 }
 
 #[test]
+fn what_comes_again_since_its_acknowledgement_failed_is_not_written_twice() {
+    let place = Place::new("unacknowledged");
+    let mut exporter = place.open(0, false);
+    let both = [record(1, RecordKind::Call, FIRST), record(2, RecordKind::Call, SECOND)];
+    deliver(&mut exporter, &both[..1]);
+    deliver(&mut exporter, &both);
+    deliver(&mut exporter, &both);
+    assert_eq!(place.lines().len(), 2);
+}
+
+#[test]
 fn numbers_that_begin_anew_are_other_records() {
     let place = Place::new("anew");
     deliver(&mut place.open(0, false), &[record(1, RecordKind::Call, FIRST)]);
