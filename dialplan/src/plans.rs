@@ -1,7 +1,6 @@
 //! All tenants' checked plans as one value: what the switch and the server ask.
 
-use std::collections::{BTreeSet, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,20 +34,10 @@ pub struct Plans {
     by_user: Shards<Arc<str>, (usize, usize)>,
     by_domain: Shards<Arc<str>, usize>,
     server_trunks: Vec<TrunkInfo>,
-    /// Trunks by the address of their peer.
-    by_source: HashMap<IpAddr, Vec<Source>>,
     nobody: Option<Arc<str>>,
     capabilities: Capabilities,
     /// Fingerprint of what the tenants share: plan files, numbering plans, trunks of the server.
     shared: u64,
-}
-
-/// A trunk under its peer's address: of a tenant or of the server, and its place there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Source {
-    port: u16,
-    tenant: Option<usize>,
-    trunk: usize,
 }
 
 /// A device that may register.
@@ -339,21 +328,6 @@ impl Plans {
         }
     }
 
-    /// The trunk whose peer this address is. The port decides only between trunks that share the
-    /// address: carriers send from any. On a loopback address everybody shares it, phones too, and
-    /// the port must match. Trunks with a host name are found by the server, which resolves it.
-    #[must_use]
-    pub fn trunk_by_source(&self, source: SocketAddr) -> Option<&TrunkInfo> {
-        let here = self.by_source.get(&source.ip().to_canonical())?;
-        let exact = here.iter().find(|found| found.port == source.port());
-        let any = || here.first().filter(|_| !source.ip().to_canonical().is_loopback());
-        let found = exact.or_else(any)?;
-        match found.tenant {
-            Some(tenant) => self.tenants.get(tenant)?.trunk_infos.get(found.trunk),
-            None => self.server_trunks.get(found.trunk),
-        }
-    }
-
     /// Whether these digits are a DID of this server, as a trunk brings them.
     #[must_use]
     pub fn is_did(&self, called: &str) -> bool {
@@ -443,13 +417,6 @@ impl Plans {
             for device in &old.device_infos {
                 self.by_user.remove(&device.user);
             }
-            for trunk in &old.trunk_infos {
-                for address in trunk.hosts.iter().filter_map(TrunkHostName::literal) {
-                    if let Some(here) = self.by_source.get_mut(&address.ip()) {
-                        here.retain(|source| source.tenant != Some(at));
-                    }
-                }
-            }
         }
         self.index(at, &plan);
         if let Some(place) = self.tenants.get_mut(at) {
@@ -467,10 +434,7 @@ impl Plans {
     pub fn without(&self, directory: &str) -> Self {
         let mut rest =
             Self { nobody: self.nobody.clone(), ..Self::of(self.capabilities, self.shared) };
-        for trunk in &self.server_trunks {
-            rest.put_source(None, rest.server_trunks.len(), trunk);
-            rest.server_trunks.push(trunk.clone());
-        }
+        rest.server_trunks.clone_from(&self.server_trunks);
         for plan in self.tenants.iter().filter(|plan| &*plan.directory != directory) {
             rest.add(Arc::clone(plan));
         }
@@ -553,23 +517,11 @@ impl Plans {
         for (index, device) in plan.device_infos.iter().enumerate() {
             self.by_user.insert(Arc::clone(&device.user), (at, index));
         }
-        for (index, trunk) in plan.trunk_infos.iter().enumerate() {
-            self.put_source(Some(at), index, trunk);
-        }
     }
 
     /// Adds a trunk of the server.
     pub(crate) fn add_server_trunk(&mut self, trunk: &Object<Trunk>) {
-        let info = TrunkInfo::new(None, trunk);
-        self.put_source(None, self.server_trunks.len(), &info);
-        self.server_trunks.push(info);
-    }
-
-    fn put_source(&mut self, tenant: Option<usize>, trunk: usize, info: &TrunkInfo) {
-        for address in info.hosts.iter().filter_map(TrunkHostName::literal) {
-            let here = self.by_source.entry(address.ip()).or_default();
-            here.push(Source { port: address.port(), tenant, trunk });
-        }
+        self.server_trunks.push(TrunkInfo::new(None, trunk));
     }
 }
 

@@ -263,13 +263,6 @@ fn a_trunk_of_the_server_brings_every_office_and_one_of_a_tenant_only_its_own() 
     let Some(Step::Trunk(leg)) = out.steps.first() else { panic!("{out:?}") };
     assert_eq!(&*leg.number, "+81355550001");
     assert_eq!(leg.shown_caller.as_deref(), Some("+81312340001"));
-    let source = |text: &str| {
-        let address = text.parse().expect("an address");
-        plans.trunk_by_source(address).map(|trunk| trunk.name.to_string())
-    };
-    assert_eq!(source("198.51.100.7:40000").as_deref(), Some("shared"));
-    assert_eq!(source("[::ffff:198.51.100.7]:40000").as_deref(), Some("shared"));
-    assert_eq!(source("203.0.113.1:5060"), None);
 }
 
 #[test]
@@ -283,14 +276,6 @@ fn a_device_is_found_by_its_user_and_by_its_extension_in_the_tenants_own_domain(
     assert_eq!(plans.language("acme"), "ja");
     assert_ne!(plans.generation("acme"), 0);
     assert_eq!(plans.generation("nobody"), 0);
-}
-
-#[test]
-fn on_loopback_the_port_tells_the_trunk_from_the_phones() {
-    let plans = plans(&sample());
-    let by = |text: &str| plans.trunk_by_source(text.parse().expect("an address")).is_some();
-    assert!(by("127.0.0.1:5070"));
-    assert!(!by("127.0.0.1:5062"));
 }
 
 #[test]

@@ -192,22 +192,18 @@ impl Modules {
         let (name, role) = (loaded.name().to_owned(), loaded.config.role.clone());
         let mut others = self.builds.values().filter(|build| build.active().is_some());
         let before = others.clone().find(|build| build.name == name).map(|build| build.number);
-        match before {
-            Some(_) if is_new => {
-                self.reaper.end(loaded);
-                return Err(ChangeRefused::Loaded(name));
-            }
-            None if !is_new => {
-                self.reaper.end(loaded);
-                return Err(ChangeRefused::NotLoaded(name));
-            }
-            Some(_) | None => {}
-        }
-        let holder =
-            others.find(|build| build.name != name && build.role.is_some() && build.role == role);
-        if let (Some(holder), Some(role)) = (holder, role) {
+        let holder = others
+            .find(|build| build.name != name && build.role.is_some() && build.role == role)
+            .map(|holder| holder.name.clone());
+        let refused = match (before, holder, role) {
+            (Some(_), ..) if is_new => Some(ChangeRefused::Loaded(name)),
+            (None, ..) if !is_new => Some(ChangeRefused::NotLoaded(name)),
+            (_, Some(by), Some(role)) => Some(ChangeRefused::Role { name, role, by }),
+            _ => None,
+        };
+        if let Some(refused) = refused {
             self.reaper.end(loaded);
-            return Err(ChangeRefused::Role { name, role, by: holder.name.clone() });
+            return Err(refused);
         }
         let calls = before.map_or(0, |before| self.retire(now, before));
         let build = Some(self.admit(now.time, loaded));
@@ -233,8 +229,7 @@ impl Modules {
         self.desk.own();
         self.fresh.retain(|fresh| *fresh != number);
         let tasks = self.tasks.iter().filter(|(_, build)| **build == number);
-        let tasks: Vec<u64> = tasks.map(|(task, _)| *task).collect();
-        for task in tasks {
+        for task in tasks.map(|(task, _)| *task).collect::<Vec<u64>>() {
             self.tasks.remove(&task);
             self.waits.retain(|_, wait| wait.0.0 != task);
             self.destroy(now, InstanceId(task));
@@ -245,8 +240,7 @@ impl Modules {
         self.leaving = self.leaving.saturating_add(1);
         let calls = build.applications;
         let own = self.running.iter().filter(|(_, (build, _))| *build == number);
-        let own: Vec<u64> = own.map(|(instance, _)| *instance).collect();
-        for instance in own {
+        for instance in own.map(|(instance, _)| *instance).collect::<Vec<u64>>() {
             self.deliver(now, InstanceId(instance), &AppEvent::Drain.into());
         }
         self.tend(now);
@@ -258,10 +252,9 @@ impl Modules {
         if self.leaving == 0 {
             return;
         }
-        let over = |build: &Build| build.until().is_some_and(|until| until <= now.time);
-        let over: Vec<usize> =
-            self.builds.values().filter(|build| over(build)).map(|build| build.number).collect();
-        for number in over {
+        let over = |build: &&Build| build.until().is_some_and(|until| until <= now.time);
+        let over = self.builds.values().filter(over).map(|build| build.number);
+        for number in over.collect::<Vec<usize>>() {
             let left = self.running.iter().filter(|(_, (build, _))| *build == number);
             let left: Vec<u64> = left.map(|(instance, _)| *instance).collect();
             for instance in left {
