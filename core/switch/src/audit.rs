@@ -106,7 +106,7 @@ impl Switch {
         let fine = match &call.stage {
             Stage::Bridged { leg } => *leg != 0 && waits() && up(*leg),
             Stage::Parked(parked) => {
-                waits() && self.lots.get(&call.tenant, &parked.slot) == Some(id)
+                waits() && self.lots.get(&parked.tenant, &parked.slot) == Some(id)
             }
             Stage::Conference(_) => waits() && self.room_knows(call),
             Stage::Queue(_) => waits() && self.queue_knows(call),
@@ -146,12 +146,18 @@ impl Switch {
         Ok(())
     }
 
-    /// Every channel is held by a call, and every call's channels are counted.
-    fn audit_channels(&self) -> Result<(), String> {
+    /// The channels that the calls hold.
+    pub(crate) fn held_channels(&self) -> Channels {
         let mut held = Channels::default();
         for channel in self.calls.values().flat_map(|call| &call.channels) {
             held.take(channel);
         }
+        held
+    }
+
+    /// Every channel is held by a call, and every call's channels are counted.
+    fn audit_channels(&self) -> Result<(), String> {
+        let held = self.held_channels();
         if held != self.channels {
             return Err(format!("calls hold {held:?}, counted are {:?}", self.channels));
         }

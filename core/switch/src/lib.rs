@@ -2,6 +2,9 @@
 //! and timers go in; [`Action`]s come out. No socket, clock or thread.
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate self as koukan_switch;
+
 mod action;
 mod audit;
 mod call;
@@ -16,6 +19,7 @@ mod module;
 mod park;
 mod queue;
 mod record;
+mod recover;
 mod registration;
 mod settings;
 mod subscription;

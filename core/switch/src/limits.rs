@@ -26,6 +26,18 @@ pub(crate) const PARK_ROUNDS: u32 = 5;
 /// How often a caller may press a wrong PIN at the door of a room.
 pub(crate) const PIN_TRIES: u32 = 3;
 
+/// Wrong PINs of one room that one caller may press over all its calls, within [`PIN_REST_S`].
+pub(crate) const PIN_GUESSES: u32 = 6;
+
+/// The same of all callers from outside together, who may show any number.
+pub(crate) const PIN_GUESSES_OUTSIDE: u32 = 30;
+
+/// Seconds behind the last wrong PIN after which it is forgotten.
+pub(crate) const PIN_REST_S: u64 = 900;
+
+/// Callers whose wrong PINs are counted at once; the ones that guessed longest ago are forgotten.
+pub(crate) const PIN_CALLERS: usize = 4_096;
+
 /// Calls of a phone that become one by the code.
 pub(crate) const AD_HOC_CALLS: usize = 8;
 

@@ -1,6 +1,7 @@
 //! The switch of one shard: its tables, and who handles what comes in.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -102,7 +103,7 @@ pub struct Switch {
     pub(crate) alerts: Alerts,
     /// The latest moment that was handed in.
     pub(crate) latest: Option<Now>,
-    deadlines: BTreeSet<(Time, CallId)>,
+    pub(crate) deadlines: BTreeSet<(Time, CallId)>,
     pub(crate) counter: u64,
     pub(crate) actions: VecDeque<Action>,
 }
@@ -287,9 +288,10 @@ impl Switch {
         let Some(mut call) = self.calls.remove(&id) else { return };
         self.trunks.see(now.time);
         self.latest = Some(now);
-        match handler(self, &mut call) {
-            Fate::Keep => self.keep(call),
-            Fate::End(cause, status) => self.end(now, call, cause, status),
+        match catch_unwind(AssertUnwindSafe(|| handler(self, &mut call))) {
+            Ok(Fate::Keep) => self.keep(call),
+            Ok(Fate::End(cause, status)) => self.end(now, call, cause, status),
+            Err(fault) => self.end_by_fault(now, call, fault),
         }
     }
 
@@ -308,13 +310,13 @@ impl Switch {
         self.look_at_caps(&call, false);
         self.lamps.note(&mut call);
         if let Stage::Parked(parked) = &call.stage {
-            self.lots.note(&call.tenant, &parked.slot);
+            self.lots.note(&parked.tenant, &parked.slot);
         }
         self.calls.insert(call.id, call);
     }
 
     /// Ends a call: every leg gets its message, every stream, channel and instance is given back.
-    fn end(&mut self, now: Now, mut call: Box<Call>, cause: CallCause, status: u16) {
+    pub(crate) fn end(&mut self, now: Now, mut call: Box<Call>, cause: CallCause, status: u16) {
         if let Some(old) = call.deadline.take() {
             self.deadlines.remove(&(old, call.id));
         }

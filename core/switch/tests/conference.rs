@@ -532,3 +532,115 @@ fn a_guest_whose_phone_forwards_to_a_room_or_a_mailbox_is_no_member_without_a_vo
     assert_eq!(office.switch.calls().len(), 1, "{:?}", office.explained);
     end(office);
 }
+
+#[test]
+fn wrong_pins_count_over_calls_by_caller_and_are_forgotten_in_time() {
+    let mut office = planned("pin = \"env:4711\"");
+    let guess = |office: &mut Office, name: char| {
+        dial(office, name);
+        for wrong in ["0000#", "0001#", "0002#"] {
+            press(office, name, wrong);
+        }
+        office.run(secs(6));
+    };
+    for _ in 0..2 {
+        guess(&mut office, 'B');
+        assert!(office.phone('B').heard("bye "), "{:?}", office.explained);
+        office.phone('B').log.clear();
+    }
+    office.media.played.clear();
+    dial(&mut office, 'B');
+    office.run(secs(5));
+    assert!(office.phone('B').heard("failed 403"), "{:?}", office.phone('B').log);
+    assert_eq!(office.media.played, ["ja/room-pin-wrong"], "it is not asked any more");
+    // Others are; and who pressed nothing has not guessed.
+    dial(&mut office, 'C');
+    press(&mut office, 'C', "4711#");
+    assert_eq!(rooms(&office), ["C"]);
+    for _ in 0..3 {
+        dial(&mut office, 'D');
+        office.run(secs(60));
+    }
+    dial(&mut office, 'D');
+    press(&mut office, 'D', "4711#");
+    assert_eq!(rooms(&office), ["CD"], "{:?}", office.explained);
+    office.run(secs(900));
+    dial(&mut office, 'B');
+    press(&mut office, 'B', "4711#");
+    assert_eq!(rooms(&office), ["BCD"]);
+    end(office);
+}
+
+#[test]
+fn callers_from_outside_who_show_other_numbers_have_no_more_guesses() {
+    let mut office = planned("pin = \"env:4711\"");
+    for caller in 0..10 {
+        let from = format!("<sip:04555500{caller:02}@192.0.2.9>");
+        office.phone(TRUNK).from = Some(from.into_bytes());
+        dial(&mut office, TRUNK);
+        for wrong in ["0000#", "0001#", "0002#"] {
+            press(&mut office, TRUNK, wrong);
+        }
+        office.run(secs(6));
+        assert!(office.phone(TRUNK).heard("bye "), "{caller}: {:?}", office.phone(TRUNK).log);
+        office.phone(TRUNK).log.clear();
+    }
+    office.phone(TRUNK).from = Some(b"<sip:0455550077@192.0.2.9>".to_vec());
+    dial(&mut office, TRUNK);
+    office.run(secs(5));
+    assert!(office.phone(TRUNK).heard("failed 403"), "{:?}", office.phone(TRUNK).log);
+    dial(&mut office, 'A');
+    press(&mut office, 'A', "4711#");
+    assert_eq!(rooms(&office), ["A"], "the office's own phones are let in");
+    end(office);
+}
+
+#[test]
+fn a_moderators_rights_are_not_of_who_is_put_in_its_place() {
+    // By the PIN, and as a phone of the office; the outside caller in its place leads nothing.
+    for keys in ["pin = \"env:4711\"\nmoderator_pin = \"env:0815\"", ""] {
+        let mut office = planned(keys);
+        office.phone('D').does = Does::Answers(200);
+        office.call(TRUNK, "0312340003");
+        office.run(secs(1));
+        for (name, pin) in [('D', "0815#"), ('B', "4711#")] {
+            dial(&mut office, name);
+            press(&mut office, name, if keys.is_empty() { "" } else { pin });
+        }
+        let leads = |office: &Office| -> Vec<bool> {
+            office.switch.rooms()[0].members.iter().map(|member| member.moderator).collect()
+        };
+        assert_eq!(leads(&office), [true, keys.is_empty()], "{:?}", office.explained);
+        let replaces = office.phone('D').replaced().replace(';', "%3B").replace('=', "%3D");
+        let now = office.now;
+        let target = format!("<sip:670@{SERVER}?Replaces={}>", replaces.replace('@', "%40"));
+        office.phone('D').refer(now, &target, &[]);
+        office.run(secs(1));
+        assert_eq!(rooms(&office), ["BT"], "{:?}", office.explained);
+        assert_eq!(leads(&office), [false, keys.is_empty()]);
+        press(&mut office, TRUNK, "*2");
+        assert_eq!(playing(&mut office, TRUNK), ["ja/room-refused"]);
+        assert!(!office.switch.rooms()[0].locked);
+        end(office);
+    }
+}
+
+#[test]
+fn a_room_of_calls_ends_with_the_guest_who_does_not_come() {
+    let code = "[feature_codes]\nthree_way = \"*3\"\n[extension.echo]";
+    let mut office = Office::planned(|text| text.replace("[extension.echo]", code));
+    office.phone('B').does = Does::Answers(200);
+    office.call('A', "802");
+    office.run(secs(1));
+    office.call('A', "*3");
+    office.run(secs(1));
+    assert_eq!(rooms(&office), ["AB"], "{:?}", office.explained);
+    office.phone('C').does = Does::RefusesAfter(5_000, 486);
+    press(&mut office, 'A', "*9803#");
+    office.hang_up('B');
+    office.run(secs(1));
+    assert_eq!(rooms(&office), ["A"], "it waits for its guest");
+    office.run(secs(6));
+    assert!(office.phone('A').heard("bye "), "{:?}", office.explained);
+    office.finish();
+}

@@ -337,3 +337,56 @@ fn a_neighbour_sees_nothing_of_an_offices_slots() {
     office.hang_up(TRUNK);
     office.finish();
 }
+
+/// E is a phone of the neighbour's, whose lot has the same slots.
+fn neighbours() -> Office {
+    let mut office = Office::with_neighbour_planned(|plan| {
+        let park = "[park]\nslots = { first = \"8101\", count = 3 }\nreturn_after = \"20s\"\n\
+                    [feature_codes]\npark = \"*5\"\n[extension.echo]";
+        plan.replacen("[extension.echo]", park, 1)
+    });
+    office.register('E', &[("Expires", "0")]);
+    office.run(secs(1));
+    office.phone('E').user = "beta-805".to_owned();
+    office.register('E', &[]);
+    office.run(secs(1));
+    office.phone('E').does = Does::Answers(200);
+    office.call('A', "0398760003");
+    office.run(secs(2));
+    assert!(joined(&mut office, 'A', 'E'), "{:?}", office.explained);
+    office
+}
+
+#[test]
+fn a_call_with_a_neighbour_waits_in_the_lot_of_who_parks_it() {
+    let mut office = neighbours();
+    let now = office.now;
+    office.phone('B').subscribe(now, "8101", "dialog", 600);
+    office.call('A', "*5");
+    office.run(secs(1));
+    assert!(office.switch.calls().iter().any(|call| call.stage == "parked 8101"));
+    let lit = office.phone('B').notifies.last().cloned().unwrap();
+    assert!(String::from_utf8_lossy(lit.body()).contains("<dialog "), "the own slot's lamp");
+    // The neighbour's slot of these digits is empty.
+    office.phone('E').log.clear();
+    office.call('E', "8101");
+    office.run(secs(5));
+    assert!(office.phone('E').heard("failed 480"), "{:?}", office.explained);
+    office.call('C', "8101");
+    office.run(secs(1));
+    assert!(joined(&mut office, 'C', 'E'), "{:?}", office.explained);
+    office.hang_up('C');
+    office.finish();
+
+    // Nobody takes it: it comes back to who parked it, of the phones called A.
+    let mut office = neighbours();
+    office.call('A', "*5");
+    office.run(secs(5));
+    office.phone('A').does = Does::Answers(200);
+    office.phone('A').log.clear();
+    office.run(secs(18));
+    assert!(office.phone('A').heard("invite"), "{:?}", office.explained);
+    assert!(joined(&mut office, 'A', 'E'), "{:?}", office.explained);
+    office.hang_up('A');
+    office.finish();
+}

@@ -336,3 +336,27 @@ fn agents_who_never_answer_are_called_for_as_long_as_somebody_waits() {
     hang_up(&mut office, TRUNK);
     office.finish();
 }
+
+#[test]
+fn a_caller_that_may_be_passed_on_to_nobody_rests_no_agent() {
+    for (breadth, called) in [("0", ""), ("1", "B")] {
+        let mut office = planned("strategy = \"all\"");
+        office.phone(TRUNK).headers = vec![("Max-Breadth", breadth.as_bytes().to_vec())];
+        dial(&mut office, TRUNK);
+        assert_eq!(ringing(&office), called, "{:?}", office.explained);
+        if breadth == "0" {
+            assert!(office.phone(TRUNK).heard("failed 440"), "{:?}", office.phone(TRUNK).log);
+        } else {
+            // Nobody answers; those who were not called have no rest.
+            office.run(secs(20));
+            assert_eq!(ringing(&office), "C", "{:?}", office.explained);
+            office.hang_up(TRUNK);
+            office.run(secs(1));
+        }
+        dial(&mut office, 'A');
+        let rung = ringing(&office);
+        assert!(rung.contains("CD") || rung.contains('D'), "{rung} {:?}", office.explained);
+        hang_up(&mut office, 'A');
+        office.finish();
+    }
+}

@@ -192,3 +192,25 @@ fn a_phone_that_gives_up_while_it_takes_over_leaves_the_call_as_it_was() {
     office.run(secs(60));
     assert_eq!(office.switch.calls().len(), 0);
 }
+
+#[test]
+fn who_is_put_through_to_a_phone_that_rings_hears_it_ring() {
+    for office in [Office::open(), Office::on_two_workers()] {
+        let mut office = consulting(office, false);
+        let dialog = *office.phone('D').early.last().unwrap();
+        let replaces = office.phone('D').replaces(dialog);
+        let now = office.now;
+        office.phone('D').refer(now, &target(&replaces), &[]);
+        office.run(secs(1));
+        let media = office.phone(TRUNK).media;
+        let heard = office.media.playing(media).unwrap();
+        assert!(heard.len() == 1 && heard[0].contains("Ringback"), "{heard:?}");
+        let b = office.phone('B').ringing.unwrap();
+        office.answer('B', b);
+        office.run(secs(1));
+        assert!(joined(&mut office, TRUNK, 'B'), "{:?}", office.explained);
+        assert_eq!(office.media.playing(media), None);
+        office.hang_up('B');
+        office.finish();
+    }
+}

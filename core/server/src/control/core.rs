@@ -185,9 +185,13 @@ impl Core {
     ) -> Option<T> {
         self.outbox.begin();
         let switch = &mut self.parts.switch;
-        // The switch takes a call out of its table while it works on it, so that a panic loses the
-        // call and leaves the tables whole; the panic hook has logged the place.
+        // The switch hangs up the call that it was working on, and puts right what is left of one
+        // that is lost; the panic hook has logged the place.
         let outcome = catch_unwind(AssertUnwindSafe(|| input(switch)));
+        if outcome.is_err() {
+            let again = catch_unwind(AssertUnwindSafe(|| switch.recover(now)));
+            self.panics = self.panics.saturating_add(u64::from(again.is_err()));
+        }
         let mut ended = Vec::new();
         while let Some(action) = self.parts.switch.poll_action() {
             if let Action::Record(Record::Note(note)) = &action {

@@ -50,7 +50,9 @@ impl Switch {
 
     /// Tells the caller that it rings, once.
     fn ringback(&mut self, now: Now, call: &mut Call, index: u16) {
-        let Some(LegState::Incoming { tx, .. }) = call.leg(0).map(|leg| leg.state) else { return };
+        let Some(LegState::Incoming { tx, .. }) = call.leg(0).map(|leg| leg.state) else {
+            return self.wire(call);
+        };
         let early = call.leg(0).is_some_and(|leg| leg.answer.is_some());
         if early {
             // Who has heard a prompt hears no ringing of its own phone's any more.

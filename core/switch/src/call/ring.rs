@@ -91,6 +91,9 @@ impl Switch {
             let why = if bound { "has lost its connection" } else { "is not registered" };
             self.explain(call.id, format!("device {} {why}", target.device));
         }
+        // A call with a neighbour comes back to the office that parked it.
+        let info = self.directory.plans.device_by_user(&target.user, "");
+        let tenant = info.map_or(&call.tenant, |info| &info.tenant).clone();
         let most = usize::try_from(limits::RING_LEGS.default).unwrap_or(usize::MAX);
         for ways in phones {
             let mut ways = ways.into_iter();
@@ -100,8 +103,7 @@ impl Switch {
                 self.explain(call.id, "no more phones can ring at once");
                 return;
             }
-            let party =
-                Party::Device { tenant: call.tenant.clone(), device: target.device.clone() };
+            let party = Party::Device { tenant: tenant.clone(), device: target.device.clone() };
             let number = self.next_number();
             self.ua.know_long_way(now.time, way.flow, way.long);
             let mut leg = Leg::new(party, way.flow, LegState::Opening, number, now.date);

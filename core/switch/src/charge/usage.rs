@@ -152,6 +152,15 @@ impl Usages {
         }
     }
 
+    /// Calls that are lost use nothing any more.
+    pub(crate) fn retain(&mut self, is_kept: impl Fn(CallId) -> bool) {
+        let lost: Vec<CallId> =
+            self.calls.keys().filter(|call| !is_kept(**call)).copied().collect();
+        for call in lost {
+            self.forget(call);
+        }
+    }
+
     /// What an office has used on a day; the legs that are up with their price at the moment.
     pub(crate) fn of(&self, tenant: &str, day: Date, at: Timestamp) -> Usage {
         let Some(office) = self.offices.get(tenant) else { return Usage::default() };

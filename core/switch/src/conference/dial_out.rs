@@ -119,6 +119,8 @@ impl Switch {
     pub(crate) fn no_guest(&mut self, call: &mut Call, status: u16) {
         let Some(guest) = call.guest.take() else { return };
         self.forget_guest(call, &guest.room);
+        // Who is left alone in a room that was made of calls has waited for this one.
+        self.rooms.close_empty(&guest.room);
         // Who asked has no dialog here: the record says what came of it.
         if let Some(leg) = call.leg_mut(0) {
             leg.status = status;

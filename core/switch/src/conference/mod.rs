@@ -8,6 +8,7 @@ mod control;
 mod dial_out;
 mod keys;
 mod pin;
+mod tries;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use koukan_dialplan::Room;
 
 use crate::action::Now;
 use crate::call::{Call, Stage};
-use crate::leg::{LegState, LegStream};
+use crate::leg::{LegState, LegStream, Party};
 use crate::limits;
 use crate::record::CallCause;
 use crate::switch::{Fate, Switch};
@@ -27,6 +28,7 @@ pub use control::{MemberView, RoomError, RoomOrder, RoomView};
 pub(crate) use dial_out::{Guest, brings_somebody};
 use keys::Typed;
 use pin::Asking;
+use tries::WrongPins;
 
 /// A room by its tenant and its name in the plan.
 pub(crate) type RoomKey = (Arc<str>, Arc<str>);
@@ -155,6 +157,8 @@ pub(crate) struct Rooms {
     put_out: Vec<CallId>,
     /// Members that are told something.
     told: Vec<(CallId, &'static str)>,
+    /// Wrong PINs that were pressed lately.
+    wrong: WrongPins,
 }
 
 impl Rooms {
@@ -175,6 +179,41 @@ impl Rooms {
             return Err(NotIn::Full);
         }
         if room.locked && !invited { Err(NotIn::Locked) } else { Ok(()) }
+    }
+
+    /// A room from which somebody has gone: true when it ends, with the last member, or with the
+    /// last but one of a room that a phone has made of its calls.
+    fn close_empty(&mut self, key: &RoomKey) -> bool {
+        let Some(room) = self.open.get_mut(key) else { return true };
+        if room.members.is_empty() {
+            let bridge = room.bridge;
+            let guests = std::mem::take(&mut room.guests);
+            self.put_out.extend(guests);
+            self.open.remove(key);
+            self.by_bridge.remove(&bridge);
+            self.changed.remove(key);
+            return true;
+        }
+        let ends = room.ad_hoc && room.members.len() == 1 && room.guests.is_empty();
+        if ends {
+            self.put_out.extend(room.members.iter().copied());
+        }
+        ends
+    }
+
+    /// Calls that are lost are in no room, and bring nobody.
+    pub(crate) fn retain(&mut self, is_kept: impl Fn(CallId) -> bool) {
+        let keys: Vec<RoomKey> = self.open.keys().cloned().collect();
+        for key in keys {
+            let Some(room) = self.open.get_mut(&key) else { continue };
+            let before = room.members.len().saturating_add(room.guests.len());
+            room.members.retain(|call| is_kept(*call));
+            room.guests.retain(|call| is_kept(*call));
+            let after = room.members.len().saturating_add(room.guests.len());
+            if before != after && !self.close_empty(&key) {
+                self.change(key, Concerns::Everybody);
+            }
+        }
     }
 
     /// Has everybody in a room hear something, behind what is said already.
@@ -211,6 +250,11 @@ impl Switch {
             self.refuse_step(call, 486, why.prompt());
             return None;
         }
+        if asks && self.has_guessed(now, call, &key) {
+            self.explain(call.id, format!("room {room}: too many wrong PINs"));
+            self.refuse_step(call, 403, "room-pin-wrong");
+            return None;
+        }
         if !self.answer_caller(now, call, None) {
             return Some(Fate::End(CallCause::NotAnswered, 488));
         }
@@ -219,12 +263,7 @@ impl Switch {
             self.ask_for_pin(call, key, spec);
             return Some(Fate::Keep);
         }
-        // The office's own phones lead a room that nobody leads by a PIN.
-        let own = |tenant: &Arc<str>| *tenant == call.tenant;
-        let moderator = call.leg(0).is_some_and(|leg| match &leg.party {
-            crate::leg::Party::Device { tenant, .. } => own(tenant),
-            crate::leg::Party::Trunk(_) | crate::leg::Party::FaxBox { .. } => false,
-        });
+        let moderator = leads_by_itself(call, &key, &spec);
         Some(self.enter_room(now, call, (key, spec), (moderator, false)))
     }
 
@@ -274,6 +313,24 @@ impl Switch {
         Fate::Keep
     }
 
+    /// Another party has taken the place of a leg: the rights of a member are of who got them, not
+    /// of the place. The leg that left stands at the second index.
+    pub(crate) fn member_replaced(&mut self, now: Now, call: &mut Call, (at, left): (u16, u16)) {
+        let same = call.leg(at).map(|leg| &leg.party) == call.leg(left).map(|leg| &leg.party);
+        let Stage::Conference(attendance) = &call.stage else { return };
+        if at != 0 || same {
+            return;
+        }
+        let (key, spec) = (attendance.key.clone(), attendance.spec.clone());
+        let made = self.rooms.open.get(&key).is_some_and(|room| room.ad_hoc);
+        let leads = !made && leads_by_itself(call, &key, &spec);
+        if let Some(member) = member_of(call) {
+            // What an operator has ordered for this place stays.
+            let muted = member.muted;
+            *member = Member { muted, ..Member::new(leads, now.date) };
+        }
+    }
+
     /// Brings a caller's stream to the worker of its room.
     fn come_to_worker(&mut self, now: Now, call: &mut Call, worker: WorkerId) {
         if call.worker == worker {
@@ -305,20 +362,10 @@ impl Switch {
         if room.members.len() == before {
             return;
         }
-        if room.members.is_empty() {
-            let bridge = room.bridge;
-            let guests = std::mem::take(&mut room.guests);
-            self.rooms.put_out.extend(guests);
-            self.rooms.open.remove(&key);
-            self.rooms.by_bridge.remove(&bridge);
-            self.rooms.changed.remove(&key);
+        if self.rooms.close_empty(&key) {
             return;
         }
-        if room.ad_hoc && room.members.len() == 1 && room.guests.is_empty() {
-            let last = room.members.clone();
-            self.rooms.put_out.extend(last);
-            return;
-        }
+        let Some(room) = self.rooms.open.get_mut(&key) else { return };
         let tells = room.spec.announce && room.members.len() > 1;
         if tells {
             self.rooms.say(&key, "room-left");
@@ -442,6 +489,15 @@ impl Switch {
             }
         }
     }
+}
+
+/// The office's own phones lead a room that nobody leads by a PIN.
+fn leads_by_itself(call: &Call, key: &RoomKey, spec: &Room) -> bool {
+    let asks = spec.pin.is_some() || spec.moderator_pin.is_some();
+    call.leg(0).is_some_and(|leg| match &leg.party {
+        Party::Device { tenant, .. } => !asks && *tenant == key.0,
+        Party::Trunk(_) | Party::FaxBox { .. } => false,
+    })
 }
 
 /// The member that a call is.

@@ -115,9 +115,13 @@ impl Switch {
         }
         let Some(asking) = asking_of(call) else { return Fate::Keep };
         asking.left = asking.left.saturating_sub(1);
-        let again = asking.left > 0;
+        let left = asking.left;
         self.explain(call.id, format!("a wrong PIN of room {}", key.1));
-        if again {
+        // Who presses nothing does not guess.
+        if !digits.is_empty() {
+            self.note_wrong_pin(now, call, &key);
+        }
+        if left > 0 && !self.has_guessed(now, call, &key) {
             self.ask_again(call, !digits.is_empty());
             return Fate::Keep;
         }

@@ -430,10 +430,15 @@ impl Switch {
             // Who is put through waits like who is parked, until a phone or a trunk speaks.
             Stage::Ringing(_) | Stage::Trunk(_) | Stage::Queue(_) => {
                 let speaks = call.rung().any(|(_, leg)| leg.agreed.is_some());
-                let up = matches!(call.leg(0).map(|leg| leg.state), Some(LegState::Up { .. }));
-                if up && !speaks {
-                    self.wait_with_music(call);
-                }
+                let first = call.leg(0).map(|leg| (leg.state, leg.put_through));
+                let Some((LegState::Up { .. }, put_through)) = first.filter(|_| !speaks) else {
+                    return;
+                };
+                let rang = |leg: &Leg| matches!(leg.state, LegState::Calling { rang: true, .. });
+                let rings = call.rung().any(|(_, leg)| rang(leg));
+                self.feed(call, 0, Source::Silence);
+                let waits = matches!(call.stage, Stage::Queue(_));
+                self.wait_with_ringback(call, put_through && rings && !waits);
             }
             Stage::Opening { .. } | Stage::Module(_) | Stage::Menu(_) | Stage::Fax(_) => {}
         }

@@ -159,6 +159,8 @@ pub(crate) struct Leg {
     pub(crate) speaks_fax: bool,
     /// The music that its party hears.
     pub(crate) music: Option<Music>,
+    /// It took the place of who had called: where a phone rings, its party hears so.
+    pub(crate) put_through: bool,
     /// What it is charged as, when somebody pays for it.
     pub(crate) paying: Option<Box<Paying>>,
     /// When the INVITE was sent, for the time within which a phone must show life.
@@ -197,6 +199,7 @@ impl Leg {
             takes_info: true,
             speaks_fax: false,
             music: None,
+            put_through: false,
             paying: None,
             called_at: None,
         }

@@ -7,7 +7,7 @@ use koukan_base::{OpId, StreamId};
 use koukan_media::tone::{Country, NamedTone, Progress};
 use koukan_media::{Command, PlayEnd, Prompt};
 
-use crate::call::Call;
+use crate::call::{Call, Stage};
 use crate::leg::{Leg, LegState};
 use crate::switch::Switch;
 
@@ -17,6 +17,8 @@ pub(crate) struct Music {
     op: OpId,
     /// The server's own, not a file of the tenant.
     own: bool,
+    /// It is no music: a phone rings for this party.
+    rings: bool,
 }
 
 impl Switch {
@@ -42,15 +44,15 @@ impl Switch {
 
     /// Has a leg's party hear music, unless it does already or takes no audio.
     pub(crate) fn start_music(&mut self, call: &mut Call, index: u16) {
-        let file = match &call.stage {
-            crate::call::Stage::Parked(parked) => parked.spec.hold_music.as_ref(),
-            _ => None,
+        let (tenant, file) = match &call.stage {
+            Stage::Parked(parked) => (&parked.tenant, parked.spec.hold_music.as_ref()),
+            _ => (&call.tenant, None),
         };
-        let file = file.or_else(|| self.directory.plans.hold_music(&call.tenant)).cloned();
-        let file = file.map(|name| self.prompt(&call.tenant, "", &name));
+        let file = file.or_else(|| self.directory.plans.hold_music(tenant));
+        let file = file.map(|name| self.prompt(tenant, "", name));
         let own = file.is_none();
         let mut list = vec![file.unwrap_or(Prompt::Music)];
-        if matches!(call.stage, crate::call::Stage::Conference(_)) {
+        if matches!(call.stage, Stage::Conference(_)) {
             // Who is alone in a room is told so, and again from time to time.
             let language = self.directory.plans.language(&call.tenant);
             list.insert(0, self.prompt(&call.tenant, language, "room-alone"));
@@ -67,9 +69,23 @@ impl Switch {
         let Some(stream) = leg.stream.live() else { return };
         let op = self.next_op();
         if let Some(leg) = call.leg_mut(index) {
-            leg.music = Some(Music { op, own });
+            leg.music = Some(Music { op, own, rings: false });
         }
         self.play(call.worker, stream, op, list, 0);
+    }
+
+    /// Has a party that was put through to a phone that rings hear so, and music in its place when
+    /// none rings any more.
+    pub(crate) fn wait_with_ringback(&mut self, call: &mut Call, rings: bool) {
+        let playing = call.leg(0).and_then(|leg| leg.music);
+        if playing.is_some_and(|music| music.rings != rings) {
+            self.stop_music(call, 0);
+        }
+        if rings {
+            self.start_ringback(call);
+        } else {
+            self.start_music(call, 0);
+        }
     }
 
     /// Has a caller in early media hear that it rings.
@@ -81,7 +97,7 @@ impl Switch {
         let Some(stream) = leg.stream.live() else { return };
         let op = self.next_op();
         if let Some(leg) = call.leg_mut(0) {
-            leg.music = Some(Music { op, own: true });
+            leg.music = Some(Music { op, own: true, rings: true });
         }
         let tone = NamedTone::Progress(Country::Japan, Progress::Ringback);
         self.play(call.worker, stream, op, vec![Prompt::Tone { tone, ms: 0 }], 0);

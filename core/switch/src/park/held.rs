@@ -12,6 +12,8 @@ use crate::action::Now;
 use crate::call::{Call, Stage};
 use crate::leg::Party;
 use crate::leg::music::holds;
+use crate::park::Lot;
+use crate::subscription::lamps::DeviceKey;
 use crate::switch::Switch;
 
 /// A hold that becomes a park.
@@ -35,7 +37,7 @@ impl Switch {
     }
 
     /// The device that holds the other party by this leg, and the slots of its office.
-    fn holder(&self, call: &Call, index: u16) -> Option<(Arc<str>, Arc<Park>)> {
+    fn holder(&self, call: &Call, index: u16) -> Option<(DeviceKey, Arc<Park>)> {
         let Stage::Bridged { leg } = call.stage else { return None };
         let other = match index {
             0 => leg,
@@ -46,11 +48,11 @@ impl Switch {
             return None;
         }
         match &call.leg(index)?.party {
-            Party::Device { tenant, device } if *tenant == call.tenant => {
-                let spec = self.directory.plans.park(&call.tenant)?;
-                Some((device.clone(), spec.clone()))
+            Party::Device { tenant, device } => {
+                let spec = self.directory.plans.park(tenant)?;
+                Some(((tenant.clone(), device.clone()), spec.clone()))
             }
-            Party::Device { .. } | Party::Trunk(_) | Party::FaxBox { .. } => None,
+            Party::Trunk(_) | Party::FaxBox { .. } => None,
         }
     }
 
@@ -59,18 +61,18 @@ impl Switch {
         let Some(held) = call.held.take_if(|held| held.until <= now.time) else { return };
         let found = (0u16..).zip(&call.legs).find(|(_, leg)| leg.number == held.leg);
         let Some((index, _)) = found else { return };
-        let Some((device, spec)) = self.holder(call, index) else { return };
-        let key = (call.tenant.clone(), device.clone());
+        let Some((key, spec)) = self.holder(call, index) else { return };
         let talks = self.lamps.of(&key).iter().filter(|id| **id != call.id);
         let elsewhere = talks.filter_map(|id| self.calls.get(id)).any(|other| {
             let mut legs = other.legs.iter().filter(|leg| !leg.is_over());
-            legs.any(|leg| leg.party.is_device(&key.0, &device))
+            legs.any(|leg| leg.party.is_device(&key.0, &key.1))
         });
         if elsewhere {
             self.explain(call.id, "is held beside another call, and not parked");
             return;
         }
-        let slot = match self.lots.free(&call.tenant, &spec, None) {
+        let lot = Lot { tenant: &key.0, spec: &spec };
+        let slot = match self.lots.free(lot, None) {
             Ok(slot) => slot,
             Err(why) => {
                 self.explain(call.id, format!("is held and cannot be parked: {}", why.prompt()));
@@ -79,6 +81,6 @@ impl Switch {
         };
         let reason = format!("SIP;cause=200;text=\"Parked {slot}\"");
         // The slot was free a moment ago, in this same thread.
-        let _ = self.park_from(now, call, (index, Some(&reason)), Some(&slot), &spec);
+        let _ = self.park_from(now, call, (index, Some(&reason)), Some(&slot), lot);
     }
 }

@@ -24,9 +24,18 @@ pub(crate) use held::Held;
 /// A slot by its tenant and its digits.
 pub(crate) type SlotKey = (Arc<str>, Arc<str>);
 
+/// The slots of an office.
+#[derive(Clone, Copy, Debug)]
+struct Lot<'a> {
+    tenant: &'a Arc<str>,
+    spec: &'a Arc<Park>,
+}
+
 /// A call in a slot.
 #[derive(Debug)]
 pub(crate) struct Parked {
+    /// Whose slot it is: the office of who parked it, which a call with a neighbour may not be of.
+    pub(crate) tenant: Arc<str>,
     pub(crate) slot: Arc<str>,
     pub(crate) spec: Arc<Park>,
     /// When it goes back.
@@ -83,18 +92,19 @@ impl Lots {
     }
 
     /// A free slot: the one that is wanted, else the first.
-    fn free(
-        &self,
-        tenant: &Arc<str>,
-        spec: &Park,
-        wanted: Option<&Arc<str>>,
-    ) -> Result<Arc<str>, NoSlot> {
-        let is_free = |slot: &Arc<str>| self.get(tenant, slot).is_none();
+    fn free(&self, lot: Lot<'_>, wanted: Option<&Arc<str>>) -> Result<Arc<str>, NoSlot> {
+        let is_free = |slot: &Arc<str>| self.get(lot.tenant, slot).is_none();
         match wanted {
             Some(slot) if is_free(slot) => Ok(slot.clone()),
             Some(_) => Err(NoSlot::Taken),
-            None => spec.numbers().find(is_free).ok_or(NoSlot::Full),
+            None => lot.spec.numbers().find(is_free).ok_or(NoSlot::Full),
         }
+    }
+
+    /// Calls that are lost leave their slots.
+    pub(crate) fn retain(&mut self, is_kept: impl Fn(CallId) -> bool) {
+        let lost = self.slots.extract_if(|_, call| !is_kept(*call));
+        self.changed.extend(lost.map(|(key, _)| key));
     }
 }
 
@@ -125,6 +135,8 @@ impl Switch {
         }
         let transfer = call.transfer.as_ref();
         let referrer = transfer.map(|transfer| transfer.referrer.clone());
+        let tenant = call.tenant.clone();
+        let lot = Lot { tenant: &tenant, spec: &spec };
         match (referrer, call.leg(0).map(|leg| leg.party.clone())) {
             (Some(referrer), _) => {
                 let parker = match referrer {
@@ -134,7 +146,7 @@ impl Switch {
                 // With nobody left to talk to, any slot is better than the end.
                 let left = call.transfer.as_ref().is_some_and(|transfer| transfer.by.is_none());
                 let slot = slot.filter(|slot| !left || self.lots.get(&call.tenant, slot).is_none());
-                match self.park(now, call, slot.as_ref(), &spec, parker) {
+                match self.park(now, call, lot, slot.as_ref(), parker) {
                     Ok(_) => {
                         self.transfer_done(now, call);
                         return Some(Fate::Keep);
@@ -143,7 +155,7 @@ impl Switch {
                 }
             }
             (None, Some(Party::Device { device, .. })) => {
-                match self.park_other(now, call, &device, slot.as_ref(), &spec) {
+                match self.park_other(now, call, &device, slot.as_ref(), lot) {
                     Ok(words) => {
                         call.steps.clear();
                         self.start_announcement(call, &words, true, None);
@@ -153,7 +165,7 @@ impl Switch {
                 }
             }
             (None, Some(Party::Trunk(_) | Party::FaxBox { .. }) | None) => {
-                return self.park_caller(now, call, slot.as_ref(), &spec);
+                return self.park_caller(now, call, slot.as_ref(), lot);
             }
         }
         None
@@ -176,14 +188,14 @@ impl Switch {
         now: Now,
         call: &mut Call,
         slot: Option<&Arc<str>>,
-        spec: &Arc<Park>,
+        lot: Lot<'_>,
     ) -> Option<Fate> {
-        match self.lots.free(&call.tenant, spec, slot) {
+        match self.lots.free(lot, slot) {
             Ok(_) if !self.answer_caller(now, call, None) => {
                 Some(Fate::End(CallCause::NotAnswered, 488))
             }
             Ok(slot) => {
-                let parked = self.park(now, call, Some(&slot), spec, None);
+                let parked = self.park(now, call, lot, Some(&slot), None);
                 parked.is_ok().then_some(Fate::Keep)
             }
             Err(why) => {
@@ -204,13 +216,13 @@ impl Switch {
         call: &Call,
         device: &Arc<str>,
         slot: Option<&Arc<str>>,
-        spec: &Arc<Park>,
+        lot: Lot<'_>,
     ) -> Result<Vec<PromptRef>, (u16, &'static str)> {
         // A slot that somebody else has emptied meanwhile says so too.
         let (id, index) = self.call_of(&call.tenant, device).ok_or((480u16, "slot-empty"))?;
         let mut outcome = Err(NoSlot::Full);
         self.with_call(now, id, |switch, other| {
-            outcome = switch.park_from(now, other, (index, None), slot, spec);
+            outcome = switch.park_from(now, other, (index, None), slot, lot);
             Fate::Keep
         });
         let slot = outcome.map_err(|why| (486, why.prompt()))?;
@@ -255,9 +267,9 @@ impl Switch {
         call: &mut Call,
         (index, reason): (u16, Option<&str>),
         slot: Option<&Arc<str>>,
-        spec: &Arc<Park>,
+        lot: Lot<'_>,
     ) -> Result<Arc<str>, NoSlot> {
-        self.lots.free(&call.tenant, spec, slot)?;
+        self.lots.free(lot, slot)?;
         let Stage::Bridged { leg: other } = call.stage else { return Err(NoSlot::Full) };
         let parker = match call.leg(index).map(|leg| &leg.party) {
             Some(Party::Device { device, .. }) => Some(device.clone()),
@@ -270,25 +282,26 @@ impl Switch {
         } else {
             index
         };
-        let slot = self.park(now, call, slot, spec, parker)?;
+        let slot = self.park(now, call, lot, slot, parker)?;
         self.end_leg(now, call, by, 487, reason);
         Ok(slot)
     }
 
     /// Puts a call's first party into a slot. It has been answered.
-    pub(crate) fn park(
+    fn park(
         &mut self,
         now: Now,
         call: &mut Call,
+        lot: Lot<'_>,
         slot: Option<&Arc<str>>,
-        spec: &Arc<Park>,
         parker: Option<Arc<str>>,
     ) -> Result<Arc<str>, NoSlot> {
-        let slot = self.lots.free(&call.tenant, spec, slot)?;
+        let slot = self.lots.free(lot, slot)?;
         let parked = Parked {
+            tenant: lot.tenant.clone(),
             slot: slot.clone(),
-            spec: spec.clone(),
-            until: now.time + spec.return_after,
+            spec: lot.spec.clone(),
+            until: now.time + lot.spec.return_after,
             parker,
             rounds: 0,
             taker: None,
@@ -300,8 +313,8 @@ impl Switch {
     fn wait_in_slot(&mut self, now: Now, call: &mut Call, parked: Parked) {
         self.release_supervisors(now, call);
         self.explain(call.id, format!("parked in slot {}", parked.slot));
-        self.lots.slots.insert((call.tenant.clone(), parked.slot.clone()), call.id);
-        self.lots.note(&call.tenant, &parked.slot);
+        self.lots.slots.insert((parked.tenant.clone(), parked.slot.clone()), call.id);
+        self.lots.note(&parked.tenant, &parked.slot);
         call.did = None;
         call.steps.clear();
         call.failures.clear();
@@ -313,7 +326,7 @@ impl Switch {
     /// Frees the slot of a call that leaves it, or ends in it.
     pub(crate) fn leave_slot(&mut self, call: &Call) {
         let Stage::Parked(parked) = &call.stage else { return };
-        let key = (call.tenant.clone(), parked.slot.clone());
+        let key = (parked.tenant.clone(), parked.slot.clone());
         if self.lots.slots.get(&key) == Some(&call.id) {
             self.lots.slots.remove(&key);
             self.lots.changed.insert(key);

@@ -9,7 +9,7 @@ use koukan_dialplan::{Decision, Facts, ReturnTo, RingTarget, Start, Step, Way};
 use crate::action::Now;
 use crate::call::{Call, Stage};
 use crate::limits;
-use crate::park::Parked;
+use crate::park::{Lot, Parked};
 use crate::record::CallCause;
 use crate::switch::{Fate, Switch};
 
@@ -34,21 +34,23 @@ impl Switch {
         };
         self.explain(call.id, format!("nobody took it out of slot {}", parked.slot));
         let device = match &parked.spec.return_to {
-            ReturnTo::Parker => parked.parker.clone(),
             ReturnTo::Device(device) => Some(device.clone()),
-            ReturnTo::Way(way) => {
+            // A way of the plan is one for calls of its office; a neighbour's comes back to who
+            // parked it.
+            ReturnTo::Way(way) if parked.tenant == call.tenant => {
                 let decision = self.way_on(now, call, way);
                 call.release = decision.release.clone();
                 let steps = self.further_steps(call, decision).unwrap_or_default();
                 call.steps = steps.into();
                 return self.next_step(now, call);
             }
+            ReturnTo::Parker | ReturnTo::Way(_) => parked.parker.clone(),
         };
-        let info = device.and_then(|device| self.directory.plans.device(&call.tenant, &device));
+        let info = device.and_then(|device| self.directory.plans.device(&parked.tenant, &device));
         if let Some(info) = info {
             let (device, user) = (info.device.clone(), info.user.clone());
             let start = Start::After(Duration::ZERO);
-            let called_name = Some(self.slot_name(&call.tenant, &parked.slot));
+            let called_name = Some(self.slot_name(&parked.tenant, &parked.slot));
             let targets = vec![RingTarget { device, user, start }];
             call.steps.push_back(Step::Ring { targets, timeout: RINGS, called_name });
         }
@@ -68,9 +70,8 @@ impl Switch {
     pub(crate) fn park_again(&mut self, now: Now, call: &mut Call, parked: Parked) -> Fate {
         let rounds = parked.rounds.saturating_add(1);
         let lots = &self.lots;
-        let free = lots
-            .free(&call.tenant, &parked.spec, Some(&parked.slot))
-            .or_else(|_| lots.free(&call.tenant, &parked.spec, None));
+        let lot = Lot { tenant: &parked.tenant, spec: &parked.spec };
+        let free = lots.free(lot, Some(&parked.slot)).or_else(|_| lots.free(lot, None));
         let Ok(slot) = free
             .map_err(drop)
             .and_then(|slot| if rounds < limits::PARK_ROUNDS { Ok(slot) } else { Err(()) })

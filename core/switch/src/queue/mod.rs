@@ -80,6 +80,21 @@ impl Queues {
         self.open.values().map(|queue| queue.waiting.len()).sum()
     }
 
+    /// Calls that are lost wait nowhere.
+    pub(crate) fn retain(&mut self, is_kept: impl Fn(CallId) -> bool) {
+        let changed = &mut self.changed;
+        self.open.retain(|key, queue| {
+            let before = queue.waiting.len();
+            queue.waiting.retain(|call| is_kept(*call));
+            if queue.waiting.is_empty() {
+                changed.remove(key);
+            } else if queue.waiting.len() != before {
+                changed.insert(key.clone());
+            }
+            !queue.waiting.is_empty()
+        });
+    }
+
     fn change(&mut self, key: QueueKey) {
         if self.open.contains_key(&key) {
             self.changed.insert(key);
@@ -96,6 +111,9 @@ impl Switch {
         name: Arc<str>,
         spec: Arc<Queue>,
     ) -> Option<Fate> {
+        if self.is_too_broad(call) {
+            return None;
+        }
         let key = (call.tenant.clone(), name.clone());
         let waiting = self.queues.open.get(&key).map_or(0, |queue| queue.waiting.len());
         let full = u32::try_from(waiting).is_ok_and(|count| count >= spec.max_callers);
@@ -312,16 +330,22 @@ impl Switch {
 
     /// Has the phones of agents ring for a caller.
     fn offer(&mut self, now: Now, call: &mut Call, agents: &[Arc<str>]) {
+        let mut called = Vec::new();
         for agent in agents {
             let Some(info) = self.directory.plans.device(&call.tenant, agent) else { continue };
             let (device, user) = (info.device.clone(), info.user.clone());
             self.explain(call.id, format!("agent {device} is called"));
             self.queues.agents.entry((call.tenant.clone(), device.clone())).or_default();
             let target = RingTarget { device, user, start: Start::After(Duration::ZERO) };
+            let before = call.legs.len();
             self.ring_target(now, call, &target);
+            if call.legs.len() > before {
+                called.push(agent.clone());
+            }
         }
         let Stage::Queue(waiting) = &mut call.stage else { return };
-        waiting.offered = agents.to_vec();
+        // Who was not called, since the caller's breadth is used up, has nothing to rest from.
+        waiting.offered = if called.is_empty() { agents.to_vec() } else { called };
         waiting.look = None;
         waiting.rings_until = Some(now.time + RINGS);
         if call.rung().next().is_none() {

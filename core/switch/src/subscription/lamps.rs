@@ -71,6 +71,19 @@ impl Lamps {
         self.changed.insert(key);
     }
 
+    /// Calls that are lost are nobody's.
+    pub(crate) fn retain(&mut self, is_kept: impl Fn(CallId) -> bool) {
+        let changed = &mut self.changed;
+        self.calls.retain(|key, calls| {
+            let before = calls.len();
+            calls.retain(|call| is_kept(*call));
+            if calls.len() != before {
+                changed.insert(key.clone());
+            }
+            !calls.is_empty()
+        });
+    }
+
     /// The devices whose calls have changed since their lamps were looked at.
     pub(crate) fn changed(&self) -> impl Iterator<Item = &DeviceKey> {
         self.changed.iter()

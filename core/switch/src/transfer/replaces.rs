@@ -85,13 +85,15 @@ impl Switch {
     fn move_leg(&mut self, now: Now, from: &mut Call, index: u16, into: &mut Call, at: u16) {
         let Some(place) = from.legs.get_mut(usize::from(index)) else { return };
         let gone = place.gone(now.date);
-        let leg = std::mem::replace(place, gone);
+        let mut leg = std::mem::replace(place, gone);
+        leg.put_through = true;
         let answered = leg.answered;
         let stream = leg.stream;
         let last = u16::try_from(into.legs.len()).unwrap_or(u16::MAX);
         into.legs.push(leg);
         self.end_leg(now, into, at, 487, None);
         self.swap_legs(into, at, last);
+        self.member_replaced(now, into, (at, last));
         into.channels.append(&mut from.channels);
         // A party that was up already finds itself in this call from now on.
         into.answered = into.answered.or(answered.map(|_| now.date));
@@ -187,6 +189,7 @@ impl Switch {
         }
         self.end_leg(now, call, at, 487, Some(ELSEWHERE));
         self.swap_legs(call, at, index);
+        self.member_replaced(now, call, (at, index));
         if let Some(other) = other {
             self.tell_connected(now, call, other, at);
         }
