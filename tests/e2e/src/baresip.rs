@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::audio::Sound;
 use crate::client::Client;
+use crate::desk::Desk;
 use crate::ports::{PHONE_MEDIA_BLOCK, free_port, phone_media_block};
 use crate::trace;
 use crate::wait::wait_for;
@@ -34,6 +35,8 @@ pub struct Baresip {
     directory: PathBuf,
     server: SocketAddr,
     token: u32,
+    /// What it answered to the commands, newest last.
+    answers: Vec<Value>,
 }
 
 impl Baresip {
@@ -81,6 +84,7 @@ impl Baresip {
             directory: directory.to_owned(),
             server: spec.server,
             token: 0,
+            answers: Vec::new(),
         })
     }
 
@@ -195,6 +199,20 @@ impl Baresip {
             .unwrap_or_default()
     }
 
+    /// Its list of commands, as it prints it.
+    fn commands(&mut self) -> String {
+        if self.command("help", "").is_err() {
+            return String::new();
+        }
+        let token = self.token.to_string();
+        let answer = wait_for(Duration::from_secs(5), || {
+            self.pump();
+            let answer = self.answers.iter().find(|answer| answer["token"] == *token)?;
+            answer["data"].as_str().map(str::to_owned)
+        });
+        answer.unwrap_or_default()
+    }
+
     fn command(&mut self, command: &str, parameter: &str) -> io::Result<()> {
         self.token += 1;
         let text = json!({
@@ -214,11 +232,12 @@ impl Baresip {
             }
         }
         while let Some(message) = take_netstring(&mut self.unread) {
-            if let Ok(value) = serde_json::from_slice::<Value>(&message)
-                && value["event"] == true
-            {
+            let Ok(value) = serde_json::from_slice::<Value>(&message) else { continue };
+            if value["event"] == true {
                 self.history.push(value.clone());
                 self.events.push_back(value);
+            } else if value["response"] == true {
+                self.answers.push(value);
             }
         }
     }
@@ -277,6 +296,29 @@ impl Client for Baresip {
 
     fn trace(&mut self) -> String {
         self.log().replace('\r', "")
+    }
+}
+
+impl Desk for Baresip {
+    fn transfer(&mut self, number: &str) -> io::Result<()> {
+        Self::transfer(self, number)
+    }
+
+    fn put_through(&mut self) -> io::Result<()> {
+        Err(io::Error::other("baresip has no command for it"))
+    }
+
+    fn cannot_put_through(&mut self) -> Option<String> {
+        let commands = self.commands();
+        let transfers: Vec<&str> =
+            commands.lines().map(str::trim).filter(|line| line.contains("transfer")).collect();
+        let one = transfers.len() == 1 && transfers.iter().all(|line| !line.contains("attended"));
+        one.then(|| format!("all that its `help` says of transfers: {}", transfers.join("; ")))
+    }
+
+    fn forget(&mut self) {
+        self.pump();
+        self.events.clear();
     }
 }
 

@@ -15,11 +15,14 @@
 
 pub mod audio;
 pub mod baresip;
+pub mod capture;
 pub mod certificate;
 pub mod client;
+pub mod desk;
 pub mod fax;
 pub mod garbage;
 pub mod kamailio;
+pub mod lamp;
 pub mod linphone;
 pub mod matrix;
 pub mod nat;

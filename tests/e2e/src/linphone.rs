@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::audio::Sound;
 use crate::client::{Client, PhoneSpec, TONE_DBFS};
+use crate::desk::Desk;
 use crate::ports::{PHONE_MEDIA_BLOCK, free_port, phone_media_block};
 use crate::trace;
 use crate::wait::wait_for;
@@ -25,6 +26,8 @@ pub struct Linphone {
     lines: Receiver<String>,
     /// What it printed and nobody has waited for.
     unread: Vec<String>,
+    /// The numbers that it gave to its calls, in their order.
+    calls: Vec<u32>,
     directory: PathBuf,
     spec: PhoneSpec,
 }
@@ -71,7 +74,8 @@ impl Linphone {
             }
         });
         let (directory, spec) = (directory.to_owned(), spec.clone());
-        let mut phone = Self { process, commands, lines, unread: Vec::new(), directory, spec };
+        let (unread, calls) = (Vec::new(), Vec::new());
+        let mut phone = Self { process, commands, lines, unread, calls, directory, spec };
         phone.set_up(&tone)?;
         Ok(phone)
     }
@@ -95,10 +99,20 @@ impl Linphone {
 
     fn wait(&mut self, words: &str, limit: Duration) -> Option<String> {
         wait_for(limit, || {
-            self.unread.extend(self.lines.try_iter());
+            self.read();
             let index = self.unread.iter().position(|line| line.contains(words))?;
             Some(self.unread.remove(index))
         })
+    }
+
+    fn read(&mut self) {
+        for line in self.lines.try_iter() {
+            let number = line.rsplit_once("assigned id ");
+            let number =
+                number.and_then(|(_, rest)| rest.trim_end_matches('.').parse::<u32>().ok());
+            self.calls.extend(number);
+            self.unread.push(line);
+        }
     }
 
     /// The samples recorded so far, whatever the header says: it is written at the end.
@@ -165,6 +179,26 @@ impl Client for Linphone {
     fn trace(&mut self) -> String {
         let bytes = fs::read(self.directory.join("log.txt")).unwrap_or_default();
         String::from_utf8_lossy(&bytes).replace('\r', "")
+    }
+}
+
+impl Desk for Linphone {
+    fn transfer(&mut self, number: &str) -> io::Result<()> {
+        let server = self.spec.server;
+        self.command(&format!("transfer sip:{number}@{server}"))
+    }
+
+    fn put_through(&mut self) -> io::Result<()> {
+        self.read();
+        let [.., held, asked] = self.calls[..] else {
+            return Err(io::Error::other(format!("it has the calls {:?}", self.calls)));
+        };
+        self.command(&format!("transfer {held} --to-call {asked}"))
+    }
+
+    fn forget(&mut self) {
+        self.read();
+        self.unread.clear();
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::audio::{RATE, Sound};
 use crate::client::{Client, PhoneSpec, TONE_DBFS};
+use crate::desk::Desk;
 use crate::ports::{free_port, phone_media_block};
 use crate::server::target;
 use crate::wait::wait_for;
@@ -188,6 +189,21 @@ impl Client for Pjsua {
         let _ = self.order("flush");
         let bytes = fs::read(self.directory.join("log.txt")).unwrap_or_default();
         String::from_utf8_lossy(&bytes).replace('\r', "")
+    }
+}
+
+impl Desk for Pjsua {
+    fn transfer(&mut self, number: &str) -> io::Result<()> {
+        Self::transfer(self, number)
+    }
+
+    fn put_through(&mut self) -> io::Result<()> {
+        self.order("put_through")
+    }
+
+    fn forget(&mut self) {
+        self.pump();
+        self.events.clear();
     }
 }
 

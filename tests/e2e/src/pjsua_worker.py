@@ -44,9 +44,13 @@ class Call(pj.Call):
         info = self.getInfo()
         state = STATES.get(info.state, str(info.state))
         emit(state, status=int(info.lastStatusCode), reason=info.lastReason, peer=info.remoteUri)
-        if state == "closed" and self.phone.call is self:
-            self.phone.finished.append(self)
-            self.phone.call = None
+        if state != "closed":
+            return
+        self.phone.finished.append(self)
+        if self in self.phone.held:
+            self.phone.held.remove(self)
+        elif self.phone.call is self:
+            self.phone.call = self.phone.held.pop() if self.phone.held else None
 
     def onCallMediaState(self, prm):
         # The list lives no longer than the object that it is taken from.
@@ -105,6 +109,8 @@ class Phone:
     def __init__(self, setup):
         self.setup = setup
         self.call = None
+        # Calls that stand beside the one that keys act on.
+        self.held = []
         # The library must not see a call object collected while it still reports about it.
         self.finished = []
         self.endpoint = pj.Endpoint()
@@ -198,6 +204,8 @@ class Phone:
         word = command["command"]
         if word == "dial":
             late = pj.PJSUA_CALL_NO_SDP_OFFER if self.setup["late"] else None
+            if self.call is not None:
+                self.held.append(self.call)
             self.call = Call(self)
             self.call.makeCall(self.uri(command["number"]), parameters(flag=late))
         elif word == "answer":
@@ -206,6 +214,8 @@ class Phone:
             self.call.hangup(parameters())
         elif word == "transfer":
             self.call.xfer(self.uri(command["number"]), parameters())
+        elif word == "put_through":
+            self.held[-1].xferReplaces(self.call, parameters())
         elif word == "hold":
             self.call.setHold(parameters())
         elif word == "resume":
@@ -234,7 +244,7 @@ class Phone:
                     emit("done")
                 except pj.Error as error:
                     emit("failed", reason=error.info())
-                except (AttributeError, ValueError) as error:
+                except (AttributeError, IndexError, ValueError) as error:
                     emit("failed", reason=repr(error))
 
 

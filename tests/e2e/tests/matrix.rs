@@ -4,12 +4,10 @@
 use std::time::{Duration, Instant};
 
 use koukan_e2e::audio::Sound;
-use koukan_e2e::baresip::Baresip;
-use koukan_e2e::client::{Client, PhoneSpec, TONE_DBFS};
-use koukan_e2e::linphone::Linphone;
-use koukan_e2e::matrix::{Line, Matrix, Outcome};
+use koukan_e2e::client::{PhoneSpec, TONE_DBFS};
+use koukan_e2e::desk::Desk;
+use koukan_e2e::matrix::{Kind, Line, Matrix, Outcome, SILENT_DBFS, Seen, hears, link, must};
 use koukan_e2e::office::phone_spec;
-use koukan_e2e::pjsua::Pjsua;
 use koukan_e2e::server::Server;
 use koukan_e2e::trace;
 use koukan_e2e::wait::wait_for;
@@ -21,8 +19,6 @@ const LISTEN: Duration = Duration::from_millis(1500);
 /// What the client under test speaks, and its peer: no harmonics of one another.
 const OWN_HZ: f64 = 440.0;
 const PEER_HZ: f64 = 1040.0;
-/// Louder than this a tone is heard, when it should not be.
-const SILENT_DBFS: f64 = -45.0;
 /// How much of its level a tone may lose on its way back through a starved client.
 const SENT_BACK_DB: f64 = 6.0;
 /// How long the clients want to be registered, so that the refresh falls into the test.
@@ -36,52 +32,14 @@ const OVER: [&str; 4] = ["UDP", "TCP", "TLS", "IPv6"];
 const SESSION_S: u32 = 90;
 const REFRESH: Duration = Duration::from_secs(60);
 
-type Seen<T> = Result<T, String>;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Baresip,
-    Linphone,
-    Pjsua,
-}
-
-impl Kind {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Baresip => "baresip",
-            Self::Linphone => "linphone",
-            Self::Pjsua => "pjsua2",
-        }
-    }
-
-    fn start(self, server: &Server, name: &str, spec: &PhoneSpec) -> Seen<Box<dyn Client>> {
-        let directory = server.directory.join(name);
-        let started: std::io::Result<Box<dyn Client>> = match self {
-            Self::Baresip => Baresip::start(&directory, spec).map(|phone| Box::new(phone) as _),
-            Self::Linphone => Linphone::start(&directory, spec).map(|phone| Box::new(phone) as _),
-            Self::Pjsua => Pjsua::start(&directory, spec).map(|phone| Box::new(phone) as _),
-        };
-        started.map_err(|error| format!("{} does not start: {error}", self.name()))
-    }
-}
-
 /// The deeds of a cell, in their order.
 const DEEDS: [&str; 5] =
     ["register", "call", "hold and resume", "is called", "registration refresh"];
 
 struct Cell {
-    client: Box<dyn Client>,
-    peer: Box<dyn Client>,
+    client: Box<dyn Desk>,
+    peer: Box<dyn Desk>,
     born: Instant,
-}
-
-/// `Err` with the words when the condition does not hold.
-fn must(condition: bool, words: impl FnOnce() -> String) -> Seen<()> {
-    if condition { Ok(()) } else { Err(words()) }
-}
-
-fn link<T>(outcome: std::io::Result<T>) -> Seen<T> {
-    outcome.map_err(|error| format!("the client cannot be driven: {error}"))
 }
 
 /// Both listen at once.
@@ -93,17 +51,6 @@ fn listen(cell: &mut Cell) -> Seen<(Sound, Sound)> {
         let peer = peer.join().map_err(|_| "the peer's ear panicked".to_owned())?;
         Ok((own, link(peer)?))
     })
-}
-
-/// The tone is there at its level, and the own one is not.
-fn hears(who: &str, heard: &Sound, tone: f64, own: f64) -> Seen<String> {
-    let (level, echo) = (heard.steady_dbfs(tone), heard.steady_dbfs(own));
-    must(heard.seconds() > 0.8, || format!("{who} heard only {:.2} s", heard.seconds()))?;
-    must((level - TONE_DBFS).abs() <= 1.5, || {
-        format!("{who} hears {tone} Hz at {level:.1} dBFS, sent at {TONE_DBFS}")
-    })?;
-    must(echo < SILENT_DBFS, || format!("{who} hears its own {own} Hz at {echo:.1} dBFS"))?;
-    Ok(format!("{tone} Hz at {level:.1}"))
 }
 
 /// Both hear each other, if need be after some tries: jitter buffers and recorders take a moment,
@@ -291,7 +238,7 @@ fn start_session(
     over: &'static str,
     device: char,
     late_offer: bool,
-) -> Seen<Box<dyn Client>> {
+) -> Seen<Box<dyn Desk>> {
     let (transport, address) = reach(server, over)?;
     let spec = PhoneSpec {
         tone: OWN_HZ,
@@ -306,7 +253,7 @@ fn start_session(
     Ok(client)
 }
 
-fn late_offer(client: &mut Box<dyn Client>) -> Seen<String> {
+fn late_offer(client: &mut Box<dyn Desk>) -> Seen<String> {
     link(client.dial("600"))?;
     must(client.connects(LIMIT), || "the echo does not answer".to_owned())?;
     let heard = wait_for(LIMIT, || {
@@ -322,7 +269,7 @@ fn late_offer(client: &mut Box<dyn Client>) -> Seen<String> {
     Ok(format!("INVITE without SDP; the echo comes back: {heard} dBFS"))
 }
 
-fn refreshed(mut client: Box<dyn Client>) -> Seen<String> {
+fn refreshed(mut client: Box<dyn Desk>) -> Seen<String> {
     let log = wait_for(REFRESH, || {
         let log = client.trace();
         (trace::sessions(&log).len() >= 2).then_some(log)
@@ -392,7 +339,7 @@ fn open(kind: Kind, over: &'static str) -> Seen<(Server, Cell)> {
 }
 
 /// The client's own words for what it was not built for.
-fn no_media_on_ipv6(client: &mut Box<dyn Client>) -> Option<String> {
+fn no_media_on_ipv6(client: &mut Box<dyn Desk>) -> Option<String> {
     let trace = client.trace();
     let line = trace.lines().find(|line| line.contains("PJ_EAFNOTSUP"))?;
     Some(format!("built without IPv6 for media: {}", line.trim()))
@@ -407,7 +354,7 @@ fn tail(trace: &str) -> String {
 #[test]
 fn foreign_clients_do_all_they_can_over_every_transport() {
     let begin = Instant::now();
-    let clients = [Kind::Baresip, Kind::Linphone, Kind::Pjsua];
+    let clients = Kind::ALL;
     let (rows, mut lines) = std::thread::scope(|scope| {
         let kept = [Kind::Linphone, Kind::Pjsua].map(|kind| scope.spawn(move || sessions(kind)));
         let rows = clients

@@ -41,6 +41,7 @@ const TEST: &[Package] = &[
     Package { name: "baresip-core", shown_by: "baresip" },
     Package { name: "sip-tester", shown_by: "sipp" },
     Package { name: "linphone-cli", shown_by: "linphonec" },
+    Package { name: "tshark", shown_by: "tshark" },
     Package { name: "kamailio", shown_by: "kamailio" },
     Package { name: "iproute2", shown_by: "ip" },
     Package { name: "iptables", shown_by: "iptables" },
