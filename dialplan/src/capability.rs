@@ -159,6 +159,7 @@ impl Capabilities {
             .with(Feature::BusyDevices)
             .with(Feature::Park)
             .with(Feature::Conferences)
+            .with(Feature::RoomRecording)
             .with(Feature::Paging)
             .with(Feature::Queues)
             .with(Feature::Supervision)
@@ -220,6 +221,7 @@ pub(crate) const KEYS: &[(&str, &str, Feature)] = &[
     ("feature_codes", "forward_on", Feature::Forwarding),
     ("feature_codes", "forward_off", Feature::Forwarding),
     ("feature_codes", "dnd", Feature::LiveSettings),
+    ("feature_codes", "agent", Feature::Queues),
     ("feature_codes", "record", Feature::Recording),
     ("feature_codes", "show_number", Feature::CallerNumberChoice),
     ("feature_codes", "voicemail", Feature::Voicemail),

@@ -25,6 +25,7 @@ pub mod os;
 pub mod plans;
 pub mod recordings;
 mod resolver;
+pub mod selftest;
 pub mod server;
 pub mod sounds;
 pub mod transport;

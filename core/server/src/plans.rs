@@ -215,6 +215,18 @@ pub fn secret_place(conf: &Path, plans: &Plans, device: &DeviceInfo) -> Option<P
     }
 }
 
+/// The secret of a device, for calls that the server makes in its name.
+///
+/// # Errors
+/// It cannot be read: configuration.
+pub fn device_secret(
+    conf: &Path,
+    plans: &Plans,
+    device: &DeviceInfo,
+) -> Result<Vec<u8>, SecretError> {
+    SecretSource::parse(&device.secret, &own_directory(conf, plans, &device.tenant))?.read()
+}
+
 fn tenant_directory(conf: &Path, tenant: &str) -> PathBuf {
     conf.join("tenants").join(tenant)
 }

@@ -41,6 +41,7 @@ pub use memory::Room;
 pub use module::{
     AppEvent, Found, InstanceId, LookupId, ModuleOrder, ModuleRequest, OBJECT, OpStatus, Operation,
 };
+pub use queue::{AgentView, CallerView, QueueView};
 pub use record::tape::{CallRecording, RECORDINGS};
 pub use record::{CallCause, Cdr, CdrLeg, Contact, Note, Record, SettingRecord};
 pub use registration::guard::BanView;

@@ -600,13 +600,15 @@ fn a_moderators_rights_are_not_of_who_is_put_in_its_place() {
     // By the PIN, and as a phone of the office; the outside caller in its place leads nothing.
     for keys in ["pin = \"env:4711\"\nmoderator_pin = \"env:0815\"", ""] {
         let mut office = planned(keys);
-        office.phone('D').does = Does::Answers(200);
-        office.call(TRUNK, "0312340003");
-        office.run(secs(1));
         for (name, pin) in [('D', "0815#"), ('B', "4711#")] {
             dial(&mut office, name);
             press(&mut office, name, if keys.is_empty() { "" } else { pin });
         }
+        office.phone('D').does = Does::Answers(200);
+        office.call(TRUNK, "0312340003");
+        office.run(secs(1));
+        // The caller is transferred, into the place that D has in the room.
+        office.phone('D').up.swap(0, 1);
         let leads = |office: &Office| -> Vec<bool> {
             office.switch.rooms()[0].members.iter().map(|member| member.moderator).collect()
         };
@@ -643,4 +645,46 @@ fn a_room_of_calls_ends_with_the_guest_who_does_not_come() {
     office.run(secs(6));
     assert!(office.phone('A').heard("bye "), "{:?}", office.explained);
     office.finish();
+}
+
+/// How many recordings of rooms were begun.
+fn tapes(office: &Office) -> usize {
+    let notes = office.did.iter().filter(|did| match did {
+        office::Did::Record(koukan_switch::Record::Note(note)) => {
+            note.module == koukan_switch::RECORDINGS
+                && note.value.as_deref().is_some_and(|value| {
+                    value.contains("\"conference\"") && value.contains("\"length_ms\":null")
+                })
+        }
+        _ => false,
+    });
+    notes.count()
+}
+
+#[test]
+fn a_room_is_recorded_with_a_member_who_is_heard_as_long_as_one_is_there_and_all_are_told() {
+    let mut office = planned("record = true");
+    dial(&mut office, 'A');
+    assert_eq!(playing(&mut office, 'A'), ["ja/recording-notice"]);
+    assert_eq!(tapes(&office), 1, "{:?}", office.explained);
+    dial(&mut office, 'B');
+    assert_eq!(playing(&mut office, 'B'), ["ja/recording-notice"]);
+    dial(&mut office, TRUNK);
+    office.run(secs(5));
+    assert_eq!(tapes(&office), 1, "one recording of the room");
+    assert!(office.explained("recorded with this member"));
+    // Whom the others do not hear is not recorded either.
+    press(&mut office, 'A', "*1");
+    office.run(secs(1));
+    assert_eq!(tapes(&office), 2, "{:?}", office.explained);
+    office.hang_up('B');
+    office.run(secs(1));
+    assert_eq!(tapes(&office), 3, "the outside caller is still heard");
+    let kept = office.did.iter().rev().find_map(|did| match did {
+        office::Did::Record(koukan_switch::Record::Note(note)) => note.value.clone(),
+        _ => None,
+    });
+    let kept: koukan_switch::CallRecording = serde_json::from_str(&kept.unwrap()).unwrap();
+    assert_eq!((kept.called.as_str(), kept.direction.as_str()), ("main", "conference"));
+    assert_eq!(end(office).len(), 3);
 }

@@ -360,3 +360,44 @@ fn a_caller_that_may_be_passed_on_to_nobody_rests_no_agent() {
         office.finish();
     }
 }
+
+#[test]
+fn an_agent_who_logs_out_is_called_no_more_until_it_comes_back() {
+    let mut office = Office::planned(|plan| {
+        let more = "[queue.help]\nagents = [\"B\", \"C\"]\n[extension.help]\ndial = \"680\"\n\
+                    do = { queue = \"help\" }\n[feature_codes]\nagent = \"*45\"\n[extension.echo]";
+        plan.replace("[extension.echo]", more)
+    });
+    let states = |office: &Office| -> Vec<String> {
+        let queues = office.switch.queues(office.now());
+        assert_eq!((queues.len(), queues[0].queue.as_str()), (1, "help"));
+        queues[0].agents.iter().map(|agent| format!("{} {}", agent.device, agent.state)).collect()
+    };
+    assert_eq!(states(&office), ["B free", "C free"]);
+    office.call('B', "*45");
+    office.run(secs(6));
+    assert!(office.media.played.ends_with(&["ja/beep".to_owned(), "ja/beep".to_owned()]));
+    assert_eq!(states(&office), ["B away", "C free"], "{:?}", office.explained);
+    dial(&mut office, 'A');
+    assert_eq!(ringing(&office), "C");
+    let caller = office.switch.queues(office.now())[0].callers.remove(0);
+    assert_eq!((caller.caller.as_str(), caller.rings), ("801", vec!["C".to_owned()]));
+    assert_eq!(states(&office), ["B away", "C busy"]);
+    office.phone('C').does = Does::Refuses(486);
+    let dialog = office.phone('C').ringing.take();
+    assert!(dialog.is_some());
+    office.run(secs(21));
+    assert_eq!(
+        (ringing(&office), states(&office)),
+        (String::new(), vec!["B away".to_owned(), "C rests".to_owned()])
+    );
+    office.call('B', "*45");
+    office.run(secs(12));
+    assert!(ringing(&office).contains('B'), "{:?}", office.explained);
+    // Who is no agent has nothing to log in to.
+    office.call('D', "*45");
+    office.run(secs(5));
+    assert_eq!(office.media.played.last().unwrap(), "ja/refused");
+    hang_up(&mut office, 'A');
+    office.finish();
+}

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use crate::model::Plan;
+use crate::model::objects::Object;
+use crate::model::services::{Extension, Queue};
 use crate::plans::Plans;
 
 /// The voicemail boxes of a device, its own number's first.
@@ -66,6 +68,22 @@ impl Plans {
                 any.then_some(RoomSecrets { tenant, room: &room.name, pin, moderator_pin })
             })
         })
+    }
+
+    /// Every queue: tenant, name and what the plan says of it.
+    pub fn queues(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>, &Arc<Queue>)> {
+        self.tenants().filter_map(|tenant| self.plan(tenant)).flat_map(|plan| {
+            let tenant = &plan.tenant.id.value;
+            plan.queues.iter().map(move |queue| (tenant, &queue.name, &queue.value))
+        })
+    }
+
+    /// The first extension of an office that lets who dials it hear itself.
+    #[must_use]
+    pub fn echo_of(&self, tenant: &str) -> Option<&Arc<str>> {
+        let extensions = self.plan(tenant)?.extensions.iter();
+        let echo = |extension: &&Object<Extension>| extension.action.is_echo();
+        extensions.into_iter().find(echo).map(|extension| &extension.dial.value.first)
     }
 
     /// Where the PINs of voicemail boxes stand: tenant, box and the plan's word.

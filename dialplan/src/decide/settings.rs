@@ -42,6 +42,10 @@ pub(super) fn changes<'p>(
             let on = call.live.is_some_and(|live| live.dnd(&device.name).is_some());
             vec![Change::Dnd { device: Arc::clone(&device.name), on: Some(!on) }]
         }
+        FeatureCode::Agent => {
+            let away = call.live.is_some_and(|live| live.is_off_duty(&device.name));
+            vec![Change::Agent { device: Arc::clone(&device.name), on: Some(away) }]
+        }
         FeatureCode::Park
         | FeatureCode::ThreeWay
         | FeatureCode::Pickup
@@ -74,6 +78,7 @@ pub(super) fn set(call: &mut Call<'_, '_>, plan: &Plan, changes: Vec<Change>) ->
             change,
             Change::Closed { closed: Some(false), .. }
                 | Change::Dnd { on: Some(false), .. }
+                | Change::Agent { on: Some(false), .. }
                 | Change::Forwarding { on: false, .. }
         )
     };

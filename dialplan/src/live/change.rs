@@ -99,6 +99,13 @@ pub enum Change {
         /// ON.
         on: Option<bool>,
     },
+    /// Whether an agent's device is called by its queues.
+    Agent {
+        /// The device's name in the plan.
+        device: Arc<str>,
+        /// It is.
+        on: Option<bool>,
+    },
 }
 
 /// Why a change is not taken; the asker is at fault.
@@ -179,6 +186,12 @@ pub enum ChangeError {
         /// What may stand there.
         expected: &'static str,
     },
+    /// Only agents come and go.
+    #[error("device.{device} is an agent of no queue")]
+    NoAgent {
+        /// The device's name.
+        device: Arc<str>,
+    },
     /// S-98.
     #[error("toll-free number.{number} cannot be shown")]
     NotShown {
@@ -189,7 +202,8 @@ pub enum ChangeError {
 
 /// The settings, for whoever names none of them.
 const KEYS: &str = "NUMBER.mode, NUMBER.off_hours, NUMBER.forwarding, NUMBER.forward_to, \
-                    NUMBER.closed, DEVICE.caller_id, DEVICE.dnd, DEVICE.forward_always, \
+                    NUMBER.closed, DEVICE.caller_id, DEVICE.dnd, DEVICE.agent, \
+                    DEVICE.forward_always, \
                     DEVICE.forward_busy, DEVICE.forward_no_answer, DEVICE.forward_unreachable, \
                     SCHEDULE.DAY.HH:MM-HH:MM, \
                     SCHEDULE.YYYY-MM-DD";
@@ -271,6 +285,12 @@ impl Live {
             }
             Change::Dnd { device, on } => {
                 self.of_device(plan, device)?.dnd = on.map(|on| asker.set(on));
+            }
+            Change::Agent { device, on } => {
+                if on.is_some() && !plan.is_agent(device) {
+                    return Err(ChangeError::NoAgent { device: Arc::clone(device) });
+                }
+                self.of_device(plan, device)?.agent = on.map(|on| asker.set(on));
             }
         }
         Ok(())

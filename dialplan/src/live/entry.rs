@@ -20,7 +20,7 @@ use crate::source::Place;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// `number.number1.mode`, `number.number1.closed`, `number.number1.forward_to`,
-    /// `device.A.caller_id`, `device.A.dnd`, `device.A.forward_busy`,
+    /// `device.A.caller_id`, `device.A.dnd`, `device.A.agent`, `device.A.forward_busy`,
     /// `schedule.office.weekday.09:30`, `schedule.office.2026-08-12`.
     pub key: Arc<str>,
     /// `forward`, `true`, digits, a name, `announce:lunch`, `closed`; `None`: deleted.
@@ -93,7 +93,8 @@ impl Live {
             }
             Change::CallerId { device, .. }
             | Change::DeviceForward { device, .. }
-            | Change::Dnd { device, .. } => {
+            | Change::Dnd { device, .. }
+            | Change::Agent { device, .. } => {
                 if let Some(live) = self.device(device) {
                     live.entries(device, &mut entries);
                 }
@@ -153,6 +154,7 @@ impl Live {
                 match what {
                     "caller_id" => device.caller_id = Some(setting.clone()),
                     "dnd" => device.dnd = Some(with(setting, text.parse().ok()?)),
+                    "agent" => device.agent = Some(with(setting, text.parse().ok()?)),
                     other => device.set_forward(forward_cause(other)?, Some(setting.clone())),
                 }
             }
@@ -219,6 +221,10 @@ impl Live {
             }
             let dnd = live.and_then(|live| live.dnd.as_ref());
             shown.without_place(key("dnd"), String::from("false"), dnd, bool::to_string);
+            if plan.is_agent(&device.name) {
+                let agent = live.and_then(|live| live.agent.as_ref());
+                shown.without_place(key("agent"), String::from("true"), agent, bool::to_string);
+            }
         }
         for Entry { key, value, by, at } in self.entries() {
             if let (true, Some(value)) = (key.starts_with("schedule."), value) {
@@ -303,6 +309,7 @@ impl LiveDevice {
         let key = |what: &str| format!("device.{name}.{what}");
         add(entries, key("caller_id"), self.caller_id.as_ref(), |number| number.to_string());
         add(entries, key("dnd"), self.dnd.as_ref(), bool::to_string);
+        add(entries, key("agent"), self.agent.as_ref(), bool::to_string);
         for cause in DiversionCause::ALL {
             add(entries, key(&forward_key(cause)), self.forward(cause), |to| to.to_string());
         }

@@ -36,6 +36,7 @@ impl Change {
             "closed" => Self::Closed { number: object, closed: asked.some(ON, on_off)? },
             "caller_id" => Self::CallerId { device: object, number: value.map(Arc::from) },
             "dnd" => Self::Dnd { device: object, on: asked.some(ON, on_off)? },
+            "agent" => Self::Agent { device: object, on: asked.some(ON, on_off)? },
             other => match (forward_cause(other), other.parse::<Date>()) {
                 (Some(cause), _) => {
                     Self::DeviceForward { device: object, cause, to: value.map(Arc::from) }
@@ -82,6 +83,7 @@ impl Change {
                 format!("{device}.{}={}", forward_key(*cause), value(to.as_deref()))
             }
             Self::Dnd { device, on: set } => format!("{device}.dnd={}", on(*set)),
+            Self::Agent { device, on: set } => format!("{device}.agent={}", on(*set)),
         }
     }
 
@@ -98,6 +100,7 @@ impl Change {
                 vec![format!("device.{device}.{}", forward_key(*cause))]
             }
             Self::Dnd { device, .. } => vec![format!("device.{device}.dnd")],
+            Self::Agent { device, .. } => vec![format!("device.{device}.agent")],
             Self::Day { schedule, date, .. } => vec![format!("schedule.{schedule}.{date}")],
             Self::Cells { schedule, day, from, to, .. } => {
                 (*from..*to).map(|cell| cell_key(schedule, *day, cell)).collect()
@@ -114,7 +117,7 @@ impl Change {
             Self::Closed { closed, .. } | Self::Day { closed, .. } => closed.is_none(),
             Self::Cells { value, .. } => value.is_none(),
             Self::CallerId { number, .. } => number.is_none(),
-            Self::Dnd { on, .. } => on.is_none(),
+            Self::Dnd { on, .. } | Self::Agent { on, .. } => on.is_none(),
         };
         if gives_back { self.keys() } else { Vec::new() }
     }

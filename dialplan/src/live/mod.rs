@@ -62,6 +62,8 @@ pub(crate) struct LiveSchedule {
 pub(crate) struct LiveDevice {
     pub(crate) caller_id: Option<Setting<Arc<str>>>,
     pub(crate) dnd: Option<Setting<bool>>,
+    /// Whether its queues call it.
+    pub(crate) agent: Option<Setting<bool>>,
     /// Where its calls go on, by [`DiversionCause`]; [`OFF`] where the files say otherwise.
     forward: [Option<Setting<Arc<str>>>; 4],
 }
@@ -105,7 +107,9 @@ impl Live {
         let of_number = |live: &LiveNumber| {
             [live.mode.is_some(), live.closed.is_some(), live.forward_to.is_some()]
         };
-        let of_device = |live: &LiveDevice| [live.caller_id.is_some(), live.dnd.is_some()];
+        let of_device = |live: &LiveDevice| {
+            [live.caller_id.is_some(), live.dnd.is_some(), live.agent.is_some()]
+        };
         let numbers = self.numbers.values().flat_map(of_number).filter(|set| *set).count();
         let devices = self.devices.values().flat_map(of_device).filter(|set| *set).count();
         let schedules = self.schedules.values();
@@ -137,6 +141,13 @@ impl Live {
     #[must_use]
     pub fn is_undisturbed(&self, device: &str) -> bool {
         self.dnd(device).is_some()
+    }
+
+    /// Whether an agent has gone: its queues do not call it.
+    #[must_use]
+    pub fn is_off_duty(&self, device: &str) -> bool {
+        let agent = self.device(device).and_then(|live| live.agent.as_ref());
+        agent.is_some_and(|set| !set.value)
     }
 
     pub(crate) fn device(&self, name: &str) -> Option<&LiveDevice> {

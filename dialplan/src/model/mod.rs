@@ -275,6 +275,11 @@ impl Plan {
         }
     }
 
+    /// Whether a device is an agent of a queue.
+    pub(crate) fn is_agent(&self, device: &str) -> bool {
+        self.queues.iter().any(|queue| queue.agents.iter().any(|agent| **agent == *device))
+    }
+
     /// The number that stands for the office: the contract number, else the first that calls out.
     pub(crate) fn main_number(&self) -> Option<&Object<Number>> {
         let contract = self.numbers.iter().find(|number| number.role == Role::Contract);

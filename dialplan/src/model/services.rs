@@ -359,6 +359,8 @@ pub enum FeatureCode {
     ForwardOff,
     /// Do not disturb, on or off.
     Dnd,
+    /// An agent of queues goes, or comes back.
+    Agent,
     /// Record the call one is in.
     Record,
     /// Another caller number for this call: the place in `allow_caller_id` and the number follow.
@@ -369,7 +371,7 @@ pub enum FeatureCode {
 
 impl FeatureCode {
     /// All of them, with the words of the plan and the codes that `defaults = true` brings.
-    const ALL: [(Self, &'static str, &'static str); 14] = [
+    const ALL: [(Self, &'static str, &'static str); 15] = [
         (Self::Park, "park", "*5"),
         (Self::ThreeWay, "three_way", "*3"),
         (Self::Pickup, "pickup", "**"),
@@ -381,6 +383,7 @@ impl FeatureCode {
         (Self::ForwardOn, "forward_on", "*21"),
         (Self::ForwardOff, "forward_off", "#21"),
         (Self::Dnd, "dnd", "*78"),
+        (Self::Agent, "agent", "*45"),
         (Self::Record, "record", "*1"),
         (Self::ShowNumber, "show_number", "*67"),
         (Self::Voicemail, "voicemail", "*97"),
@@ -398,7 +401,12 @@ impl FeatureCode {
             | Self::ForwardOn
             | Self::ShowNumber
             | Self::Voicemail => true,
-            Self::ThreeWay | Self::Night | Self::ForwardOff | Self::Dnd | Self::Record => false,
+            Self::ThreeWay
+            | Self::Night
+            | Self::ForwardOff
+            | Self::Dnd
+            | Self::Agent
+            | Self::Record => false,
         }
     }
 

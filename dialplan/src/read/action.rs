@@ -18,6 +18,11 @@ pub(crate) struct Action {
 }
 
 impl Action {
+    /// Whether who comes to it hears itself.
+    pub(crate) const fn is_echo(&self) -> bool {
+        matches!(self.what, Do::Echo)
+    }
+
     /// An action that no text names.
     pub(crate) fn of(what: Do) -> Self {
         Self { what, on_error: None, place: Place::default() }

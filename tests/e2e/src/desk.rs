@@ -1,5 +1,5 @@
-//! What the phone on somebody's desk does beside calling and being called: transfers, and more calls
-//! than one.
+//! What the phone on somebody's desk does beside calling and being called: transfers, and more
+//! calls than one.
 
 use std::io;
 

@@ -1,4 +1,5 @@
-//! A lamp of a phone: sipp watches the dialogs of something (RFC 4235) and writes down every NOTIFY.
+//! A lamp of a phone: sipp watches the dialogs of something (RFC 4235) and writes down every
+//! NOTIFY.
 
 use std::io;
 use std::time::Duration;

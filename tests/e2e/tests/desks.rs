@@ -399,7 +399,7 @@ impl Row {
 fn clear(server: &Server, row: &mut Row) {
     let calls = || server.ctl(&["calls"]).ok().and_then(|calls| calls.as_array().cloned());
     for call in calls().unwrap_or_default() {
-        if let Some(id) = call["call"].as_str() {
+        if let Some(id) = call.get("call").and_then(|id| id.as_str()) {
             let _ = server.ctl(&["kill", id]);
         }
     }
@@ -457,9 +457,9 @@ fn row(kind: Kind) -> Vec<Line> {
     // The lamps' subscriptions go on; no call, stream or place may.
     let left = wait_for(Duration::from_secs(45), || {
         let status = server.ctl(&["status"]).ok()?;
-        let tables = status["tables"].as_object()?;
+        let tables = status.get("tables")?.as_object()?;
         let calls = ["calls", "streams", "rooms", "queued", "parked", "channels", "instances"];
-        calls.iter().all(|name| tables[*name] == 0).then_some(())
+        calls.iter().all(|name| tables.get(*name).is_some_and(|count| *count == 0)).then_some(())
     });
     let outcome = match left {
         Some(()) => Outcome::Pass("no call, stream, room, slot or channel is left".to_owned()),

@@ -39,6 +39,19 @@ pub(super) enum Order {
     Rooms,
     /// Lock a conference room, mute a member, put one out, call one in
     Room(RoomArguments),
+    /// Who waits in the queues, and what their agents do
+    Queues,
+    /// Place a call with sound through the server, and name the hop that fails
+    Selftest {
+        /// The tenant's id
+        tenant: String,
+        /// The device that calls; the office's first otherwise
+        #[arg(long)]
+        device: Option<String>,
+        /// The extension that is an echo; the office's first otherwise
+        #[arg(long)]
+        number: Option<String>,
+    },
     /// The phones that are registered
     Registrations,
     /// The trunks: whether they take calls, their hosts, our registrations there
@@ -260,6 +273,9 @@ pub(super) fn order_shown(
     if matches!(order, Order::Check) && value["errors"] != 0 {
         return Err(Failed(counted(&value)));
     }
+    if let (Order::Selftest { .. }, Some(hop)) = (order, value["failed"].as_str()) {
+        return Err(Failed(format!("{hop}: failed")));
+    }
     Ok(())
 }
 
@@ -275,6 +291,11 @@ fn request(order: &Order) -> (Method, String, Option<Value>) {
         Order::Kill { call } => (Method::DELETE, format!("/v1/calls/{}", escaped(call)), None),
         Order::Rooms => get("/v1/rooms"),
         Order::Room(room) => room.request(),
+        Order::Queues => get("/v1/queues"),
+        Order::Selftest { tenant, device, number } => {
+            let wanted = json!({ "tenant": tenant, "device": device, "number": number });
+            (Method::POST, "/v1/selftest".to_owned(), Some(wanted))
+        }
         Order::Registrations => get("/v1/registrations"),
         Order::Bans { order: None } => get("/v1/bans"),
         Order::Bans { order: Some(BansOrder::Lift { address }) } => {
@@ -360,6 +381,8 @@ const CALLS: &[Column] = &[
     ("ANSWERED", "/answered"),
     ("STAGE", "/stage"),
 ];
+
+const HOPS: &[Column] = &[("HOP", "/hop"), ("OK", "/ok"), ("MS", "/ms"), ("SEEN", "/seen")];
 
 const REGISTRATIONS: &[Column] = &[
     ("USER", "/user"),
@@ -466,6 +489,8 @@ fn shown(order: &Order, value: &Value) -> String {
         Order::Status | Order::Clock { .. } => table::lines(value),
         Order::Calls => table::columns(value, CALLS, "no call is under way"),
         Order::Rooms => rooms::shown(value),
+        Order::Queues => rooms::queues(value),
+        Order::Selftest { .. } => table::columns(&value["hops"], HOPS, "nothing was tried"),
         Order::Room(_) => "done\n".to_owned(),
         Order::Registrations => table::columns(value, REGISTRATIONS, "no phone is registered"),
         Order::Bans { order: None } => table::columns(value, BANS, "nobody is banned"),

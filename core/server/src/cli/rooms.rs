@@ -1,4 +1,5 @@
-//! `koukan ctl rooms` and `koukan ctl room`: who is in the conference rooms, and orders in them.
+//! `koukan ctl rooms` and `koukan ctl room`: who is in the conference rooms, and orders in them;
+//! `koukan ctl queues`: who waits.
 
 use clap::{Args, Subcommand};
 use hyper::Method;
@@ -78,6 +79,36 @@ const MEMBERS: &[Column] = &[
     ("SINCE", "/member/since"),
     ("CALL", "/member/call"),
 ];
+
+const QUEUES: &[Column] = &[
+    ("TENANT", "/tenant"),
+    ("QUEUE", "/queue"),
+    ("WAITING", "/waiting"),
+    ("CALLERS", "/names"),
+    ("SINCE", "/since"),
+    ("AGENTS", "/states"),
+];
+
+/// Every queue, a line each.
+pub(super) fn queues(queues: &Value) -> String {
+    let queues = queues.as_array().map(Vec::as_slice).unwrap_or_default();
+    let rows = queues.iter().map(|queue| {
+        let list = |key: &str| queue.get(key).and_then(Value::as_array).cloned();
+        let callers = list("callers").unwrap_or_default();
+        let text = |value: &Value, key: &str| {
+            value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let names: Vec<String> = callers.iter().map(|caller| text(caller, "caller")).collect();
+        let agents = list("agents").unwrap_or_default();
+        let states = agents.iter().map(|a| format!("{} {}", text(a, "device"), text(a, "state")));
+        json!({
+            "tenant": queue.get("tenant"), "queue": queue.get("queue"), "waiting": callers.len(),
+            "names": names.join(", "), "since": callers.first().and_then(|c| c.get("since")),
+            "states": states.collect::<Vec<String>>().join(", "),
+        })
+    });
+    table::columns(&rows.collect(), QUEUES, "no office has a queue")
+}
 
 /// The members of every room, a line each.
 pub(super) fn shown(rooms: &Value) -> String {

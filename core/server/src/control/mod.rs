@@ -150,6 +150,7 @@ impl Control {
             Request::Calls(reply) => drop(reply.send(self.core.switch().calls())),
             Request::Kill(call, reply) => drop(reply.send(self.core.kill(now, call))),
             Request::Rooms(reply) => drop(reply.send(self.core.switch().rooms())),
+            Request::Queues(reply) => drop(reply.send(self.core.switch().queues(now))),
             Request::InRoom(order, reply) => drop(reply.send(self.core.order_in_room(now, &order))),
             Request::Registrations(reply) => {
                 drop(reply.send(self.core.switch().registrations(now)));

@@ -8,8 +8,8 @@ use crossbeam_channel::{Sender, TrySendError};
 use koukan_base::CallId;
 use koukan_dialplan::{Aside, Change, ChangeError, Entry, FaxSenderError, Settings};
 use koukan_switch::{
-    BanView, CallView, Directory, FaxOffice, RegistrationView, ResolvedHosts, RoomError, RoomOrder,
-    RoomView, TrunkKey, TrunkView,
+    BanView, CallView, Directory, FaxOffice, QueueView, RegistrationView, ResolvedHosts, RoomError,
+    RoomOrder, RoomView, TrunkKey, TrunkView,
 };
 use mio::Waker;
 use tokio::sync::oneshot;
@@ -34,6 +34,8 @@ pub enum Request {
     Kill(CallId, Reply<bool>),
     /// `GET /v1/rooms`.
     Rooms(Reply<Vec<RoomView>>),
+    /// `GET /v1/queues`.
+    Queues(Reply<Vec<QueueView>>),
     /// `POST /v1/tenants/{tenant}/rooms/{room}`.
     InRoom(InRoom, Reply<Result<(), RoomError>>),
     /// `GET /v1/registrations`.

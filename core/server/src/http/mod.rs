@@ -12,6 +12,7 @@ mod recordings;
 mod reload;
 mod rooms;
 mod routes;
+mod selftest;
 mod sent_faxes;
 mod settings;
 mod trunks;

@@ -1,9 +1,10 @@
-//! Conference rooms: who is in them, and what an operator orders there.
+//! Conference rooms: who is in them, and what an operator orders there. Queues: who waits in them
+//! and what their agents do.
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use koukan_switch::{RoomError, RoomOrder, RoomView};
+use koukan_switch::{QueueView, RoomError, RoomOrder, RoomView};
 
 use super::routes::{Answer, Refused, Shared};
 use crate::control::{InRoom, Request};
@@ -11,6 +12,11 @@ use crate::control::{InRoom, Request};
 /// `GET /v1/rooms`.
 pub(super) async fn list(State(service): Shared) -> Answer<Vec<RoomView>> {
     Ok(Json(service.control.ask(Request::Rooms).await?))
+}
+
+/// `GET /v1/queues`.
+pub(super) async fn queues(State(service): Shared) -> Answer<Vec<QueueView>> {
+    Ok(Json(service.control.ask(Request::Queues).await?))
 }
 
 /// `POST /v1/tenants/{tenant}/rooms/{room}`: an order as `{"lock": true}`, `{"put_out": "CALL"}`.

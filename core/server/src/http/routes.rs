@@ -14,7 +14,9 @@ use koukan_base::CallId;
 use koukan_store::CdrReader;
 use serde::Deserialize;
 
-use super::{bans, faxes, modules, recordings, reload, rooms, sent_faxes, settings, trunks};
+use super::{
+    bans, faxes, modules, recordings, reload, rooms, selftest, sent_faxes, settings, trunks,
+};
 use crate::api::{self, ClockState, Failure};
 use crate::clock::Clock;
 use crate::control::{ControlHandle, Request, Unavailable};
@@ -66,7 +68,9 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/calls", get(calls))
         .route("/v1/calls/{call}", delete(kill))
         .route("/v1/rooms", get(rooms::list))
+        .route("/v1/queues", get(rooms::queues))
         .route("/v1/tenants/{tenant}/rooms/{room}", post(rooms::order))
+        .route("/v1/selftest", post(selftest::run))
         .route("/v1/registrations", get(registrations))
         .route("/v1/bans", get(bans::list))
         .route("/v1/bans/{address}", delete(bans::lift))

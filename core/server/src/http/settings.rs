@@ -173,6 +173,7 @@ fn refused(error: ChangeError) -> Refused {
         ChangeError::NotVerified { .. }
         | ChangeError::NotSubscribed { .. }
         | ChangeError::NotSupported { .. }
+        | ChangeError::NoAgent { .. }
         | ChangeError::NotShown { .. } => StatusCode::FORBIDDEN,
         ChangeError::TooMany { .. } => StatusCode::CONFLICT,
         _ => StatusCode::UNPROCESSABLE_ENTITY,

@@ -137,6 +137,7 @@ impl Switch {
             | FeatureCode::ForwardOn
             | FeatureCode::ForwardOff
             | FeatureCode::Dnd
+            | FeatureCode::Agent
             | FeatureCode::ShowNumber
             | FeatureCode::Voicemail => {
                 self.explain(call.id, "this step is not supported by this version");

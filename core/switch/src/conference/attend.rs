@@ -4,7 +4,7 @@
 use koukan_base::BridgeId;
 use koukan_media::Command;
 
-use super::{RoomKey, is_up, member_of};
+use super::{Concerns, RoomKey, is_up, member_of};
 use crate::call::{Call, Stage};
 use crate::leg::music::holds;
 use crate::switch::Switch;
@@ -26,6 +26,10 @@ impl Switch {
         let is_new = member.stream.replace(stream) != Some(stream);
         let turned = std::mem::replace(&mut member.silent, silent) != silent;
         let news = std::mem::replace(&mut member.told, muted) != muted;
+        if turned {
+            // A recording of the room may be taken from it.
+            self.note_turn(call);
+        }
         if is_new {
             self.media(worker, Command::Join { stream, room: bridge, muted: silent });
         } else if turned {
@@ -39,6 +43,13 @@ impl Switch {
             self.start_music(call, 0);
         } else {
             self.stop_music(call, 0);
+        }
+    }
+
+    fn note_turn(&mut self, call: &Call) {
+        let Stage::Conference(attendance) = &call.stage else { return };
+        if attendance.spec.record {
+            self.rooms.change(attendance.key.clone(), Concerns::Few);
         }
     }
 

@@ -8,6 +8,7 @@ mod control;
 mod dial_out;
 mod keys;
 mod pin;
+mod tape;
 mod tries;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -28,6 +29,7 @@ pub use control::{MemberView, RoomError, RoomOrder, RoomView};
 pub(crate) use dial_out::{Guest, brings_somebody};
 use keys::Typed;
 use pin::Asking;
+use tape::RoomTape;
 use tries::WrongPins;
 
 /// A room by its tenant and its name in the plan.
@@ -116,6 +118,8 @@ pub(crate) struct OpenRoom {
     ad_hoc: bool,
     /// Nobody but moderators is heard.
     hushed: bool,
+    /// Its recording under way.
+    tape: Option<RoomTape>,
     /// What is played to everybody, and what follows.
     saying: Option<OpId>,
     to_say: VecDeque<&'static str>,
@@ -295,6 +299,7 @@ impl Switch {
             locked: false,
             ad_hoc: false,
             hushed: false,
+            tape: None,
             saying: None,
             to_say: VecDeque::new(),
         });
@@ -403,6 +408,7 @@ impl Switch {
                     Fate::Keep
                 });
             }
+            self.tape_room(now, &key);
             self.say_next(&key);
         }
         did
@@ -448,8 +454,13 @@ impl Switch {
         let key = attendance.key.clone();
         if joined {
             let others = self.rooms.open.get(&key).is_some_and(|room| room.members.len() > 1);
-            if attendance.spec.announce && others {
+            let (announce, recorded) = (attendance.spec.announce, attendance.spec.record);
+            if announce && others {
                 self.rooms.say(&key, "room-joined");
+            }
+            if recorded {
+                self.tell_member(call, tape::NOTICE);
+                self.rooms.change(key, Concerns::Few);
             }
             return Fate::Keep;
         }

@@ -131,13 +131,6 @@ impl Switch {
                 }
                 self.end_leg(now, call, leg, 487, None);
             }
-            Stage::Queue(_) => {
-                self.leave_queue(call);
-                let ringing: Vec<u16> = call.rung().map(|(index, _)| index).collect();
-                for index in ringing {
-                    self.end_leg(now, call, index, 487, None);
-                }
-            }
             Stage::Module(run) => {
                 let instance = run.instance;
                 self.by_instance.remove(&instance);
@@ -146,8 +139,9 @@ impl Switch {
                 self.order(ModuleOrder::Event { instance, event: AppEvent::HangUp });
                 self.order(ModuleOrder::Destroy { instance });
             }
-            Stage::Ringing(_) => {
-                // The number answers early: nobody has picked up yet.
+            Stage::Ringing(_) | Stage::Queue(_) => {
+                // The number answers early, or its agents have not picked up yet.
+                self.leave_queue(call);
                 let rung: Vec<u16> = call.rung().map(|(index, _)| index).collect();
                 for index in rung {
                     self.end_leg(now, call, index, 487, None);

@@ -32,9 +32,19 @@ impl Default for Agent {
 impl Switch {
     /// Whether an agent's phone can be reached and wants calls.
     pub(super) fn is_there(&self, tenant: &Arc<str>, agent: &str) -> bool {
+        self.absence(tenant, agent).is_none()
+    }
+
+    /// Why an agent is not called whatever it does, in a word.
+    pub(super) fn absence(&self, tenant: &Arc<str>, agent: &str) -> Option<&'static str> {
         let live = self.settings.get(tenant).map(koukan_dialplan::Settings::live);
-        let undisturbed = live.is_some_and(|live| live.is_undisturbed(agent));
-        !undisturbed && self.reachable(tenant, agent)
+        if live.is_some_and(|live| live.is_off_duty(agent)) {
+            return Some("away");
+        }
+        if live.is_some_and(|live| live.is_undisturbed(agent)) {
+            return Some("undisturbed");
+        }
+        (!self.reachable(tenant, agent)).then_some("unreachable")
     }
 
     /// Notes which agents have become free, or are not any more; their queues are looked at.
@@ -65,7 +75,7 @@ impl Switch {
         }
     }
 
-    fn agent(&self, tenant: &Arc<str>, name: &Arc<str>) -> Agent {
+    pub(super) fn agent(&self, tenant: &Arc<str>, name: &Arc<str>) -> Agent {
         let key = (tenant.clone(), name.clone());
         self.queues.agents.get(&key).copied().unwrap_or_default()
     }

@@ -3,12 +3,14 @@
 //! its own stage; the queue is the order of those calls and nothing more.
 
 mod agents;
+mod view;
 mod words;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use koukan_base::{CallId, OpId, Time};
 use koukan_dialplan::{Queue, RingTarget, Start};
 
@@ -19,6 +21,8 @@ use crate::record::CallCause;
 use crate::subscription::lamps::DeviceKey;
 use crate::switch::{Fate, Switch};
 use agents::Agent;
+
+pub use view::{AgentView, CallerView, QueueView};
 
 /// A queue by its tenant and its name in the plan.
 pub(crate) type QueueKey = (Arc<str>, Arc<str>);
@@ -37,6 +41,7 @@ const TELL: Duration = Duration::from_secs(30);
 pub(crate) struct Waiting {
     pub(crate) name: Arc<str>,
     spec: Arc<Queue>,
+    since: Timestamp,
     /// When it has waited too long.
     until: Option<Time>,
     /// The agents whose phones ring for it, and until when.
@@ -151,6 +156,7 @@ impl Switch {
         call.stage = Stage::Queue(Waiting {
             name,
             spec,
+            since: now.date,
             until,
             offered: Vec::new(),
             rings_until: None,

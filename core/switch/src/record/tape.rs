@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{Action, Now};
 use crate::call::{Call, Stage};
+use crate::conference::RoomKey;
 use crate::leg::Party;
 use crate::record::{Note, Record};
 use crate::switch::{Fate, Switch};
@@ -29,13 +30,13 @@ pub const RECORDINGS: &str = "kk:recording";
 pub struct CallRecording {
     /// The call, as printed everywhere.
     pub call: String,
-    /// The number (its name in the plan) whose option it is.
+    /// The number (its name in the plan) whose option it is; empty for a room.
     pub number: String,
-    /// `inbound`, `outbound`.
+    /// `inbound`, `outbound`; `conference` for what was said in a room.
     pub direction: String,
     /// Who called.
     pub caller: String,
-    /// What was called.
+    /// What was called; a room's name in the plan.
     pub called: String,
     /// When it began.
     pub started: Timestamp,
@@ -84,6 +85,8 @@ pub(crate) struct Running {
     tenant: Arc<str>,
     key: String,
     entry: CallRecording,
+    /// It is what is said in this room.
+    room: Option<RoomKey>,
 }
 
 /// The prompt of the notice.
@@ -118,7 +121,7 @@ impl Switch {
         }
         let (part, tell) = (tape.parts, tape.tells());
         let number = call.number.as_deref().unwrap_or_default().to_owned();
-        let (visible, expires) = self.recording_times(now, call);
+        let (visible, expires) = self.recording_times(now, &call.tenant);
         let entry = CallRecording {
             call: call.id.to_string(),
             number,
@@ -131,27 +134,17 @@ impl Switch {
             expires,
         };
         let key = format!("{:013}-{}-{part}", now.date.as_millisecond(), call.id);
-        let kind = if self.config.seals_recordings { "sealed" } else { "wav" };
-        let path = self.config.recordings.join(&*call.tenant).join(format!("{key}.{kind}"));
-        let recording = Recording {
-            path: Arc::<Path>::from(path),
-            seal: self.config.seals_recordings,
-            what: Recorded::Stereo,
-            format: RecordFormat::Ulaw,
-            longest: LONGEST_RECORDING,
-            silence: None,
-            stop_digits: None,
-        };
+        let recording = self.stereo(&call.tenant, &key);
         let op = self.next_op();
         if let Some(tape) = &mut call.tape {
             tape.op = Some(op);
             tape.parts = tape.parts.saturating_add(1);
         }
-        let running = Running { call: call.id, tenant: call.tenant.clone(), key, entry };
+        let tenant = call.tenant.clone();
+        let running = Running { call: call.id, tenant, key, entry, room: None };
         // The entry is in the journal before the file is begun.
         self.write_entry(&running, true);
         self.explain(call.id, "is recorded");
-        let recording = Box::new(recording);
         let worker = call.worker;
         self.actions.push_back(Action::Media {
             worker,
@@ -213,6 +206,53 @@ impl Switch {
         Some(false)
     }
 
+    /// Records a room by what one of its members says and hears; the operation.
+    pub(crate) fn tape_member(
+        &mut self,
+        now: Now,
+        call: &Call,
+        stream: koukan_base::StreamId,
+        room: &RoomKey,
+    ) -> OpId {
+        let (visible, expires) = self.recording_times(now, &room.0);
+        let entry = CallRecording {
+            call: call.id.to_string(),
+            number: String::new(),
+            direction: "conference".to_owned(),
+            caller: call.caller.clone(),
+            called: room.1.to_string(),
+            started: now.date,
+            length_ms: None,
+            visible,
+            expires,
+        };
+        let op = self.next_op();
+        let key = format!("{:013}-{}-room{}", now.date.as_millisecond(), call.id, op.0);
+        let recording = self.stereo(&room.0, &key);
+        let (tenant, of) = (room.0.clone(), Some(room.clone()));
+        let running = Running { call: call.id, tenant, key, entry, room: of };
+        self.write_entry(&running, true);
+        self.explain(call.id, format!("room {} is recorded with this member", room.1));
+        self.media(call.worker, Command::Record { stream, op, recording });
+        self.tapes.insert(op, running);
+        op
+    }
+
+    /// The order to record both directions of a stream in the file of a key.
+    fn stereo(&self, tenant: &str, key: &str) -> Box<Recording> {
+        let kind = if self.config.seals_recordings { "sealed" } else { "wav" };
+        let path = self.config.recordings.join(tenant).join(format!("{key}.{kind}"));
+        Box::new(Recording {
+            path: Arc::<Path>::from(path),
+            seal: self.config.seals_recordings,
+            what: Recorded::Stereo,
+            format: RecordFormat::Ulaw,
+            longest: LONGEST_RECORDING,
+            silence: None,
+            stop_digits: None,
+        })
+    }
+
     /// Plays the notice to the caller at the answer; the other party hears what the caller says.
     fn tell_notice(&mut self, call: &Call, stream: koukan_base::StreamId) {
         let language = self.directory.plans.language(&call.tenant).to_owned();
@@ -222,11 +262,11 @@ impl Switch {
     }
 
     /// From when on a recording that begins now may be seen, and when it is deleted.
-    fn recording_times(&self, now: Now, call: &Call) -> (Timestamp, Timestamp) {
+    fn recording_times(&self, now: Now, tenant: &str) -> (Timestamp, Timestamp) {
         let plans = &self.directory.plans;
-        let (keep, minutes) = plans.recording_rules(&call.tenant);
+        let (keep, minutes) = plans.recording_rules(tenant);
         let expires = now.date.checked_add(keep).unwrap_or(Timestamp::MAX);
-        let next_day = plans.time_zone(&call.tenant).and_then(|zone| {
+        let next_day = plans.time_zone(tenant).and_then(|zone| {
             let day = zone.to_datetime(now.date).date().tomorrow().ok()?;
             let hour = i8::try_from(minutes / 60).ok()?;
             let minute = i8::try_from(minutes % 60).ok()?;
@@ -270,7 +310,9 @@ impl Switch {
         self.explain(running.call, text);
         self.recordings_failed = self.recordings_failed.saturating_add(u64::from(failed));
         self.write_entry(&running, report.samples > 0);
-        if report.end == RecordEnd::Stopped {
+        if let Some(room) = &running.room {
+            self.room_tape_ended(op, room, failed);
+        } else if report.end == RecordEnd::Stopped {
             // Whose stream it was recorded on may have left others to talk.
             self.with_call(now, running.call, |switch, call| {
                 if matches!(call.stage, Stage::Bridged { .. }) || switch.bridge_of(call).is_some() {

@@ -1,8 +1,9 @@
 //! What people at desk phones do all day, with real phones: forwarding, groups, hold with music,
 //! park, pickup, conference rooms, paging, queues,
-//! supervisors.
+//! supervisors, and the health check that calls for itself.
 
 mod continuity;
+mod health;
 mod paging;
 mod queue;
 mod rooms;
@@ -34,6 +35,7 @@ intercom = "*80"
 monitor = "*81"
 whisper = "*82"
 barge = "*83"
+agent = "*45"
 [extension.page]
 dial = "690"
 do = { page = "desk" }

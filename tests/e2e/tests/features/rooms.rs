@@ -6,14 +6,20 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::thread::sleep;
 use std::time::Duration;
 
+use koukan_e2e::audio::Sound;
 use koukan_e2e::baresip::{Baresip, TONE_DBFS};
 use koukan_e2e::office::carrier;
-use koukan_e2e::server::Server;
+use koukan_e2e::server::{Server, source_root};
 
 use super::{LIMIT, heard_last, office, ring, wait};
 
 const ROOMS: &str = r#"
 [room.open]
+[room.taped]
+record = true
+[extension.taped]
+dial = "672"
+do = { conference = "taped" }
 [room.closed]
 pin = "file:secrets/room"
 moderator_pin = "file:secrets/lead"
@@ -165,4 +171,38 @@ fn a_phone_brings_the_calls_that_it_holds_together() {
     assert!((told[0] - TONE_DBFS).abs() < 1.5 && (told[2] - TONE_DBFS).abs() < 1.5, "{told:?}");
     assert!(told[1] < -45.0, "it hears itself: {told:?}");
     server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
+}
+
+#[test]
+fn what_is_said_in_a_room_is_recorded_and_who_comes_in_is_told() {
+    let server = with_rooms("room-taped");
+    let (mut a, mut b) = (ring(&server, 'A', TONES[0]), ring(&server, 'B', TONES[1]));
+    enter(&mut a, "672");
+    enter(&mut b, "672");
+    sleep(Duration::from_secs(9));
+    leave(&mut b);
+    leave(&mut a);
+    let heard = b.heard().expect("B's recording");
+    let file = source_root().join("conf/prompts/ja/recording-notice.wav");
+    let notice = Sound::read_wav(&file).expect("the prompt is in the tree");
+    let (likeness, _) = heard.likeness(&notice.part(0.2, 2.7));
+    assert!(likeness >= 0.9, "the notice is heard: likeness {likeness:.3}");
+    server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
+    server.ctl(&["clock", "2026-07-03T03:00:00+09:00"]).expect("the test clock can be set");
+    let list = server.ctl(&["recordings", "acme"]).expect("they can be listed");
+    assert_eq!(list.as_array().map(Vec::len), Some(1), "{list}");
+    assert_eq!(
+        (&list[0]["direction"], &list[0]["called"]),
+        (&"conference".into(), &"taped".into())
+    );
+    let id = list[0]["id"].as_str().expect("an id");
+    let file = server.directory.join(format!("data/objects/recording/acme/{id}.wav"));
+    let both = Sound::read_wav(&file).expect("a WAV file").0;
+    let side = |which: usize| Sound(both.iter().skip(which).step_by(2).copied().collect());
+    let end = side(0).seconds();
+    // Behind the notices both talk; a machine that is starved leaves gaps in what was heard.
+    let levels = [(0, TONES[0]), (1, TONES[1])]
+        .map(|(which, tone)| side(which).part(end - 4.0, end - 1.0).steady_dbfs(tone));
+    println!("{end:.2} s; the member {:.1}, the room {:.1} dBFS", levels[0], levels[1]);
+    assert!(levels.iter().all(|level| (level - TONE_DBFS).abs() < 4.0), "{levels:?}");
 }
