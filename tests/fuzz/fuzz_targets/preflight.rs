@@ -9,4 +9,5 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = preflight::preflight(bytes);
+    let _ = preflight::schema(bytes);
 });
