@@ -33,11 +33,17 @@ impl UserAgent {
         }
     }
 
-    /// Drops a request without an answer: its repetition is a new request.
+    /// Drops a request without an answer, and the dialog that it would have begun: its repetition
+    /// is a new request.
     pub fn forget(&mut self, tx: ServerTx) {
-        let pending = self.servers.get(&tx.0).is_some_and(|server| server.is_pending());
-        if pending {
-            self.remove_server(tx.0);
+        let Some(server) = self.servers.get(&tx.0).filter(|server| server.is_pending()) else {
+            return;
+        };
+        let initial = server.request.as_ref().is_some_and(|request| request.to_tag().is_none());
+        let begun = server.dialog.filter(|_| initial);
+        self.remove_server(tx.0);
+        if let Some(id) = begun {
+            self.remove_dialog(id);
         }
     }
 

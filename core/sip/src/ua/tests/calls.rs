@@ -32,6 +32,16 @@ fn a_stream_carries_a_call_without_retransmissions() {
 }
 
 #[test]
+fn a_call_that_is_dropped_without_an_answer_leaves_nothing() {
+    let mut rig = Rig::new(3, 0, Transport::Udp);
+    let _unanswered = rig.invite(None);
+    let (tx, _) = rig.incoming();
+    rig.agents[1].forget(tx);
+    let counts = rig.agents[1].counts();
+    assert_eq!((counts.dialogs, counts.server_transactions), (0, 0));
+}
+
+#[test]
 fn an_overloaded_agent_refuses_new_calls_and_serves_those_that_are_up() {
     let mut rig = Rig::new(3, 0, Transport::Udp);
     let (caller, callee) = rig.established();
