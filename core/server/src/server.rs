@@ -140,7 +140,7 @@ impl Server {
             stopping: None,
             housekeeping: clock.time(),
             memory: MemoryWatch::default(),
-            overload: Overload::default(),
+            overload: Overload::new(config.limits.value(limits::OVERLOAD_MS)),
         };
         let (finished, ended) = bounded(1);
         let loop_thread = spawn("control-0", move || {

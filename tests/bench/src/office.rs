@@ -147,7 +147,9 @@ fn server_text(directory: &Path, sip: SocketAddr) -> io::Result<String> {
          [media]\nworkers = 1\nports = \"20000-31999\"\n\
          [control]\nsocket = \"{data}/koukan.sock\"\n\
          [module.announcements]\npath = \"{module}\"\nrole = \"announcements\"\n\
-         grants = [\"call\"]\n",
+         grants = [\"call\"]\n\
+         # What is measured is what calls cost, not that they are refused.\n\
+         [limits]\noverload_ms = 60000\n",
         data = directory.join("data").display(),
         module = built("libannouncements.so")?.display()
     ))

@@ -10,6 +10,7 @@ use crate::limits;
 /// Every limit that may be set.
 const ALL: &[Limit] = &[
     koukan_switch::limits::CALLS,
+    limits::OVERLOAD_MS,
     limits::TCP_CONNECTIONS,
     limits::TCP_CONNECTIONS_PER_ADDRESS,
     limits::TCP_MESSAGE_SECONDS,

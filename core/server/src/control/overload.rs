@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use koukan_base::Time;
 
-/// Sockets that are never found empty for so long hold more than a burst. A caller waits no longer
-/// for the first answer than this and the time to refuse what stands behind.
-const STANDING: Duration = Duration::from_millis(100);
-
 /// What waits in the sockets, turn by turn.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Overload {
+    /// Sockets that are never found empty for so long hold more than a burst.
+    standing: Duration,
     /// Since when they have not been empty.
     behind: Option<Time>,
     overloaded: bool,
@@ -20,12 +18,18 @@ pub(crate) struct Overload {
 }
 
 impl Overload {
+    /// Overload is what stands for so many milliseconds.
+    pub(crate) const fn new(standing_ms: u64) -> Self {
+        let standing = Duration::from_millis(standing_ms);
+        Self { standing, behind: None, overloaded: false, times: 0 }
+    }
+
     /// A turn has ended and left something in the sockets, or nothing; whether new calls are
     /// refused in the next one.
     pub(crate) fn note(&mut self, now: Time, left: bool) -> bool {
         let since = if left { Some(*self.behind.get_or_insert(now)) } else { None };
         self.behind = since;
-        let overloaded = since.is_some_and(|since| now.since(since) >= STANDING);
+        let overloaded = since.is_some_and(|since| now.since(since) >= self.standing);
         if overloaded && !self.overloaded {
             self.times = self.times.saturating_add(1);
         }
@@ -50,7 +54,7 @@ mod tests {
 
     #[test]
     fn a_burst_is_served_and_what_stands_is_refused_until_the_sockets_are_empty() {
-        let mut overload = Overload::default();
+        let mut overload = Overload::new(100);
         let mut note = |ms, left| overload.note(Time::from_millis(ms), left);
         let burst: Vec<bool> = (0..9).map(|turn| note(turn * 10, true)).collect();
         assert_eq!(burst, [false; 9]);
