@@ -192,22 +192,39 @@ fn a_trunk_is_asked_for_the_interval_that_its_plan_names() {
     office.finish();
 }
 
+/// A REGISTER of somebody at this address and what stands in its Authorization.
+fn wrong_register(user: &str, address: &str, number: u32, nonce: &str) -> String {
+    let uri = format!("sip:{SERVER}");
+    format!(
+        "REGISTER {uri} SIP/2.0\nVia: SIP/2.0/UDP {address};branch=z9hG4bKg{number}\n\
+         Max-Forwards: 70\nFrom: <sip:{user}@192.0.2.1>;tag=g\nTo: <sip:{user}@192.0.2.1>\n\
+         Call-ID: g{number}\nCSeq: 1 REGISTER\nContact: <sip:{user}@{address}>\n\
+         Authorization: Digest username=\"{user}\", realm=\"koukan\", nonce=\"{nonce}\", \
+         uri=\"{uri}\", response=\"{number:032x}\"\nContent-Length: 0\n\n"
+    )
+}
+
+/// A nonce that is given to this address.
+fn nonce_at(office: &mut Office, address: &str) -> String {
+    office.strays.clear();
+    let number = office.dice(1_000_000);
+    let text = wrong_register("nobody", address, number, "x");
+    let (head, tail) = text.split_once("Authorization").unwrap();
+    let rest = tail.split_once('\n').unwrap().1;
+    office.raw(address, &format!("{head}{rest}").replace("Call-ID: g", "Call-ID: n"));
+    office.run(Duration::from_millis(16));
+    let challenge = challenge(&office.strays.pop().expect("a challenge").1);
+    challenge.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
 #[test]
 fn guesses_of_many_users_ban_their_address_and_the_good_ones_behind_it_get_through() {
     let mut office = Office::open();
     let address = office.phone('A').address;
+    let beside = format!("{}:5099", address.ip());
+    let nonce = nonce_at(&mut office, &beside);
     let guess = |office: &mut Office, user: &str, number: u32| {
-        let uri = "sip:192.0.2.1:5060";
-        office.raw(
-            &address.to_string(),
-            &format!(
-                "REGISTER {uri} SIP/2.0\nVia: SIP/2.0/UDP {address};branch=z9hG4bKg{number}\n\
-                 Max-Forwards: 70\nFrom: <sip:{user}@192.0.2.1>;tag=g\nTo: <sip:{user}@192.0.2.1>\n\
-                 Call-ID: g{number}\nCSeq: 1 REGISTER\nContact: <sip:{user}@{address}>\n\
-                 Authorization: Digest username=\"{user}\", realm=\"koukan\", nonce=\"x\", \
-                 uri=\"{uri}\", response=\"0\"\nContent-Length: 0\n\n"
-            ),
-        );
+        office.raw(&beside, &wrong_register(user, &beside, number, &nonce));
         office.run(Duration::from_millis(16));
     };
     let before = office.sent("SIP/2.0 403");
@@ -243,4 +260,84 @@ fn guesses_of_many_users_ban_their_address_and_the_good_ones_behind_it_get_throu
     office.phone('A').register_as(now, "acme-804", PASSWORD, "acme-804", &[]);
     office.run(secs(40));
     assert!(office.sent("SIP/2.0 200 OK") > taken);
+}
+
+#[test]
+fn forged_answers_ban_nobody_and_make_nobody_suspect() {
+    let mut office = Office::open();
+    let address = office.phone('A').address;
+    let given_elsewhere = nonce_at(&mut office, "203.0.113.9:5060");
+    for number in 0..2_000 {
+        let nonce = if number % 2 == 0 { "invented" } else { given_elsewhere.as_str() };
+        let user = format!("acme-{}", 801 + number % 6);
+        let text = wrong_register(&user, &address.to_string(), number, nonce);
+        office.raw(&address.to_string(), &text);
+        office.run(Duration::from_millis(16));
+    }
+    assert_eq!(office.switch.bans(office.now()), []);
+    assert_eq!(office.sent("SIP/2.0 403"), 0, "nothing is told of any password");
+    let taken = office.sent("SIP/2.0 200 OK");
+    let now = office.now;
+    office.phone('A').register_as(now, "acme-801", PASSWORD, "acme-801", &[]);
+    office.phone('A').register_as(now, "acme-806", PASSWORD, "acme-806", &[]);
+    office.run(secs(1));
+    assert_eq!(office.sent("SIP/2.0 200 OK") - taken, 2);
+}
+
+#[test]
+fn a_stranger_who_invents_nonces_is_challenged_a_few_times_a_second() {
+    let mut office = Office::open();
+    let before = office.sent("SIP/2.0 401");
+    for number in 0..60 {
+        let user = format!("acme-{}", 801 + number % 12);
+        let text = wrong_register(&user, "203.0.113.9:5060", number, "invented");
+        office.raw("203.0.113.9:5060", &text);
+        office.run(Duration::from_millis(15));
+    }
+    let answered = office.sent("SIP/2.0 401") - before;
+    assert!((1..=10).contains(&answered), "{answered}");
+    assert_eq!(office.switch.bans(office.now()), []);
+}
+
+#[test]
+fn a_phone_that_repeats_what_nobody_answers_does_not_keep_its_office_banned() {
+    let mut office = Office::open();
+    let beside = format!("{}:5099", office.phone('A').address.ip());
+    let nonce = nonce_at(&mut office, &beside);
+    for number in 0..9 {
+        let user = format!("acme-{}", 801 + number);
+        office.raw(&beside, &wrong_register(&user, &beside, number, &nonce));
+        office.run(Duration::from_millis(16));
+    }
+    assert_eq!(office.switch.bans(office.now()).len(), 1);
+    // One phone has a wrong password; it repeats its request as RFC 3261 says, and tries again.
+    for round in 100..103 {
+        let nonce = nonce_at(&mut office, &beside);
+        let text = wrong_register("acme-899", &beside, round, &nonce);
+        for wait_ms in [500, 1_000, 2_000, 4_000, 4_000, 4_000, 4_000, 4_000, 4_000, 4_000, 500] {
+            office.raw(&beside, &text);
+            office.run(Duration::from_millis(wait_ms));
+        }
+        office.run(secs(2));
+    }
+    assert_eq!(office.switch.bans(office.now()), [], "it was for 60 s");
+}
+
+#[test]
+fn a_banned_source_hears_no_more_of_credentials_that_cannot_be_read() {
+    let mut office = Office::open();
+    let beside = "203.0.113.9:5060";
+    let nonce = nonce_at(&mut office, beside);
+    for number in 0..9 {
+        office.raw(beside, &wrong_register("acme-801", beside, number, &nonce));
+        office.run(Duration::from_millis(16));
+    }
+    assert_eq!(office.switch.bans(office.now()).len(), 1);
+    let before = office.sent("SIP/2.0 400");
+    for number in 100..200 {
+        let text = wrong_register("acme-801", beside, number, &nonce);
+        office.raw(beside, &text.replace("response=", "nonsense="));
+    }
+    office.run(Duration::from_millis(500));
+    assert_eq!(office.sent("SIP/2.0 400") - before, 5);
 }

@@ -12,27 +12,42 @@ use koukan_e2e::office::{phone, phone_spec};
 use koukan_e2e::server::{Server, target};
 use koukan_e2e::wait::wait_for;
 
-/// A REGISTER with a digest that cannot be right.
-fn guess(server: SocketAddr, own: SocketAddr, user: &str, number: u32) -> String {
+/// A REGISTER with a digest that cannot be right, under a nonce.
+fn guess(server: SocketAddr, own: SocketAddr, (user, number): (&str, u32), nonce: &str) -> String {
     format!(
         "REGISTER sip:{server} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{number};rport\r\n\
          Max-Forwards: 70\r\nFrom: <sip:{user}@{server}>;tag=g{number}\r\n\
          To: <sip:{user}@{server}>\r\nCall-ID: guess-{number}\r\nCSeq: 1 REGISTER\r\n\
          Contact: <sip:{user}@{own}>\r\n\
-         Authorization: Digest username=\"{user}\", realm=\"koukan\", nonce=\"{number}\", \
+         Authorization: Digest username=\"{user}\", realm=\"koukan\", nonce=\"{nonce}\", \
          uri=\"sip:{server}\", response=\"{number:032x}\"\r\nContent-Length: 0\r\n\r\n"
     )
 }
 
-/// Sends guesses within a second; the statuses that came back within two more.
-fn guesses(server: SocketAddr, count: u32) -> io::Result<Vec<String>> {
+/// The nonce that a socket is given.
+fn nonce(socket: &UdpSocket, server: SocketAddr) -> io::Result<String> {
+    let text = guess(server, socket.local_addr()?, ("nobody", 9_999), "");
+    let asked: Vec<&str> =
+        text.split_inclusive("\r\n").filter(|line| !line.starts_with("Authorization")).collect();
+    socket.send_to(asked.concat().as_bytes(), server)?;
+    let mut buffer = [0; 2048];
+    let length = socket.recv(&mut buffer)?;
+    let text = String::from_utf8_lossy(buffer.get(..length).unwrap_or_default());
+    let nonce = text.split("nonce=\"").nth(1).and_then(|rest| rest.split('"').next());
+    Ok(nonce.unwrap_or_default().to_owned())
+}
+
+/// Sends guesses within a second, under the nonce that it was given or one that it invents; the
+/// statuses that came back within two more.
+fn guesses(server: SocketAddr, count: u32, invented: bool) -> io::Result<Vec<String>> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.set_read_timeout(Some(Duration::from_millis(100)))?;
     let own = socket.local_addr()?;
+    let nonce = if invented { "invented".to_owned() } else { nonce(&socket, server)? };
     let begun = Instant::now();
     for number in 0..count {
         let user = format!("acme-{}", 801 + number % 12);
-        socket.send_to(guess(server, own, &user, number).as_bytes(), server)?;
+        socket.send_to(guess(server, own, (&user, number), &nonce).as_bytes(), server)?;
         std::thread::sleep(Duration::from_millis(15));
     }
     println!("{count} guesses in {:.2} s", begun.elapsed().as_secs_f64());
@@ -51,7 +66,13 @@ fn guesses(server: SocketAddr, count: u32) -> io::Result<Vec<String>> {
 #[test]
 fn sixty_guesses_in_a_second_get_few_answers_and_a_good_user_beside_them_registers() {
     let server = Server::start("guesses").expect("the server starts");
-    let answers = guesses(server.sip, 60).expect("the loopback works");
+    let answers = guesses(server.sip, 60, true).expect("the loopback works");
+    println!("answered under an invented nonce: {answers:?}");
+    assert!((1..=10).contains(&answers.len()), "{} answers", answers.len());
+    assert!(answers.iter().all(|line| line.contains(" 401 ")), "{answers:?}");
+    let bans = server.ctl(&["bans"]).expect("the server answers");
+    assert_eq!(bans.as_array().map(Vec::len), Some(0), "anybody may have sent them: {bans}");
+    let answers = guesses(server.sip, 60, false).expect("the loopback works");
     println!("answered: {answers:?}");
     assert!((1..=10).contains(&answers.len()), "{} answers", answers.len());
     assert!(answers.iter().all(|line| line.contains(" 403 ")), "{answers:?}");

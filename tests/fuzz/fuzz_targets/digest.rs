@@ -9,10 +9,11 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut rng = Rng::from_number(1);
+    let source = std::net::IpAddr::from([192, 0, 2, 11]);
     let mut server = DigestServer::new("koukan", &mut rng);
-    let nonce = server.challenge(Time::ZERO, &mut rng, false);
+    let nonce = server.challenge(Time::ZERO, source, &mut rng, false);
     let lookup = |name: &[u8]| Some(Ha1::new(name, b"koukan", b"a password nobody guesses"));
-    let verdict = server.verify(Time::ZERO, b"INVITE", bytes, lookup);
+    let verdict = server.verify(Time::ZERO, source, b"INVITE", bytes, lookup);
     assert!(!matches!(verdict, Verdict::Accepted { .. }), "let in without the password");
 
     // With our own nonce in front, so that the fields behind it are reached.
@@ -20,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
         let mut value = challenge;
         value.extend_from_slice(b", username=\"a\", ");
         value.extend_from_slice(bytes);
-        let verdict = server.verify(Time::ZERO, b"INVITE", &value, lookup);
+        let verdict = server.verify(Time::ZERO, source, b"INVITE", &value, lookup);
         assert!(!matches!(verdict, Verdict::Accepted { .. }), "let in without the password");
     }
     let credentials = Credentials { username: "a".to_owned(), password: "b".to_owned() };

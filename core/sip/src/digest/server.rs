@@ -1,10 +1,13 @@
 //! Our challenges and the check of what comes back.
 //!
-//! A nonce is its time of birth and a keyed hash over it, so that challenging costs no memory. What
-//! a nonce has been used for is remembered, bounded, to refuse a replayed count. A phone that
-//! starts its count again after a reboot gets a new nonce (`stale`), never a refusal.
+//! A nonce is its time of birth and a keyed hash over it and over the address that it is given to,
+//! so that challenging costs no memory, and whoever answers under it can be reached at its address
+//! (RFC 7616, 5.4: datagrams come from wherever their sender says). What a nonce has been used for
+//! is remembered, bounded, to refuse a replayed count. A phone that starts its count again after a
+//! reboot gets a new nonce (`stale`), never a refusal.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use koukan_base::{Rng, Time};
@@ -24,10 +27,15 @@ pub enum Verdict {
     },
     /// Challenge (again): there are none of ours, the nonce is too old, or its count was used.
     Challenge {
-        /// The password was right and only the nonce is not good any more.
+        /// Only the nonce is not good any more.
         stale: bool,
     },
-    /// The password is wrong or the user unknown; the two are not told apart.
+    /// Challenge again, and say that the nonce is stale: it was never given to this source, or by a
+    /// process before this one. Whether the password is right was not looked at: the answer tells
+    /// nothing, and may be forged.
+    Foreign,
+    /// The password is wrong or the user unknown; the two are not told apart. It was answered under
+    /// a fresh nonce of this source.
     Wrong {
         /// The user name as given.
         username: Vec<u8>,
@@ -76,8 +84,8 @@ impl DigestServer {
 
     /// The values of the two challenge headers, in the order in which they must stand.
     #[must_use]
-    pub fn challenge(&self, now: Time, rng: &mut Rng, stale: bool) -> [Vec<u8>; 2] {
-        let nonce = self.nonce(now, rng);
+    pub fn challenge(&self, now: Time, source: IpAddr, rng: &mut Rng, stale: bool) -> [Vec<u8>; 2] {
+        let nonce = self.nonce(now, source, rng);
         [Algorithm::Md5, Algorithm::Sha256].map(|algorithm| {
             let mut value = b"Digest realm=\"".to_vec();
             value.extend_from_slice(&self.realm);
@@ -93,11 +101,12 @@ impl DigestServer {
         })
     }
 
-    /// Checks an Authorization or Proxy-Authorization value. `lookup` gives the secret of a user
-    /// name; an unknown user costs the same work as a known one.
+    /// Checks an Authorization or Proxy-Authorization value from `source`. `lookup` gives the
+    /// secret of a user name; an unknown user costs the same work as a known one.
     pub fn verify(
         &mut self,
         now: Time,
+        source: IpAddr,
         method: &[u8],
         authorization: &[u8],
         lookup: impl FnOnce(&[u8]) -> Option<Ha1>,
@@ -117,6 +126,11 @@ impl DigestServer {
         if fields.value(b"realm") != Some(&self.realm) {
             return Verdict::Challenge { stale: false };
         }
+        let nonce_key = match self.age(now, source, nonce) {
+            Age::Foreign => return Verdict::Foreign,
+            Age::Old => return Verdict::Challenge { stale: true },
+            Age::Fresh(born, salt) => (born, salt),
+        };
         let known = lookup(username);
         let ha1 = known.as_ref().unwrap_or(&self.decoy).hex(algorithm);
         let ha2 = algorithm.hex(&[method, uri]);
@@ -132,41 +146,47 @@ impl DigestServer {
         if !right {
             return Verdict::Wrong { username: username.to_vec() };
         }
-        let fresh = self.fresh(now, nonce);
-        if !fresh.is_some_and(|nonce| self.use_count(now, nonce, count)) {
+        if !self.use_count(now, nonce_key, count) {
             return Verdict::Challenge { stale: true };
         }
         Verdict::Accepted { username: username.to_vec() }
     }
 
-    fn nonce(&self, now: Time, rng: &mut Rng) -> Vec<u8> {
+    fn nonce(&self, now: Time, source: IpAddr, rng: &mut Rng) -> Vec<u8> {
         let time = hex(&now.as_nanos().to_be_bytes());
         let salt = hex(&rng.next_u32().to_be_bytes());
-        let mac = self.mac(&time, &salt);
+        let mac = self.mac(source, &time, &salt);
         [time, salt, mac].concat()
     }
 
-    fn mac(&self, time: &[u8], salt: &[u8]) -> Vec<u8> {
+    fn mac(&self, source: IpAddr, time: &[u8], salt: &[u8]) -> Vec<u8> {
         let mut hash = Sha256::new();
         hash.update(self.secret);
+        hash.update(sixteen(source));
         hash.update(time);
         hash.update(salt);
         hash.update(self.secret);
         hex(hash.finalize().get(..12).unwrap_or_default())
     }
 
-    /// Birth and salt of a nonce that is one of ours and young enough.
-    fn fresh(&self, now: Time, nonce: &[u8]) -> Option<(Time, u32)> {
+    /// Whether a nonce is one of ours for this source, and young enough.
+    fn age(&self, now: Time, source: IpAddr, nonce: &[u8]) -> Age {
+        let Some((born, salt)) = self.birth(source, nonce) else { return Age::Foreign };
+        let known = self.forgotten.is_none_or(|forgotten| born > forgotten);
+        let young = known && now.since(born) <= NONCE_LIFE;
+        if young { Age::Fresh(born, salt) } else { Age::Old }
+    }
+
+    /// Birth and salt of a nonce that is one of ours for this source.
+    fn birth(&self, source: IpAddr, nonce: &[u8]) -> Option<(Time, u32)> {
         let (time, rest) = nonce.split_at_checked(16)?;
         let (salt, mac) = rest.split_at_checked(8)?;
-        if !equal(mac, &self.mac(time, salt)) {
+        if !equal(mac, &self.mac(source, time, salt)) {
             return None;
         }
         let time = u64::from_str_radix(std::str::from_utf8(time).ok()?, 16).ok()?;
         let salt = u32::from_str_radix(std::str::from_utf8(salt).ok()?, 16).ok()?;
-        let born = Time::from_nanos(time);
-        let known = self.forgotten.is_none_or(|forgotten| born > forgotten);
-        (known && now.since(born) <= NONCE_LIFE).then_some((born, salt))
+        Some((Time::from_nanos(time), salt))
     }
 
     /// Whether this count of the nonce was not used before; remembers it. A client of RFC 2069
@@ -212,6 +232,22 @@ impl DigestServer {
     }
 }
 
+/// What a nonce is worth.
+enum Age {
+    /// Its birth and its salt.
+    Fresh(Time, u32),
+    Old,
+    Foreign,
+}
+
+/// An address in one form, whether an IPv4 peer is seen through a socket of IPv6 or not.
+fn sixteen(source: IpAddr) -> [u8; 16] {
+    match source.to_canonical() {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => Ipv6Addr::octets(&v6),
+    }
+}
+
 /// Equality that takes the same time wherever the first difference stands.
 fn equal(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len()
@@ -225,6 +261,7 @@ mod tests {
     use crate::Credentials;
 
     const REALM: &str = "koukan";
+    const SOURCE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 11));
 
     fn setup() -> (DigestServer, Rng, Credentials) {
         let mut rng = Rng::from_number(1);
@@ -242,11 +279,11 @@ mod tests {
     fn the_answer_to_either_challenge_is_accepted_once() {
         let (mut server, mut rng, credentials) = setup();
         for index in 0..2 {
-            let challenge = server.challenge(Time::ZERO, &mut rng, false)[index].clone();
+            let challenge = server.challenge(Time::ZERO, SOURCE, &mut rng, false)[index].clone();
             let value = answer(&challenge, &credentials, b"REGISTER", b"sip:koukan", b"c").unwrap();
-            let verdict = server.verify(Time::ZERO, b"REGISTER", &value, lookup);
+            let verdict = server.verify(Time::ZERO, SOURCE, b"REGISTER", &value, lookup);
             assert_eq!(verdict, Verdict::Accepted { username: b"acme-801".to_vec() });
-            let replay = server.verify(Time::ZERO, b"REGISTER", &value, lookup);
+            let replay = server.verify(Time::ZERO, SOURCE, b"REGISTER", &value, lookup);
             assert_eq!(replay, Verdict::Challenge { stale: true });
         }
     }
@@ -254,41 +291,59 @@ mod tests {
     #[test]
     fn an_old_or_foreign_nonce_is_stale_and_a_wrong_password_is_wrong() {
         let (mut server, mut rng, credentials) = setup();
-        let challenge = server.challenge(Time::ZERO, &mut rng, false)[0].clone();
+        let challenge = server.challenge(Time::ZERO, SOURCE, &mut rng, false)[0].clone();
         let value = answer(&challenge, &credentials, b"INVITE", b"sip:x", b"c").unwrap();
         let late = Time::ZERO + NONCE_LIFE + Duration::from_nanos(1);
-        let verdict = server.verify(late, b"INVITE", &value, lookup);
+        let verdict = server.verify(late, SOURCE, b"INVITE", &value, lookup);
         assert_eq!(verdict, Verdict::Challenge { stale: true });
         let foreign = b"Digest realm=\"koukan\", nonce=\"0123456789abcdef01234567x\", qop=\"auth\"";
         let value = answer(foreign, &credentials, b"INVITE", b"sip:x", b"c").unwrap();
-        let verdict = server.verify(Time::ZERO, b"INVITE", &value, lookup);
-        assert_eq!(verdict, Verdict::Challenge { stale: true });
+        let verdict = server.verify(Time::ZERO, SOURCE, b"INVITE", &value, lookup);
+        assert_eq!(verdict, Verdict::Foreign);
         let wrong = Credentials { password: "guess".to_owned(), ..credentials };
         let value = answer(&challenge, &wrong, b"INVITE", b"sip:x", b"c").unwrap();
-        let verdict = server.verify(Time::ZERO, b"INVITE", &value, lookup);
+        let verdict = server.verify(Time::ZERO, SOURCE, b"INVITE", &value, lookup);
         assert_eq!(verdict, Verdict::Wrong { username: b"acme-801".to_vec() });
+    }
+
+    #[test]
+    fn a_nonce_is_good_where_it_was_given_and_nothing_is_learned_under_another() {
+        let (mut server, mut rng, credentials) = setup();
+        let challenge = server.challenge(Time::ZERO, SOURCE, &mut rng, false)[0].clone();
+        let elsewhere = IpAddr::from([198, 51, 100, 7]);
+        for password in ["secret", "guess"] {
+            let given = Credentials { password: password.to_owned(), ..credentials.clone() };
+            let value = answer(&challenge, &given, b"INVITE", b"sip:x", b"c").unwrap();
+            let verdict = server.verify(Time::ZERO, elsewhere, b"INVITE", &value, lookup);
+            assert_eq!(verdict, Verdict::Foreign, "{password}");
+        }
+        // An IPv4 phone that is seen through a socket of IPv6 is the same phone.
+        let mapped = IpAddr::V6(std::net::Ipv4Addr::new(192, 0, 2, 11).to_ipv6_mapped());
+        let value = answer(&challenge, &credentials, b"INVITE", b"sip:x", b"c").unwrap();
+        let verdict = server.verify(Time::ZERO, mapped, b"INVITE", &value, lookup);
+        assert!(matches!(verdict, Verdict::Accepted { .. }), "{verdict:?}");
     }
 
     #[test]
     fn an_unknown_user_gets_what_a_wrong_password_gets() {
         let (mut server, mut rng, credentials) = setup();
-        let challenge = server.challenge(Time::ZERO, &mut rng, false)[0].clone();
+        let challenge = server.challenge(Time::ZERO, SOURCE, &mut rng, false)[0].clone();
         let value = answer(&challenge, &credentials, b"INVITE", b"sip:x", b"c").unwrap();
-        let verdict = server.verify(Time::ZERO, b"INVITE", &value, |_| None);
+        let verdict = server.verify(Time::ZERO, SOURCE, b"INVITE", &value, |_| None);
         assert_eq!(verdict, Verdict::Wrong { username: b"acme-801".to_vec() });
     }
 
     #[test]
     fn every_flipped_byte_of_the_answer_is_refused() {
         let (mut server, mut rng, credentials) = setup();
-        let challenge = server.challenge(Time::ZERO, &mut rng, false)[1].clone();
+        let challenge = server.challenge(Time::ZERO, SOURCE, &mut rng, false)[1].clone();
         let value = answer(&challenge, &credentials, b"INVITE", b"sip:x", b"c").unwrap();
         let text = String::from_utf8(value.clone()).unwrap();
         let start = text.find("response=\"").unwrap() + 10;
         for at in start..start + 64 {
             let mut changed = value.clone();
             changed[at] ^= 1;
-            let verdict = server.verify(Time::ZERO, b"INVITE", &changed, lookup);
+            let verdict = server.verify(Time::ZERO, SOURCE, b"INVITE", &changed, lookup);
             assert!(matches!(verdict, Verdict::Wrong { .. }), "{at}");
         }
     }
@@ -297,14 +352,14 @@ mod tests {
     fn what_a_nonce_was_used_for_is_remembered_as_long_as_the_nonce_is_good() {
         let (mut server, mut rng, credentials) = setup();
         let mut use_one = |server: &mut DigestServer, now: Time| {
-            let challenge = server.challenge(now, &mut rng, false)[0].clone();
+            let challenge = server.challenge(now, SOURCE, &mut rng, false)[0].clone();
             let given = answer(&challenge, &credentials, b"REGISTER", b"sip:koukan", b"c");
             given.expect("a challenge of ours")
         };
         let first = use_one(&mut server, Time::ZERO);
         let verify = |server: &mut DigestServer, now: Time, given: &[u8]| {
             let ha1 = Ha1::new(b"acme-801", REALM.as_bytes(), b"secret");
-            server.verify(now, b"REGISTER", given, |_| Some(ha1))
+            server.verify(now, SOURCE, b"REGISTER", given, |_| Some(ha1))
         };
         assert!(matches!(verify(&mut server, Time::ZERO, &first), Verdict::Accepted { .. }));
         let replayed = Verdict::Challenge { stale: true };

@@ -7,6 +7,7 @@ mod request;
 mod target;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use koukan_base::Time;
@@ -100,6 +101,8 @@ pub struct Registrar {
     timers: TimerQueue<u64>,
     /// Which users are bound over a connection.
     connections: BTreeSet<(u64, u64)>,
+    /// Where each user's phones speak from.
+    sources: BTreeSet<(IpAddr, u16, u64)>,
     keepalives: VecDeque<Keepalive>,
 }
 
@@ -129,6 +132,7 @@ impl Registrar {
             next_number: 0,
             timers: TimerQueue::new(),
             connections: BTreeSet::new(),
+            sources: BTreeSet::new(),
             keepalives: VecDeque::new(),
         }
     }
@@ -230,6 +234,7 @@ impl Registrar {
         self.timers.update(entry.number, entry.next(), None);
         for binding in &entry.bindings {
             self.connections.remove(&(binding.flow.connection, entry.number));
+            self.sources.remove(&source(binding, entry.number));
         }
         std::mem::take(&mut entry.bindings)
     }
@@ -254,6 +259,7 @@ impl Registrar {
         entry.bindings = bindings;
         let bound = entry.bindings.iter().filter_map(standing_connection);
         self.connections.extend(bound.map(|id| (id, number)));
+        self.sources.extend(entry.bindings.iter().map(|binding| source(binding, number)));
         let after = entry.next();
         self.timers.update(number, None, after);
         if after.is_none() {
@@ -267,6 +273,7 @@ impl Registrar {
         let Some(known) = self.users.get(user) else { return Vec::new() };
         let gone = known.bindings.iter().map(|binding| Change::Removed { key: binding.key() });
         let gone = gone.collect();
+        self.take(user);
         self.store(now, user, Vec::new());
         gone
     }
@@ -307,6 +314,20 @@ impl Registrar {
         self.users.contains_key(user)
     }
 
+    /// Whether a phone that is registered speaks from this very address and port.
+    #[must_use]
+    pub fn is_source(&self, remote: SocketAddr) -> bool {
+        let (ip, port) = (remote.ip().to_canonical(), remote.port());
+        self.sources.range((ip, port, 0)..=(ip, port, u64::MAX)).next().is_some()
+    }
+
+    /// Whether a phone that is registered speaks from this address.
+    #[must_use]
+    pub fn is_known_address(&self, address: IpAddr) -> bool {
+        let ip = address.to_canonical();
+        self.sources.range((ip, 0, 0)..=(ip, u16::MAX, u64::MAX)).next().is_some()
+    }
+
     /// Every user with its bindings.
     pub fn users(&self) -> impl Iterator<Item = (&str, &[Binding])> {
         self.users.iter().map(|(name, user)| (&**name, user.bindings.as_slice()))
@@ -322,10 +343,12 @@ impl Registrar {
             let expired = user.bindings.extract_if(.., |binding| binding.expires <= now);
             for binding in expired {
                 self.connections.remove(&(binding.flow.connection, number));
+                self.sources.remove(&source(&binding, number));
                 gone.push((name.clone(), Change::Removed { key: binding.key() }));
             }
             let bound = user.bindings.iter().filter_map(standing_connection);
             self.connections.extend(bound.map(|id| (id, number)));
+            self.sources.extend(user.bindings.iter().map(|binding| source(binding, number)));
             let due = keepalive::take_due(now, &self.config.keepalive, user);
             let named = due.into_iter().map(|due| Keepalive { user: name.clone(), ..due });
             self.keepalives.extend(named);
@@ -344,6 +367,12 @@ impl Registrar {
     pub fn poll_timeout(&self) -> Option<Time> {
         self.timers.next()
     }
+}
+
+/// Where a binding of a user's number speaks from.
+fn source(binding: &Binding, number: u64) -> (IpAddr, u16, u64) {
+    let remote = binding.flow.remote;
+    (remote.ip().to_canonical(), remote.port(), number)
 }
 
 /// Whether a contact refreshes this binding: by its phone's flow (RFC 5626, section 6), else by the

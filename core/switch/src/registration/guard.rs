@@ -1,17 +1,19 @@
 //! Strangers who guess: sources that send many wrong passwords, or ask without end and prove
-//! nothing, are banned for a time. From a banned source nothing wrong is answered any more, and who
-//! was wrong there ten times is not believed even when right. Whoever is registered from there, or
-//! comes with the right password at once, gets through: behind one address there may be a whole
-//! neighbourhood. What is known of sources is bounded.
+//! nothing, are banned for a time. A password counts as wrong where it answers a fresh nonce of its
+//! source, for any address may stand on a datagram. From a banned source nothing wrong is answered
+//! any more, and who was wrong there ten times is not believed even when right. Whoever is
+//! registered from there, or comes with the right password at once, gets through: behind one
+//! address there may be a whole neighbourhood. What is known of sources is bounded.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use koukan_base::Time;
 use koukan_dialplan::Network;
-use koukan_sip::{Response, ServerTx};
+use koukan_sip::{Message, Response, ServerTx};
 use serde::Serialize;
 
 use crate::action::{Action, Now};
@@ -19,7 +21,7 @@ use crate::registration::date_of;
 use crate::registration::throttle::Slow;
 use crate::switch::Switch;
 
-/// So many wrong passwords of one source in [`WRONG_WITHIN`] ban it.
+/// So many wrong passwords of one source in [`WRONG_WITHIN`] ban it, and lengthen its ban.
 const WRONG: u32 = 8;
 const WRONG_WITHIN: Duration = Duration::from_secs(60);
 /// So many requests that prove nothing, in [`ASKED_WITHIN`], ban it too.
@@ -27,10 +29,18 @@ const ASKED: u32 = 2_000;
 const ASKED_WITHIN: Duration = Duration::from_secs(10);
 /// So many of them are still answered in a second while it is banned.
 const ASKED_BANNED: u32 = 5;
-/// The first ban; each further one within [`REMEMBERED_FOR`] is twice as long.
+/// So many answers to nonces that a source was not given are challenged anew in a second, where no
+/// phone is registered from.
+const FOREIGN: u32 = 8;
+/// So many of its last wrong requests are known again when they are repeated.
+const REPEATED: usize = 16;
+/// That there was no room for its wrong answers is forgotten so long after.
+const FORGIVEN: Duration = Duration::from_secs(300);
+/// The first ban; each further one within [`REMEMBERED_FOR`] of its end is twice as long.
 const FIRST: Duration = Duration::from_secs(60);
 /// Many share one address: no ban is longer.
 const LONGEST: Duration = Duration::from_secs(900);
+/// Bans are forgotten so long after the last of them has ended.
 const REMEMBERED_FOR: Duration = Duration::from_secs(3_600);
 /// Sources that are remembered; beyond it the one that was silent for longest is forgotten.
 const REMEMBERED: usize = 16_384;
@@ -70,6 +80,13 @@ struct Source {
     /// Bans within the time that they are remembered.
     bans: u32,
     dropped: u64,
+    foreign: u32,
+    foreign_since: Time,
+    /// Its last wrong requests while it was banned, the next one in the place of the oldest.
+    wrongs: [u64; REPEATED],
+    next_wrong: usize,
+    /// When a wrong password of it found no room to be remembered, last.
+    unremembered: Option<Time>,
 }
 
 /// What is known of sources.
@@ -114,6 +131,44 @@ impl Guard {
         true
     }
 
+    /// A request answers a nonce that its source was not given; false: it gets no answer.
+    fn asks_foreign(&mut self, now: Time, address: IpAddr) -> bool {
+        let Some(source) = self.source(now, address) else { return true };
+        if now.since(source.foreign_since) >= Duration::from_secs(1) {
+            (source.foreign, source.foreign_since) = (0, now);
+        }
+        source.foreign = source.foreign.saturating_add(1);
+        source.foreign <= FOREIGN || self.drop_one(address)
+    }
+
+    /// Whether a wrong request of a banned source is one of its last ones again, as clients repeat
+    /// what is not answered (RFC 3261, 17.1.2.1).
+    fn is_repeated(&mut self, address: IpAddr, wrong: u64) -> bool {
+        let Some(source) = self.sources.get_mut(&key(address)) else { return false };
+        if source.wrongs.contains(&wrong) {
+            return true;
+        }
+        if let Some(place) = source.wrongs.get_mut(source.next_wrong) {
+            *place = wrong;
+        }
+        source.next_wrong = source.next_wrong.saturating_add(1) % REPEATED;
+        false
+    }
+
+    /// A wrong password of a source found no room to be remembered.
+    fn no_room(&mut self, now: Time, address: IpAddr) {
+        if let Some(source) = self.source(now, address) {
+            source.unremembered = Some(now);
+        }
+    }
+
+    /// Whether wrong passwords of a source found no room lately: any user may be one of those.
+    fn is_full_of(&self, now: Time, address: IpAddr) -> bool {
+        let source = self.sources.get(&key(address));
+        let last = source.and_then(|source| source.unremembered);
+        last.is_some_and(|at| now.since(at) < FORGIVEN)
+    }
+
     /// A password was right: one question less was in vain.
     fn proved(&mut self, address: IpAddr) {
         if let Some(source) = self.sources.get_mut(&key(address)) {
@@ -129,9 +184,9 @@ impl Guard {
         }
         source.wrong = source.wrong.saturating_add(1);
         if source.is_banned(now.time) {
-            // It does not end while it goes on.
+            // It does not end while it goes on; a phone with a wrong setting alone is slower.
             let longer = now.time + source.length();
-            if let Some(ban) = &mut source.ban {
+            if let Some(ban) = source.ban.as_mut().filter(|_| source.wrong >= WRONG) {
                 ban.until = ban.until.max(longer);
             }
         } else if source.wrong >= WRONG {
@@ -157,10 +212,16 @@ impl Guard {
 
     fn ban(&mut self, now: Now, address: IpAddr, why: String) {
         let Some(source) = self.sources.get_mut(&key(address)) else { return };
+        let last = source.ban.as_ref().map(|ban| ban.until);
+        if last.is_some_and(|ended| now.time.since(ended) >= REMEMBERED_FOR) {
+            source.bans = 0;
+        }
         source.bans = source.bans.saturating_add(1);
         let until = now.time + source.length();
         source.ban = Some(Ban { since: now.date, until, why });
         (source.asked, source.asked_since, source.dropped) = (0, now.time, 0);
+        // As many more lengthen it.
+        (source.wrong, source.wrong_since) = (0, now.time);
         self.banned = self.banned.saturating_add(1);
     }
 
@@ -185,11 +246,13 @@ impl Guard {
             ban: None,
             bans: 0,
             dropped: 0,
+            foreign: 0,
+            foreign_since: now,
+            wrongs: [0; REPEATED],
+            next_wrong: 0,
+            unremembered: None,
         };
         let source = self.sources.entry(key).or_insert(fresh);
-        if now.since(source.last) >= REMEMBERED_FOR {
-            source.bans = 0;
-        }
         source.last = now;
         Some(source)
     }
@@ -226,19 +289,41 @@ fn key(address: IpAddr) -> IpAddr {
     }
 }
 
+/// What a request that is repeated has again: its transaction and its credentials.
+pub(super) fn fingerprint(message: &Message, credentials: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    message.via().and_then(|via| via.rfc3261_branch()).hash(&mut hasher);
+    message.call_id().hash(&mut hasher);
+    message.cseq().map(|cseq| cseq.number).hash(&mut hasher);
+    credentials.hash(&mut hasher);
+    hasher.finish()
+}
+
 impl Switch {
-    /// A request that needs a password has none, or an old one: whether it is answered.
-    pub(crate) fn may_ask(&mut self, now: Now, address: IpAddr) -> bool {
+    /// A request that needs a password has none, an old one, or one that cannot be read: whether it
+    /// is answered. A phone that is registered from this very address and port always is.
+    pub(crate) fn may_ask(&mut self, now: Now, remote: SocketAddr) -> bool {
         let before = self.guard.banned;
-        let answered = self.guard.asks(now, address);
-        self.tell_ban(now, address, before);
-        answered
+        let answered = self.guard.asks(now, remote.ip());
+        self.tell_ban(now, remote.ip(), before);
+        answered || self.registrar.is_source(remote)
+    }
+
+    /// A request answers a nonce that its source was not given, as phones do when the server was
+    /// started anew: whether it is answered.
+    pub(crate) fn may_ask_again(&mut self, now: Now, remote: SocketAddr) -> bool {
+        let known = self.registrar.is_known_address(remote.ip());
+        (known || self.guard.asks_foreign(now.time, remote.ip())) && self.may_ask(now, remote)
     }
 
     /// A password is right: whether it is believed.
     pub(crate) fn is_believed(&mut self, now: Now, address: IpAddr, user: &[u8]) -> bool {
         let banned = self.guard.is_banned(now.time, address);
-        if banned && self.throttle.is_suspect(user, address) && !self.is_known_at(user, address) {
+        let suspect = || match self.throttle.is_suspect(user, address) {
+            Some(suspect) => suspect,
+            None => self.guard.is_full_of(now.time, address),
+        };
+        if banned && suspect() && !self.is_known_at(user, address) {
             return self.guard.drop_one(address);
         }
         self.guard.proved(address);
@@ -251,10 +336,18 @@ impl Switch {
         now: Now,
         (tx, address): (ServerTx, IpAddr),
         user: &[u8],
+        request: u64,
     ) {
         let banned = self.guard.is_banned(now.time, address);
+        if banned && self.guard.is_repeated(address, request) {
+            self.guard.drop_one(address);
+            return self.ua.forget(tx);
+        }
         let slow = self.throttle.note(now.time, (user, address));
         // Who waits for each answer and is wrong again has a wrong setting; the rest are guesses.
+        if slow == Slow::Unremembered {
+            self.guard.no_room(now.time, address);
+        }
         if !matches!(slow, Slow::Patient(_)) {
             let before = self.guard.banned;
             let name: String = String::from_utf8_lossy(user).chars().take(64).collect();
@@ -266,7 +359,7 @@ impl Switch {
             return self.ua.forget(tx);
         }
         let later = match slow {
-            Slow::AtOnce => false,
+            Slow::AtOnce | Slow::Unremembered => false,
             Slow::Patient(delay) | Slow::Hasty(delay) => {
                 self.throttle.wait(now.time + delay, tx, 403)
             }
@@ -362,6 +455,59 @@ mod tests {
         assert_eq!(again, 8);
         assert!(guard.is_banned(Time::from_millis(70_944 + 119_000), STRANGER), "twice as long");
         assert!(!guard.is_banned(Time::from_millis(70_944 + 120_001), STRANGER));
+    }
+
+    #[test]
+    fn a_ban_is_forgotten_an_hour_behind_its_end_whatever_came_meanwhile() {
+        let mut guard = Guard::default();
+        let guess = |guard: &mut Guard, ms: u64| {
+            (0..8).for_each(|_| guard.wrong(at(ms), STRANGER, "x"));
+            let ban = guard.sources[&STRANGER].ban.clone().unwrap();
+            ban.until.since(Time::from_millis(ms)).as_secs()
+        };
+        assert_eq!(guess(&mut guard, 0), 60);
+        assert_eq!(guess(&mut guard, 100_000), 120);
+        // Phones ask all the time, as they do.
+        let ended = 220_000;
+        for minute in 0..60 {
+            assert!(guard.asks(at(ended + minute * 60_000), STRANGER));
+        }
+        assert_eq!(guess(&mut guard, ended + 3_600_000), 60, "the first one again");
+        let soon = ended + 3_600_000 + 60_000;
+        assert_eq!(guess(&mut guard, soon + 3_599_999), 120, "remembered for an hour");
+    }
+
+    #[test]
+    fn a_slow_phone_with_a_wrong_setting_does_not_lengthen_the_ban_of_its_office() {
+        let mut guard = Guard::default();
+        (0..8).for_each(|_| guard.wrong(at(0), STRANGER, "x"));
+        (1..6).for_each(|n| guard.wrong(at(n * 10_000), STRANGER, "x"));
+        assert!(guard.is_banned(Time::from_millis(59_999), STRANGER));
+        assert!(!guard.is_banned(Time::from_millis(60_000), STRANGER));
+    }
+
+    #[test]
+    fn what_is_repeated_is_known_again_and_what_is_new_is_not() {
+        let mut guard = Guard::default();
+        (0..8).for_each(|_| guard.wrong(at(0), STRANGER, "x"));
+        for phone in 1..=REPEATED as u64 {
+            assert!(!guard.is_repeated(STRANGER, phone));
+        }
+        for phone in 1..=REPEATED as u64 {
+            assert!(guard.is_repeated(STRANGER, phone), "{phone}");
+        }
+        assert!(!guard.is_repeated(STRANGER, 99));
+        assert!(!guard.is_repeated(STRANGER, 1), "the oldest made room");
+    }
+
+    #[test]
+    fn answers_to_nonces_that_were_never_given_get_few_answers_and_ban_nobody() {
+        let mut guard = Guard::default();
+        let asked = |ms: &u64| guard.asks_foreign(Time::from_millis(*ms), STRANGER);
+        let answered = (0..1_000).filter(asked).count();
+        assert_eq!(answered, 8);
+        assert!(guard.asks_foreign(Time::from_millis(1_000), STRANGER), "a second later");
+        assert!(!guard.is_banned(Time::from_millis(1_000), STRANGER));
     }
 
     #[test]

@@ -125,19 +125,20 @@ impl Switch {
         let directory = self.directory.clone();
         let given =
             message.headers(header).find(|value| contains(value, self.config.realm.as_bytes()));
+        let remote = flow.remote;
         let verdict = given.map(|value| {
-            self.digest.verify(now.time, message.method_name(), value, |user| {
+            self.digest.verify(now.time, remote.ip(), message.method_name(), value, |user| {
                 let user = std::str::from_utf8(user).ok()?;
                 directory.secrets.get(user).cloned()
             })
         });
-        let stale = match verdict {
+        let (stale, answered) = match verdict {
             Some(Verdict::Accepted { username }) => {
-                if !self.is_believed(now, flow.remote.ip(), &username) {
+                if !self.is_believed(now, remote.ip(), &username) {
                     self.ua.forget(tx);
                     return None;
                 }
-                self.throttle.forgive(&username, flow.remote.ip());
+                self.throttle.forgive(&username, remote.ip());
                 let user = String::from_utf8(username).unwrap_or_default();
                 let device = self.directory.plans.device_by_user(&user, "").cloned();
                 if device.is_none() {
@@ -146,22 +147,28 @@ impl Switch {
                 return device;
             }
             Some(Verdict::Malformed) => {
-                self.ua.respond(now.time, tx, Response::new(400));
+                if self.may_ask(now, remote) {
+                    self.ua.respond(now.time, tx, Response::new(400));
+                } else {
+                    self.ua.forget(tx);
+                }
                 return None;
             }
             Some(Verdict::Wrong { username }) => {
-                self.refuse_password(now, (tx, flow.remote.ip()), &username);
+                let request = guard::fingerprint(message, given.unwrap_or_default());
+                self.refuse_password(now, (tx, remote.ip()), &username, request);
                 return None;
             }
-            Some(Verdict::Challenge { stale }) => stale,
-            None => false,
+            Some(Verdict::Foreign) => (true, self.may_ask_again(now, remote)),
+            Some(Verdict::Challenge { stale }) => (stale, self.may_ask(now, remote)),
+            None => (false, self.may_ask(now, remote)),
         };
-        if !self.may_ask(now, flow.remote.ip()) {
+        if !answered {
             self.ua.forget(tx);
             return None;
         }
         let mut response = Response::new(status);
-        let [md5, sha256] = self.digest.challenge(now.time, &mut self.rng, stale);
+        let [md5, sha256] = self.digest.challenge(now.time, remote.ip(), &mut self.rng, stale);
         let sha256 = (!takes_md5_alone(message.header(Header::UserAgent))).then_some(sha256);
         for challenge in std::iter::once(md5).chain(sha256) {
             response.headers.push((name, challenge));

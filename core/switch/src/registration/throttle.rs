@@ -1,6 +1,7 @@
 //! Wrong passwords slowed: a phone that registers again and again with a wrong secret gets its
-//! refusals later and later, by user and source address. A right password gets through at once,
-//! whatever was wrong before it; nothing is ever sent that was not asked for.
+//! refusals later and later, by user and source address. A right password is taken at once,
+//! whatever was wrong before it, but from a source that is banned (see `guard`) by a user who was
+//! wrong there too often and is not registered there. Nothing is ever sent that was not asked for.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -38,6 +39,8 @@ struct Record {
 pub(crate) enum Slow {
     /// Now.
     AtOnce,
+    /// Now, and nobody remembers it: there is no room.
+    Unremembered,
     /// So much later, to somebody who has waited for the one before.
     Patient(Duration),
     /// So much later, to somebody who has not.
@@ -66,7 +69,7 @@ impl<T: Ord + Copy> Throttle<T> {
         if !self.wrong.contains_key(&key) && self.wrong.len() >= REMEMBERED {
             self.make_room(now);
             if self.wrong.len() >= REMEMBERED {
-                return Slow::AtOnce;
+                return Slow::Unremembered;
             }
         }
         let record = self.wrong.entry(key).or_insert(Record { wrong: 0, last: now, due: now });
@@ -105,12 +108,10 @@ impl<T: Ord + Copy> Throttle<T> {
         room
     }
 
-    /// Whether this user was wrong from here too often to be believed from a source that guesses.
-    pub(crate) fn is_suspect(&self, user: &[u8], source: IpAddr) -> bool {
-        match self.wrong.get(&key(user, source)) {
-            Some(record) => record.wrong >= SUSPECT,
-            None => self.wrong.len() >= REMEMBERED,
-        }
+    /// Whether this user was wrong from here too often to be believed from a source that guesses;
+    /// `None` when nothing is known of the two.
+    pub(crate) fn is_suspect(&self, user: &[u8], source: IpAddr) -> Option<bool> {
+        self.wrong.get(&key(user, source)).map(|record| record.wrong >= SUSPECT)
     }
 
     /// A right answer: what was wrong before it is forgotten.
