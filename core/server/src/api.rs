@@ -30,6 +30,29 @@ pub struct Status {
     pub rss_bytes: u64,
 }
 
+/// `GET` and `POST /v1/drain`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Drain {
+    /// Whether no new calls are taken.
+    pub draining: bool,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// When what is still up is ended.
+    pub deadline: Option<Timestamp>,
+    /// Who has said so.
+    pub by: Option<String>,
+    /// Calls that were refused meanwhile.
+    pub refused: u64,
+    /// What is still up.
+    pub calls: Vec<koukan_switch::CallView>,
+    /// How many of them are faxes.
+    pub faxes: usize,
+    /// Calls that wait for what a module knows of their callers.
+    pub lookups: usize,
+    /// Records that wait for the journal.
+    pub unwritten: usize,
+}
+
 /// `GET /v1/why/{call}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Why {

@@ -4,6 +4,7 @@
 #![deny(unsafe_code)]
 
 pub mod api;
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -20,6 +21,7 @@ pub mod media;
 pub mod metrics;
 pub mod module;
 pub mod modules;
+pub mod notify;
 #[expect(unsafe_code, reason = "limits and memory of the process, through libc")]
 pub mod os;
 pub mod plans;

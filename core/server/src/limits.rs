@@ -193,5 +193,14 @@ pub const CHANGES_TOLD: usize = 200;
 /// See [`CHANGES_TOLD`].
 pub const OFFICES_COMPARED: usize = 50;
 
+/// Seconds that a draining server may go on with what is up.
+pub const DRAIN_SECONDS: u64 = 7 * 86_400;
+
+/// Directories below one another that a backup goes into; a link that leads back ends there.
+pub const BACKUP_DEPTH: usize = 24;
+
+/// Bytes of a backup's list of files.
+pub const MANIFEST_BYTES: u64 = 1 << 30;
+
 /// Characters of who asks for a change of a setting.
 pub const SETTER_CHARS: usize = 64;

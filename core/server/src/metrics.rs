@@ -83,6 +83,10 @@ pub struct Snapshot {
     pub overloads: u64,
     /// New calls that were refused meanwhile.
     pub shed: u64,
+    /// Whether the server drains.
+    pub draining: bool,
+    /// Calls that were refused for it.
+    pub drained_calls: u64,
     /// Log lines dropped.
     pub log_dropped: u64,
     /// Ended calls whose explain lines did not reach the disk.
@@ -172,6 +176,13 @@ impl Snapshot {
             "koukan_calls_shed_total",
             "New calls that were refused with 503 while it fell behind.",
             self.shed,
+        );
+        let draining = f64::from(u8::from(self.draining));
+        page.gauge("koukan_draining", "1 while the server drains before its end.", draining);
+        page.counter(
+            "koukan_calls_refused_draining_total",
+            "New calls that were refused with 503 while it drains.",
+            self.drained_calls,
         );
     }
 

@@ -22,6 +22,7 @@ use koukan_switch::{Directory, ListenerMedia, Switch, SwitchConfig};
 use mio::{Poll, Waker};
 use tokio::sync::watch;
 
+use crate::backup::Places;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::control::{Control, ControlHandle, Core, MemoryWatch, Overload, Parts, Request, WAKER};
@@ -122,7 +123,7 @@ impl Server {
         let (tls, started) = (config.sip.tls.clone(), clock.date());
         let transports =
             Transports::bind(&config.sip.listen, connection_limits(&config), tls, registry)?;
-        let sockets = Listeners::bind(&config.control.socket, config.control.http)?;
+        let sockets = Listeners::bind(&config.control)?;
         let http = sockets.http_address();
         let listeners: Vec<_> = transports.listeners().map(|(_, bound)| bound).collect();
 
@@ -138,6 +139,7 @@ impl Server {
             clock: clock.clone(),
             slowest_turn: Duration::ZERO,
             stopping: None,
+            drain: None,
             housekeeping: clock.time(),
             memory: MemoryWatch::default(),
             overload: Overload::new(config.limits.value(limits::OVERLOAD_MS)),
@@ -149,8 +151,7 @@ impl Server {
         })?;
         let service = Service {
             control: handle.clone(),
-            directory: config.directory.clone(),
-            data: config.data.clone(),
+            places: Places::of(&config),
             realm: config.sip.realm.clone(),
             clock,
             test_clock: config.test_clock,

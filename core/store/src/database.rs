@@ -336,7 +336,13 @@ impl CdrReader {
         outcome.map_err(|error| DatabaseError::Failed { path: self.path.clone(), error })
     }
 
-    /// Waits until the database knows what the journal knows now, or for about a second.
+    /// Waits until the database knows what the journal knows now, or for about a second; whether it
+    /// does.
+    pub async fn catch_up(&self) -> bool {
+        self.caught_up().await;
+        self.progress.behind_bytes() == 0
+    }
+
     async fn caught_up(&self) {
         self.progress.ask();
         for _ in 0..PATIENCE {

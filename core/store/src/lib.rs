@@ -19,6 +19,7 @@ mod reader;
 mod rows;
 mod segment;
 mod settings;
+mod snapshot;
 
 pub use database::{CdrReader, DatabaseError};
 pub use journal::{Journal, JournalCounts};
@@ -26,3 +27,4 @@ pub use open::{OpenError, Opened, StoreConfig, open};
 pub use outbox::{Kept, Kind, Outbox, Receiver};
 pub use reader::Damage;
 pub use segment::Position;
+pub use snapshot::{SnapshotError, segments, snapshot};

@@ -11,6 +11,7 @@ mod call;
 mod charge;
 mod conference;
 mod config;
+mod draining;
 mod fax;
 mod leg;
 pub mod limits;

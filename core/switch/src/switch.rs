@@ -24,6 +24,7 @@ use crate::call::{Call, Stage};
 use crate::charge::{Alerts, Usages};
 use crate::conference::Rooms;
 use crate::config::{Directory, SwitchConfig};
+use crate::draining::Draining;
 use crate::fax::FaxId;
 use crate::leg::{LegState, LegStream};
 use crate::limits;
@@ -65,6 +66,7 @@ pub struct Switch {
     pub(crate) closing: HashMap<CallId, (Box<Call>, CallCause)>,
     /// Set by an orderly stop: nothing new is taken.
     pub(crate) stopping: bool,
+    pub(crate) draining: Draining,
     pub(crate) by_server: HashMap<ServerTx, LegKey>,
     pub(crate) by_client: HashMap<ClientTx, LegKey>,
     pub(crate) by_dialog: HashMap<DialogId, LegKey>,
@@ -133,6 +135,7 @@ impl Switch {
             lookups: Lookups::default(),
             closing: HashMap::new(),
             stopping: false,
+            draining: Draining::default(),
             by_server: HashMap::new(),
             by_client: HashMap::new(),
             by_dialog: HashMap::new(),

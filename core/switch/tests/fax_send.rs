@@ -246,3 +246,14 @@ fn a_server_that_stops_says_that_nothing_was_sent() {
     sends(&mut office, "0355551234", true);
     assert_eq!(office.faxes.len(), 2);
 }
+
+#[test]
+fn no_machine_is_called_while_the_server_drains() {
+    let mut office = office();
+    office.switch.set_draining(true);
+    sends(&mut office, "0355551234", true);
+    office.run(secs(1));
+    assert_eq!(not_sent(&office), NotSent::Failed { status: 503 });
+    assert!(!office.phone(TRUNK).heard("invite"));
+    assert!(office.switch.is_drained());
+}

@@ -32,6 +32,8 @@ pub struct Server {
     pub trunk_port: u16,
     /// The port of the mail server that it is told of; nobody listens there at first.
     pub smtp_port: u16,
+    /// Where it began, when it was moved.
+    home: Option<PathBuf>,
     /// Whether the directory stays when this is dropped.
     pub keeps: bool,
 }
@@ -69,6 +71,7 @@ impl Server {
             media: media_block(),
             trunk_port,
             smtp_port: free_port(),
+            home: None,
             keeps: false,
         };
         server.write_configuration(addresses, sip_lines)?;
@@ -164,6 +167,12 @@ impl Server {
             Some(()) => Ok(()),
             None => Err(io::Error::other(format!("no answer to OPTIONS:\n{}", self.log_tail()))),
         }
+    }
+
+    /// From now on it runs on another directory, where its `conf` and `data` are. The old one is
+    /// removed with it when that one holds it.
+    pub fn move_to(&mut self, directory: &Path) {
+        self.home = Some(std::mem::replace(&mut self.directory, directory.to_owned()));
     }
 
     /// `kill -9`.
@@ -269,7 +278,7 @@ impl Drop for Server {
         }
         // What a failed test leaves is wanted; recordings of the others would fill the disk.
         if !self.keeps && !std::thread::panicking() {
-            let _ = fs::remove_dir_all(&self.directory);
+            let _ = fs::remove_dir_all(self.home.as_ref().unwrap_or(&self.directory));
         }
     }
 }

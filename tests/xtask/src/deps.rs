@@ -32,6 +32,17 @@ const FONT: Package = Package {
 /// What a build and a start need: SQLite is compiled from its source.
 pub(crate) const RUN: &[Package] = &[COMPILER, PKG_CONFIG, OPUS, FONT];
 
+/// What makes the Debian package.
+pub(crate) const PACKAGE: &[Package] =
+    &[COMPILER, PKG_CONFIG, OPUS, Package { name: "dpkg-dev", shown_by: "dpkg-shlibdeps" }];
+
+/// What tries it.
+pub(crate) const CLEAN_ROOT: &[Package] = &[
+    Package { name: "debootstrap", shown_by: "debootstrap" },
+    Package { name: "iproute2", shown_by: "ip" },
+    Package { name: "util-linux", shown_by: "unshare" },
+];
+
 /// What the tests need: phones, a carrier and readers of pages that others wrote.
 const TEST: &[Package] = &[
     COMPILER,

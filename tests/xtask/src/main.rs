@@ -1,6 +1,7 @@
 //! The project's commands, as `USAGE` names them. They install what they need.
 #![forbid(unsafe_code)]
 
+mod deb;
 mod deps;
 mod fuzz;
 mod new_module;
@@ -26,6 +27,7 @@ usage: cargo xtask COMMAND
   fuzz [TARGET] [SECONDS]   every fuzz target, or one; 60 seconds each
   bench [NAME…]     figures: quality, dtmf, relay, beside, transcode, rooms, start, memory, calls,
                     signalling, lamps
+  deb [--debug] [--try]     the Debian package; --try installs it in a clean root
   deps              only install what `test` needs
 ";
 
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         "tidy" => steps::tidy(),
         "fuzz" => fuzz::command(rest),
         "bench" => steps::bench(rest),
+        "deb" => deb::command(rest),
         "deps" => deps::install_for_tests(),
         _ => Err(USAGE.to_owned()),
     };

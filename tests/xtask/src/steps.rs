@@ -116,7 +116,7 @@ fn documentation() -> Result<(), String> {
     execute("documentation", &mut command)
 }
 
-fn cargo(name: &str, arguments: &[&str]) -> Result<(), String> {
+pub(crate) fn cargo(name: &str, arguments: &[&str]) -> Result<(), String> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     execute(name, Command::new(cargo).args(arguments).current_dir(root()))
 }

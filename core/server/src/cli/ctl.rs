@@ -11,7 +11,9 @@ use clap::{Args, Subcommand};
 use hyper::Method;
 use serde_json::{Value, json};
 
+use super::backup::{self, BackupArguments};
 use super::client::{self, Answer};
+use super::drain::{self, DrainArguments};
 use super::rooms::RoomArguments;
 use super::settings::SettingOrder;
 use super::{Failed, Reach, rooms, table};
@@ -35,6 +37,10 @@ pub(super) enum Order {
         /// The call's id, as `calls` prints it
         call: String,
     },
+    /// Take no new calls, say what is still up, and end the server when nothing is
+    Drain(DrainArguments),
+    /// Copy configuration, state, recordings, messages and faxes while the server runs
+    Backup(BackupArguments),
     /// Who is in the conference rooms
     Rooms,
     /// Lock a conference room, mute a member, put one out, call one in
@@ -240,7 +246,11 @@ impl RecordingsOrder {
 }
 
 pub(super) fn ctl(arguments: &CtlArguments) -> Result<(), Failed> {
-    order(&arguments.reach, &arguments.order)
+    match &arguments.order {
+        Order::Drain(order) => drain::drain(&arguments.reach, order),
+        Order::Backup(order) => backup::backup(&arguments.reach, order),
+        other => order(&arguments.reach, other),
+    }
 }
 
 pub(super) fn order(reach: &Reach, order: &Order) -> Result<(), Failed> {
@@ -289,6 +299,8 @@ fn request(order: &Order) -> (Method, String, Option<Value>) {
         Order::Status => get("/v1/status"),
         Order::Calls => get("/v1/calls"),
         Order::Kill { call } => (Method::DELETE, format!("/v1/calls/{}", escaped(call)), None),
+        Order::Drain(_) => get("/v1/drain"),
+        Order::Backup(_) => (Method::POST, "/v1/backup".to_owned(), None),
         Order::Rooms => get("/v1/rooms"),
         Order::Room(room) => room.request(),
         Order::Queues => get("/v1/queues"),
@@ -535,6 +547,6 @@ fn shown(order: &Order, value: &Value) -> String {
             text
         }
         Order::Kill { call } => format!("call {call} is being ended\n"),
-        Order::Metrics => String::new(),
+        Order::Metrics | Order::Drain(_) | Order::Backup(_) => String::new(),
     }
 }

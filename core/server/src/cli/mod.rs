@@ -1,11 +1,13 @@
-//! The command line: `koukan run|check|diff|fmt|schema|sim|ctl|fax|why|reload|module|show|version`.
+//! The command line: `koukan run|check|diff|fmt|schema|sim|ctl|restore|fax|why|reload|module|show`.
 //!
 //! Exit codes: 0 done, 1 refused or found wrong, 2 wrong usage of the command line.
 
+mod backup;
 mod check;
 mod client;
 mod ctl;
 mod diff;
+mod drain;
 mod fax;
 mod fmt;
 mod rooms;
@@ -47,6 +49,8 @@ enum Command {
     Sim(sim::SimArguments),
     /// Ask or order something of the running server
     Ctl(ctl::CtlArguments),
+    /// Put a backup (`ctl backup`) where no server runs; every file is checked first
+    Restore(backup::RestoreArguments),
     /// Send faxes; the received and sent faxes of an office
     Fax(fax::FaxArguments),
     /// Why a call went as it did (the same as `ctl why`)
@@ -76,10 +80,14 @@ enum Command {
     Version,
 }
 
+/// Where the server of the Debian package listens.
+const PACKAGED_SOCKET: &str = "/run/koukan/koukan.sock";
+
 /// How to reach the running server.
 #[derive(Debug, Args)]
 struct Reach {
-    /// The server's Unix socket [default: $KOUKAN_SOCKET, else data/koukan.sock]
+    /// The server's Unix socket [default: $KOUKAN_SOCKET, else data/koukan.sock where there is one,
+    /// else /run/koukan/koukan.sock]
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
     /// Print JSON as the API gives it
@@ -91,7 +99,13 @@ impl Reach {
     fn socket(&self) -> PathBuf {
         let environment = || std::env::var_os("KOUKAN_SOCKET").map(PathBuf::from);
         let set = self.socket.clone().or_else(environment);
-        set.unwrap_or_else(|| PathBuf::from("data/koukan.sock"))
+        // That of the package, unless a server runs from the directory where this is typed.
+        let own = || PathBuf::from("data/koukan.sock");
+        let usual = || Some(PathBuf::from(PACKAGED_SOCKET)).filter(|path| path.exists());
+        set.unwrap_or_else(|| {
+            let own = own();
+            if own.exists() { own } else { usual().unwrap_or(own) }
+        })
     }
 }
 
@@ -110,6 +124,7 @@ pub fn main() -> ExitCode {
         }
         Command::Sim(arguments) => sim::sim(&arguments),
         Command::Ctl(arguments) => ctl::ctl(&arguments),
+        Command::Restore(arguments) => backup::restore(&arguments),
         Command::Fax(arguments) => fax::fax(&arguments),
         Command::Why { reach, call } => ctl::order(&reach, &ctl::Order::Why { call }),
         Command::Reload { reach, reload } => ctl::order(&reach, &ctl::Order::Reload(reload)),

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Failed, table};
 use crate::config::{self, Config};
 use crate::control::Request;
+use crate::notify::Notifier;
 use crate::server::{RunningServer, Server};
 use crate::{log, os};
 
@@ -32,19 +33,17 @@ pub(super) fn run(conf: &Path) -> Result<(), Failed> {
     };
     let server = Server::start(config.clone())?;
     table::print(&greeting(&config, &server));
+    let notifier = Notifier::from_environment();
+    notifier.ready();
     let failed = signals.block_on(async {
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => return None,
-                _ = terminate.recv() => return None,
-                () = tokio::time::sleep(Duration::from_millis(500)) => {
-                    if let Some(outcome) = server.wait(Duration::ZERO) {
-                        return outcome.err();
-                    }
-                }
-            }
+        tokio::select! {
+            _ = interrupt.recv() => None,
+            _ = terminate.recv() => None,
+            outcome = ended(&server) => outcome.err(),
+            () = signs_of_life(&server, &notifier) => None,
         }
     });
+    notifier.stopping();
     table::print("ending: running calls get their BYE\n");
     // An error means that the loop has ended already.
     let _ = server.control().send(Request::Shutdown);
@@ -52,6 +51,38 @@ pub(super) fn run(conf: &Path) -> Result<(), Failed> {
     match failed {
         None => Ok(()),
         Some(error) => Err(Failed(format!("the control loop has ended: {error}"))),
+    }
+}
+
+/// Waits until the control loop has ended by itself.
+async fn ended(server: &RunningServer) -> std::io::Result<()> {
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        if let Some(outcome) = server.wait(Duration::ZERO) {
+            return outcome;
+        }
+    }
+}
+
+/// Tells the service manager that the server lives, as often as it wants to hear it and as long as
+/// the control loop answers; never ends. A loop that hangs is thus ended and begun anew from
+/// outside, with its registrations and records.
+async fn signs_of_life(server: &RunningServer, notifier: &Notifier) {
+    let Some(period) = notifier.period() else { return std::future::pending().await };
+    let control = server.control();
+    loop {
+        match control.ask(Request::Drained).await {
+            Ok(drain) => {
+                notifier.alive();
+                let up = drain.calls.len();
+                notifier.status(&match drain.draining {
+                    true => format!("drains, {up} calls are up"),
+                    false => format!("{up} calls are up"),
+                });
+            }
+            Err(error) => tracing::error!(%error, "no sign of life for the service manager"),
+        }
+        tokio::time::sleep(period).await;
     }
 }
 

@@ -184,7 +184,12 @@ fn control(table: &Table<'_>, base: &Base, data: &Path) -> ControlConfig {
             "expected \"127.0.0.1:PORT\" or \"[::1]:PORT\"".to_owned(),
         )
     });
-    ControlConfig { socket: base.path(table.item("socket"), || data.join("koukan.sock")), http }
+    let group = table.item("group").and_then(|item| item.boolean()).unwrap_or(false);
+    ControlConfig {
+        group,
+        socket: base.path(table.item("socket"), || data.join("koukan.sock")),
+        http,
+    }
 }
 
 fn database(table: &Table<'_>, base: &Base, data: &Path) -> PathBuf {

@@ -127,6 +127,8 @@ pub struct MediaConfig {
 pub struct ControlConfig {
     /// The Unix socket of the command line.
     pub socket: PathBuf,
+    /// Whether the group that the server runs as may use the socket (mode 0660), too.
+    pub group: bool,
     /// The HTTP API for this machine's programs; it asks for no password, so it must be loopback.
     pub http: Option<SocketAddr>,
 }

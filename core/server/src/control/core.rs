@@ -99,6 +99,12 @@ impl Core {
         }
     }
 
+    /// Whether new calls are refused since the server is to end; documents are not sent meanwhile.
+    pub(crate) fn set_draining(&mut self, on: bool) {
+        self.parts.switch.set_draining(on);
+        self.parts.faxes.hold(on);
+    }
+
     /// Whether new calls are refused, because more comes than is served.
     pub(crate) fn set_overloaded(&mut self, overloaded: bool) {
         self.parts.switch.set_overloaded(overloaded);
@@ -421,6 +427,8 @@ impl Core {
         snapshot.banned = self.parts.switch.bans(now).len();
         snapshot.blocked = self.blocked;
         snapshot.shed = self.parts.switch.shed();
+        snapshot.draining = self.parts.switch.is_draining();
+        snapshot.drained_calls = self.parts.switch.refused_by_draining();
         let counts = self.parts.switch.cap_counts();
         snapshot.caps = counts.iter().map(|(cap, count)| (cap.as_str(), *count)).collect();
         snapshot.media = self.parts.media.measure();

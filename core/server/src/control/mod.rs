@@ -3,6 +3,7 @@
 //! journal's write.
 
 mod core;
+mod drain;
 mod memory;
 mod outbox;
 mod overload;
@@ -17,6 +18,8 @@ use koukan_switch::Now;
 use mio::{Events, Poll, Token};
 
 pub(crate) use self::core::{Core, Parts};
+use self::drain::Drain;
+pub use self::drain::DrainOrder;
 pub(crate) use self::memory::MemoryWatch;
 pub(crate) use self::overload::Overload;
 pub use request::{
@@ -48,6 +51,7 @@ pub(crate) struct Control {
     pub(crate) clock: Clock,
     pub(crate) slowest_turn: Duration,
     pub(crate) stopping: Option<Time>,
+    pub(crate) drain: Option<Drain>,
     pub(crate) housekeeping: Time,
     pub(crate) memory: MemoryWatch,
     pub(crate) overload: Overload,
@@ -87,6 +91,7 @@ impl Control {
             self.transports.poll_timeout(),
             Some(self.housekeeping),
             self.stopping,
+            self.drain.as_ref().map(Drain::until),
         ];
         let next = next.into_iter().flatten().min().unwrap_or(self.housekeeping);
         // A millisecond more than asked: waking just before a deadline would spin.
@@ -110,6 +115,7 @@ impl Control {
         while let Ok(request) = self.requests.try_recv() {
             self.answer(now, request);
         }
+        self.look_at_drain(now);
         if now.time >= self.housekeeping {
             self.housekeeping = now.time + HOUSEKEEPING;
             self.core.handle_housekeeping(now);
@@ -197,12 +203,18 @@ impl Control {
                 self.core.clock_moved();
                 let _ = reply.send(());
             }
-            Request::Shutdown => {
-                if self.stopping.is_none() {
-                    self.stopping = Some(now.time + STOPPING);
-                    self.core.stop(now);
-                }
-            }
+            Request::Drain(order, reply) => drop(reply.send(self.begin_drain(now, order))),
+            Request::Drained(reply) => drop(reply.send(self.drain_report())),
+            Request::CallOffDrain(reply) => drop(reply.send(self.end_drain())),
+            Request::Shutdown => self.stop(now),
+        }
+    }
+
+    /// Ends every call, and the loop soon after.
+    fn stop(&mut self, now: Now) {
+        if self.stopping.is_none() {
+            self.stopping = Some(now.time + STOPPING);
+            self.core.stop(now);
         }
     }
 

@@ -14,6 +14,7 @@ use koukan_switch::{
 use mio::Waker;
 use tokio::sync::oneshot;
 
+use super::drain::DrainOrder;
 use crate::api;
 use crate::metrics::Snapshot;
 use crate::module::LoadedModule;
@@ -72,6 +73,12 @@ pub enum Request {
     Metrics(Reply<Box<Snapshot>>),
     /// The date was moved: deadlines that follow the date are looked at again.
     ClockMoved(Reply<()>),
+    /// `POST /v1/drain`: take no new calls, and end when nothing is up or the time is over.
+    Drain(DrainOrder, Reply<api::Drain>),
+    /// `GET /v1/drain`.
+    Drained(Reply<api::Drain>),
+    /// `DELETE /v1/drain`: whether it drained.
+    CallOffDrain(Reply<bool>),
     /// End: running calls get their BYE.
     Shutdown,
 }

@@ -34,6 +34,9 @@ const LINES: u32 = 400;
 /// How often what the disk has refused is tried again.
 const AGAIN: Duration = Duration::from_secs(30);
 
+/// While no machine is called, attempts that nobody tells the end of are looked for so often.
+const HELD: Duration = Duration::from_secs(1);
+
 /// How long the processes have to end their sessions when the server ends.
 const ENDING: Duration = Duration::from_secs(2);
 
@@ -62,6 +65,8 @@ pub(super) struct Driver {
     /// Faxes whose pages the disk has refused: tenant, id, entry, whether a machine was heard.
     unkept: Vec<(Arc<str>, String, Fax, bool)>,
     next_try: Time,
+    /// No machine is called.
+    held: bool,
 }
 
 impl Driver {
@@ -85,6 +90,7 @@ impl Driver {
             running: HashMap::new(),
             unkept: Vec::new(),
             next_try: Time::ZERO,
+            held: false,
         }
     }
 
@@ -117,6 +123,7 @@ impl Driver {
                         }
                         let _ = self.control.wake();
                     }
+                    Deed::Hold(on) => self.held = on,
                     Deed::End => ends = true,
                 }
             }
@@ -149,6 +156,9 @@ impl Driver {
         let now = self.clock.now();
         for fax in self.queue.overdue(now) {
             self.hang_up(fax, "it has taken too long");
+        }
+        if self.held {
+            return;
         }
         for call in self.queue.due(now) {
             let fax = call.fax;
@@ -196,7 +206,10 @@ impl Driver {
     fn wait(&self) -> Option<Duration> {
         let now = self.clock.time();
         let unkept = (!self.unkept.is_empty()).then_some(self.next_try);
-        let mut next = [unkept, self.queue.poll_timeout()].into_iter().flatten().min();
+        // What is due stays due while it is held, and would wake this thread again and again.
+        let queue = self.queue.poll_timeout();
+        let queue = if self.held { queue.map(|at| at.max(now + HELD)) } else { queue };
+        let mut next = [unkept, queue].into_iter().flatten().min();
         for place in &self.places {
             let blocked = place.process.as_ref().is_some_and(Process::waits);
             let soon = blocked.then(|| now + Duration::from_millis(20));

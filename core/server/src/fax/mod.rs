@@ -59,6 +59,8 @@ pub(super) enum Deed {
     Queue(Arc<str>, String, Box<Entry>),
     /// A document, by its id, is not to be sent any more.
     Cancel(String),
+    /// No machine is called, since the server is about to end, or they are again.
+    Hold(bool),
     /// The server ends.
     End,
 }
@@ -130,6 +132,13 @@ impl Faxes {
             self.refused.extend(fax.map(|fax| FaxReport { fax, news }));
         }
         // A waker fails only when its poll is gone, and the thread with it.
+        let _ = self.waker.wake();
+    }
+
+    /// No machine is called while the server is about to end: the documents wait in the store.
+    pub fn hold(&self, on: bool) {
+        // A queue that is full, or a thread that is gone, calls no machine either.
+        let _ = self.deeds.try_send(Deed::Hold(on));
         let _ = self.waker.wake();
     }
 

@@ -3,9 +3,11 @@
 //! goes to the control loop as a request.
 //!
 //! The TCP listener asks for no password and is therefore bound to loopback only; the Unix socket
-//! has mode 0600.
+//! has mode 0600, or 0660 when the server's group may use it.
 
+mod backup;
 mod bans;
+mod drain;
 mod faxes;
 mod modules;
 mod recordings;
@@ -29,6 +31,8 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
 pub use routes::{Service, router};
+
+use crate::config::ControlConfig;
 
 /// The API cannot be served: configuration, or another program has the place.
 #[derive(Debug, thiserror::Error)]
@@ -61,13 +65,15 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Binds the socket (mode 0600 from its first moment) and the port.
+    /// Binds the socket, open to its owner (or group) alone from its first moment, and the port.
     ///
     /// # Errors
     /// One of them cannot be bound.
-    pub fn bind(path: &Path, http: Option<SocketAddr>) -> Result<Self, ServeError> {
-        let socket = bind_socket(path)
-            .map_err(|error| ServeError::Socket { path: path.to_owned(), error })?;
+    pub fn bind(control: &ControlConfig) -> Result<Self, ServeError> {
+        let ControlConfig { socket: path, group, http } = control;
+        let mode = if *group { 0o660 } else { 0o600 };
+        let socket = bind_socket(path, mode)
+            .map_err(|error| ServeError::Socket { path: path.clone(), error })?;
         let bind_http = |address| {
             let listener = std::net::TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
@@ -76,7 +82,7 @@ impl Listeners {
         let http = http
             .map(|address| bind_http(address).map_err(|error| ServeError::Http { address, error }))
             .transpose()?;
-        Ok(Self { socket, path: path.to_owned(), http })
+        Ok(Self { socket, path: path.clone(), http })
     }
 
     /// The port that HTTP really has.
@@ -86,7 +92,7 @@ impl Listeners {
     }
 }
 
-fn bind_socket(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
+fn bind_socket(path: &Path, mode: u32) -> io::Result<std::os::unix::net::UnixListener> {
     if let Ok(metadata) = fs::symlink_metadata(path) {
         if !metadata.file_type().is_socket() {
             return Err(io::Error::other("a file that is no socket stands in its place"));
@@ -104,7 +110,7 @@ fn bind_socket(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
         fs::remove_file(&fresh)?;
     }
     let socket = std::os::unix::net::UnixListener::bind(&fresh)?;
-    fs::set_permissions(&fresh, fs::Permissions::from_mode(0o600))?;
+    fs::set_permissions(&fresh, fs::Permissions::from_mode(mode))?;
     fs::rename(&fresh, path)?;
     socket.set_nonblocking(true)?;
     Ok(socket)

@@ -90,7 +90,7 @@ fn conflict(refused: ChangeRefused) -> Refused {
 /// Makes a build of what the configuration says now.
 fn build(service: &Service, name: &str) -> Result<LoadedModule, Refused> {
     let refused = |words: String| Refused(StatusCode::UNPROCESSABLE_ENTITY, words);
-    let config = config::load(&service.directory).map_err(|error| refused(error.to_string()))?;
+    let config = config::load(&service.places.conf).map_err(|error| refused(error.to_string()))?;
     let Some(module) = config.modules.iter().find(|module| module.name == name) else {
         return Err(Refused(StatusCode::NOT_FOUND, hint(name, &config.modules)));
     };

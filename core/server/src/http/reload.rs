@@ -41,10 +41,10 @@ pub(super) async fn reload_tenant(
     let read = blocking(move || {
         let date = shared.clock.date();
         let mut outcome =
-            plans::load_tenant(&shared.directory, &shared.realm, date, &current, &name)?;
+            plans::load_tenant(&shared.places.conf, &shared.realm, date, &current, &name)?;
         let plans = Arc::clone(&outcome.directory.plans);
         if let Some(id) = plans.id_in(plans.directory_of(&name).unwrap_or(&name)) {
-            sounds::prepare(&mut outcome, Some(&shared.data), Some(id));
+            sounds::prepare(&mut outcome, Some(&shared.places.data), Some(id));
         }
         Some(outcome)
     });
@@ -118,9 +118,9 @@ async fn take(
 async fn read_again(service: &Arc<Service>) -> Result<(Outcome, Option<Tls>), Refused> {
     let shared = Arc::clone(service);
     let read = blocking(move || {
-        let mut outcome = plans::load(&shared.directory, &shared.realm, shared.clock.date());
-        sounds::prepare(&mut outcome, Some(&shared.data), None);
-        (outcome, config::load(&shared.directory))
+        let mut outcome = plans::load(&shared.places.conf, &shared.realm, shared.clock.date());
+        sounds::prepare(&mut outcome, Some(&shared.places.data), None);
+        (outcome, config::load(&shared.places.conf))
     });
     let (mut outcome, configuration) = read.await?;
     let report = &mut outcome.report;

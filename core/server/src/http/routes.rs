@@ -1,6 +1,5 @@
 //! The routes of the HTTP API. The command line asks for nothing that is not here.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Json;
@@ -15,9 +14,11 @@ use koukan_store::CdrReader;
 use serde::Deserialize;
 
 use super::{
-    bans, faxes, modules, recordings, reload, rooms, selftest, sent_faxes, settings, trunks,
+    backup, bans, drain, faxes, modules, recordings, reload, rooms, selftest, sent_faxes, settings,
+    trunks,
 };
 use crate::api::{self, ClockState, Failure};
+use crate::backup::Places;
 use crate::clock::Clock;
 use crate::control::{ControlHandle, Request, Unavailable};
 use crate::explain::ArchiveReader;
@@ -33,10 +34,8 @@ use crate::recordings::Recordings;
 pub struct Service {
     /// The control loop.
     pub control: ControlHandle,
-    /// The configuration directory, for check and reload.
-    pub directory: PathBuf,
-    /// The data directory, for the offices' own announcements.
-    pub data: PathBuf,
+    /// Where configuration and state lie.
+    pub places: Places,
     /// The realm that devices' secrets are hashed for.
     pub realm: String,
     /// The one clock.
@@ -77,6 +76,8 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/trunks", get(trunks::list))
         .route("/v1/trunks/{trunk}/maintenance", put(trunks::maintenance))
         .route("/v1/tenants/{tenant}/trunks/{trunk}/maintenance", put(trunks::of_tenant))
+        .route("/v1/backup", post(backup::prepare))
+        .route("/v1/drain", get(drain::show).post(drain::begin).delete(drain::call_off))
         .route("/v1/why/{call}", get(why))
         .route("/v1/check", post(reload::check))
         .route("/v1/reload", post(reload::reload))

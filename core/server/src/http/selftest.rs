@@ -50,7 +50,7 @@ async fn asked(service: &Service, wanted: &Wanted) -> Result<(Account, String), 
             .map(ToString::to_string)
             .ok_or_else(|| wrong("the office has no extension that is an echo: name a number"))?,
     };
-    let secret = device_secret(&service.directory, plans, device);
+    let secret = device_secret(&service.places.conf, plans, device);
     let secret = secret.map_err(|error| wrong(&format!("its secret: {error}")))?;
     Ok((Account { credentials: selftest::credentials(&device.user, &secret) }, number))
 }

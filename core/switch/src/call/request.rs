@@ -32,6 +32,9 @@ impl Switch {
     ) {
         match message.method() {
             Some(Method::Register) => self.register(now, tx, flow, message),
+            Some(Method::Options) if self.is_draining() => {
+                self.refuse_by_draining(now, tx, false);
+            }
             Some(Method::Options) => {
                 let headers = vec![("Accept", b"application/sdp".to_vec())];
                 self.ua.respond(now.time, tx, Response { headers, ..Response::new(200) });
@@ -133,6 +136,9 @@ impl Switch {
         leg.paying = free.map(|charged| Paying::new(charged, decision.toll_free.clone()));
         if let Some(joining) = self.joining(&decision, &asking.party) {
             return self.join_call(now, (tx, dialog), leg, joining);
+        }
+        if self.is_draining() {
+            return self.refuse_by_draining(now, tx, true);
         }
         let diverted = decision.diverted.clone();
         let (caller, called) = (asking.shown.clone(), asking.called.clone());

@@ -38,6 +38,9 @@ impl Switch {
         let Party::Device { tenant, device } = &leg.party else {
             return Err("only a phone of the office may call".into());
         };
+        if self.is_draining() {
+            return Err("the server is about to end".into());
+        }
         if self.stopping || self.calls.len() >= self.config.max_calls {
             return Err("too many calls are up".into());
         }

@@ -121,7 +121,7 @@ impl Switch {
     }
 
     fn call_machine(&mut self, now: Now, wish: &FaxCall) -> Result<(), NotSent> {
-        if self.stopping || self.calls.len() >= self.config.max_calls {
+        if self.stopping || self.is_draining() || self.calls.len() >= self.config.max_calls {
             return Err(NotSent::Failed { status: 503 });
         }
         let refused = |cause: &str| NotSent::Refused { status: 403, cause: cause.into() };
