@@ -61,17 +61,23 @@ impl Rooms {
         if known.worker != worker || known.members.len() >= ROOM_MEMBERS {
             return None;
         }
+        let before = (known.places, known.rate, known.opus);
         known.members.push((stream, codec, muted));
+        let orders = known.grow(room, settings);
+        let seat = orders.as_ref().and_then(|_| Seat::new(room, muted, codec, known.rate).ok());
+        let (Some(mut orders), Some(seat)) = (orders, seat) else {
+            // The worker's room is as it was, and so is what is known of it.
+            known.members.pop();
+            (known.places, known.rate, known.opus) = before;
+            if known.members.is_empty() {
+                self.rooms.remove(&room);
+            }
+            return None;
+        };
         self.of.insert(stream, room);
-        let mut orders = known.grow(room, settings);
-        let seat = Seat::new(room, muted, codec, known.rate).ok()?;
-        if orders.is_empty() {
-            orders.push(Order::Sit(stream, Box::new(seat), true));
-        } else {
-            // All of them sit down anew; only the newcomer is told of.
-            orders.retain(|order| !matches!(order, Order::Sit(known, ..) if *known == stream));
-            orders.push(Order::Sit(stream, Box::new(seat), true));
-        }
+        // Where all sit down anew, only the newcomer is told of.
+        orders.retain(|order| !matches!(order, Order::Sit(known, ..) if *known == stream));
+        orders.push(Order::Sit(stream, Box::new(seat), true));
         orders.extend(known.whispering());
         Some(orders)
     }
@@ -112,7 +118,7 @@ impl Rooms {
         }
         member.1 = codec;
         let muted = member.2;
-        let mut orders = known.grow(room, settings);
+        let mut orders = known.grow(room, settings).unwrap_or_default();
         if orders.is_empty() {
             let seat = Seat::new(room, muted, codec, known.rate).map(Box::new);
             orders.extend(seat.map(|seat| Order::Sit(stream, seat, false)));
@@ -148,24 +154,62 @@ impl Known {
     }
 
     /// Another room when this one has too few places, too low a rate, or no encoder of Opus: with
-    /// seats for everybody.
-    fn grow(&mut self, room: BridgeId, settings: OpusSettings) -> Vec<Order> {
+    /// seats for everybody. `None` when it is needed and cannot be made.
+    fn grow(&mut self, room: BridgeId, settings: OpusSettings) -> Option<Vec<Order>> {
         let rates = self.members.iter().map(|(_, codec, _)| sample_rate(*codec));
         let rate = rates.max().unwrap_or(8_000).max(self.rate);
         let opus = self.opus || self.members.iter().any(|(_, codec, _)| *codec == Codec::Opus);
         if self.members.len() <= self.places && rate == self.rate && opus == self.opus {
-            return Vec::new();
+            return Some(Vec::new());
         }
         let places = self.members.len().next_power_of_two().max(FIRST_PLACES).max(self.places);
         let codecs: Vec<Codec> = CHEAP.into_iter().chain(opus.then_some(Codec::Opus)).collect();
-        let Ok(made) = Room::new(room, (places, rate), &codecs, settings) else {
-            return Vec::new();
-        };
+        let made = Room::new(room, (places, rate), &codecs, settings).ok()?;
         (self.places, self.rate, self.opus) = (places, rate, opus);
         let seats = self.members.iter().filter_map(|(stream, codec, muted)| {
             let seat = Seat::new(room, *muted, *codec, rate).ok()?;
             Some(Order::Sit(*stream, Box::new(seat), false))
         });
-        std::iter::once(Order::OpenRoom(Box::new(made))).chain(seats).collect()
+        Some(std::iter::once(Order::OpenRoom(Box::new(made))).chain(seats).collect())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
+mod tests {
+    use koukan_base::ShardId;
+
+    use super::*;
+
+    fn stream(number: u64) -> StreamId {
+        StreamId::new(ShardId(0), number)
+    }
+
+    fn room(number: u64) -> BridgeId {
+        BridgeId(number)
+    }
+
+    /// No encoder of Opus can be made with these.
+    const BROKEN: OpusSettings =
+        OpusSettings { complexity: 99, bitrate: 24_000, expected_loss: 0, dtx: false };
+
+    #[test]
+    fn who_cannot_be_given_a_seat_is_no_member_and_the_room_is_as_it_was() {
+        let mut rooms = Rooms::default();
+        let good = OpusSettings::default();
+        let refused = rooms.join(0, (stream(1), Codec::Opus), (room(1), false), BROKEN);
+        assert!(refused.is_none() && rooms.of(stream(1)).is_none());
+        assert!(rooms.rooms.is_empty(), "no room is left with nobody in it");
+
+        rooms.join(0, (stream(2), Codec::Pcmu), (room(1), false), good).unwrap();
+        assert!(rooms.join(0, (stream(1), Codec::Opus), (room(1), false), BROKEN).is_none());
+        assert!(rooms.of(stream(1)).is_none() && rooms.leave(stream(1)).is_none());
+        let known = &rooms.rooms[&room(1)];
+        assert_eq!((known.members.len(), known.rate, known.opus), (1, 8_000, false));
+        // The next one comes in as ever, and with the last one the room is gone.
+        rooms.join(0, (stream(3), Codec::Opus), (room(1), false), good).unwrap();
+        assert!(rooms.leave(stream(2)).unwrap().1.is_none());
+        assert!(rooms.leave(stream(3)).unwrap().1.is_some());
+        assert!(rooms.rooms.is_empty() && rooms.of.is_empty());
     }
 }

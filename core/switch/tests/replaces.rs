@@ -95,18 +95,6 @@ fn a_caller_is_put_through_to_a_phone_that_still_rings() {
 }
 
 #[test]
-fn who_was_put_through_to_a_phone_that_nobody_answers_is_released() {
-    let mut office = consulting(Office::open(), false);
-    let dialog = *office.phone('D').early.last().unwrap();
-    let replaces = office.phone('D').replaces(dialog);
-    let now = office.now;
-    office.phone('D').refer(now, &target(&replaces), &[]);
-    office.run(secs(70));
-    assert!(office.phone(TRUNK).heard("bye "), "{:?}", office.phone(TRUNK).log);
-    office.finish();
-}
-
-#[test]
 fn a_ringing_call_is_picked_up_by_its_dialog() {
     for mut office in [Office::open(), Office::on_two_workers()] {
         office.call(TRUNK, "0312340003");

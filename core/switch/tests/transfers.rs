@@ -110,18 +110,6 @@ fn a_transfer_that_nobody_takes_leaves_the_call_as_it_was() {
 }
 
 #[test]
-fn a_transfer_that_fails_after_the_referrer_has_gone_releases_the_caller() {
-    let mut office = talking();
-    office.phone('B').does = Does::RefusesAfter(2_000, 486);
-    refer(&mut office, 'D', "802");
-    office.run(Duration::from_millis(100));
-    office.hang_up('D');
-    office.run(secs(3));
-    assert!(office.phone(TRUNK).heard("bye "), "{:?}", office.phone(TRUNK).log);
-    office.finish();
-}
-
-#[test]
 fn a_caller_who_hangs_up_during_a_transfer_ends_everything() {
     let mut office = talking();
     refer(&mut office, 'D', "802");
@@ -216,17 +204,6 @@ fn a_trunk_may_not_transfer_unless_the_plan_lets_it() {
         office.hang_up('D');
         office.finish();
     }
-}
-
-#[test]
-fn a_second_transfer_waits_for_the_first() {
-    let mut office = talking();
-    refer(&mut office, 'D', "802");
-    refer(&mut office, 'D', "803");
-    office.run(secs(1));
-    assert!(office.phone('D').heard("response 202") && office.phone('D').heard("response 491"));
-    office.hang_up(TRUNK);
-    office.finish();
 }
 
 #[test]

@@ -144,7 +144,7 @@ fn return_to(item: Item<'_>) -> Option<ReturnTo> {
 fn slots(item: Item<'_>) -> Option<Digits> {
     item.table("park.slots", |table| {
         let first = table.req("first", |item| item.plain_digits(8));
-        let count = table.req("count", |item| item.whole(1, 100));
+        let count = table.req("count", |item| item.whole(1, PARK_SLOTS));
         let (first, count) = (first?, count?);
         let last = first.parse::<u32>().ok()?.saturating_add(count.saturating_sub(1));
         let last = format!("{last:0width$}", width = first.len());
@@ -464,6 +464,8 @@ fn at<'a, T>(item: Item<'a>, read: impl FnOnce(Item<'a>) -> Option<T>) -> Option
 
 /// Members of a room whose plan does not say.
 const ROOM_MEMBERS: u32 = 30;
+/// So many slots a lot may have: more than any office has lines.
+const PARK_SLOTS: u32 = 1_000;
 /// How long a call waits in a slot whose plan does not say.
 const PARK_RETURN: Duration = Duration::from_secs(90);
 /// How long a menu waits for a key.

@@ -172,7 +172,7 @@ impl Switch {
         }
         self.agent_answers(call, index);
         call.stage = Stage::Bridged { leg: index };
-        call.returning = None;
+        (call.returning, call.ring_back) = (None, None);
         let waiting = matches!(call.leg(0).map(|leg| leg.state), Some(LegState::Incoming { .. }));
         let codec = call.leg(index).and_then(|leg| leg.codec());
         if !self.answer_caller(now, call, codec.as_deref()) {

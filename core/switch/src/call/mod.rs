@@ -38,6 +38,7 @@ use crate::park::{Held, Parked};
 use crate::queue::Waiting;
 use crate::record::tape::Tape;
 use crate::transfer::Transfer;
+use crate::transfer::ring_back::RingBack;
 
 /// What a call does at this moment.
 #[derive(Debug)]
@@ -186,6 +187,8 @@ pub(crate) struct Call {
     pub(crate) fax: Option<FaxRule>,
     /// A transfer under way.
     pub(crate) transfer: Option<Box<Transfer>>,
+    /// To whom it comes back when nobody takes whom that party has sent on.
+    pub(crate) ring_back: Option<Box<RingBack>>,
     /// The switch's timer entry for this call.
     pub(crate) deadline: Option<Time>,
 }

@@ -237,6 +237,7 @@ impl Switch {
             indexed: 0,
             followed: false,
             returning: None,
+            ring_back: None,
             diverted: None,
             auto_answer: false,
             guest: None,

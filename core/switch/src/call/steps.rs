@@ -158,6 +158,9 @@ impl Switch {
         if let Some(parked) = call.returning.take() {
             return self.park_again(now, call, *parked);
         }
+        if let Some(fate) = self.ring_back(now, call) {
+            return fate;
+        }
         match call.release.prompt.take() {
             Some(prompt) => {
                 let release = Release { prompt: None, status, ..call.release.clone() };

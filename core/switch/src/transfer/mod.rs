@@ -1,8 +1,10 @@
 //! Blind transfer (RFC 3515, RFC 5589 section 5; `norefersub` of RFC 4488): the dialplan decides
 //! the target as the referrer's own call, so that the outbound gate holds. The referrer stays on
-//! the call until somebody answers; when nobody does, the call goes on as it was.
+//! the call until somebody answers; when nobody does, the call goes on as it was, or comes back to
+//! who has hung up meanwhile.
 
 pub(crate) mod replaces;
+pub(crate) mod ring_back;
 
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ use crate::leg::{LegState, Party};
 use crate::limits;
 use crate::switch::{Fate, LegKey, Switch};
 use crate::transfer::replaces::PUT_THROUGH;
+use crate::transfer::ring_back::RingBack;
 
 /// A transfer under way.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub(crate) struct Transfer {
     report: Option<Report>,
     /// Who asked, also when that party has hung up.
     pub(crate) referrer: Option<Party>,
+    /// For whom the other party is meant.
+    called: Arc<str>,
     /// Referred-By for the phones that ring (RFC 3892).
     pub(crate) referred_by: Box<[u8]>,
     /// The channels that it took.
@@ -150,7 +155,7 @@ impl Switch {
         self.explain(call.id, format!("{party} transfers to {}", wish.called));
         let report = wish.reported.then_some(Report { dialog, id: cseq, last: 0 });
         if let Some(place) = wish.place {
-            return self.put_through(now, call, index, place, report);
+            return self.put_through(now, call, (index, wish.called), place, report);
         }
         self.release_supervisors(now, call);
         // The party that stays is the one that the next steps are about.
@@ -178,7 +183,8 @@ impl Switch {
         }
         let referred_by = wish.referred_by;
         let referrer = call.leg(by).map(|leg| leg.party.clone());
-        let transfer = Transfer { by: Some(by), report, referrer, referred_by, channels };
+        let called = wish.called;
+        let transfer = Transfer { by: Some(by), report, referrer, called, referred_by, channels };
         call.transfer = Some(Box::new(transfer));
         if foreign {
             self.transfer_failed(now, call, 603);
@@ -203,7 +209,7 @@ impl Switch {
         &mut self,
         now: Now,
         call: &mut Call,
-        index: u16,
+        (index, called): (u16, Arc<str>),
         place: LegKey,
         report: Option<Report>,
     ) -> Fate {
@@ -212,6 +218,7 @@ impl Switch {
             by,
             report,
             referrer: None,
+            called,
             referred_by: Box::default(),
             channels: Vec::new(),
         };
@@ -281,6 +288,7 @@ impl Switch {
 
     /// Somebody, or something, has taken the transferred party: the referrer leaves.
     pub(crate) fn transfer_done(&mut self, now: Now, call: &mut Call) {
+        call.ring_back = None;
         self.report(now, call, 200);
         let Some(transfer) = call.transfer.take() else { return };
         self.explain(call.id, "the transfer is done");
@@ -315,6 +323,8 @@ impl Switch {
             Some(transfer) if transfer.by == Some(index) => {
                 transfer.by = None;
                 transfer.report = None;
+                let referrer = transfer.referrer.as_ref();
+                call.ring_back = referrer.and_then(|who| RingBack::to(who, &transfer.called));
                 true
             }
             _ => false,

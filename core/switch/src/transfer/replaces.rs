@@ -9,6 +9,7 @@ use crate::call::{Call, Stage};
 use crate::leg::{Leg, LegState, LegStream, Party};
 use crate::record::CallCause;
 use crate::switch::{Fate, LegKey, Switch};
+use crate::transfer::ring_back::RingBack;
 
 /// What a phone whose call was taken over is told (RFC 3326).
 const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
@@ -76,6 +77,9 @@ impl Switch {
             self.release_supervisors(now, call);
             self.release_supervisors(now, &mut into);
             self.move_leg(now, call, stays, &mut into, at);
+            if at == 0 && into.is_under_way() {
+                into.ring_back = RingBack::to(&referrer, &into.called);
+            }
         }
         self.keep(into);
         outcome

@@ -47,7 +47,7 @@ pub(crate) struct Stream {
 
 #[derive(Debug, Default)]
 pub(crate) struct Media {
-    streams: HashMap<StreamId, Stream>,
+    streams: BTreeMap<StreamId, Stream>,
     events: BTreeMap<(Time, u64), Event>,
     count: u64,
     port: u16,
@@ -161,10 +161,8 @@ impl Media {
             }
             return Some(event);
         }
-        let mut ids: Vec<StreamId> = self.streams.keys().copied().collect();
-        ids.sort();
-        for id in ids {
-            let stream = self.streams.get_mut(&id).unwrap();
+        for (id, stream) in &mut self.streams {
+            let id = *id;
             if let Some((op, _)) = stream.play.take_if(|(_, end)| end.is_some_and(|at| at <= now)) {
                 return Some(Event::Played { stream: id, op, end: PlayEnd::Finished });
             }
