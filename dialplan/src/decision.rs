@@ -130,7 +130,7 @@ pub struct Diversion {
 }
 
 /// Why a call is passed on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DiversionCause {
     /// Always.
     Unconditional,

@@ -262,6 +262,26 @@ impl Plans {
         Some(devices.filter_map(|device| self.device(tenant, &device.value)).collect())
     }
 
+    /// The group that these digits, or this name, stand for, by its name in the plan.
+    #[must_use]
+    pub fn group_named(&self, tenant: &str, name: &str) -> Option<&Arc<str>> {
+        let plan = self.plan(tenant)?;
+        let name = match plan.inside.find(name) {
+            Some(Target::Group(group)) => group,
+            _ => name,
+        };
+        plan.groups.find(name).map(|group| &group.name)
+    }
+
+    /// The groups that a device is a member of, by their names in the plan.
+    pub fn groups_of(&self, tenant: &str, device: &str) -> impl Iterator<Item = &Arc<str>> {
+        let groups = self.plan(tenant).into_iter().flat_map(|plan| plan.groups.iter());
+        let has = move |group: &&crate::model::objects::Object<crate::model::services::Group>| {
+            group.ring.devices.iter().any(|name| &*name.value == device)
+        };
+        groups.filter(has).map(|group| &group.name)
+    }
+
     /// The devices whose ringing calls a device may take without naming them: the members of the
     /// groups with `pickup = true` that it is in.
     pub fn pickup_devices(&self, tenant: &str, device: &str) -> impl Iterator<Item = &DeviceInfo> {

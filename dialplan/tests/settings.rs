@@ -232,7 +232,7 @@ fn do_not_disturb_takes_a_phone_out_of_every_ring() {
 #[test]
 fn feature_codes_flip_settings_and_confirm_with_beeps() {
     let codes = "[feature_codes]\nnight = \"*28\"\nforward_on = \"*21\"\nforward_off = \"#21\"\n\
-                 dnd = \"*78\"\n[tariff]";
+                 dnd = \"*78\"\ndivert_always = \"*72\"\ndivert_busy = \"*73\"\n[tariff]";
     let text = changed(&[("[tariff]", codes)]);
     let plans = plans(&text);
     let mut settings = Settings::default();
@@ -266,6 +266,13 @@ fn feature_codes_flip_settings_and_confirm_with_beeps() {
         ("A", "#21", "then set:number1.forwarding=off", 2, RINGS),
         ("B", "*78", "then set:B.dnd=on", 1, "rings A, C, D, E, then voicemail:main"),
         ("B", "*78", "then set:B.dnd=off", 2, RINGS),
+        // A phone's own calls, for a reason; another phone dials nothing of it.
+        ("B", "*73801", "then set:B.forward_busy=801", 1, RINGS),
+        ("B", "*73", "then set:B.forward_busy=off", 2, RINGS),
+        ("B", "*7209011112222", "then set:B.forward_always=09011112222", 1, RINGS),
+        ("B", "*72", "then set:B.forward_always=off", 2, RINGS),
+        ("B", "*72110", "refused setting", 0, RINGS),
+        ("B", "*72899", "refused setting", 0, RINGS),
         // Number 2 has no such option; the emergency call is no target; nothing follows *28.
         ("C", "*21", "refused setting", 0, RINGS),
         ("A", "*21110", "refused setting", 0, RINGS),

@@ -19,6 +19,7 @@ fn talking() -> Office {
                      monitor = \"*81\"\nwhisper = \"*82\"\nbarge = \"*83\"\n[extension.echo]";
         plan.replace("[extension.echo]", codes)
             .replace("[device.A]\n", "[device.A]\nsupervises = [\"B\", \"D\"]\n")
+            .replace("[device.C]\n", "[device.C]\nsupervises = [\"D\"]\n")
     });
     office.phone('D').does = Does::Answers(200);
     office.call(TRUNK, "0312340003");
@@ -93,6 +94,21 @@ fn a_supervisor_whispers_to_its_colleague_alone() {
     assert!(joined(&mut office, TRUNK, 'D'));
     office.hang_up(TRUNK);
     only(office.finish());
+}
+
+#[test]
+fn of_two_supervisors_one_leaves_and_the_other_goes_on() {
+    for leaves in ['A', 'C'] {
+        let mut office = talking();
+        dial(&mut office, 'A', "*82804");
+        dial(&mut office, 'C', "*81804");
+        assert_eq!(room(&office), "acDT", "{:?}", office.explained);
+        office.hang_up(leaves);
+        office.run(secs(1));
+        assert_eq!(room(&office), if leaves == 'A' { "cDT" } else { "aDT" });
+        office.hang_up(TRUNK);
+        only(office.finish());
+    }
 }
 
 #[test]

@@ -1,11 +1,12 @@
-//! Feature codes that flip a live setting (S-23, S-56): the night key, forwarding ON and OFF, do
-//! not disturb. The decision says which settings change; whoever executes it keeps them.
+//! Feature codes that flip a live setting (S-23, S-56): the night key, forwarding ON and OFF, where
+//! a phone's own calls go on, do not disturb. The decision says which settings change; whoever
+//! executes it keeps them.
 
 use std::sync::Arc;
 
 use super::{Call, outbound, plain_release};
 use crate::decision::{Release, Step};
-use crate::live::{Asker, Change, Live};
+use crate::live::{Asker, Change, Live, OFF};
 use crate::model::Plan;
 use crate::model::device::Device;
 use crate::model::objects::Object;
@@ -38,6 +39,10 @@ pub(super) fn changes<'p>(
             target.into_iter().chain([Change::Forwarding { number, on: true }]).collect()
         }
         FeatureCode::ForwardOff => vec![Change::Forwarding { number: own(), on: false }],
+        FeatureCode::Divert(cause) => {
+            let to = Some(Arc::from(if argument.is_empty() { OFF } else { argument }));
+            vec![Change::DeviceForward { device: Arc::clone(&device.name), cause, to }]
+        }
         FeatureCode::Dnd => {
             let on = call.live.is_some_and(|live| live.dnd(&device.name).is_some());
             vec![Change::Dnd { device: Arc::clone(&device.name), on: Some(!on) }]
@@ -73,14 +78,13 @@ pub(super) fn set(call: &mut Call<'_, '_>, plan: &Plan, changes: Vec<Change>) ->
             return Release { status: 403, prompt, cause: Arc::from("setting") };
         }
     }
-    let off = |change: &Change| {
-        matches!(
-            change,
-            Change::Closed { closed: Some(false), .. }
-                | Change::Dnd { on: Some(false), .. }
-                | Change::Agent { on: Some(false), .. }
-                | Change::Forwarding { on: false, .. }
-        )
+    let off = |change: &Change| match change {
+        Change::Closed { closed: Some(on), .. }
+        | Change::Dnd { on: Some(on), .. }
+        | Change::Agent { on: Some(on), .. }
+        | Change::Forwarding { on, .. } => !on,
+        Change::DeviceForward { to: Some(to), .. } => **to == *OFF,
+        _ => false,
     };
     let on = !changes.iter().any(off);
     call.because("settings", if on { "switched on" } else { "switched off" });

@@ -8,7 +8,7 @@ use super::announcement::Announcement;
 use super::device::Device;
 use super::objects::Objects;
 use super::ring::Ring;
-use crate::decision::{PromptRef, Way};
+use crate::decision::{DiversionCause, PromptRef, Way};
 use crate::read::{Action, Context, Digits, Item, Kind, Table, Value, noted};
 use crate::source::{At, Name, Place};
 
@@ -357,6 +357,9 @@ pub enum FeatureCode {
     ForwardOn,
     /// Forwarding OFF.
     ForwardOff,
+    /// The phone's own calls go on for this reason to the target that follows; without one they
+    /// do not any more.
+    Divert(DiversionCause),
     /// Do not disturb, on or off.
     Dnd,
     /// An agent of queues goes, or comes back.
@@ -371,7 +374,7 @@ pub enum FeatureCode {
 
 impl FeatureCode {
     /// All of them, with the words of the plan and the codes that `defaults = true` brings.
-    const ALL: [(Self, &'static str, &'static str); 15] = [
+    const ALL: [(Self, &'static str, &'static str); 19] = [
         (Self::Park, "park", "*5"),
         (Self::ThreeWay, "three_way", "*3"),
         (Self::Pickup, "pickup", "**"),
@@ -382,6 +385,10 @@ impl FeatureCode {
         (Self::Night, "night", "*28"),
         (Self::ForwardOn, "forward_on", "*21"),
         (Self::ForwardOff, "forward_off", "#21"),
+        (Self::Divert(DiversionCause::Unconditional), "divert_always", "*72"),
+        (Self::Divert(DiversionCause::Busy), "divert_busy", "*73"),
+        (Self::Divert(DiversionCause::NoAnswer), "divert_no_answer", "*74"),
+        (Self::Divert(DiversionCause::Unreachable), "divert_unreachable", "*75"),
         (Self::Dnd, "dnd", "*78"),
         (Self::Agent, "agent", "*45"),
         (Self::Record, "record", "*1"),
@@ -399,6 +406,7 @@ impl FeatureCode {
             | Self::Whisper
             | Self::Barge
             | Self::ForwardOn
+            | Self::Divert(_)
             | Self::ShowNumber
             | Self::Voicemail => true,
             Self::ThreeWay

@@ -136,6 +136,7 @@ impl Switch {
             | FeatureCode::Night
             | FeatureCode::ForwardOn
             | FeatureCode::ForwardOff
+            | FeatureCode::Divert(_)
             | FeatureCode::Dnd
             | FeatureCode::Agent
             | FeatureCode::ShowNumber

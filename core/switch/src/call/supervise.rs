@@ -150,7 +150,10 @@ impl Switch {
         }
         self.meet(call, supervision.bridge, &mut supervision.joined, &wanted);
         let before = std::mem::replace(&mut supervision.whispers, whispers.clone());
-        for &(stream, _) in before.iter().filter(|pair| !whispers.contains(pair)) {
+        // Who has left whispers no more by leaving.
+        let stays = |stream| wanted.iter().any(|(known, _)| *known == stream);
+        let over = |pair: &&(StreamId, StreamId)| !whispers.contains(pair) && stays(pair.0);
+        for &(stream, _) in before.iter().filter(over) {
             self.media(call.worker, Command::Whisper { stream, to: None });
         }
         for &(stream, to) in whispers.iter().filter(|pair| !before.contains(pair)) {

@@ -1,7 +1,9 @@
 //! SUBSCRIBE and NOTIFY (RFC 6665) of the phones of an office: lamps (RFC 4235), waiting messages
 //! (RFC 3842), registrations (RFC 3680), each for devices of the own office alone, proved by
-//! digest. A list (RFC 4662) is a group of the plan, or `lamps`, which stands for every device.
+//! digest. A list (RFC 4662) is a group of the plan, or `lamps`, which stands for every device; a
+//! phone that knows no lists sees a group as one lamp.
 
+mod group;
 pub(crate) mod lamps;
 mod night;
 pub(crate) mod watch;
@@ -63,7 +65,8 @@ impl Switch {
             return Err(403);
         }
         let slot = self.slot_of(&device.tenant, &user);
-        if let Some(resource) = slot.or_else(|| self.night_of(device, &user)) {
+        let key = slot.or_else(|| self.night_of(device, &user));
+        if let Some(resource) = key.or_else(|| self.group_of(device, &user, message)) {
             return Ok(Target::One {
                 resource: (*resource).into(),
                 entity: message.request_uri().to_vec(),
@@ -146,14 +149,16 @@ impl Switch {
 
     /// What is due at the notifier, and what has changed since the last input.
     pub(crate) fn turn_lamps(&mut self, now: Now) {
-        for (tenant, device) in self.lamps.take_changed() {
-            let Some(info) = self.directory.plans.device(&tenant, &device) else { continue };
+        let changed: Vec<_> = self.lamps.take_changed().into_iter().collect();
+        for key in &changed {
+            let Some(info) = self.directory.plans.device(&key.0, &key.1) else { continue };
             let user = info.user.clone();
             if self.notifier.is_watched(Package::Dialog, &user) {
-                let dialogs = self.dialogs_of(&(tenant, device));
+                let dialogs = self.dialogs_of(key);
                 self.notifier.set_state(now.time, &user, State::Dialogs(dialogs));
             }
         }
+        self.turn_groups(now, &changed);
         self.turn_slots(now);
         self.turn_night_keys(now);
         self.notifier.handle_timeout(now.time);
@@ -162,7 +167,8 @@ impl Switch {
 
     /// The state of a resource for who has begun to watch it.
     fn tell_state(&mut self, now: Now, package: Package, user: &str) {
-        let own = self.night_state(user).or_else(|| self.slot_state(user));
+        let own = self.night_state(user).or_else(|| self.group_state(user));
+        let own = own.or_else(|| self.slot_state(user));
         if let Some(state) = own.filter(|_| package == Package::Dialog) {
             return self.notifier.set_state(now.time, user, state);
         }

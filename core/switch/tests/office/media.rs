@@ -61,7 +61,9 @@ pub(crate) struct Media {
     /// Streams that were moved to another worker.
     pub(crate) moved: usize,
     /// Commands for streams that do not exist.
-    pub(crate) crossed: usize,
+    pub(crate) crossed: Vec<String>,
+    /// The command at hand.
+    at_hand: String,
     /// Digits that were sent, by where they went.
     pub(crate) pressed: Vec<(SocketAddr, String)>,
     /// What was played into rooms, and what plays there.
@@ -179,6 +181,7 @@ impl Media {
         }
         self.worker = worker;
         self.orders.push(command.clone());
+        self.at_hand = format!("{now:?} {command:?}");
         let soon = now + Duration::from_millis(1);
         match command {
             Command::Open { stream, .. } if self.refuse > 0 => {
@@ -212,7 +215,7 @@ impl Media {
                 if let Source::Stream(other) = source
                     && self.streams.get(&other).is_none_or(|other| other.worker != worker)
                 {
-                    self.crossed += 1;
+                    self.crossed.push(self.at_hand.clone());
                 }
                 if let Some(known) = self.known(stream) {
                     known.source = source;
@@ -382,7 +385,7 @@ impl Media {
         let worker = self.worker;
         let known = self.streams.get_mut(&stream).filter(|known| known.worker == worker);
         if known.is_none() {
-            self.crossed += 1;
+            self.crossed.push(self.at_hand.clone());
         }
         known
     }

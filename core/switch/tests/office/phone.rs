@@ -51,6 +51,8 @@ pub(crate) struct Phone {
     pub(crate) media: SocketAddr,
     pub(crate) user: String,
     pub(crate) does: Does,
+    /// It knows lists (RFC 4662).
+    pub(crate) lists: bool,
     /// Its payload type of telephone-event, when it has it.
     pub(crate) telephone_event: Option<u8>,
     /// Its keys of SRTP, and whether it takes nothing else.
@@ -132,6 +134,7 @@ impl Phone {
             media,
             user,
             does: Does::Rings,
+            lists: true,
             telephone_event: Some(101),
             crypto: Vec::new(),
             secure: false,
@@ -282,8 +285,9 @@ impl Phone {
             ("Event", package.as_bytes().to_vec()),
             ("Expires", expires.to_string().into_bytes()),
             ("Contact", self.contact().into_bytes()),
-            ("Supported", b"eventlist".to_vec()),
         ];
+        let lists = self.lists.then(|| ("Supported", b"eventlist".to_vec()));
+        request.headers.extend(lists);
         self.ua.request(now, request);
     }
 
