@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use koukan_switch::{AppEvent, CallCause, ModuleRequest, OBJECT, OpStatus, Operation};
 use office::modules::Script;
-use office::{Does, Office, TRUNK, ending, only};
+use office::{Does, Office, SERVER, TRUNK, ending, only};
 use serde_json::Value;
 
 fn secs(seconds: u64) -> Duration {
@@ -234,4 +234,43 @@ fn the_phones_of_a_box_show_its_messages_and_nobody_elses() {
     office.module_asks(messages(0, 3));
     office.run(secs(6));
     assert!(body(&mut office, 'D').starts_with("Messages-Waiting: no"));
+}
+
+/// The trunk's caller talks to D, who sends it on.
+fn sent_on(more: &str, target: &str) -> Office {
+    let mut office = Office::planned(|plan| format!("{plan}\n{BOX}{more}"));
+    office.modules.script = Some(Script::Runs(TAKES.to_vec()));
+    office.phone('D').does = Does::Answers(200);
+    office.call(TRUNK, "0312340003");
+    office.run(secs(1));
+    let now = office.now;
+    office.phone('D').refer(now, &format!("<sip:{target}@{SERVER}>"), &[]);
+    office.run(secs(1));
+    assert_eq!(office.phone('D').told().last(), Some(&200), "{:?}", office.explained);
+    assert!(office.phone('D').up.is_empty(), "who sent it on has left");
+    office
+}
+
+#[test]
+fn a_caller_is_transferred_into_a_box() {
+    let extension = "[extension.box]\ndial = \"690\"\ndo = { voicemail = \"main\" }\n";
+    let mut office = sent_on(extension, "690");
+    let told = arguments(&office);
+    assert_eq!((&told["mailbox"], &told["caller"]), (&"main".into(), &"0455550001".into()));
+    office.hang_up(TRUNK);
+    assert_eq!(ending(&only(office.finish())), (CallCause::CallerHungUp, 200));
+}
+
+#[test]
+fn a_parked_call_that_nobody_takes_may_end_in_a_box() {
+    let park = "[park]\nslots = { first = \"8101\", count = 3 }\n\
+                return_after = \"20s\"\nreturn_to = { voicemail = \"main\" }\n";
+    let mut office = sent_on(park, "8101");
+    assert_eq!((office.switch.tables().parked, office.modules.started.len()), (1, 0));
+    office.run(secs(21));
+    let told = arguments(&office);
+    assert_eq!((&told["mailbox"], &told["caller"]), (&"main".into(), &"0455550001".into()));
+    assert_eq!(office.switch.tables().parked, 0, "the slot is free");
+    office.hang_up(TRUNK);
+    assert_eq!(ending(&only(office.finish())), (CallCause::CallerHungUp, 200));
 }

@@ -170,6 +170,28 @@ fn chunk<'a>(bytes: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]> {
     }
 }
 
+/// A byte of G.711 as a sample, by its payload type of RFC 3551 as text; none of another codec.
+#[must_use]
+pub fn g711(payload_type: &str, byte: u8) -> Option<f64> {
+    match payload_type {
+        "0" => Some(ulaw(byte)),
+        "8" => Some(alaw(byte)),
+        _ => None,
+    }
+}
+
+/// One A-law byte as a sample (ITU-T G.711, table 1a), by arithmetic.
+fn alaw(byte: u8) -> f64 {
+    let code = byte ^ 0x55;
+    let (exponent, mantissa) = (i32::from((code >> 4) & 7), i32::from(code & 15) << 4);
+    let magnitude = match exponent {
+        0 => mantissa + 8,
+        _ => (mantissa + 0x108) << (exponent - 1),
+    };
+    let sample = if code & 0x80 == 0 { -magnitude } else { magnitude };
+    f64::from(sample) / 32768.0
+}
+
 /// One µ-law byte as a sample (ITU-T G.711, table 2a), by arithmetic.
 fn ulaw(byte: u8) -> f64 {
     let code = !byte;
@@ -188,6 +210,16 @@ mod tests {
         let tone = Sound::tone(440.0, -15.0, 1.0);
         assert!((tone.tone_dbfs(440.0) + 15.0).abs() < 0.1);
         assert!(tone.tone_dbfs(880.0) < -60.0);
+    }
+
+    #[test]
+    fn silence_and_full_scale_are_the_same_in_both_laws() {
+        for (kind, silence, loudest) in [("0", 0xFF, 0x80), ("8", 0xD5, 0xAA)] {
+            assert!(g711(kind, silence).unwrap().abs() < 0.001, "{kind}");
+            assert!(g711(kind, loudest).unwrap() > 0.97, "{kind}");
+            assert!(g711(kind, loudest ^ 0x80).unwrap() < -0.97, "{kind}");
+        }
+        assert_eq!(g711("9", 0), None);
     }
 
     #[test]

@@ -14,23 +14,25 @@ pub struct Capture {
     process: Child,
     file: PathBuf,
     port: u16,
+    media: (u16, u16),
 }
 
 impl Capture {
-    /// Captures what goes from and to a UDP port of this machine.
+    /// Captures what goes from and to a server's UDP port of SIP and its media ports.
     ///
     /// # Errors
     /// tshark is not installed, or may not capture.
-    pub fn start(directory: &Path, port: u16) -> io::Result<Self> {
+    pub fn start(directory: &Path, port: u16, media: (u16, u16)) -> io::Result<Self> {
         let file = directory.join("wire.pcapng");
+        let filter = format!("udp port {port} or udp portrange {}-{}", media.0, media.1);
         let process = Command::new("dumpcap")
-            .args(["-q", "-i", "lo", "-f", &format!("udp port {port}"), "-w"])
+            .args(["-q", "-i", "lo", "-B", "64", "-f", &filter, "-w"])
             .arg(&file)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        let mut capture = Self { process, file, port };
+        let mut capture = Self { process, file, port, media };
         let begun = wait_for(Duration::from_secs(20), || {
             let ended = !matches!(capture.process.try_wait(), Ok(None));
             if ended { Some(false) } else { capture.file.is_file().then_some(true) }
@@ -52,7 +54,7 @@ impl Capture {
         Command::new("kill").args(["-INT", &id]).status()?;
         let ended = wait_for(Duration::from_secs(10), || self.process.try_wait().ok().flatten());
         ended.ok_or_else(|| io::Error::other("dumpcap does not end"))?;
-        Ok(Wire { file: self.file.clone(), port: self.port })
+        Ok(Wire { file: self.file.clone(), port: self.port, media: self.media })
     }
 }
 
@@ -69,9 +71,16 @@ impl Drop for Capture {
 pub struct Wire {
     file: PathBuf,
     port: u16,
+    media: (u16, u16),
 }
 
 impl Wire {
+    /// The server's port of SIP.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The packets that a display filter of Wireshark lets pass, one line of the fields each.
     ///
     /// # Errors
@@ -80,6 +89,9 @@ impl Wire {
         let mut command = Command::new("tshark");
         command.arg("-r").arg(&self.file).args(["-Y", filter, "-T", "fields"]);
         command.args(["-d", &format!("udp.port=={},sip", self.port)]);
+        // tshark follows the SDP of new calls, and not of every change within one.
+        let (first, last) = self.media;
+        command.args(["-d", &format!("udp.port=={first}-{last},rtp")]);
         for field in fields {
             command.args(["-e", field]);
         }

@@ -121,6 +121,12 @@ impl Lamp {
         (shows, last.to_owned())
     }
 
+    /// How often it was told something.
+    #[must_use]
+    pub fn told(&self) -> usize {
+        self.sipp.messages().matches("\nNOTIFY ").count()
+    }
+
     /// Whether it shows this within `limit`.
     pub fn comes_to(&mut self, wanted: Shows, limit: Duration) -> bool {
         wait_for(limit, || (self.shows().0 == wanted).then_some(())).is_some()

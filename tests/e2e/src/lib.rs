@@ -35,3 +35,4 @@ pub mod smtp;
 pub mod soak;
 pub mod trace;
 pub mod wait;
+pub mod wire;

@@ -4,10 +4,10 @@
 
 use std::fs;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use koukan_e2e::audio::Sound;
-use koukan_e2e::capture::Capture;
+use koukan_e2e::capture::{Capture, Wire};
 use koukan_e2e::client::{Client, PhoneSpec, TONE_DBFS};
 use koukan_e2e::desk::Desk;
 use koukan_e2e::lamp::{Lamp, Shows};
@@ -17,6 +17,7 @@ use koukan_e2e::pjsua::Pjsua;
 use koukan_e2e::server::Server;
 use koukan_e2e::trace;
 use koukan_e2e::wait::wait_for;
+use koukan_e2e::wire::Sounds;
 
 /// Everything is done in a second or two; a busy machine takes longer.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -70,6 +71,15 @@ struct Row {
     c: Pjsua,
     lamp: Lamp,
     slot: Lamp,
+    /// When B waited with music, for whoever reads the wire.
+    waits: Vec<Waits>,
+}
+
+/// B waits and hears music, from and to so many seconds since 1970.
+struct Waits {
+    during: (f64, f64),
+    /// The client holds meanwhile, and is to hear nothing.
+    held: bool,
 }
 
 fn start(kind: Kind) -> Seen<(Server, Row, Capture)> {
@@ -82,7 +92,7 @@ fn start(kind: Kind) -> Seen<(Server, Row, Capture)> {
     let expectations = server.directory.join("conf/tenants/acme/expect.toml");
     fs::write(expectations, "schema = 1\n").map_err(|error| error.to_string())?;
     link(server.ctl(&["reload"]))?;
-    let capture = Capture::start(&server.directory, server.sip.port());
+    let capture = Capture::start(&server.directory, server.sip.port(), server.media_ports());
     let capture = capture.map_err(|error| format!("tshark: {error}"))?;
     let spec = |device, tone| PhoneSpec { tone, ..phone_spec(&server, device) };
     let colleague = |device, tone| {
@@ -96,7 +106,7 @@ fn start(kind: Kind) -> Seen<(Server, Row, Capture)> {
     must(client.registered(LIMIT), || "the client does not register".to_owned())?;
     let watch = |target| Lamp::watch(&server, "acme-805", target).map_err(|e| e.to_string());
     let (lamp, slot) = (watch("801")?, watch("8101")?);
-    Ok((server, Row { kind, client, b, c, lamp, slot }, capture))
+    Ok((server, Row { kind, client, b, c, lamp, slot, waits: Vec::new() }, capture))
 }
 
 /// Both listen at once.
@@ -146,6 +156,17 @@ fn music(ear: &mut dyn Client) -> Seen<String> {
 }
 
 impl Row {
+    /// B waits with music; the moment of it is noted.
+    fn b_waits(&mut self, held: bool) -> Seen<String> {
+        let heard = music(&mut self.b)?;
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = since.map_err(|error| error.to_string())?.as_secs_f64();
+        // A recorder is behind by less than the margins.
+        let during = (now - LISTEN.as_secs_f64(), now - 0.5);
+        self.waits.push(Waits { during, held });
+        Ok(heard)
+    }
+
     /// The client calls B, who answers.
     fn call_b(&mut self) -> Seen<()> {
         link(self.client.dial("802"))?;
@@ -190,7 +211,7 @@ impl Row {
         self.call_b()?;
         let before = self.talk_to_b()?;
         link(self.client.hold(true))?;
-        let held = music(&mut self.b)?;
+        let held = self.b_waits(true)?;
         link(self.client.hold(false))?;
         let again = if link(self.client.send_back(true))? {
             // Its recorder does not outlive a hold: what it hears comes back to B.
@@ -217,7 +238,7 @@ impl Row {
         sleep(Duration::from_millis(500));
         link(self.client.transfer("803"))?;
         must(self.c.rings(LIMIT), || "C does not ring".to_owned())?;
-        let meanwhile = music(&mut self.b)?;
+        let meanwhile = self.b_waits(false)?;
         link(self.c.answer())?;
         must(self.client.clears(LIMIT), || "the client is not released".to_owned())?;
         let heard = self.b_talks_to_c()?;
@@ -228,7 +249,7 @@ impl Row {
     fn attended(&mut self) -> Seen<String> {
         self.call_b()?;
         self.call_c_beside_it()?;
-        let held = music(&mut self.b)?;
+        let held = self.b_waits(false)?;
         let asked = talk((&mut *self.client, OWN_HZ), (&mut self.c, C_HZ))?;
         link(self.client.put_through())?;
         for _ in 0..2 {
@@ -255,7 +276,7 @@ impl Row {
         must(self.slot.comes_to(Shows::Lit, LIMIT), || "the slot's lamp is not lit".to_owned())?;
         let (_, told) = self.slot.shows();
         must(told.contains("acme-802"), || format!("the lamp does not show B: {told}"))?;
-        let meanwhile = music(&mut self.b)?;
+        let meanwhile = self.b_waits(false)?;
         link(self.client.dial("8101"))?;
         must(self.client.connects(LIMIT), || "the client does not get the call".to_owned())?;
         must(self.slot.comes_to(Shows::Dark, LIMIT), || "the slot's lamp stays lit".to_owned())?;
@@ -411,8 +432,7 @@ fn clear(server: &Server, row: &mut Row) {
 }
 
 /// What tshark makes of the signalling.
-fn wire(capture: Capture) -> Seen<String> {
-    let wire = link(capture.end())?;
+fn signalling(wire: &Wire) -> Seen<String> {
     let all = link(wire.packets("sip", &["sip.Method"]))?;
     let damaged = link(wire.packets("sip && _ws.malformed", &["frame.number"]))?;
     must(damaged.is_empty(), || format!("tshark calls packets malformed: {damaged:?}"))?;
@@ -429,6 +449,38 @@ fn wire(capture: Capture) -> Seen<String> {
         "{} messages, none malformed: {refers} REFERs, {taken} times 202, {done} NOTIFYs of a 200, \
          {asked} INVITEs with answer-after=0",
         all.len()
+    ))
+}
+
+/// What tshark makes of the sound: every stream of the server is one stream, and whoever waits is
+/// sent music, whoever holds nothing.
+fn sound(wire: &Wire, server: &Server, waits: &[Waits]) -> Seen<String> {
+    let sounds = link(Sounds::read(wire, server.media_ports()))?;
+    let summary = sounds.are_whole()?;
+    must(summary.streams > 20, || format!("only {summary:?}"))?;
+    must(waits.iter().any(|waits| waits.held), || "nobody held".to_owned())?;
+    for Waits { during, held } in waits {
+        let to_b = link(sounds.sent_to(wire, "acme-802", *during))?;
+        let level = to_b.rms_dbfs();
+        must(to_b.seconds() > 0.5 && level > MUSIC_DBFS, || {
+            format!("B is sent {:.2} s at {level:.1} dBFS in {during:?}", to_b.seconds())
+        })?;
+        let tones = [OWN_HZ, B_HZ, C_HZ].map(|tone| to_b.steady_dbfs(tone));
+        must(tones.iter().all(|tone| *tone < TONE_DBFS - 15.0), || {
+            format!("B waits and is sent somebody: {tones:.1?} dBFS")
+        })?;
+        if *held {
+            let back = link(sounds.sent_to(wire, "acme-801", *during))?;
+            let level = back.rms_dbfs();
+            must(level < -60.0, || format!("who holds is sent {level:.1} dBFS"))?;
+        }
+    }
+    Ok(format!(
+        "{} streams of {} packets, each of one SSRC, every number, no timestamp ahead or back; \
+         music to B in {} waits, nothing to who holds",
+        summary.streams,
+        summary.packets,
+        waits.len()
     ))
 }
 
@@ -451,8 +503,12 @@ fn row(kind: Kind) -> Vec<Line> {
         lines.push(line(kind, deed, outcome));
         clear(&server, &mut row);
     }
-    let seen = wire(capture).map_or_else(Outcome::Fail, Outcome::Pass);
-    lines.push(line(row.kind, "on the wire", seen));
+    let seen = |seen: Seen<String>| seen.map_or_else(Outcome::Fail, Outcome::Pass);
+    let wire = link(capture.end());
+    let messages = wire.as_ref().map_err(String::clone).and_then(signalling);
+    lines.push(line(row.kind, "on the wire, SIP", seen(messages)));
+    let packets = wire.and_then(|wire| sound(&wire, &server, &row.waits));
+    lines.push(line(row.kind, "on the wire, RTP", seen(packets)));
     drop(row);
     // The lamps' subscriptions go on; no call, stream or place may.
     let left = wait_for(Duration::from_secs(45), || {

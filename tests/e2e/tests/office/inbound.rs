@@ -20,7 +20,7 @@ fn incoming(phone: &Baresip) -> usize {
 }
 
 #[test]
-fn each_number_rings_exactly_its_phones() {
+fn s_02_each_number_rings_exactly_its_phones() {
     let server = Server::start("rings").expect("the server starts");
     server.ctl(&["clock", "2026-07-01T10:00:00+09:00"]).expect("the test clock can be set");
     let mut phones: BTreeMap<char, Baresip> = ('A'..='F')

@@ -5,6 +5,7 @@ mod callers;
 mod calls;
 mod inbound;
 mod limits;
+mod lines;
 mod recording;
 mod restart;
 mod settings;
