@@ -16,6 +16,7 @@ mod holiday;
 pub mod limits;
 mod live;
 mod load;
+mod masked;
 mod model;
 mod outcome;
 mod plans;
@@ -42,6 +43,7 @@ pub use live::{
     Aside, CellValue, Change, ChangeError, Effective, Entry, EntryError, Live, Setting, Settings,
 };
 pub use load::Each;
+pub use masked::masked_line;
 pub use model::boxes::{FaxBox, FaxDelays, FaxFormat, VoicemailBox};
 pub use model::caps::{Cap, CapLevel};
 pub use model::device::DeviceKind;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::masked::masked_line;
+
 /// The files of one tenant's directory, read by whoever may read files.
 #[derive(Clone, Debug, Default)]
 pub struct TenantSource {
@@ -203,6 +205,7 @@ fn draw(line: &str, lead: &str, under: &str) -> (String, String) {
     } else {
         0
     };
+    let line = masked_line(line);
     let mut excerpt = String::from(if skip > 0 { "…" } else { "" });
     excerpt.extend(line.chars().skip(skip).take(EXCERPT_CHARS));
     if line.chars().count() > skip + EXCERPT_CHARS {
@@ -223,7 +226,7 @@ fn draw(line: &str, lead: &str, under: &str) -> (String, String) {
 }
 
 /// Whether a terminal draws the character in two cells (East Asian Wide, the common blocks).
-fn is_wide(c: char) -> bool {
+pub(crate) fn is_wide(c: char) -> bool {
     matches!(u32::from(c), 0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff
         | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1faff)
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
+use koukan_dialplan::masked_line;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -92,7 +93,7 @@ impl<'a> Reader<'a> {
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let lead = before.get(line_start..).unwrap_or_default();
         let rest = self.text.get(line_start..).unwrap_or_default();
-        let excerpt = rest.lines().next().unwrap_or_default().to_owned();
+        let excerpt = masked_line(rest.lines().next().unwrap_or_default()).into_owned();
         let under = self.text.get(start..boundary(self.text, span.end)).unwrap_or_default();
         let carets = under.lines().next().unwrap_or_default().chars().count().max(1);
         let blanks: String = lead.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();

@@ -22,8 +22,8 @@ pub enum SecretSource {
 #[non_exhaustive]
 pub enum SecretError {
     /// Neither `file:` nor `env:`.
-    #[error("a secret is written as \"file:PATH\" or \"env:NAME\", not \"{0}\"")]
-    Form(String),
+    #[error("a secret is written as \"file:PATH\" or \"env:NAME\", never as itself")]
+    Form,
     /// The file is missing or unreadable.
     #[error("the secret file {} cannot be read: {error}", path.display())]
     Unreadable {
@@ -65,7 +65,7 @@ impl SecretSource {
         }
         match text.strip_prefix("env:").filter(|name| !name.is_empty()) {
             Some(name) => Ok(Self::Environment(name.to_owned())),
-            None => Err(SecretError::Form(text.to_owned())),
+            None => Err(SecretError::Form),
         }
     }
 
@@ -125,10 +125,12 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_secret_is_no_secret() {
-        assert!(matches!(
-            SecretSource::parse("hunter2", Path::new("/")),
-            Err(SecretError::Form(_))
-        ));
+    fn a_plain_secret_is_no_secret_and_is_not_repeated() {
+        for text in ["hunter2", "file:", "env:", "File:hunter2"] {
+            let error = SecretSource::parse(text, Path::new("/")).unwrap_err();
+            assert!(matches!(error, SecretError::Form));
+            // It would be read in logs and on screens.
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
     }
 }
