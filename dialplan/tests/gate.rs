@@ -291,6 +291,42 @@ fn a_carriers_prefix_hides_nothing_from_the_gate() {
 }
 
 #[test]
+fn what_has_no_price_is_not_called_by_whatever_way() {
+    let plans = plans(&changed(&[]));
+    let world = World::default();
+    let ask = |asker, device: Option<&str>, called: &str| {
+        let ask = Ask {
+            asker,
+            tenant: Arc::from("acme"),
+            device: device.map(Arc::from),
+            number: None,
+            holds_channel: false,
+        };
+        let origin = Origin::Trunk { tenant: Some("acme".into()), trunk: "carrier".into() };
+        let (caller, at) = (Caller::default(), wednesday());
+        let facts = Facts { at, origin: &origin, caller: &caller, called, state: &world };
+        plans.ask(&facts, &ask)
+    };
+    // The sample prices forwarding to fixed and mobile numbers, and no other.
+    assert!(ask(Asker::Forward, None, "0455550001").steps.iter().any(|step| legs(step).is_some()));
+    for (asker, device) in
+        [(Asker::Forward, None), (Asker::Forward, Some("A")), (Asker::Module, None)]
+    {
+        let decision = ask(asker, device, "0570123456");
+        assert_eq!(decision.outcome().refused.as_deref(), Some("no-rate:navi"), "{asker:?}");
+        assert_eq!(decision.release.status, 403);
+    }
+    // A phone's transfer is charged to it.
+    assert!(
+        ask(Asker::Transfer, Some("C"), "0455550002").steps.iter().any(|step| legs(step).is_some())
+    );
+    let change = Change::parse("number1.forward_to", Some("0570123456")).expect("a setting");
+    let mut settings = koukan_dialplan::Settings::default();
+    let refused = plans.set("acme", &mut settings, &change, &Arc::from("x"), wednesday());
+    assert!(refused.expect_err("nobody has a price").to_string().contains("no-rate:navi"));
+}
+
+#[test]
 fn toll_free_callers_are_capped_and_nobody_else_is() {
     let caps = "tollfree_yen_per_day = \"500\"\ntollfree_concurrent = 3\n";
     let plans = plans(&office().replace(LIMITS, &format!("{LIMITS}{caps}")));

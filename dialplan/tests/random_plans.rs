@@ -1,6 +1,7 @@
 //! Whole random plans: whatever an office writes, whoever calls whom in whatever state, and
 //! whatever follows from it, a leg to outside exists only when its class is allowed for who asks,
-//! no cap is hit, and its trunk is one of the office's with a channel free.
+//! it has a price where there is a tariff, no cap is hit, and its trunk is one of the office's with
+//! a channel free.
 #![allow(clippy::indexing_slicing, reason = "a panic is a failed test")]
 
 mod office;
@@ -12,8 +13,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use koukan_base::Rng;
 use koukan_dialplan::{
-    Ask, Asker, Caller, Capabilities, Decision, Facts, Loaded, Money, Origin, OutsideLeg, Plans,
-    Resumed, Step, Usage, Way,
+    Account, Ask, Asker, Caller, Capabilities, Charged, Decision, Facts, Loaded, Money, Origin,
+    OutsideLeg, Plans, Resumed, Step, Usage, Way,
 };
 use office::world::World;
 use office::{load, wednesday};
@@ -81,6 +82,8 @@ struct Office {
     concurrent: Option<u32>,
     forwards: Option<u32>,
     trunk_channels: [u32; 2],
+    /// What the tariff has no rate for when somebody forwards; none: there is no tariff.
+    holes: Option<Vec<&'static str>>,
 }
 
 struct Dice(Rng);
@@ -151,12 +154,19 @@ impl Dice {
             *cap = self.once_in(2).then(|| 1 + self.below(4));
         }
         office.trunk_channels = [1 + self.below(4), 1 + self.below(4)];
+        if self.once_in(2) {
+            let holes = OTHERS.into_iter().filter(|_| self.once_in(3));
+            office.holes = Some(holes.collect());
+        }
         office.text = self.text(&office);
         office
     }
 
     fn text(&mut self, office: &Office) -> String {
-        let blocked = &office.blocked;
+        // What has no rate is as closed to what the files forward to as what is blocked.
+        let closed: Vec<&str> =
+            office.blocked.iter().chain(office.holes.iter().flatten()).copied().collect();
+        let (blocked, open_to) = (&closed, &office.blocked);
         let mut text = String::from(
             "schema = 1\n[tenant]\nid = \"acme\"\ntimezone = \"Asia/Tokyo\"\nverified = true\n\
              channels = 20\n[announcement]\na = { template = 1 }\n[room.room]\nmax_members = 5\n",
@@ -232,13 +242,28 @@ impl Dice {
             text,
             "[trunk.t1]\naddress = \"127.0.0.1:5070\"\nchannels = {one}\n\
              [trunk.t2]\naddress = \"127.0.0.1:5071\"\nchannels = {two}\n[outbound]\n\
-             block = {blocked:?}\ndefault_trunk = \"t1\"\nroute = {{ mobile = [\"t2\", \"t1\"] }}\n\
+             block = {open_to:?}\ndefault_trunk = \"t1\"\nroute = {{ mobile = [\"t2\", \"t1\"] }}\n\
              area_code = \"03\""
         );
         if !office.allow.is_empty() {
             let entry = |(who, classes): &(&str, Vec<&str>)| format!("{who} = {classes:?}");
             let allow: Vec<String> = office.allow.iter().map(entry).collect();
             let _ = writeln!(text, "allow = {{ {} }}", allow.join(", "));
+        }
+        if let Some(holes) = &office.holes {
+            let priced: Vec<&str> = OTHERS.into_iter().filter(|c| !holes.contains(c)).collect();
+            let _ = writeln!(
+                text,
+                "[tariff]\ncurrency = \"JPY\"\nrate = [\n\
+                 {{ leg = \"out\", price = \"8\", per = \"3m\" }},"
+            );
+            if !priced.is_empty() {
+                let _ = writeln!(
+                    text,
+                    "{{ leg = \"forward\", class = {priced:?}, price = \"9\", per = \"1m\" }},"
+                );
+            }
+            text.push_str("]\n");
         }
         text.push_str("[limits]\nalert = [\"a@example.jp\"]\n");
         let mut cap = |key: &str, cap: Option<u32>, quote: &str| {
@@ -292,6 +317,11 @@ impl Proof<'_> {
             if *who == leg.asker.as_str() || kind {
                 assert!(classes.contains(&class), "{}", words());
             }
+        }
+        if office.holes.is_some() && leg.asker != Asker::Fax {
+            let over = Charged::outside(leg).finished(wednesday(), Duration::from_secs(60));
+            let price = self.plans.rate(&leg.payer, &over, &Account::default());
+            assert!(price.is_ok(), "{price:?} {}", words());
         }
         let usage = self.world.usage;
         let below = |cap: Option<u32>, used: u64| cap.is_none_or(|most| used < u64::from(most));

@@ -139,6 +139,17 @@ fn s_97_the_called_office_pays_for_toll_free_by_the_callers_class() {
 }
 
 #[test]
+fn s_97_a_caller_of_a_class_without_a_rate_of_its_own_costs_what_an_unknown_one_does() {
+    let plans = plans(&sample());
+    // From abroad, from a toll-free number, from a number of no class at all.
+    for caller in ["+14155550001", "0120123456", "0570123456", "19"] {
+        let far = Far::Number(Arc::from(caller));
+        let call = FinishedLeg { far, ..leg(ChargedLeg::TollfreeIn, None, "", 61) };
+        assert_eq!(price(&plans, &call), "40", "{caller}");
+    }
+}
+
+#[test]
 fn s_97_a_toll_free_call_that_is_forwarded_costs_both_legs() {
     let plans = plans(&sample());
     let caller = Caller { number: Some(Arc::from(MOBILE)), ..Caller::default() };

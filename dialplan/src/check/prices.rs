@@ -31,14 +31,16 @@ pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, today: Date) {
         }
     }
     overlaps(reader, tariff);
-    for number in plan.numbers.iter() {
-        let Some(to) = &number.forward_to else { continue };
-        let number = plan.tenant.country.canonical(&to.value);
+    for (to, place) in super::routes::targets(plan) {
+        let number = plan.tenant.country.canonical(to);
+        if plan.numbers.iter().any(|own| *plan.did(own) == *number) {
+            continue;
+        }
         let Some(entry) = plan.classes.of(&number, today) else { continue };
         let blocked = plan.outbound.block.iter().any(|name| name.value == entry.class);
         if !blocked && !has(tariff, today, ChargedLeg::Forward, None, &entry.class) {
             let message = format!("no rate for forwarding to class {}", entry.class);
-            reader.error(to.place, message, "add a rate with leg = \"forward\"");
+            reader.error(place, message, "add a rate with leg = \"forward\"");
         }
     }
     if plan.numbers.iter().any(|number| number.role == Role::Tollfree) {
@@ -68,7 +70,7 @@ fn overlaps(reader: &Reader<'_>, tariff: &Tariff) {
 }
 
 fn has(tariff: &Tariff, today: Date, leg: ChargedLeg, kind: Option<DeviceKind>, far: &str) -> bool {
-    tariff.rates.iter().any(|rate| rate.is_valid(today) && rate.covers(leg, kind, far))
+    tariff.rate_of(leg, kind, far, today).is_some()
 }
 
 /// Whether devices of a kind can call a class at all.

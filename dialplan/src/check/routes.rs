@@ -10,22 +10,8 @@ use crate::read::{Do, Reader};
 use crate::source::{Name, Place};
 
 pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, today: Date) {
-    for number in plan.numbers.iter() {
-        if let Some(to) = &number.forward_to {
-            forward(reader, plan, &to.value, to.place, today);
-        }
-    }
-    for device in plan.devices.iter() {
-        for to in device.forward.iter().flat_map(|forward| forward.targets()) {
-            if plan.inside.find(&to.value).is_none() {
-                forward(reader, plan, &to.value, to.place, today);
-            }
-        }
-    }
-    for action in plan.actions() {
-        if let Do::Forward(Some(to)) = &action.what {
-            forward(reader, plan, to, action.place, today);
-        }
+    for (to, place) in targets(plan) {
+        forward(reader, plan, to, place, today);
     }
     for trunks in plan.outbound.route.values() {
         mixed_profiles(reader, plan, trunks);
@@ -54,6 +40,19 @@ pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, today: Date) {
             reader.error(place, message, hint);
         }
     }
+}
+
+/// Every number that something of the files forwards to, where it is written.
+pub(super) fn targets(plan: &Plan) -> impl Iterator<Item = (&str, Place)> {
+    let numbers = plan.numbers.iter().filter_map(|number| number.forward_to.as_ref());
+    let devices = plan.devices.iter().filter_map(|device| device.forward.as_ref());
+    let devices = devices.flat_map(|forward| forward.targets());
+    let devices = devices.filter(|to| plan.inside.find(&to.value).is_none());
+    let actions = plan.actions().filter_map(|action| match &action.what {
+        Do::Forward(Some(to)) => Some((&**to, action.place)),
+        _ => None,
+    });
+    numbers.chain(devices).map(|to| (&*to.value, to.place)).chain(actions)
 }
 
 /// A target that nobody could reach is a mistake now, not at night.

@@ -13,6 +13,7 @@ use crate::model::device::Device;
 use crate::model::number::Number;
 use crate::model::objects::Object;
 use crate::model::outside::{Allowed, NumberFormat};
+use crate::model::tariff::ChargedLeg;
 use crate::plans::TrunkInfo;
 use crate::state::{TrunkState, Usage};
 
@@ -168,6 +169,7 @@ pub(super) fn pass(
     own_channel: bool,
 ) -> Result<TrunkCall, Release> {
     let class = class(call, plan, wish)?;
+    priced(call, plan, wish, &class)?;
     caps(call, plan, wish)?;
     if let Some(shown) = wish.shown {
         let text = format!("shows number.{} ({})", shown.name, shown.did.value);
@@ -251,6 +253,26 @@ fn class_of(
     call.because(rule, format!("{class} cannot be called"));
     let prompt = Some(call.prompt(plan, "refused"));
     Err(Release { status: 403, prompt, cause: Arc::from(cause) })
+}
+
+/// 6: a hole in the tariff is no free call.
+fn priced(
+    call: &mut Call<'_, '_>,
+    plan: &Plan,
+    wish: &Wish<'_>,
+    class: &Arc<str>,
+) -> Result<(), Release> {
+    let Some(tariff) = &plan.tariff else { return Ok(()) };
+    let leg = ChargedLeg::asked(wish.asker, wish.device.is_some());
+    let kind = wish.device.filter(|_| leg == ChargedLeg::Out).map(|device| device.kind);
+    let day = call.local(plan).date();
+    // Faxes are counted in pages, and an office may send them without a price of their own.
+    if leg == ChargedLeg::FaxOut || tariff.rate_of(leg, kind, class, day).is_some() {
+        return Ok(());
+    }
+    call.because("tariff.rate", format!("no rate with leg {} for class {class}", leg.as_str()));
+    let prompt = Some(call.prompt(plan, "refused"));
+    Err(Release { status: 403, prompt, cause: Arc::from(format!("no-rate:{class}")) })
 }
 
 /// 6: the caps against fraud.

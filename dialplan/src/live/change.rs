@@ -14,6 +14,7 @@ use crate::model::number::{Mode, Number, Role};
 use crate::model::objects::Object;
 use crate::model::rules::Used;
 use crate::model::schedule::DayClass;
+use crate::model::tariff::{ChargedLeg, Tariff};
 use crate::read::{Cell, cell_time};
 
 /// What a customer flips. A value that is `None` gives the setting back to the files.
@@ -147,7 +148,7 @@ pub enum ChangeError {
     Target {
         /// As it was given.
         to: Arc<str>,
-        /// `no number`, `of no class`, `blocked:CLASS`.
+        /// `no number`, `of no class`, `blocked:CLASS`, `no-rate:CLASS`.
         why: String,
     },
     /// Cells outside of a day.
@@ -523,6 +524,12 @@ fn target(plan: &Plan, to: &Arc<str>, asker: &Asker<'_>) -> Result<(), ChangeErr
         };
         if plan.outbound.block.iter().any(|class| class.value == entry.class) {
             return Err(wrong(&format!("blocked:{}", entry.class)));
+        }
+        let priced = |tariff: &Arc<Tariff>| {
+            tariff.rate_of(ChargedLeg::Forward, None, &entry.class, date).is_some()
+        };
+        if !plan.tariff.as_ref().is_none_or(priced) {
+            return Err(wrong(&format!("no-rate:{}", entry.class)));
         }
     }
     Ok(())

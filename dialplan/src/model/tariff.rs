@@ -7,6 +7,7 @@ use jiff::civil::Date;
 
 use super::device::DeviceKind;
 use super::objects::Objects;
+use crate::decide::Asker;
 use crate::diagnostic::did_you_mean;
 use crate::read::{Item, Kind, Money, Table, noted};
 use crate::source::{At, Place};
@@ -31,6 +32,28 @@ impl ChargedLeg {
         ("fax-out", Self::FaxOut),
         ("tollfree-in", Self::TollfreeIn),
     ];
+
+    /// What a leg to outside is charged as. What a device asked for is charged to its ID, also
+    /// when a transfer or a redirection did; what no device asked for is a forwarded leg of the
+    /// office.
+    pub(crate) const fn asked(asker: Asker, by_device: bool) -> Self {
+        match asker {
+            Asker::Forward => Self::Forward,
+            Asker::Fax => Self::FaxOut,
+            Asker::Phone
+            | Asker::Transfer
+            | Asker::Redirect
+            | Asker::Conference
+            | Asker::CallBack
+            | Asker::Module => {
+                if by_device {
+                    Self::Out
+                } else {
+                    Self::Forward
+                }
+            }
+        }
+    }
 
     /// The word in the plan.
     #[must_use]
@@ -105,6 +128,17 @@ impl Tariff {
             let close_day = close_day.and_then(|day| i8::try_from(day).ok()).unwrap_or(31);
             Some(Self { place: table.place, close_day, rates, options })
         })
+    }
+
+    /// The rate of a leg on a day: of a device of a kind, to or from a class.
+    pub(crate) fn rate_of(
+        &self,
+        leg: ChargedLeg,
+        kind: Option<DeviceKind>,
+        far: &str,
+        day: Date,
+    ) -> Option<&Rate> {
+        self.rates.iter().find(|rate| rate.is_valid(day) && rate.covers(leg, kind, far))
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Far, FinishedLeg};
-use crate::decide::{Asker, OutsideLeg};
+use crate::decide::OutsideLeg;
 use crate::decision::{Caller, Decision, Origin, Step};
 use crate::model::tariff::ChargedLeg;
 
@@ -25,24 +25,11 @@ pub struct Charged {
 }
 
 impl Charged {
-    /// A leg to outside. What a device asked for is charged to its ID, also when a transfer or a
-    /// redirection did; what no device asked for is a forwarded leg of the office.
+    /// A leg to outside.
     #[must_use]
     pub fn outside(leg: &OutsideLeg) -> Self {
-        let device = leg.device.clone();
-        let (kind, device) = match leg.asker {
-            Asker::Forward => (ChargedLeg::Forward, None),
-            Asker::Fax => (ChargedLeg::FaxOut, device),
-            Asker::Phone
-            | Asker::Transfer
-            | Asker::Redirect
-            | Asker::Conference
-            | Asker::CallBack
-            | Asker::Module => match device {
-                None => (ChargedLeg::Forward, None),
-                device => (ChargedLeg::Out, device),
-            },
-        };
+        let kind = ChargedLeg::asked(leg.asker, leg.device.is_some());
+        let device = leg.device.clone().filter(|_| kind != ChargedLeg::Forward);
         let far = Far::Class(Arc::clone(&leg.class));
         Self { payer: Arc::clone(&leg.payer), leg: kind, device, far }
     }

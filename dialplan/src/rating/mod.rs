@@ -110,8 +110,12 @@ pub(crate) fn rate(plan: &Plan, leg: &FinishedLeg, account: &Account) -> Result<
     let device = leg.device.as_ref().and_then(|device| plan.devices.find(device));
     let class = class_of(plan, leg, day);
     let kind = device.map(|device| device.kind);
-    let mut rates = tariff.rates.iter().filter(|rate| rate.is_valid(day));
-    let Some(rate) = rates.find(|rate| rate.covers(leg.leg, kind, &class)) else {
+    let found = tariff.rate_of(leg.leg, kind, &class, day).or_else(|| {
+        // Callers come from anywhere, also from classes that nobody has thought of.
+        let caller = leg.leg == ChargedLeg::TollfreeIn;
+        caller.then(|| tariff.rate_of(leg.leg, kind, UNKNOWN, day)).flatten()
+    });
+    let Some(rate) = found else {
         return Err(RateError::NoRate { leg: leg.leg.as_str(), class });
     };
     let months = Months { tariff, day, later: rate.billed_after };
