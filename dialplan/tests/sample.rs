@@ -5,9 +5,10 @@ mod office;
 use koukan_dialplan::{Capabilities, Idle};
 use office::{load, load_files, sample, wednesday};
 
-const SHIPPED: [(&str, &str); 2] = [
+const SHIPPED: [(&str, &str); 3] = [
     ("conf/tenants/acme/office.toml", include_str!("../../conf/tenants/acme/office.toml")),
     ("conf/tenants/acme/expect.toml", include_str!("../../conf/tenants/acme/expect.toml")),
+    ("conf/tenants/acme/limits.toml", include_str!("../../conf/tenants/acme/limits.toml")),
 ];
 
 #[test]
@@ -25,16 +26,15 @@ fn the_shipped_office_is_one_that_this_version_executes() {
 }
 
 #[test]
-fn the_caps_that_the_shipped_office_shows_are_in_order() {
-    let [(path, office), expect] = SHIPPED;
-    let (before, rest) = office.split_once("# [limits]\n").expect("it shows them");
-    let (caps, after) = rest.split_once("\n\n").expect("something follows");
-    let caps: Vec<&str> = caps.lines().filter_map(|line| line.strip_prefix("# ")).collect();
-    let caps = caps.join("\n");
-    let office = format!("{before}[limits]\n{caps}\n\n{after}");
-    let loaded = load_files(&[(path, &office), expect], &Capabilities::this_version());
-    assert_eq!(loaded.report.to_string(), "");
+fn the_shipped_office_has_caps_and_those_that_it_only_shows_are_in_order() {
+    let [office, expect, (path, limits)] = SHIPPED;
+    let loaded = load_files(&SHIPPED, &Capabilities::this_version());
     assert!(loaded.plans.has_caps("acme"));
+    assert_eq!(loaded.plans.alert_receivers("acme").len(), 0);
+    let shown = limits.replace("# night", "night").replace("# alert", "alert");
+    assert_ne!(shown, limits);
+    let loaded = load_files(&[office, expect, (path, &shown)], &Capabilities::this_version());
+    assert_eq!(loaded.report.to_string(), "");
     assert_eq!(loaded.plans.alert_receivers("acme").len(), 1);
 }
 

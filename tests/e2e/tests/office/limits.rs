@@ -27,11 +27,13 @@ fn a_cap_on_money_is_told_by_mail_and_refuses_the_next_call() {
     let mut server = Server::start("limits").expect("the server starts");
     let sink = MailSink::start(server.smtp_port).expect("the port is free");
     // No clock is set: what is older than two days is not asked for at a start.
-    let file = server.directory.join("conf/tenants/acme/office.toml");
-    let text = fs::read_to_string(&file).expect("the sample");
+    let tenant = server.directory.join("conf/tenants/acme");
     // A call of a desk phone costs 8 yen.
-    let caps = "[limits]\noutside_yen_per_day = \"10\"\nalert = [\"boss@example.jp\"]\n[class]";
-    let text = text.replace("\n[class]", &format!("\n{caps}"));
+    let caps =
+        "schema = 1\n[limits]\noutside_yen_per_day = \"10\"\nalert = [\"boss@example.jp\"]\n";
+    fs::write(tenant.join("limits.toml"), caps).expect("it is written");
+    let file = tenant.join("office.toml");
+    let text = fs::read_to_string(&file).expect("the sample");
     let text = text.replace("language = \"ja\"", "language = \"en\"");
     fs::write(&file, text).expect("it is written");
     server.ctl(&["reload", "acme"]).expect("it is in order");
