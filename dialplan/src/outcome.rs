@@ -131,7 +131,8 @@ impl Step {
     }
 
     /// The step in a word, as `then` of an expectation names it.
-    fn word(&self) -> String {
+    #[must_use]
+    pub fn word(&self) -> String {
         match self {
             Self::Ring { targets, .. } => format!("ring:{}", devices(targets, ",")),
             Self::Announce { name, .. } => format!("announce:{name}"),

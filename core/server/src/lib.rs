@@ -29,6 +29,7 @@ pub mod recordings;
 mod resolver;
 pub mod selftest;
 pub mod server;
+pub mod simulation;
 pub mod sounds;
 pub mod transport;
 mod zip;

@@ -1,5 +1,8 @@
 //! End-to-end tests: the real server binary against SIP clients that no one here wrote.
 //!
+//! Where a test wants more calls than other people's programs can make, `stations` stands in: user
+//! agents of this project by the hundred, on one thread.
+//!
 //! This library starts a server on a directory of its own, drives Debian's baresip over its control
 //! port and sipp by scenario files, makes the tones they send and measures what they heard. The
 //! tests themselves stand in `tests/`. Everything stays on loopback.
@@ -13,12 +16,14 @@
     reason = "test tooling: JSON is indexed by name, samples are rounded, a panic is a failed test"
 )]
 
+pub mod api;
 pub mod audio;
 pub mod baresip;
 pub mod capture;
 pub mod certificate;
 pub mod client;
 pub mod desk;
+pub mod ear;
 pub mod fax;
 pub mod garbage;
 pub mod kamailio;
@@ -33,6 +38,7 @@ pub mod server;
 pub mod sipp;
 pub mod smtp;
 pub mod soak;
+pub mod stations;
 pub mod trace;
 pub mod wait;
 pub mod wire;

@@ -56,13 +56,25 @@ impl Server {
     /// # Errors
     /// As of [`Self::start`].
     pub fn start_also(name: &str, addresses: &[IpAddr], sip_lines: &str) -> io::Result<Self> {
+        let mut server = Self::unstarted(name)?;
+        server.write_configuration(addresses, sip_lines)?;
+        server.run()?;
+        Ok(server)
+    }
+
+    /// A directory and ports for a server whose configuration a test writes itself before it lets
+    /// it [`run`](Self::run).
+    ///
+    /// # Errors
+    /// The directory cannot be made.
+    pub fn unstarted(name: &str) -> io::Result<Self> {
         let directory = fresh_directory(name)?;
         let sip = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let sip6 = SocketAddr::from((Ipv6Addr::LOCALHOST, sip.port()));
         let sip6 = UdpSocket::bind(sip6).is_ok().then_some(sip6);
         let tls = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let trunk_port = free_port();
-        let mut server = Self {
+        Ok(Self {
             process: None,
             directory,
             sip,
@@ -73,10 +85,7 @@ impl Server {
             smtp_port: free_port(),
             home: None,
             keeps: false,
-        };
-        server.write_configuration(addresses, sip_lines)?;
-        server.run()?;
-        Ok(server)
+        })
     }
 
     /// The certificate of the authority that signed the server's (PEM).
@@ -344,7 +353,11 @@ fn fresh_directory(name: &str) -> io::Result<PathBuf> {
     Ok(directory)
 }
 
-pub(crate) fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
+/// Writes a secret that only its owner may read.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut file =
         fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;

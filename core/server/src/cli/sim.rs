@@ -1,18 +1,17 @@
-//! `koukan sim`: what would happen to a call, with the same reasons that a real one logs.
+//! `koukan sim`: what would happen to a call, with the same reasons that a real one logs; by the
+//! files alone, or on the running server with what is true there at the moment.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use hyper::Method;
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
-use koukan_dialplan::{Account, Caller, Facts, Idle, Loaded, Origin, Plans, TrunkInfo};
+use koukan_dialplan::{Idle, Loaded, Plans};
 
-use super::{Failed, table};
+use super::{Failed, Reach, client, ctl, table};
 use crate::config::read_sources;
 use crate::plans;
+use crate::simulation::{self, Question, QuestionError, Simulated, SimulatedStep};
 
 #[derive(Debug, Args)]
 pub(super) struct SimArguments {
@@ -26,16 +25,16 @@ pub(super) struct SimArguments {
         required_unless_present_any = ["device", "timeline"]
     )]
     from: Option<String>,
-    /// The device that calls (its name in the plan)
+    /// The device that calls (its name in the plan, or its SIP user)
     #[arg(long)]
     device: Option<String>,
     /// What is dialled, or the number that is called; a timeline is of every number without it
     #[arg(long, required_unless_present = "timeline")]
     to: Option<String>,
     /// What calls come to over a day or a week from `--at` on, and when it changes
-    #[arg(long, value_name = "SPAN", conflicts_with = "talk")]
+    #[arg(long, value_name = "SPAN", conflicts_with_all = ["talk", "running", "json"])]
     timeline: Option<Span>,
-    /// When: 2026-07-01T12:30 (in the tenant's time zone), or with an offset [default: now]
+    /// When: 2026-07-01T12:30 (in the office's time zone), or with an offset [default: now]
     #[arg(long)]
     at: Option<String>,
     /// Seconds of talk to be priced
@@ -44,12 +43,57 @@ pub(super) struct SimArguments {
     /// The tenant; needed when more than one has such a device
     #[arg(long)]
     tenant: Option<String>,
-    /// The trunk that the call comes in by [default: the tenant's first, else the server's first]
+    /// The trunk that the call comes in by [default: one that brings the number]
     #[arg(long)]
     trunk: Option<String>,
+    /// Ask the running server: its plans, and the phones, channels and settings of the moment
+    #[arg(long)]
+    running: bool,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 pub(super) fn sim(arguments: &SimArguments) -> Result<(), Failed> {
+    let question = arguments.question();
+    let simulated = if arguments.running || arguments.reach.socket.is_some() {
+        let body = serde_json::to_value(&question)?;
+        let socket = arguments.reach.socket();
+        let answer = client::ask(&socket, Method::POST, "/v1/sim", Some(&body))?;
+        if !answer.status.is_success() {
+            return Err(ctl::refusal(&answer));
+        }
+        serde_json::from_slice(&answer.body)?
+    } else {
+        let plans = plans_of(arguments);
+        if arguments.timeline.is_some() {
+            return timelines(arguments, &plans);
+        }
+        simulation::answer(&plans, &question, &Idle, Timestamp::now())?
+    };
+    if arguments.reach.json {
+        table::print(&format!("{}\n", serde_json::to_string(&simulated)?));
+    } else {
+        table::print(&shown(&simulated));
+    }
+    Ok(())
+}
+
+impl SimArguments {
+    fn question(&self) -> Question {
+        Question {
+            from: self.from.clone(),
+            device: self.device.clone(),
+            to: self.to.clone().unwrap_or_default(),
+            at: self.at.clone(),
+            talk: self.talk,
+            tenant: self.tenant.clone(),
+            trunk: self.trunk.clone(),
+        }
+    }
+}
+
+/// The plans of the tenants without errors; what is left out is said.
+fn plans_of(arguments: &SimArguments) -> Plans {
     let sources = read_sources(&arguments.conf);
     let Loaded { plans, report, .. } = plans::check(&sources, Timestamp::now());
     if !report.is_ok() {
@@ -58,34 +102,36 @@ pub(super) fn sim(arguments: &SimArguments) -> Result<(), Failed> {
             "{count} errors: tenants that have them are left out (koukan check {conf})"
         ));
     }
-    let Some(called) = arguments.to.as_deref().filter(|_| arguments.timeline.is_none()) else {
-        return timelines(arguments, &plans);
-    };
-    let origin = origin(arguments, &plans)?;
-    let at = at(arguments, &origin, &plans)?;
-    let caller = caller(arguments);
-    let facts = Facts { at, origin: &origin, caller: &caller, called, state: &Idle };
-    let decision = plans.decide(&facts);
-    for line in decision.lines() {
-        table::print(&format!("{line}\n"));
+    plans
+}
+
+/// The lines, the outcome, and what the talk costs.
+fn shown(simulated: &Simulated) -> String {
+    let mut text = String::new();
+    for line in &simulated.lines {
+        text.push_str(&format!("{line}\n"));
     }
-    table::print(&format!("outcome: {}\n", decision.outcome()));
-    if let Some(seconds) = arguments.talk {
-        let legs = plans.charged_legs(&decision, &facts, Duration::from_secs(seconds));
-        if legs.is_empty() {
-            table::print("charge: 0\n");
-        }
-        for (payer, leg) in legs {
-            match plans.rate(&payer, &leg, &Account::default()) {
-                Ok(charge) => {
-                    let (amount, text) = (charge.amount, charge.text);
-                    table::print(&format!("charge: {amount} ({text}) to {payer}\n"));
-                }
-                Err(error) => table::print(&format!("charge: unknown, {error}\n")),
-            }
+    for step in &simulated.steps {
+        let SimulatedStep::Ring { devices, .. } = step else { continue };
+        let away = devices.iter().filter(|target| !target.registered);
+        let away: Vec<&str> = away.map(|target| target.device.as_str()).collect();
+        if !away.is_empty() {
+            text.push_str(&format!("not registered now: {}\n", away.join(", ")));
         }
     }
-    Ok(())
+    text.push_str(&format!("outcome: {}\n", simulated.outcome));
+    let Some(charges) = &simulated.charges else { return text };
+    if charges.is_empty() {
+        text.push_str("charge: 0\n");
+    }
+    for charge in charges {
+        let words = match &charge.amount {
+            Some(amount) => format!("charge: {amount} ({}) to {}\n", charge.text, charge.payer),
+            None => format!("charge: unknown, {}\n", charge.text),
+        };
+        text.push_str(&words);
+    }
+    text
 }
 
 /// How long a timeline is.
@@ -114,70 +160,27 @@ fn timelines(arguments: &SimArguments, plans: &Plans) -> Result<(), Failed> {
             })
             .collect(),
     };
-    let caller = caller(arguments);
+    if called.is_empty() {
+        return Err(Failed("there is no such number in the plans".to_owned()));
+    }
     for (did, head) in called {
-        let origin = match (&arguments.device, &arguments.trunk) {
-            (None, None) => plans.bringing_trunk(&did).ok_or_else(no_trunk)?,
-            _ => origin(arguments, plans)?,
+        let mut question = Question { to: did, ..arguments.question() };
+        if arguments.trunk.is_none() {
+            // Of several tenants' numbers each comes in by a trunk of its own.
+            question.tenant = question.tenant.filter(|_| question.device.is_some());
+        }
+        let origin = question.origin(plans)?;
+        let caller = match question.caller() {
+            Err(QuestionError::Caller) => koukan_dialplan::Caller::default(),
+            other => other?,
         };
-        let zone = plans.zone_of(&origin, &did);
-        let first = zone.to_datetime(at(arguments, &origin, plans)?).date();
-        let timeline = plans.timeline((&origin, &caller, &did), (first, days), &Idle);
+        let zone = plans.zone_of(&origin, &question.to);
+        let moment = question.moment(plans, &origin, Timestamp::now())?;
+        let first = zone.to_datetime(moment).date();
+        let timeline = plans.timeline((&origin, &caller, &question.to), (first, days), &Idle);
         let zone = zone.iana_name().unwrap_or("UTC");
         table::print(&format!("{} ({zone})\n", table::strong(&head)));
         table::print(&format!("{}\n", timeline.text(&table::shade)));
     }
     Ok(())
-}
-
-fn no_trunk() -> Failed {
-    Failed("no such trunk in the plans: a call from outside has no way in".into())
-}
-
-fn caller(arguments: &SimArguments) -> Caller {
-    let anonymous = arguments.from.as_deref() == Some("anonymous");
-    let number = arguments.from.as_deref().filter(|_| !anonymous).map(Arc::from);
-    Caller { number, anonymous, ..Caller::default() }
-}
-
-fn origin(arguments: &SimArguments, plans: &Plans) -> Result<Origin, Failed> {
-    let wanted = |tenant: &str| arguments.tenant.as_deref().is_none_or(|wanted| wanted == tenant);
-    if let Some(device) = &arguments.device {
-        let mut found = plans.devices().filter(|known| {
-            wanted(&known.tenant) && (*known.device == **device || *known.user == **device)
-        });
-        let Some(first) = found.next() else {
-            return Err(Failed(format!("no device \"{device}\" in the plans")));
-        };
-        if let Some(second) = found.next() {
-            let (a, b) = (&first.tenant, &second.tenant);
-            return Err(Failed(format!("tenants {a} and {b} both have it: add --tenant {a}")));
-        }
-        let (tenant, device) = (Arc::clone(&first.tenant), Arc::clone(&first.device));
-        return Ok(Origin::Device { tenant, device });
-    }
-    let fits = |trunk: &&TrunkInfo| {
-        let named = arguments.trunk.as_deref().is_none_or(|name| name == &*trunk.name);
-        named && trunk.tenant.as_deref().is_none_or(wanted)
-    };
-    let found = plans.trunks().find(fits);
-    let trunk = found.ok_or_else(no_trunk)?;
-    Ok(Origin::Trunk { tenant: trunk.tenant.clone(), trunk: Arc::clone(&trunk.name) })
-}
-
-fn at(arguments: &SimArguments, origin: &Origin, plans: &Plans) -> Result<Timestamp, Failed> {
-    let Some(text) = arguments.at.as_deref() else { return Ok(Timestamp::now()) };
-    if let Ok(at) = text.parse::<Timestamp>() {
-        return Ok(at);
-    }
-    let tenant = match origin {
-        Origin::Device { tenant, .. } => Some(tenant),
-        Origin::Trunk { tenant, .. } => tenant.as_ref(),
-    };
-    let tenant = tenant.or_else(|| plans.tenants().next());
-    let zone = tenant.and_then(|tenant| plans.time_zone(tenant)).cloned().unwrap_or(TimeZone::UTC);
-    let local: DateTime = text.parse().map_err(|_| {
-        Failed(format!("--at \"{text}\" is no date and time such as 2026-07-01T12:30"))
-    })?;
-    Ok(zone.to_timestamp(local)?)
 }

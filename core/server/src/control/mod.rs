@@ -30,7 +30,7 @@ use crate::api;
 use crate::clock::Clock;
 use crate::metrics::Snapshot;
 use crate::transport::{Input, Transports};
-use crate::{limits, log, os};
+use crate::{limits, log, os, simulation};
 
 /// The token of the loop's waker.
 pub(crate) const WAKER: Token = Token(0);
@@ -172,6 +172,12 @@ impl Control {
             }
             Request::Maintenance(order, reply) => {
                 let _ = reply.send(self.core.set_maintenance(now, &order));
+            }
+            Request::Simulate(question, reply) => {
+                let switch = self.core.switch();
+                let plans = &switch.directory().plans;
+                let answer = simulation::answer(plans, &question, switch, now.date);
+                drop(reply.send(answer.map(Box::new)));
             }
             Request::Why(call, reply) => drop(reply.send(self.core.why(call))),
             Request::Install(directory, tls, reply) => {

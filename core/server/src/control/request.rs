@@ -19,6 +19,7 @@ use crate::api;
 use crate::metrics::Snapshot;
 use crate::module::LoadedModule;
 use crate::modules::{ChangeRefused, Changed};
+use crate::simulation::{Question, QuestionError, Simulated};
 use crate::transport::Tls;
 
 /// Where the answer goes. Whoever asked may have gone meanwhile.
@@ -53,6 +54,8 @@ pub enum Request {
     Maintenance(MaintenanceOrder, Reply<Option<bool>>),
     /// `GET /v1/why/{call}`.
     Why(CallId, Reply<Option<api::Why>>),
+    /// `POST /v1/sim`.
+    Simulate(Box<Question>, Reply<Result<Box<Simulated>, QuestionError>>),
     /// New plans and certificates are checked and ready; what live settings have no place in them.
     Install(Arc<Directory>, Option<Tls>, Reply<Vec<(Arc<str>, Aside)>>),
     /// What an office has flipped.

@@ -28,6 +28,7 @@ use crate::generations::Generations;
 use crate::limits;
 use crate::module::Loader;
 use crate::recordings::Recordings;
+use crate::simulation::{Question, Simulated};
 
 /// What the routes need.
 #[derive(Debug)]
@@ -79,6 +80,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/backup", post(backup::prepare))
         .route("/v1/drain", get(drain::show).post(drain::begin).delete(drain::call_off))
         .route("/v1/why/{call}", get(why))
+        .route("/v1/sim", post(sim))
         .route("/v1/check", post(reload::check))
         .route("/v1/reload", post(reload::reload))
         .route("/v1/reload/{tenant}", post(reload::reload_tenant))
@@ -175,6 +177,13 @@ async fn why(State(service): Shared, Path(call): Path<String>) -> Answer<api::Wh
             format!("nothing is kept of call {call}; the log may have its lines (call={call})");
         Refused(StatusCode::NOT_FOUND, words)
     })
+}
+
+async fn sim(State(service): Shared, Json(question): Json<Question>) -> Answer<Simulated> {
+    let ask = |reply| Request::Simulate(Box::new(question), reply);
+    let answer = service.control.ask(ask).await?;
+    let answer = answer.map_err(|e| Refused(StatusCode::UNPROCESSABLE_ENTITY, e.to_string()))?;
+    Ok(Json(*answer))
 }
 
 fn call_id(text: &str) -> Result<CallId, Refused> {
