@@ -57,7 +57,7 @@ impl TrunkState {
 pub trait State {
     /// Whether a phone is registered on the device.
     fn reachable(&self, tenant: &str, device: &str) -> bool;
-    /// Channels of the tenant in use (calls with outside, as DIALPLAN counts them).
+    /// Channels of the tenant in use (calls with outside).
     fn tenant_channels(&self, tenant: &str) -> u32;
     /// Channels in use by calls with this number.
     fn number_channels(&self, tenant: &str, number: &str) -> u32;

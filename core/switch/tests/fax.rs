@@ -372,7 +372,7 @@ fn a_first_offer_of_t38_alone_is_taken_by_a_number_for_faxes_and_by_one_for_both
     assert!(office.faxes.is_empty() && office.switch.calls().is_empty());
 }
 
-/// DIALPLAN, section 4: the machine on an adapter takes it live; the box when it does not.
+/// The machine on an adapter takes it live; the box when it does not.
 #[test]
 fn a_calling_tone_rings_the_machine_of_the_number_before_its_box() {
     let device = "{ box = \"main\", device = \"F\" }";

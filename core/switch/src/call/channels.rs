@@ -1,5 +1,5 @@
-//! Channels in use (DIALPLAN, section 4, "What counts as a channel"): counted from a call's life
-//! and freed by its end, whatever ends it.
+//! Channels in use: counted from a call's life and freed by its end, whatever ends it. Which calls
+//! take one of the office's is said by the decision (`uses_channel`).
 
 use std::collections::HashMap;
 use std::hash::Hash;

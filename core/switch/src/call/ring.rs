@@ -16,7 +16,7 @@ use crate::switch::{Fate, Switch};
 /// Flow Failed (RFC 5626, 11.5).
 const FLOW_FAILED: u16 = 430;
 
-/// A phone that gives no 18x for so long counts as not reachable (DIALPLAN, section 3).
+/// A phone that gives no 18x for so long counts as not reachable.
 const SHOWS_LIFE: Duration = Duration::from_secs(3);
 
 impl Switch {

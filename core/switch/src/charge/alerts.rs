@@ -1,5 +1,7 @@
 //! Caps of `[limits]` that an office comes near to or has reached: each is told once a day at four
-//! fifths and once when it is reached, to the log and to the addresses that the plan names.
+//! fifths and once when it is reached, to the log and to the addresses that the plan names. Those
+//! of the night and of a number's forwards have no one figure for an office and a day: they are
+//! told when they refuse.
 //! Nothing is ended by a cap: the gate refuses what is new, calls that are up stay.
 
 use std::collections::{BTreeMap, HashMap};
