@@ -210,7 +210,7 @@ fn a_phone_that_is_off_sends_its_calls_on_at_once_inside_and_outside() {
 fn the_gate_holds_for_what_a_device_forwards_to() {
     let text = "device.D.forward.busy";
     let mut office = Office::planned(|plan| {
-        plan.replace("[device.D]\n", "[device.D]\nforward = { busy = \"0570123456\" }\n").replace(
+        plan.replace("[device.D]\n", "[device.D]\nforward = { busy = \"09012345678\" }\n").replace(
             "default_trunk = \"carrier\"",
             "default_trunk = \"carrier\"\nallow = { forward = [\"fixed\"] }",
         )

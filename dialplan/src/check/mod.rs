@@ -23,5 +23,8 @@ pub(crate) fn check(reader: &Reader<'_>, plan: &Plan, today: Date) {
         prices::check(reader, plan, today);
     }
     schedules::check(reader, plan, today);
-    unused::check(reader, plan);
+    // What is broken may have been meant to use it.
+    if !reader.has_errors() {
+        unused::check(reader, plan);
+    }
 }

@@ -198,6 +198,7 @@ pub(super) enum BansOrder {
 }
 
 #[derive(Clone, Debug, Args)]
+#[group(id = "reload")]
 pub(super) struct Reload {
     /// One tenant alone, by its id or its directory; every other stands as it is
     #[arg(conflicts_with = "rollback")]

@@ -153,3 +153,16 @@ impl<E: std::error::Error> From<E> for Failed {
         Self(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_command_can_be_parsed() {
+        // What clap checks of a command only when it is called, for all of them.
+        Arguments::command().debug_assert();
+    }
+}
