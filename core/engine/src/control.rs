@@ -197,6 +197,11 @@ impl Engine {
         })
     }
 
+    /// So many tenants there are, whom the workers' streams are shared between.
+    pub const fn set_tenants(&mut self, tenants: usize) {
+        self.shares.set_tenants(tenants);
+    }
+
     /// Carries out a command. `Open` binds and allocates here, on the caller's thread.
     pub fn send(&mut self, worker: WorkerId, command: Command) {
         self.queue(worker, command);

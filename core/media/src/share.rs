@@ -32,9 +32,9 @@ impl Holding {
         others.saturating_add(u32::from(!self.of.contains_key(tenant)))
     }
 
-    /// A tenant's share of so many streams. One that is alone shares with the next to come.
-    fn share(&self, tenant: &str, streams: u32) -> u32 {
-        streams / self.tenants(tenant).max(2)
+    /// A tenant's share of so many streams, of at least so many tenants.
+    fn share(&self, tenant: &str, streams: u32, least: u32) -> u32 {
+        streams / self.tenants(tenant).max(least)
     }
 
     fn add(&mut self, tenant: Arc<str>) {
@@ -59,6 +59,9 @@ impl Holding {
 pub struct Shares {
     /// Streams that a worker has at most.
     most: u32,
+    /// Tenants between whom they are shared at least: one that is alone shares with the next to
+    /// come, where there is another.
+    least: u32,
     workers: Vec<Holding>,
     streams: HashMap<StreamId, (usize, Arc<str>)>,
 }
@@ -69,9 +72,15 @@ impl Shares {
     pub fn new(workers: usize, most: usize) -> Self {
         Self {
             most: u32::try_from(most).unwrap_or(u32::MAX),
+            least: 2,
             workers: (0..workers).map(|_| Holding::default()).collect(),
             streams: HashMap::new(),
         }
+    }
+
+    /// So many tenants there are: for a single one nothing is kept back.
+    pub const fn set_tenants(&mut self, tenants: usize) {
+        self.least = if tenants == 1 { 1 } else { 2 };
     }
 
     /// A tenant wants a stream on a worker that has given up so much.
@@ -89,7 +98,7 @@ impl Shares {
         tenant: &Arc<str>,
         shed: Shed,
     ) -> Result<(), OpenError> {
-        let most = self.most;
+        let (most, least) = (self.most, self.least);
         let holding = self.workers.get_mut(worker).ok_or(OpenError::Full)?;
         if holding.all >= most {
             return Err(OpenError::Full);
@@ -97,10 +106,10 @@ impl Shares {
         let held = holding.held(tenant);
         if shed >= Shed::Streams {
             // A worker with nothing of its own to blame for it takes the first of anybody.
-            if held > 0 && held >= holding.share(tenant, holding.all) {
+            if held > 0 && held >= holding.share(tenant, holding.all, least) {
                 return Err(OpenError::Behind);
             }
-        } else if holding.all >= most - most / KEPT && held >= holding.share(tenant, most) {
+        } else if holding.all >= most - most / KEPT && held >= holding.share(tenant, most, least) {
             return Err(OpenError::Share);
         }
         holding.add(tenant.clone());
@@ -174,6 +183,23 @@ mod tests {
         assert_eq!(flood(&mut shares, &mut next, 2, 100, Shed::Nothing), (100, None));
         assert_eq!(flood(&mut shares, &mut next, 3, 50, Shed::Nothing), (50, None));
         assert_eq!(flood(&mut shares, &mut next, 4, 1, Shed::Nothing), (0, Some(OpenError::Full)));
+    }
+
+    #[test]
+    fn the_only_tenant_has_all_streams_until_there_is_another() {
+        let (mut shares, mut next) = (Shares::new(1, 1_000), 0);
+        shares.set_tenants(1);
+        let refused = flood(&mut shares, &mut next, 0, 2_000, Shed::Nothing);
+        assert_eq!(refused, (1_000, Some(OpenError::Full)));
+        for stream in 1..=400 {
+            shares.close(StreamId(stream));
+        }
+        let refused = flood(&mut shares, &mut next, 0, 1, Shed::Streams);
+        assert_eq!(refused, (0, Some(OpenError::Behind)), "a worker that is behind takes no more");
+        shares.set_tenants(2);
+        let refused = flood(&mut shares, &mut next, 0, 1_000, Shed::Nothing);
+        assert_eq!(refused, (150, Some(OpenError::Share)));
+        assert_eq!(flood(&mut shares, &mut next, 1, 250, Shed::Nothing), (250, None));
     }
 
     #[test]

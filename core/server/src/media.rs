@@ -76,6 +76,11 @@ impl Media {
         self.workers
     }
 
+    /// So many offices there are, whom the workers' streams are shared between.
+    pub const fn set_tenants(&mut self, tenants: usize) {
+        self.engine.set_tenants(tenants);
+    }
+
     /// Gives a worker an order; it hears of it by [`Self::flush`].
     pub fn queue(&mut self, worker: WorkerId, command: Command) {
         self.engine.queue(worker, command);

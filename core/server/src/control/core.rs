@@ -62,7 +62,8 @@ pub(crate) struct Core {
 const SWEEP: Duration = Duration::from_secs(60);
 
 impl Core {
-    pub(crate) fn new(parts: Parts) -> Self {
+    pub(crate) fn new(mut parts: Parts) -> Self {
+        parts.media.set_tenants(parts.switch.directory().plans.tenants().count());
         Self {
             parts,
             outbox: Outbox::default(),
@@ -330,6 +331,7 @@ impl Core {
         now: Now,
         directory: Arc<Directory>,
     ) -> Vec<(Arc<str>, Aside)> {
+        self.parts.media.set_tenants(directory.plans.tenants().count());
         self.guarded(now, "new plans", |switch| {
             switch.set_directory(now, directory);
             switch.refresh_messages(now);
