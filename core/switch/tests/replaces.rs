@@ -112,6 +112,30 @@ fn a_ringing_call_is_picked_up_by_its_dialog() {
     }
 }
 
+#[test]
+fn an_overloaded_server_refuses_new_calls_and_not_who_takes_the_place_of_a_party() {
+    let mut office = Office::open();
+    office.call(TRUNK, "0312340003");
+    office.run(secs(1));
+    let dialog = office.phone('D').ringing.unwrap();
+    let replaces = office.phone('D').replaces(dialog);
+    office.switch.set_overloaded(true);
+    let invented = replaces.replace("to-tag=", "to-tag=x");
+    for (name, replaces) in [('B', ""), ('C', invented.as_str())] {
+        office.phone(name).headers = match replaces {
+            "" => Vec::new(),
+            named => vec![("Replaces", named.as_bytes().to_vec())],
+        };
+        office.call(name, "804");
+        office.run(secs(1));
+        assert!(office.phone(name).heard("failed 503"), "{name}: {:?}", office.phone(name).log);
+    }
+    pick_up(&mut office, 'A', &replaces);
+    assert!(joined(&mut office, TRUNK, 'A'), "{:?}", office.phone('A').log);
+    office.hang_up('A');
+    assert_eq!(ending(&only(office.finish())), (CallCause::CalleeHungUp, 200));
+}
+
 fn pick_up(office: &mut Office, name: char, replaces: &str) {
     office.phone(name).headers = vec![("Replaces", replaces.as_bytes().to_vec())];
     office.call(name, "804");

@@ -9,7 +9,7 @@ use super::provisional::Provisional;
 use super::refuse::acceptable;
 use super::types::{DialogId, Event, Response, ServerTx, token};
 use super::{Negotiation, Owner, UserAgent};
-use crate::header::{Params, RAck};
+use crate::header::{Params, RAck, Replaces};
 use crate::message::{Header, Message, Method};
 use crate::transaction::{InviteServer, NonInviteServer, Tick};
 use crate::{Flow, Transport, limits};
@@ -342,7 +342,8 @@ impl UserAgent {
     }
 
     fn handle_initial(&mut self, now: Time, flow: Flow, request: Message, key: Vec<u8>) {
-        if self.overloaded && request.method() == Some(Method::Invite) {
+        let is_call = request.method() == Some(Method::Invite);
+        if self.overloaded && is_call && !self.replaces_one(&request) {
             self.shed = self.shed.saturating_add(1);
             self.refuse_statelessly(flow, &request, 503, "overloaded");
             return;
@@ -391,6 +392,17 @@ impl UserAgent {
             server.dialog = Some(id);
         }
         self.tell(Event::Invite { tx, dialog: DialogId(id), flow, message: copy });
+    }
+
+    /// Whether an INVITE belongs to a call that is here: it takes the place of a dialog of ours
+    /// (RFC 3891), named from either side.
+    fn replaces_one(&self, request: &Message) -> bool {
+        let Some(replaces) = request.header(Header::Replaces).and_then(Replaces::parse) else {
+            return false;
+        };
+        let Replaces { to_tag: from_tag, from_tag: to_tag, .. } = replaces;
+        let turned = Replaces { to_tag, from_tag, ..replaces };
+        self.find_dialog(replaces).or_else(|| self.find_dialog(turned)).is_some()
     }
 
     /// Whether there is no room for another transaction.
