@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use koukan_base::{CallId, WorkerId};
 use koukan_media::Command;
-use koukan_sip::Response;
+use koukan_sip::{Response, ServerTx};
 
 use crate::action::{Action, Now};
 use crate::call::Call;
@@ -30,9 +30,22 @@ impl Switch {
         resume_unwind(fault)
     }
 
+    /// Handles a request: a fault meanwhile leaves it to `recover`.
+    pub(crate) fn holding(&mut self, tx: ServerTx, handler: impl FnOnce(&mut Self)) {
+        let before = self.in_hand.replace(tx);
+        handler(self);
+        self.in_hand = before;
+    }
+
     /// Puts the tables right behind a panic that was caught: to be called before anything else is
     /// handed in. What belonged to calls that are lost is refused, hung up and given back.
     pub fn recover(&mut self, now: Now) {
+        // Of a request that is of no call nobody else knows; one that was answered stays so.
+        let in_hand = self.in_hand.take();
+        let unknown = |tx: &ServerTx| !self.by_server.contains_key(tx) && !self.lookups.holds(*tx);
+        if let Some(tx) = in_hand.filter(unknown) {
+            self.ua.respond(now.time, tx, Response::new(500));
+        }
         let mut gone = Vec::new();
         let mut find = |id: CallId, known: &Self| {
             let is_lost = !known.knows(id);
@@ -124,6 +137,7 @@ mod tests {
 
     use koukan_base::CallId;
     use koukan_dialplan::State as _;
+    use koukan_sip::{Event, UaAction};
 
     use super::office::{Does, Office, SERVER, TRUNK};
     use crate::record::CallCause;
@@ -200,6 +214,39 @@ mod tests {
             assert!(office.switch.tables().channels == 0);
             let cdrs = office.finish();
             assert_eq!(cdrs[0].cause, Some(CallCause::Internal), "{stage}");
+        }
+    }
+
+    #[test]
+    fn a_fault_before_a_request_is_of_a_call_refuses_it() {
+        for (method, to_tag) in [("INVITE", ""), ("OPTIONS", "")] {
+            let mut office = office();
+            let (now, from) = (office.now(), "127.0.0.1:5070");
+            let text = format!(
+                "{method} sip:0312340001@{SERVER} SIP/2.0\r\n\
+                 Via: SIP/2.0/UDP {from};branch=z9hG4bKfault\r\nMax-Forwards: 70\r\n\
+                 From: <sip:0455550001@{SERVER}>;tag=a\r\nTo: <sip:0312340001@{SERVER}>{to_tag}\r\n\
+                 Call-ID: fault\r\nCSeq: 1 {method}\r\nContact: <sip:x@{from}>\r\n\
+                 Content-Length: 0\r\n\r\n"
+            );
+            let way = super::office::flow(from.parse().unwrap());
+            office.switch.ua.handle_bytes(now.time, way, text.as_bytes());
+            let tx = loop {
+                let action = office.switch.ua.poll_action().expect("an event");
+                let UaAction::Event(event) = action else { continue };
+                if let Event::Invite { tx, .. } | Event::Request { tx, .. } = event {
+                    break tx;
+                }
+            };
+            let switch = &mut office.switch;
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                switch.holding(tx, |_| std::panic::panic_any("a fault"));
+            }));
+            assert!(outcome.is_err());
+            office.switch.recover(now);
+            office.run(Duration::from_secs(1));
+            assert!(office.sent("SIP/2.0 500") >= 1, "{method}: {:?}", office.did.last());
+            assert_eq!(office.finish(), []);
         }
     }
 

@@ -103,6 +103,8 @@ pub struct Switch {
     pub(crate) usages: Usages,
     /// What the offices were told of their caps.
     pub(crate) alerts: Alerts,
+    /// The request that is being handled, and is of no call yet.
+    pub(crate) in_hand: Option<ServerTx>,
     /// The latest moment that was handed in.
     pub(crate) latest: Option<Now>,
     pub(crate) deadlines: BTreeSet<(Time, CallId)>,
@@ -161,6 +163,7 @@ impl Switch {
             mailboxes: HashMap::new(),
             usages: Usages::default(),
             alerts: Alerts::default(),
+            in_hand: None,
             latest: None,
             deadlines: BTreeSet::new(),
             actions: VecDeque::new(),
@@ -458,14 +461,18 @@ impl Switch {
     fn sip_event(&mut self, now: Now, event: Event) {
         self.trunks.see(now.time);
         match event {
-            Event::Request { tx, flow, message } => self.outside_request(now, tx, flow, &message),
+            Event::Request { tx, flow, message } => {
+                self.holding(tx, |switch| switch.outside_request(now, tx, flow, &message));
+            }
             Event::Invite { tx, dialog, flow, message } => {
-                self.incoming_call(now, tx, dialog, flow, &message);
+                self.holding(tx, |switch| switch.incoming_call(now, tx, dialog, flow, &message));
             }
             Event::Cancelled { tx, dialog, .. } => self.caller_gave_up(now, tx, dialog),
             Event::Acked { dialog, message } => self.acked(now, dialog, &message),
             Event::AckMissing { dialog } => self.ack_missing(now, dialog),
-            Event::InDialog { tx, dialog, message } => self.in_dialog(now, tx, dialog, &message),
+            Event::InDialog { tx, dialog, message } => {
+                self.holding(tx, |switch| switch.in_dialog(now, tx, dialog, &message));
+            }
             Event::Bye { dialog, .. } => self.hung_up(now, dialog),
             Event::Progress { tx, dialog, status, message, .. } => {
                 self.progress(now, tx, dialog, status, &message);

@@ -7,7 +7,7 @@ mod office;
 use std::time::Duration;
 
 use koukan_switch::{CallCause, Found};
-use office::{Does, Office, TRUNK, ending};
+use office::{Does, Office, TRUNK, ending, only};
 
 const NUMBER2: &str = "0312340002";
 
@@ -121,7 +121,11 @@ fn a_caller_who_gives_up_while_it_is_looked_up_is_gone() {
     assert_eq!(office.switch.tables().lookups, 0);
     assert!(!office.phone('A').heard("invite"));
     assert!(office.phone(TRUNK).heard("failed 487"), "the caller hears the end of it");
-    assert_eq!(office.finish().len(), 0, "it was no call yet");
+    let cdr = only(office.finish());
+    assert_eq!(ending(&cdr), (CallCause::CallerGaveUp, 487));
+    assert_eq!((cdr.tenant.as_str(), cdr.direction.as_str()), ("acme", "inbound"));
+    assert_eq!((cdr.caller.as_str(), cdr.called.as_str()), ("0455550001", NUMBER2));
+    assert_eq!((cdr.number.as_deref(), cdr.legs.len()), (Some("number2"), 1));
 }
 
 #[test]
@@ -133,6 +137,7 @@ fn an_orderly_stop_refuses_those_who_wait() {
     office.run(ms(1_000));
     assert!(office.phone(TRUNK).heard("failed 503"));
     assert_eq!(office.switch.tables().lookups, 0);
+    assert_eq!(ending(&only(office.finals())), (CallCause::ServerStopped, 503));
 }
 
 #[test]

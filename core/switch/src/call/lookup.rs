@@ -11,10 +11,11 @@ use koukan_sip::{DialogId, Response, ServerTx};
 
 use super::request::Asking;
 use crate::action::Now;
-use crate::leg::Leg;
 use crate::leg::identity::quoted;
+use crate::leg::{Leg, LegState};
 use crate::limits;
 use crate::module::{Found, LookupId, ModuleOrder};
+use crate::record::CallCause;
 use crate::switch::Switch;
 
 /// A call that waits for what is known of its caller.
@@ -49,6 +50,11 @@ impl Lookups {
 
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
         self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Whether the call of this request waits.
+    pub(crate) fn holds(&self, tx: ServerTx) -> bool {
+        self.waiting.values().any(|waiting| waiting.tx == tx)
     }
 
     fn put(&mut self, id: LookupId, waiting: Box<Waiting>) {
@@ -121,7 +127,9 @@ impl Switch {
             Ok(None) => format!("{module} does not know the caller ({ms} ms)"),
             Err(why) => format!("{module} cannot say who calls: {why}; the call goes on"),
         };
-        self.decided_call(now, (tx, dialog), leg, asking, Some(said));
+        self.holding(tx, |switch| {
+            switch.decided_call(now, (tx, dialog), leg, asking, Some(said));
+        });
     }
 
     /// Calls that have waited long enough go on.
@@ -130,15 +138,43 @@ impl Switch {
             let Waiting { tx, dialog, leg, asking, asked } = *waiting;
             let ms = now.time.since(asked.began).as_millis();
             let said = format!("{} has not answered in {ms} ms; the call goes on", asked.module);
-            self.decided_call(now, (tx, dialog), leg, asking, Some(said));
+            self.holding(tx, |switch| {
+                switch.decided_call(now, (tx, dialog), leg, asking, Some(said));
+            });
         }
     }
 
     /// The caller has given up; it was refused with 487 by that.
-    pub(crate) fn lookup_given_up(&mut self, tx: ServerTx) {
+    pub(crate) fn lookup_given_up(&mut self, now: Now, tx: ServerTx) {
         let mut waiting = self.lookups.waiting.iter();
         let found = waiting.find(|(_, waiting)| waiting.tx == tx).map(|(id, _)| *id);
-        drop(found.and_then(|id| self.lookups.take(id)));
+        if let Some(waiting) = found.and_then(|id| self.lookups.take(id)) {
+            self.end_undecided(now, *waiting, CallCause::CallerGaveUp, 487);
+        }
+    }
+
+    /// The record of a call that has ended, and was refused, while it waited.
+    fn end_undecided(&mut self, now: Now, waiting: Waiting, cause: CallCause, status: u16) {
+        let Waiting { mut leg, asking, asked, .. } = waiting;
+        // Whose call it is, and of which number, is what it would have come to.
+        let decision = self.directory.plans.decide(&Facts {
+            at: now.date,
+            origin: &asking.origin,
+            caller: &asking.caller,
+            called: &asking.called,
+            state: self,
+        });
+        leg.identity = asking.identity(&decision);
+        (leg.state, leg.status, leg.ended) = (LegState::Ended, status, Some(now.date));
+        let started = leg.started;
+        let (caller, called) = (asking.shown.clone(), asking.called.clone());
+        let mut call = self.opened_call(now, &asking.party, (caller, called), decision);
+        call.started = started;
+        call.legs.push(leg);
+        let ms = now.time.since(asked.began).as_millis();
+        self.explain(call.id, format!("call from {} to {}", call.caller, call.called));
+        self.explain(call.id, format!("{} has not answered in {ms} ms", asked.module));
+        self.end(now, Box::new(call), cause, status);
     }
 
     /// Nothing new is taken any more.
@@ -148,6 +184,7 @@ impl Switch {
         for id in ids {
             let Some(waiting) = self.lookups.take(id) else { continue };
             self.ua.respond(now.time, waiting.tx, Response::new(503));
+            self.end_undecided(now, *waiting, CallCause::ServerStopped, 503);
         }
     }
 }

@@ -60,7 +60,10 @@ impl Switch {
         flow: Flow,
         message: &Message,
     ) {
-        let trunk = self.trunk_of(flow.remote, message);
+        let trunk = match self.is_phone_beside_trunk(flow.remote, message) {
+            true => None,
+            false => self.trunk_of(flow.remote, message),
+        };
         let asking = match trunk {
             Some(trunk) if self.is_in_maintenance(&trunk) => {
                 let headers = vec![("Retry-After", b"60".to_vec())];
@@ -320,10 +323,10 @@ const MAX_FORWARDS: u8 = 70;
 #[derive(Debug)]
 pub(super) struct Asking {
     pub(super) origin: Origin,
-    party: Party,
+    pub(super) party: Party,
     pub(super) caller: Caller,
     /// The caller as records show it.
-    shown: String,
+    pub(super) shown: String,
     /// Its display name, as it came or as somebody knows it.
     pub(super) display: Box<[u8]>,
     /// Who passed the call on before it came here.
@@ -341,7 +344,7 @@ fn hops(message: &Message) -> (u8, Option<u32>) {
 
 impl Asking {
     /// Whom the called phones are shown.
-    fn identity(&self, decision: &Decision) -> Identity {
+    pub(super) fn identity(&self, decision: &Decision) -> Identity {
         let number = decision.caller.clone();
         // A neighbour office sees the number that the plan shows it, without a name of ours.
         let own = match self.party {

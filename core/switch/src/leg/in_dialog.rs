@@ -15,7 +15,7 @@ impl Switch {
     pub(crate) fn caller_gave_up(&mut self, now: Now, tx: ServerTx, dialog: DialogId) {
         // A re-INVITE that is given up leaves its dialog.
         let Some((id, index)) = self.by_server.remove(&tx) else {
-            self.lookup_given_up(tx);
+            self.lookup_given_up(now, tx);
             return;
         };
         self.by_dialog.remove(&dialog);

@@ -16,7 +16,7 @@ use std::time::Duration;
 use koukan_base::{Rng, Time};
 use koukan_dialplan::{Network, TrunkHostName, TrunkInfo, TrunkSignalling, TrunkState};
 use koukan_sip::sdp::AudioFormat;
-use koukan_sip::{ClientTx, Message, Transport};
+use koukan_sip::{ClientTx, Header, Message, Transport};
 use serde::{Deserialize, Serialize};
 
 pub use self::hosts::TrunkHost;
@@ -212,6 +212,12 @@ impl Trunks {
             keys = held.map(|(_, key)| key).collect();
         }
         keys.into_iter().filter_map(|key| Some(&self.by_key.get(key)?.info))
+    }
+
+    /// Whether a trunk's host is at this very address and port.
+    fn is_host(&self, source: SocketAddr) -> bool {
+        let here = self.by_source.get(&source.ip().to_canonical());
+        here.is_some_and(|here| here.iter().any(|(port, _)| *port == source.port()))
     }
 
     /// Looks anew when a trunk wants to be looked at.
@@ -455,6 +461,17 @@ impl Switch {
                 self.trunks.maintenance.insert(key, maintenance);
             }
         }
+    }
+
+    /// Whether a phone calls from the address of a trunk's host, by another port: it is registered
+    /// from there, or gives credentials, which a trunk is never asked for.
+    pub(crate) fn is_phone_beside_trunk(&self, source: SocketAddr, message: &Message) -> bool {
+        let realm = self.config.realm.as_bytes();
+        let gives = || {
+            let mut given = message.headers(Header::ProxyAuthorization);
+            given.any(|value| crate::registration::contains(value, realm))
+        };
+        !self.trunks.is_host(source) && (self.registrar.is_source(source) || gives())
     }
 
     /// The trunk that a request came from; among several at one address the one whose account it
