@@ -7,6 +7,7 @@ mod office;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use koukan_media::Command;
 use koukan_switch::{CallCause, CallRecording, Note, RECORDINGS, Record};
 use office::{Did, Does, Office, TRUNK, ending};
 
@@ -280,5 +281,121 @@ fn a_call_that_a_phone_sends_on_outside_is_not_recorded() {
     assert!(office.explained("goes on outside: is not recorded"), "{:?}", office.explained);
     assert_eq!(office.media.recorded.len(), 0);
     office.hang_up(TRUNK);
+    office.finish();
+}
+
+/// Orders that end a recording.
+fn stops(office: &Office) -> usize {
+    let of = |order: &&Command| matches!(order, Command::StopRecord { .. });
+    office.media.orders.iter().filter(of).count()
+}
+
+#[test]
+fn a_caller_who_is_transferred_outside_is_not_recorded_any_more() {
+    let mut office = off();
+    office.all(Does::Answers(1_000));
+    office.phone(TRUNK).does = Does::Answers(1_000);
+    office.call(TRUNK, "0312340003");
+    office.run(secs(5));
+    assert_eq!(office.media.recorded.len(), 1);
+    let now = office.now;
+    office.phone('D').refer(now, &format!("<sip:09012345678@{}>", office::SERVER), &[]);
+    office.run(secs(20));
+    assert!(office.phone('D').heard("bye "), "{:?}", office.explained);
+    assert!(office.explained("goes on outside: its recording ends"), "{:?}", office.explained);
+    assert_eq!((office.media.recorded.len(), stops(&office)), (1, 1));
+    let length = entries(&office).last().unwrap().1.as_ref().unwrap().length_ms.unwrap();
+    assert!(length < 8_000, "{length} ms");
+    office.hang_up(TRUNK);
+    office.finish();
+}
+
+/// D talks to the trunk's caller, then in a second call to `number`, and puts the one through.
+fn put_through(office: &mut Office, number: &str) {
+    office.all(Does::Answers(500));
+    office.phone(TRUNK).does = Does::Answers(500);
+    office.call(TRUNK, "0312340003");
+    office.run(secs(3));
+    let media = office.phone('D').media;
+    office.phone('D').media = (media.ip(), media.port() + 10).into();
+    office.call('D', number);
+    office.run(secs(3));
+    let replaces = office.phone('D').replaced();
+    let escaped = replaces.replace(';', "%3B").replace('=', "%3D").replace('@', "%40");
+    let now = office.now;
+    let target = format!("<sip:x@{}?Replaces={escaped}>", office::SERVER);
+    office.phone('D').refer(now, &target, &[]);
+    office.run(secs(20));
+    assert!(office.phone('D').up.is_empty(), "{:?}", office.explained);
+    assert_eq!(office.switch.calls().len(), 1);
+}
+
+#[test]
+fn a_caller_who_is_put_through_to_somebody_outside_is_not_recorded_any_more() {
+    for mut office in [off(), off().spread()] {
+        put_through(&mut office, "0455550002");
+        // Both calls of D were recorded until then.
+        assert_eq!(office.media.recorded.len(), 2, "{:?}", office.explained);
+        let now = office.now();
+        for (note, entry) in entries(&office).into_iter().rev().take(2) {
+            let entry = entry.unwrap();
+            let length = entry.length_ms.unwrap_or_else(|| panic!("{} runs", note.key));
+            assert!(length < 8_000, "{length} ms at {now:?}");
+        }
+        office.hang_up(TRUNK);
+        office.run(secs(1));
+        assert_eq!(office.media.recorded.len(), 2);
+        office.finish();
+    }
+}
+
+#[test]
+fn a_recorded_caller_who_is_put_through_to_a_colleague_is_recorded_on_and_may_have_it_stopped() {
+    let codes = "\n[feature_codes]\nrecord = \"*1\"\n";
+    let number = NUMBER3.replace(
+        "mode",
+        "options = [\"recording\"]\nrecord = { enabled = true, notice = \"off\" }\nmode",
+    );
+    let plan = || Office::planned(|plan| plan.replace(NUMBER3, &number) + codes);
+    for mut office in [plan(), plan().spread()] {
+        put_through(&mut office, "802");
+        assert_eq!((office.media.recorded.len(), stops(&office)), (1, 0), "it goes on");
+        office.call('B', "*1");
+        office.run(secs(2));
+        assert_eq!(stops(&office), 1, "{:?}", office.explained);
+        let length = entries(&office).last().unwrap().1.as_ref().unwrap().length_ms.unwrap();
+        assert!(length > 20_000, "{length} ms");
+        office.hang_up(TRUNK);
+        office.finish();
+    }
+}
+
+#[test]
+fn a_neighbour_does_not_stop_what_an_office_records() {
+    let number = NUMBER3.replace(
+        "mode",
+        "options = [\"recording\"]\nrecord = { enabled = true, notice = \"off\" }\nmode",
+    );
+    let codes = "\n[feature_codes]\nrecord = \"*1\"\n";
+    let mut office = Office::with_neighbour_planned(|plan| plan.replace(NUMBER3, &number) + codes);
+    office.register('F', &[("Expires", "0")]);
+    office.run(secs(1));
+    office.phone('F').user = "beta-806".to_owned();
+    office.register('F', &[]);
+    office.run(secs(1));
+    office.phone('D').does = Does::Answers(500);
+    office.call('F', "0312340003");
+    office.run(secs(3));
+    assert_eq!(office.media.recorded.len(), 1, "{:?}", office.explained);
+    office.call('F', "*1");
+    office.run(secs(3));
+    assert!(office.explained("the call that the phone is in cannot be recorded"));
+    assert_eq!(stops(&office), 0, "{:?}", office.explained);
+    // Whose call it is may.
+    office.call('D', "*1");
+    office.run(secs(3));
+    assert_eq!(stops(&office), 1, "{:?}", office.explained);
+    office.hang_up('D');
+    office.run(secs(5));
     office.finish();
 }

@@ -116,6 +116,8 @@ pub(crate) struct Leg {
     /// Counts the legs in the order of their beginning.
     pub(crate) number: u64,
     pub(crate) party: Party,
+    /// The party has called us.
+    pub(crate) came_in: bool,
     /// Whom the other legs are shown.
     pub(crate) identity: Identity,
     pub(crate) state: LegState,
@@ -172,6 +174,7 @@ impl Leg {
         Self {
             number: id,
             party,
+            came_in: matches!(state, LegState::Incoming { .. }),
             identity: Identity::default(),
             state,
             flow,

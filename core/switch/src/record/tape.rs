@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use koukan_base::{CallId, OpId};
-use koukan_dialplan::{Direction, Notice, PromptRef, Step};
+use koukan_base::{CallId, OpId, StreamId, WorkerId};
+use koukan_dialplan::{Notice, PromptRef, Step};
 use koukan_media::{
     Command, LONGEST_RECORDING, RecordEnd, RecordFormat, RecordReport, Recorded, Recording,
 };
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::{Action, Now};
 use crate::call::{Call, Stage};
 use crate::conference::RoomKey;
-use crate::leg::Party;
+use crate::leg::{Leg, Party};
 use crate::record::{Note, Record};
 use crate::switch::{Fate, Switch};
 
@@ -83,6 +83,8 @@ impl Tape {
 pub(crate) struct Running {
     call: CallId,
     tenant: Arc<str>,
+    /// What is recorded; its one tap.
+    stream: StreamId,
     key: String,
     entry: CallRecording,
     /// It is what is said in this room.
@@ -111,8 +113,17 @@ impl Switch {
     pub(crate) fn start_tape(&mut self, now: Now, call: &mut Call) {
         let stream = call.leg(0).and_then(|leg| leg.stream.live());
         let is_forwarded = is_forwarded(call);
+        let is_taped = stream.is_some_and(|stream| self.is_taped(stream));
         let (Some(tape), Some(stream)) = (&mut call.tape, stream) else { return };
-        if tape.op.is_some() || !tape.wanted {
+        if let Some(op) = tape.op {
+            if is_forwarded {
+                self.explain(call.id, "goes on outside: its recording ends");
+                self.stop_tape(call.worker, &call.legs, op);
+            }
+            return;
+        }
+        // What is recorded for another call begins anew when that has ended.
+        if !tape.wanted || is_taped {
             return;
         }
         if is_forwarded {
@@ -141,7 +152,7 @@ impl Switch {
             tape.parts = tape.parts.saturating_add(1);
         }
         let tenant = call.tenant.clone();
-        let running = Running { call: call.id, tenant, key, entry, room: None };
+        let running = Running { call: call.id, tenant, stream, key, entry, room: None };
         // The entry is in the journal before the file is begun.
         self.write_entry(&running, true);
         self.explain(call.id, "is recorded");
@@ -163,7 +174,9 @@ impl Switch {
         else {
             return None;
         };
-        let key = self.calls_of(&tenant, &device).into_iter().next();
+        // A call with a neighbour is the called office's to record, and to stop recording.
+        let own = |id: &CallId| self.calls.get(id).is_some_and(|other| other.tenant == tenant);
+        let key = self.calls_of(&tenant, &device).into_iter().find(|(id, _)| own(id));
         let mut runs = None;
         if let Some((id, _)) = key {
             self.with_call(now, id, |switch, other| {
@@ -199,11 +212,42 @@ impl Switch {
             return Some(true);
         }
         self.explain(call.id, "a party stops its recording for a while");
-        let stream = call.leg(0).and_then(|leg| leg.stream.live());
-        if let (Some(op), Some(stream)) = (op, stream) {
-            self.media(call.worker, Command::StopRecord { stream, op });
+        if let Some(op) = op {
+            self.stop_tape(call.worker, &call.legs, op);
         }
         Some(false)
+    }
+
+    /// Whether a stream's one tap is taken.
+    pub(crate) fn is_taped(&self, stream: StreamId) -> bool {
+        self.tapes.values().any(|running| running.stream == stream)
+    }
+
+    /// Ends a recording of one of these legs; that of a stream whose end is ordered ends by itself.
+    fn stop_tape(&mut self, worker: WorkerId, legs: &[Leg], op: OpId) {
+        let stream = self.tapes.get(&op).map(|running| running.stream);
+        let stands = |stream: &StreamId| legs.iter().any(|l| l.stream.live() == Some(*stream));
+        if let Some(stream) = stream.filter(stands) {
+            self.media(worker, Command::StopRecord { stream, op });
+        }
+    }
+
+    /// A leg has gone from one call to a place in another, with its stream and what is recorded of
+    /// that: it goes on as the other call's, unless that has a recording of its own or goes on
+    /// outside. Its stream has not been moved to another worker yet.
+    pub(crate) fn tape_moved(&mut self, from: &mut Call, into: &mut Call, stream: StreamId) {
+        let op = from.tape.as_ref().and_then(|tape| tape.op);
+        let Some(op) = op.filter(|op| self.tapes.get(op).is_some_and(|of| of.stream == stream))
+        else {
+            return;
+        };
+        if into.tape.is_some() || is_forwarded(into) {
+            return self.stop_tape(from.worker, &into.legs, op);
+        }
+        into.tape = from.tape.take();
+        if let Some(running) = self.tapes.get_mut(&op) {
+            running.call = into.id;
+        }
     }
 
     /// Records a room by what one of its members says and hears; the operation.
@@ -211,7 +255,7 @@ impl Switch {
         &mut self,
         now: Now,
         call: &Call,
-        stream: koukan_base::StreamId,
+        stream: StreamId,
         room: &RoomKey,
     ) -> OpId {
         let (visible, expires) = self.recording_times(now, &room.0);
@@ -230,7 +274,7 @@ impl Switch {
         let key = format!("{:013}-{}-room{}", now.date.as_millisecond(), call.id, op.0);
         let recording = self.stereo(&room.0, &key);
         let (tenant, of) = (room.0.clone(), Some(room.clone()));
-        let running = Running { call: call.id, tenant, key, entry, room: of };
+        let running = Running { call: call.id, tenant, stream, key, entry, room: of };
         self.write_entry(&running, true);
         self.explain(call.id, format!("room {} is recorded with this member", room.1));
         self.media(call.worker, Command::Record { stream, op, recording });
@@ -254,7 +298,7 @@ impl Switch {
     }
 
     /// Plays the notice to the caller at the answer; the other party hears what the caller says.
-    fn tell_notice(&mut self, call: &Call, stream: koukan_base::StreamId) {
+    fn tell_notice(&mut self, call: &Call, stream: StreamId) {
         let language = self.directory.plans.language(&call.tenant).to_owned();
         let prompt = self.prompt(&call.tenant, &language, NOTICE);
         let op = self.next_op();
@@ -313,13 +357,19 @@ impl Switch {
         if let Some(room) = &running.room {
             self.room_tape_ended(op, room, failed);
         } else if report.end == RecordEnd::Stopped {
-            // Whose stream it was recorded on may have left others to talk.
-            self.with_call(now, running.call, |switch, call| {
-                if matches!(call.stage, Stage::Bridged { .. }) || switch.bridge_of(call).is_some() {
-                    switch.start_tape(now, call);
-                }
-                Fate::Keep
-            });
+            // Whose stream it was recorded on may have left others to talk, or have gone to where
+            // it is to be recorded too.
+            let there = self.by_stream.get(&running.stream).map(|(id, _)| *id);
+            let there = there.filter(|id| *id != running.call);
+            for id in std::iter::once(running.call).chain(there) {
+                self.with_call(now, id, |switch, call| {
+                    let talks = matches!(call.stage, Stage::Bridged { .. });
+                    if talks || switch.bridge_of(call).is_some() {
+                        switch.start_tape(now, call);
+                    }
+                    Fate::Keep
+                });
+            }
         }
         true
     }
@@ -331,10 +381,11 @@ impl Switch {
     }
 }
 
-/// Whether a call from outside goes on outside: it is forwarded, and such calls never are recorded
-/// (S-75).
+/// Whether somebody who called from outside talks to somebody outside: such calls never are
+/// recorded (S-75). A party that was put through may be in a call that began as another one.
 fn is_forwarded(call: &Call) -> bool {
     let Stage::Bridged { leg } = call.stage else { return false };
-    let is_outside = |index| matches!(call.leg(index).map(|leg| &leg.party), Some(Party::Trunk(_)));
-    call.direction == Direction::Inbound && is_outside(0) && is_outside(leg)
+    let parties = [call.leg(0), call.leg(leg)];
+    let is_outside = |leg: Option<&Leg>| leg.is_some_and(|l| matches!(l.party, Party::Trunk(_)));
+    parties.into_iter().all(is_outside) && parties.into_iter().flatten().any(|leg| leg.came_in)
 }

@@ -101,6 +101,9 @@ impl Switch {
         into.channels.append(&mut from.channels);
         // A party that was up already finds itself in this call from now on.
         into.answered = into.answered.or(answered.map(|_| now.date));
+        if let Some(stream) = stream.live() {
+            self.tape_moved(from, into, stream);
+        }
         if from.worker != into.worker
             && let LegStream::Open(stream, address) = stream
         {
@@ -115,6 +118,7 @@ impl Switch {
             let peer = if at == 0 { other } else { 0 };
             self.tell_connected(now, into, at, peer);
             self.tell_connected(now, into, peer, at);
+            self.start_tape(now, into);
         }
         self.wire(into);
         self.write_record(now, into);
