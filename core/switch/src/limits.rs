@@ -26,11 +26,21 @@ pub(crate) const PARK_ROUNDS: u32 = 5;
 /// How often a caller may press a wrong PIN at the door of a room.
 pub(crate) const PIN_TRIES: u32 = 3;
 
-/// Wrong PINs of one room that one caller may press over all its calls, within [`PIN_REST_S`].
-pub(crate) const PIN_GUESSES: u32 = 6;
+/// So many wrong PINs of one room, over all the calls of one caller within [`PIN_REST_S`], and its
+/// next ones are looked at later and later, one behind the other.
+pub(crate) const PIN_GUESSES: u32 = 3;
+
+/// The same of all callers who show no number.
+pub(crate) const PIN_GUESSES_HIDDEN: u32 = 6;
 
 /// The same of all callers from outside together, who may show any number.
 pub(crate) const PIN_GUESSES_OUTSIDE: u32 = 30;
+
+/// Seconds that a caller's PIN waits at most for what it has guessed itself.
+pub(crate) const PIN_WAIT_S: u64 = 60;
+
+/// Seconds that it waits at most for what others have guessed: nobody is shut out by strangers.
+pub(crate) const PIN_WAIT_SHARED_S: u64 = 20;
 
 /// Seconds behind the last wrong PIN after which it is forgotten.
 pub(crate) const PIN_REST_S: u64 = 900;

@@ -372,3 +372,28 @@ fn a_room_is_recorded_with_a_member_who_is_heard_as_long_as_one_is_there_and_all
     assert_eq!((kept.called.as_str(), kept.direction.as_str()), ("main", "conference"));
     assert_eq!(end(office).len(), 3);
 }
+
+#[test]
+fn a_room_is_recorded_with_members_whose_number_could_be_recorded_and_says_so_when_it_cannot() {
+    for (enabled, on_demand) in [(false, true), (true, false)] {
+        let option = format!(
+            "options = [\"off_hours\", \"recording\"]\n\
+             record = {{ enabled = {enabled}, on_demand = {on_demand}, notice = \"off\" }}"
+        );
+        let mut office = Office::planned(|text| {
+            plan(text, "record = true").replacen("options = [\"off_hours\"]", &option, 1)
+        });
+        dial(&mut office, TRUNK);
+        office.run(secs(1));
+        let text = "room main of acme is not recorded as a room";
+        let told = office.notices.iter().filter(|notice| notice.contains(text)).count();
+        assert_eq!(
+            (tapes(&office), told),
+            (usize::from(!enabled), usize::from(enabled)),
+            "{:?}",
+            office.explained
+        );
+        assert_eq!(office.explained("room main is recorded with this member"), !enabled);
+        end(office);
+    }
+}

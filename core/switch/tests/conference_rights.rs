@@ -166,65 +166,74 @@ fn operators_see_a_room_and_order_in_it() {
     end(office);
 }
 
-#[test]
-fn wrong_pins_count_over_calls_by_caller_and_are_forgotten_in_time() {
-    let mut office = planned("pin = \"env:4711\"");
-    let guess = |office: &mut Office, name: char| {
-        dial(office, name);
-        for wrong in ["0000#", "0001#", "0002#"] {
-            press(office, name, wrong);
-        }
-        office.run(secs(6));
-    };
-    for _ in 0..2 {
-        guess(&mut office, 'B');
-        assert!(office.phone('B').heard("bye "), "{:?}", office.explained);
-        office.phone('B').log.clear();
+/// Three wrong PINs in one call.
+fn guess(office: &mut Office, name: char) {
+    dial(office, name);
+    for wrong in ["0000#", "0001#", "0002#"] {
+        press(office, name, wrong);
     }
-    office.media.played.clear();
-    dial(&mut office, 'B');
-    office.run(secs(5));
-    assert!(office.phone('B').heard("failed 403"), "{:?}", office.phone('B').log);
-    assert_eq!(office.media.played, ["ja/room-pin-wrong"], "it is not asked any more");
-    // Others are; and who pressed nothing has not guessed.
+    office.run(secs(6));
+    assert!(office.phone(name).heard("bye "), "{:?}", office.explained);
+    office.phone(name).log.clear();
+}
+
+#[test]
+fn wrong_pins_make_the_next_ones_wait_over_calls_by_caller_and_are_forgotten_in_time() {
+    let mut office = planned("pin = \"env:4711\"");
+    guess(&mut office, 'B');
+    for wait in [2, 4, 8, 16, 32, 60, 60] {
+        dial(&mut office, 'B');
+        press(&mut office, 'B', "0003#");
+        let line = format!("many wrong PINs of room main: looked at in {wait} s");
+        assert!(office.explained(&line), "{line}: {:?}", office.explained);
+        // What is pressed meanwhile is no further guess.
+        press(&mut office, 'B', "4711#");
+        office.run(secs(wait));
+        assert!(rooms(&office).is_empty(), "{wait}");
+        office.hang_up('B');
+        office.run(secs(1));
+    }
+    // Others do not wait.
     dial(&mut office, 'C');
     press(&mut office, 'C', "4711#");
     assert_eq!(rooms(&office), ["C"]);
-    for _ in 0..3 {
-        dial(&mut office, 'D');
-        office.run(secs(60));
-    }
-    dial(&mut office, 'D');
-    press(&mut office, 'D', "4711#");
-    assert_eq!(rooms(&office), ["CD"], "{:?}", office.explained);
-    office.run(secs(900));
+    // Nor is who has guessed shut out; and who knows the PIN has not guessed.
     dial(&mut office, 'B');
     press(&mut office, 'B', "4711#");
-    assert_eq!(rooms(&office), ["BCD"]);
+    assert_eq!(rooms(&office), ["C"]);
+    office.run(secs(61));
+    assert_eq!(rooms(&office), ["BC"]);
+    office.hang_up('B');
+    office.run(secs(1));
+    dial(&mut office, 'B');
+    press(&mut office, 'B', "4711#");
+    assert_eq!(rooms(&office), ["BC"]);
+    guess(&mut office, 'D');
+    office.run(secs(900));
+    dial(&mut office, 'D');
+    press(&mut office, 'D', "4711#");
+    assert_eq!(rooms(&office), ["BCD"], "forgotten");
     end(office);
 }
 
 #[test]
-fn callers_from_outside_who_show_other_numbers_have_no_more_guesses() {
+fn strangers_who_show_other_numbers_make_callers_from_outside_wait_and_shut_nobody_out() {
     let mut office = planned("pin = \"env:4711\"");
     for caller in 0..10 {
         let from = format!("<sip:04555500{caller:02}@192.0.2.9>");
         office.phone(TRUNK).from = Some(from.into_bytes());
-        dial(&mut office, TRUNK);
-        for wrong in ["0000#", "0001#", "0002#"] {
-            press(&mut office, TRUNK, wrong);
-        }
-        office.run(secs(6));
-        assert!(office.phone(TRUNK).heard("bye "), "{caller}: {:?}", office.phone(TRUNK).log);
-        office.phone(TRUNK).log.clear();
+        guess(&mut office, TRUNK);
     }
+    assert!(office.notices.iter().any(|text| text.contains("30 wrong PINs from outside")));
     office.phone(TRUNK).from = Some(b"<sip:0455550077@192.0.2.9>".to_vec());
-    dial(&mut office, TRUNK);
-    office.run(secs(5));
-    assert!(office.phone(TRUNK).heard("failed 403"), "{:?}", office.phone(TRUNK).log);
     dial(&mut office, 'A');
     press(&mut office, 'A', "4711#");
-    assert_eq!(rooms(&office), ["A"], "the office's own phones are let in");
+    assert_eq!(rooms(&office), ["A"], "the office's own phones do not wait");
+    dial(&mut office, TRUNK);
+    press(&mut office, TRUNK, "4711#");
+    assert_eq!(rooms(&office), ["A"]);
+    office.run(secs(2));
+    assert_eq!(rooms(&office), ["AT"], "{:?}", office.explained);
     end(office);
 }
 

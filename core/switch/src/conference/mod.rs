@@ -120,6 +120,8 @@ pub(crate) struct OpenRoom {
     hushed: bool,
     /// Its recording under way.
     tape: Option<RoomTape>,
+    /// It was told that nobody's stream can be recorded for it.
+    is_untaped: bool,
     /// What is played to everybody, and what follows.
     saying: Option<OpId>,
     to_say: VecDeque<&'static str>,
@@ -254,11 +256,6 @@ impl Switch {
             self.refuse_step(call, 486, why.prompt());
             return None;
         }
-        if asks && self.has_guessed(now, call, &key) {
-            self.explain(call.id, format!("room {room}: too many wrong PINs"));
-            self.refuse_step(call, 403, "room-pin-wrong");
-            return None;
-        }
         if !self.answer_caller(now, call, None) {
             return Some(Fate::End(CallCause::NotAnswered, 488));
         }
@@ -300,6 +297,7 @@ impl Switch {
             ad_hoc: false,
             hushed: false,
             tape: None,
+            is_untaped: false,
             saying: None,
             to_say: VecDeque::new(),
         });

@@ -29,6 +29,8 @@ pub(super) struct Asking {
     pub(super) until: Option<Time>,
     /// How often it may still be wrong.
     left: u32,
+    /// Many were wrong: what was pressed is looked at then.
+    held: Option<Time>,
 }
 
 impl Asking {
@@ -46,7 +48,7 @@ impl Switch {
     /// Begins with the question.
     pub(super) fn ask_for_pin(&mut self, call: &mut Call, key: RoomKey, spec: Arc<Room>) {
         let left = limits::PIN_TRIES;
-        let asking = Asking { play: None, digits: String::new(), until: None, left };
+        let asking = Asking { play: None, digits: String::new(), until: None, left, held: None };
         let state = Attending::Asking(asking);
         call.stage = Stage::Conference(Attendance { key, spec, state });
         self.feed(call, 0, Source::Silence);
@@ -72,7 +74,9 @@ impl Switch {
     /// A digit; the hash key ends the PIN, the star key begins it anew.
     pub(super) fn pin_key(&mut self, now: Now, call: &mut Call, key: u8) -> Fate {
         let (worker, stream) = (call.worker, call.leg(0).and_then(|leg| leg.stream.live()));
-        let Some(asking) = asking_of(call) else { return Fate::Keep };
+        let Some(asking) = asking_of(call).filter(|asking| asking.held.is_none()) else {
+            return Fate::Keep;
+        };
         let play = asking.play.take();
         asking.until = Some(now.time + NEXT_DIGIT);
         let done = match key {
@@ -96,11 +100,42 @@ impl Switch {
         self.try_pin(now, call)
     }
 
+    /// Where many PINs were wrong, what is pressed waits before it is looked at; whether it does.
+    fn holds_pin(&mut self, now: Now, call: &mut Call) -> bool {
+        let Stage::Conference(attendance) = &call.stage else { return false };
+        let Attending::Asking(asking) = &attendance.state else { return false };
+        // Who presses nothing does not guess.
+        if asking.digits.is_empty() || asking.held.is_some_and(|until| until <= now.time) {
+            return false;
+        }
+        let key = attendance.key.clone();
+        let due = match asking.held {
+            Some(due) => due,
+            None => self.pin_due(now, call, &key),
+        };
+        if due <= now.time {
+            return false;
+        }
+        let wait = due.since(now.time).as_secs();
+        if let Some(asking) = asking_of(call)
+            && asking.held.replace(due).is_none()
+        {
+            asking.until = Some(due);
+            let line = format!("many wrong PINs of room {}: looked at in {wait} s", key.1);
+            self.explain(call.id, line);
+        }
+        true
+    }
+
     /// Holds what was pressed against the room's PINs.
     fn try_pin(&mut self, now: Now, call: &mut Call) -> Fate {
+        if self.holds_pin(now, call) {
+            return Fate::Keep;
+        }
         let Stage::Conference(attendance) = &mut call.stage else { return Fate::Keep };
         let (key, spec) = (attendance.key.clone(), attendance.spec.clone());
         let Attending::Asking(asking) = &mut attendance.state else { return Fate::Keep };
+        asking.held = None;
         let digits = std::mem::take(&mut asking.digits);
         let pins = self.directory.room_pins.get(&key);
         let is = |pin: Option<&Arc<str>>| pin.is_some_and(|pin| **pin == *digits);
@@ -111,6 +146,7 @@ impl Switch {
             None => digits.is_empty() && spec.pin.is_none(),
         });
         if moderator || member {
+            self.forgive_pins(call, &key);
             return self.enter_room(now, call, (key, spec), (moderator, false));
         }
         let Some(asking) = asking_of(call) else { return Fate::Keep };
@@ -121,7 +157,7 @@ impl Switch {
         if !digits.is_empty() {
             self.note_wrong_pin(now, call, &key);
         }
-        if left > 0 && !self.has_guessed(now, call, &key) {
+        if left > 0 {
             self.ask_again(call, !digits.is_empty());
             return Fate::Keep;
         }

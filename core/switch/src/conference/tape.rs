@@ -6,7 +6,7 @@ use koukan_base::{CallId, OpId, StreamId};
 use koukan_media::Command;
 
 use super::{Attending, RoomKey};
-use crate::action::Now;
+use crate::action::{Action, Now};
 use crate::call::{Call, Stage};
 use crate::switch::Switch;
 
@@ -35,19 +35,36 @@ impl Switch {
             }
             return;
         }
-        let found = room.members.iter().find_map(|id| {
-            let call = self.calls.get(id)?;
-            // What is recorded for itself has its stream's one tap.
-            let free = call.tape.is_none();
-            Some((*id, source(call).filter(|_| free)?))
-        });
-        let Some((id, stream)) = found else { return };
+        let heard = |id: &CallId| Some((*id, source(self.calls.get(id)?)?));
+        let mut heard = room.members.iter().filter_map(heard).peekable();
+        let somebody = heard.peek().is_some();
+        // What is recorded for itself has its stream's one tap.
+        let found = heard.find(|(_, stream)| !self.is_taped(*stream));
+        let Some((id, stream)) = found else {
+            if somebody && !room.is_untaped {
+                self.tell_untaped(key);
+            }
+            return;
+        };
         let Some(call) = self.calls.remove(&id) else { return };
         let op = self.tape_member(now, &call, stream, key);
         self.calls.insert(id, call);
         if let Some(room) = self.rooms.open.get_mut(key) {
             room.tape = Some(RoomTape { op, call: id, is_ending: false });
+            room.is_untaped = false;
         }
+    }
+
+    /// Nobody of a room has a free tap: who comes in is told that it is recorded, and it is not.
+    fn tell_untaped(&mut self, key: &RoomKey) {
+        if let Some(room) = self.rooms.open.get_mut(key) {
+            room.is_untaped = true;
+        }
+        let (tenant, room) = key;
+        let text = format!(
+            "room {room} of {tenant} is not recorded as a room: each member is recorded for itself"
+        );
+        self.actions.push_back(Action::Notice { grave: true, text });
     }
 
     fn end_room_tape(&mut self, key: &RoomKey, tape: RoomTape) {
