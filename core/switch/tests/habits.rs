@@ -341,3 +341,30 @@ fn a_banned_source_hears_no_more_of_credentials_that_cannot_be_read() {
     office.run(Duration::from_millis(500));
     assert_eq!(office.sent("SIP/2.0 400") - before, 5);
 }
+
+#[test]
+fn a_flood_of_forged_questions_does_not_keep_a_registered_phone_from_its_challenge() {
+    let mut office = Office::open();
+    let address = office.phone('A').address;
+    let flood = |office: &mut Office, port: u16, from: u32, count: u32| {
+        let source = format!("{}:{port}", address.ip());
+        for number in from..from + count {
+            let text = wrong_register("acme-801", &source, number, "x");
+            let asked: Vec<&str> =
+                text.split_inclusive('\n').filter(|line| !line.starts_with("Auth")).collect();
+            office.raw(&source, &asked.concat());
+        }
+        office.run(Duration::from_millis(20));
+    };
+    flood(&mut office, 5099, 0, 2_100);
+    assert_eq!(office.switch.bans(office.now()).len(), 1);
+    flood(&mut office, 5099, 10_000, 100);
+    let taken = office.sent("SIP/2.0 200 OK");
+    office.register('A', &[]);
+    office.run(Duration::from_millis(100));
+    assert_eq!(office.sent("SIP/2.0 200 OK") - taken, 1, "{:?}", office.phone('A').log);
+    // Nor is a phone's address a way to have it flooded.
+    let before = office.sent("SIP/2.0 401");
+    flood(&mut office, address.port(), 20_000, 500);
+    assert!(office.sent("SIP/2.0 401") - before <= 55);
+}

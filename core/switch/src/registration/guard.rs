@@ -32,6 +32,9 @@ const ASKED_BANNED: u32 = 5;
 /// So many answers to nonces that a source was not given are challenged anew in a second, where no
 /// phone is registered from.
 const FOREIGN: u32 = 8;
+/// So many requests of phones that are registered at an address are answered in a second, whatever
+/// else comes from there: anybody may write their addresses on datagrams.
+const KNOWN: u32 = 50;
 /// So many of its last wrong requests are known again when they are repeated.
 const REPEATED: usize = 16;
 /// That there was no room for its wrong answers is forgotten so long after.
@@ -80,13 +83,32 @@ struct Source {
     /// Bans within the time that they are remembered.
     bans: u32,
     dropped: u64,
-    foreign: u32,
-    foreign_since: Time,
+    /// Answers to nonces that it was not given, and requests of its registered phones.
+    foreign: Second,
+    known: Second,
     /// Its last wrong requests while it was banned, the next one in the place of the oldest.
     wrongs: [u64; REPEATED],
     next_wrong: usize,
     /// When a wrong password of it found no room to be remembered, last.
     unremembered: Option<Time>,
+}
+
+/// What came in a second.
+#[derive(Clone, Copy, Debug, Default)]
+struct Second {
+    count: u32,
+    since: Time,
+}
+
+impl Second {
+    /// One more: whether it is one of so many.
+    fn take(&mut self, now: Time, most: u32) -> bool {
+        if now.since(self.since) >= Duration::from_secs(1) {
+            *self = Self { count: 0, since: now };
+        }
+        self.count = self.count.saturating_add(1);
+        self.count <= most
+    }
 }
 
 /// What is known of sources.
@@ -134,11 +156,12 @@ impl Guard {
     /// A request answers a nonce that its source was not given; false: it gets no answer.
     fn asks_foreign(&mut self, now: Time, address: IpAddr) -> bool {
         let Some(source) = self.source(now, address) else { return true };
-        if now.since(source.foreign_since) >= Duration::from_secs(1) {
-            (source.foreign, source.foreign_since) = (0, now);
-        }
-        source.foreign = source.foreign.saturating_add(1);
-        source.foreign <= FOREIGN || self.drop_one(address)
+        source.foreign.take(now, FOREIGN) || self.drop_one(address)
+    }
+
+    /// A phone that is registered asks while its address is banned; false: it gets no answer.
+    fn asks_known(&mut self, now: Time, address: IpAddr) -> bool {
+        self.source(now, address).is_none_or(|source| source.known.take(now, KNOWN))
     }
 
     /// Whether a wrong request of a banned source is one of its last ones again, as clients repeat
@@ -246,8 +269,8 @@ impl Guard {
             ban: None,
             bans: 0,
             dropped: 0,
-            foreign: 0,
-            foreign_since: now,
+            foreign: Second::default(),
+            known: Second::default(),
             wrongs: [0; REPEATED],
             next_wrong: 0,
             unremembered: None,
@@ -301,12 +324,13 @@ pub(super) fn fingerprint(message: &Message, credentials: &[u8]) -> u64 {
 
 impl Switch {
     /// A request that needs a password has none, an old one, or one that cannot be read: whether it
-    /// is answered. A phone that is registered from this very address and port always is.
+    /// is answered. A phone that is registered from this very address and port is, whoever else is
+    /// banned there.
     pub(crate) fn may_ask(&mut self, now: Now, remote: SocketAddr) -> bool {
         let before = self.guard.banned;
         let answered = self.guard.asks(now, remote.ip());
         self.tell_ban(now, remote.ip(), before);
-        answered || self.registrar.is_source(remote)
+        answered || self.registrar.is_source(remote) && self.guard.asks_known(now.time, remote.ip())
     }
 
     /// A request answers a nonce that its source was not given, as phones do when the server was
