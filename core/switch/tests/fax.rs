@@ -62,6 +62,24 @@ fn a_number_for_faxes_answers_with_g711_and_lends_the_stream() {
 }
 
 #[test]
+fn a_machine_of_the_office_tries_itself_at_a_test_number_that_answers_as_one() {
+    let test = "[extension.try]\ndial = \"609\"\ndo = { fax = \"main\" }\n[extension.echo]";
+    let mut office = Office::planned(|plan| {
+        let plan = plan.replacen("[extension.echo]", test, 1);
+        format!("{plan}\n[fax_box.main]\nnotify = [\"fax@example.jp\"]\n")
+    });
+    office.call('F', "609");
+    office.run(secs(1));
+    let reception = received(&office);
+    assert_eq!((&*reception.mailbox, reception.caller.as_str()), ("main", "806"));
+    assert!(office.phone('F').heard("answered"), "{:?}", office.explained);
+    office.fax_says(reception.fax, FaxNews::Over("one page".to_owned()));
+    office.run(secs(1));
+    assert!(office.phone('F').heard("bye "), "{:?}", office.phone('F').log);
+    assert_eq!(ending(&only(office.finish())), (CallCause::Plan, 200));
+}
+
+#[test]
 fn a_caller_that_hangs_up_stops_its_fax() {
     let mut office = only_fax();
     office.call(TRUNK, "0312340002");

@@ -127,6 +127,39 @@ fn a_phone_is_shown_as_the_number_that_it_prefers_when_it_may() {
     }
 }
 
+#[test]
+fn a_code_before_a_number_shows_another_number_for_this_call_alone() {
+    let mut office = Office::planned(|plan| {
+        let chosen = "caller_id = \"number1\"\nallow_caller_id = [\"number2\", \"number3\"]";
+        plan.replacen("caller_id = \"number1\"", chosen, 1).replacen(
+            "[extension.echo]",
+            "[feature_codes]\nshow_number = \"*67\"\n[extension.echo]",
+            1,
+        )
+    });
+    // The second of those that the phone may show, its own again, the first.
+    for (dialled, shown) in [
+        ("*6720455550001", "0312340003"),
+        ("0455550001", "0312340001"),
+        ("*6710455550001", "0312340002"),
+    ] {
+        office.call('A', dialled);
+        office.run(secs(1));
+        let invite = office.phone(TRUNK).invite.take().unwrap();
+        assert_eq!(value_of_user(&invite, Header::PAssertedIdentity), shown, "{dialled}");
+        office.give_up('A');
+        office.run(secs(1));
+    }
+    // A place that is none, and a phone without a choice: said and refused, nobody is called.
+    for (name, dialled) in [('A', "*6730455550001"), ('B', "*6710455550001")] {
+        office.call(name, dialled);
+        office.run(secs(5));
+        assert!(office.phone(name).heard("failed 403"), "{dialled}: {:?}", office.phone(name).log);
+        assert!(office.phone(TRUNK).invite.is_none(), "{dialled}");
+    }
+    office.finish();
+}
+
 fn value_of_user(message: &Message, header: Header) -> String {
     let address = koukan_sip::header::NameAddr::parse(message.header(header).unwrap()).unwrap();
     String::from_utf8(address.uri().unwrap().user_unescaped().unwrap()).unwrap()
