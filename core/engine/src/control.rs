@@ -28,7 +28,7 @@ use crate::order::{Order, Returned, Setup};
 use crate::ports::Ports;
 use crate::prompts::Library;
 use crate::record::{Session, write_recordings};
-use crate::rooms::Rooms;
+use crate::rooms::{Orders, Rooms};
 use crate::routes::{Change, Routes};
 use crate::stats::{Counters, EngineStats};
 use crate::stream::Stream;
@@ -241,21 +241,16 @@ impl Engine {
                 self.rooms.mute(stream, muted);
                 self.order(index, Order::Mute(stream, muted));
             }
-            Command::Whisper { stream, to } => {
-                self.rooms.whisper(stream, to);
-                self.order(index, Order::Whisper(stream, to));
-            }
+            Command::Whisper { stream, to } => self.whisper(index, stream, to),
             Command::Leave { stream } => {
                 self.leave_room(stream);
                 self.routes.feed(stream, Source::Nothing);
                 self.order(index, Order::Feed(stream, Source::Nothing));
             }
             Command::Announce { room, op, prompts, times } => {
-                self.job(index, Target::Room(room), op, Task::Play { prompts, times });
+                self.room_job(index, room, op, Task::Play { prompts, times });
             }
-            Command::StopAnnounce { room, op } => {
-                self.job(index, Target::Room(room), op, Task::Stop);
-            }
+            Command::StopAnnounce { room, op } => self.room_job(index, room, op, Task::Stop),
             Command::SendDigits { stream, op, digits, duration_ms, pause_ms } => {
                 let order = KeyOrder { op, digits, duration_ms, pause_ms };
                 self.order(index, Order::Keys(stream, order));
@@ -310,7 +305,7 @@ impl Engine {
         self.reroute(index, stream);
         self.listen(index, stream);
         self.retrack(index, stream);
-        self.turn_seat(index, stream);
+        self.turn_seat(stream);
     }
 
     fn feed(&mut self, index: usize, stream: StreamId, source: Source) {
@@ -342,6 +337,21 @@ impl Engine {
         }
     }
 
+    /// A play for everybody in a room, or its end: by the room's first part, wherever that is.
+    fn room_job(&mut self, index: usize, room: BridgeId, op: OpId, what: Task) {
+        let index = self.rooms.first(room).unwrap_or(index);
+        self.job(index, Target::Room(room), op, what);
+    }
+
+    /// A muted member is heard by one other of its room, or by nobody again.
+    fn whisper(&mut self, index: usize, stream: StreamId, to: Option<StreamId>) {
+        let to = to.filter(|to| self.rooms.whisper(stream, Some(*to)));
+        if to.is_none() {
+            self.rooms.whisper(stream, None);
+        }
+        self.order(index, Order::Whisper(stream, to));
+    }
+
     /// A stream comes into a room.
     fn join(&mut self, index: usize, stream: StreamId, room: BridgeId, muted: bool) {
         self.leave_room(stream);
@@ -355,22 +365,25 @@ impl Engine {
         };
         self.routes.feed(stream, Source::Room(room));
         self.reroute(index, stream);
-        for order in orders {
-            self.order(index, order);
-        }
+        self.order_all(orders);
     }
 
     /// A member of a room has agreed on another codec.
-    fn turn_seat(&mut self, index: usize, stream: StreamId) {
+    fn turn_seat(&mut self, stream: StreamId) {
         let Some(codec) = self.routes.codec(stream) else { return };
-        for order in self.rooms.turn(stream, codec, self.routes.settings()) {
-            self.order(index, order);
-        }
+        let orders = self.rooms.turn(stream, codec, self.routes.settings());
+        self.order_all(orders);
     }
 
     /// A stream leaves its room, if it is in one.
     fn leave_room(&mut self, stream: StreamId) {
-        if let Some((worker, Some(order))) = self.rooms.leave(stream) {
+        let orders = self.rooms.leave(stream);
+        self.order_all(orders);
+    }
+
+    /// Orders for several workers.
+    fn order_all(&mut self, orders: Orders) {
+        for (worker, order) in orders {
             self.order(worker, order);
         }
     }
@@ -476,6 +489,13 @@ impl Engine {
         if let Event::Recorded { stream, op, .. } = event {
             self.recordings = self.recordings.saturating_sub(1);
             self.routes.recorded(stream, op);
+        }
+        if let Event::Joined { stream, room, joined: false } = event
+            && self.rooms.of(stream) == Some(room)
+        {
+            // Its worker had no place for it.
+            self.leave_room(stream);
+            self.flush();
         }
         if let Event::OpenFailed { stream, .. } = event {
             // Nobody will close it; whoever fed from it is silent already.

@@ -11,6 +11,7 @@ mod jobs;
 mod keys;
 mod lent;
 pub mod limits;
+mod neighbour;
 mod order;
 mod packet;
 #[expect(unsafe_code, reason = "pinning and CPU time of a thread, through libc")]

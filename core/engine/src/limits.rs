@@ -24,6 +24,9 @@ pub const ROOMS: usize = 64;
 /// Members of one room.
 pub const ROOM_MEMBERS: usize = 2_000;
 
+/// Workers that one room is spread over.
+pub const ROOM_PARTS: usize = 16;
+
 /// Recordings that run at once in the whole engine.
 pub const RECORDINGS: Limit = Limit {
     name: "recordings",

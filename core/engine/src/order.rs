@@ -4,6 +4,7 @@ use koukan_base::{BridgeId, OpId, StreamId};
 use koukan_media::{KeyOrder, Source, StreamConfig};
 
 use crate::ear::Ear;
+use crate::neighbour::Neighbour;
 use crate::record::{Tap, Tracks};
 use crate::room::{Room, Seat};
 use crate::secure::{Change, Secure};
@@ -33,6 +34,8 @@ pub(crate) enum Order {
     Tracks(StreamId, Option<Box<Tracks>>),
     /// A room begins, or takes the place of the smaller or narrower one of its number.
     OpenRoom(Box<Room>),
+    /// The room has another part, on another worker.
+    Meet(BridgeId, Neighbour),
     /// Its last member has left.
     CloseRoom(BridgeId),
     /// A stream takes a seat; whether that is to be told.
@@ -65,5 +68,6 @@ pub(crate) enum Returned {
     Tracks(#[expect(dead_code, reason = "only freed")] Box<Tracks>),
     Room(#[expect(dead_code, reason = "only freed")] Box<Room>),
     Seat(#[expect(dead_code, reason = "only freed")] Box<Seat>),
+    Neighbour(#[expect(dead_code, reason = "only freed")] Neighbour),
     Secure(#[expect(dead_code, reason = "only freed")] Box<Secure>),
 }

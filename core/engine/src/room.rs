@@ -1,19 +1,25 @@
 //! A room: the members' sound through a mixer, each of them hears the others. Made on the control
 //! side for a number of places and a rate; when it needs more of either, another takes its place.
-//! Members that hear the same in the same codec share one encoding.
+//! Members that hear the same in the same codec share one encoding. A room that outgrows one worker
+//! has a part on several; each is one of these, and knows the others as [`Neighbours`].
 
-use koukan_base::{BridgeId, Time};
+use koukan_base::{BridgeId, StreamId, Time};
 use koukan_codecs::opus::{OpusError, OpusSettings};
 use koukan_codecs::{Encoder, Resampler, sample_rate};
 use koukan_media::jitter::JitterMode;
-use koukan_media::mixer::{Mixer, MixerConfig};
+use koukan_media::mixer::{Mixer, MixerConfig, TalkerEvent};
 use koukan_media::{Codec, CodecParams};
 
+use crate::limits::ROOM_PARTS;
+use crate::neighbour::{Neighbour, Neighbours};
 use crate::stream::{Play, fill};
 use crate::voice::{Hearing, NARROW_FRAME, WIDE_FRAME};
 
 /// Who are summed at once; a room with no more members sums all of them.
 const TALKERS: usize = 8;
+
+/// What nobody is called who whispers or is whispered to.
+const PLAYER: u64 = u64::MAX;
 
 /// Bytes of the longest shared packet: 20 ms of linear samples.
 const SHARED_PACKET: usize = 700;
@@ -84,8 +90,11 @@ pub(crate) struct Room {
     pub(crate) mixer: Mixer,
     /// Slots of the streams at each place.
     pub(crate) members: Box<[Option<u32>]>,
-    /// When the next frame is due.
+    rate: u32,
+    /// When the next frame is due, and on which of the twenty milliseconds: the same in all parts.
     pub(crate) next: Time,
+    pub(crate) phase: u8,
+    neighbours: Neighbours,
     pub(crate) play: Option<Play>,
     /// The place of what is played.
     pub(crate) player: Option<usize>,
@@ -96,9 +105,10 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// A room of `places` members at `rate`; its codecs are those that are encoded once.
+    /// A part of a room, with `places` for members, at `rate`; its codecs are those that are
+    /// encoded once.
     pub(crate) fn new(
-        id: BridgeId,
+        (id, part, phase): (BridgeId, u16, u8),
         (places, rate): (usize, u32),
         codecs: &[Codec],
         settings: OpusSettings,
@@ -114,12 +124,16 @@ impl Room {
             })
         });
         // One place more, for what is played.
-        let mixer = Mixer::new(MixerConfig { rate, frame, members: places + 1, talkers: TALKERS });
+        let members = places + 1;
+        let config = MixerConfig { rate, frame, members, talkers: TALKERS, part };
         Ok(Self {
             id,
-            mixer,
-            members: vec![None; places + 1].into(),
+            mixer: Mixer::new(config),
+            members: vec![None; members].into(),
+            rate,
             next: Time::ZERO,
+            phase,
+            neighbours: Neighbours::new(ROOM_PARTS - 1),
             play: None,
             player: None,
             from_narrow: Resampler::new(8_000, rate),
@@ -128,9 +142,48 @@ impl Room {
         })
     }
 
+    /// Takes the place of the one that stands, which is smaller or of a lower rate. Of one of the
+    /// same rate its members keep their seats.
+    pub(crate) fn replace(&mut self, old: &mut Self) {
+        self.next = old.next;
+        self.play = old.play.take();
+        std::mem::swap(&mut self.neighbours, &mut old.neighbours);
+        if self.rate != old.rate {
+            return;
+        }
+        self.mixer.take_over(&old.mixer);
+        self.player = old.player;
+        for (to, from) in self.members.iter_mut().zip(&old.members) {
+            *to = *from;
+        }
+        std::mem::swap(&mut self.from_narrow, &mut old.from_narrow);
+    }
+
+    /// Another part of the room is there.
+    pub(crate) fn meet(&mut self, neighbour: Neighbour) -> Result<(), Neighbour> {
+        self.neighbours.add(neighbour)
+    }
+
+    /// Sums the frame of a number with what the other parts say, and tells them what is said here.
+    pub(crate) fn mix(&mut self, number: u64, changed: impl FnMut(TalkerEvent)) {
+        self.neighbours.hear(number);
+        self.mixer.mix(self.neighbours.distant(), changed);
+        self.neighbours.tell(number, &self.mixer);
+    }
+
+    /// Whether a member hears something of its own.
+    pub(crate) fn hears_own(&self, place: usize) -> bool {
+        self.mixer.hears_own(place, self.neighbours.distant())
+    }
+
+    /// What a member hears.
+    pub(crate) fn output(&self, place: usize, out: &mut [i16]) {
+        self.mixer.output(place, self.neighbours.distant(), out);
+    }
+
     /// A stream takes a place.
-    pub(crate) fn join(&mut self, slot: u32, muted: bool) -> Option<usize> {
-        let place = self.mixer.join()?;
+    pub(crate) fn join(&mut self, slot: u32, id: StreamId, muted: bool) -> Option<usize> {
+        let place = self.mixer.join(id.0)?;
         self.mixer.mute(place, muted);
         *self.members.get_mut(place)? = Some(slot);
         Some(place)
@@ -149,7 +202,7 @@ impl Room {
         if self.play.is_none() {
             return false;
         }
-        self.player = self.player.or_else(|| self.mixer.join());
+        self.player = self.player.or_else(|| self.mixer.join(PLAYER));
         let mut law = [0; NARROW_FRAME];
         let (mut narrow, mut wide) = ([0; NARROW_FRAME], [0; WIDE_FRAME]);
         let finished = fill(&mut self.play, Codec::Pcma, &mut law);

@@ -9,9 +9,11 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Phone, WORKER, bridge, engine};
-use koukan_base::{BridgeId, OpId};
-use koukan_media::{Codec, Command, Digits, Prompt, RecordFormat, Recorded, Recording, Source};
+use common::{Phone, WORKER, bridge, engine_of, wait};
+use koukan_base::{BridgeId, OpId, WorkerId};
+use koukan_media::{
+    Codec, Command, Digits, Event, Prompt, RecordFormat, Recorded, Recording, Source,
+};
 
 /// Counts what media threads allocate and free while counting is on.
 struct Counting;
@@ -64,7 +66,7 @@ static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn thousands_of_packets_and_ticks_allocate_nothing_on_the_worker() {
-    let mut engine = engine("/nowhere".into());
+    let mut engine = engine_of(2, "/nowhere".into());
     let mut a = Phone::new(&mut engine, 1, Codec::Pcmu);
     let mut b = Phone::new(&mut engine, 2, Codec::Pcma);
     let mut c = Phone::new(&mut engine, 3, Codec::Pcma);
@@ -106,8 +108,13 @@ fn thousands_of_packets_and_ticks_allocate_nothing_on_the_worker() {
     let others = [(9, Codec::G722), (10, Codec::Opus), (11, Codec::Pcma), (12, Codec::Pcmu)];
     let others = others.map(|(number, codec)| Phone::new(&mut engine, number, codec));
     let room = BridgeId(1);
+    // One of them on the other worker: the room has two parts.
+    let (stream, to) = (others[3].stream, WorkerId(1));
+    engine.send(WORKER, Command::Move { stream, to });
+    wait(&mut engine, |event| (event == Event::Moved { stream }).then_some(()));
     for stream in others.iter().map(|phone| phone.stream).chain([member.stream]) {
-        engine.send(WORKER, Command::Join { stream, room, muted: false });
+        let worker = if stream == others[3].stream { to } else { WORKER };
+        engine.send(worker, Command::Join { stream, room, muted: false });
     }
     let (op, prompts) = (OpId(8), [Prompt::Music].into());
     engine.send(WORKER, Command::Announce { room, op, prompts, times: 0 });

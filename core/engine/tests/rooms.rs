@@ -16,6 +16,7 @@ use koukan_media::tone::{DtmfDetector, DtmfEvent, NamedTone};
 use koukan_media::{Codec, Command, Event, PlayEnd, Prompt};
 
 const ROOM: BridgeId = BridgeId(7);
+const OTHER: WorkerId = WorkerId(1);
 
 fn join(engine: &mut Engine, phone: &Phone, muted: bool) -> bool {
     let stream = phone.stream;
@@ -263,24 +264,33 @@ fn a_prompt_is_heard_by_all_and_coming_and_going_makes_no_click() {
     assert_eq!(sound.last().map(|sample| sample.unsigned_abs() < 100), Some(true));
 }
 
+/// Brings a stream to the other worker, and into the room there.
+fn join_there(engine: &mut Engine, phone: &Phone, muted: bool) {
+    let stream = phone.stream;
+    engine.send(WORKER, Command::Move { stream, to: OTHER });
+    wait(engine, |event| (event == Event::Moved { stream }).then_some(()));
+    engine.send(OTHER, Command::Join { stream, room: ROOM, muted });
+    assert!(joined(engine, stream));
+}
+
 #[test]
-fn a_stream_of_another_worker_is_moved_first_and_what_cannot_join_is_told() {
+fn a_member_moves_from_one_part_to_another_and_what_cannot_join_is_told() {
     let mut engine = engine_of(2, "/nowhere".into());
     let mut a = Phone::new(&mut engine, 1, Codec::Pcmu);
     let mut b = Phone::new(&mut engine, 2, Codec::Pcmu);
-    let other = WorkerId(1);
+    let other = OTHER;
     let stream = b.stream;
-    engine.send(WORKER, Command::Move { stream, to: other });
-    wait(&mut engine, |event| (event == Event::Moved { stream }).then_some(()));
     assert!(join(&mut engine, &a, false));
-    engine.send(other, Command::Join { stream, room: ROOM, muted: false });
-    assert!(!joined(&mut engine, stream), "the room is on the other worker");
+    join_there(&mut engine, &b, false);
+    let mut both = [(&mut a, Some(Voice::new(Codec::Pcmu, 500.0))), (&mut b, None)];
+    let heard = talk(&mut both, 40);
+    assert!(strength(&heard[1], 8_000, 500.0) > 4_000.0, "from one part to the other");
     engine.send(other, Command::Move { stream, to: WORKER });
     wait(&mut engine, |event| (event == Event::Moved { stream }).then_some(()));
     assert!(join(&mut engine, &b, false));
     let mut both = [(&mut a, Some(Voice::new(Codec::Pcmu, 500.0))), (&mut b, None)];
     let heard = talk(&mut both, 40);
-    assert!(strength(&heard[1], 8_000, 500.0) > 4_000.0);
+    assert!(strength(&heard[1], 8_000, 500.0) > 4_000.0, "in one part");
     let nobody = StreamId(99);
     engine.send(WORKER, Command::Join { stream: nobody, room: ROOM, muted: false });
     assert!(!joined(&mut engine, nobody));
@@ -312,4 +322,94 @@ fn a_room_of_forty_grows_and_all_hear_the_one_who_speaks() {
         let found = strength(sound, 8_000, 600.0);
         assert!((found > 4_000.0) == (number != 17), "{number}: {found}");
     }
+}
+
+#[test]
+fn in_two_parts_everybody_hears_the_others_and_not_itself_in_its_own_codec() {
+    let mut engine = engine_of(2, "/nowhere".into());
+    let codecs = [Codec::Pcmu, Codec::G722, Codec::Pcma, Codec::Opus, Codec::Pcmu];
+    let mut phones: Vec<Phone> =
+        (1..).zip(codecs).map(|(n, codec)| Phone::new(&mut engine, n, codec)).collect();
+    // One after the other in turn: the rate rises, and the room has got both its parts.
+    for (number, phone) in phones.iter().enumerate() {
+        if number % 2 == 0 {
+            assert!(join(&mut engine, phone, false));
+        } else {
+            join_there(&mut engine, phone, false);
+        }
+    }
+    let pitches = [300.0, 500.0, 800.0, 1_100.0, 1_500.0];
+    let mut all: Vec<(&mut Phone, Option<Voice>)> = phones
+        .iter_mut()
+        .zip(pitches)
+        .map(|(phone, hertz)| {
+            let voice = Voice::new(phone.codec, hertz);
+            (phone, Some(voice))
+        })
+        .collect();
+    let heard = talk(&mut all, 70);
+    for (listener, sound) in heard.iter().enumerate() {
+        let codec = codecs[listener];
+        for (speaker, hertz) in pitches.into_iter().enumerate() {
+            let found = strength(sound, sample_rate(codec), hertz);
+            if speaker == listener {
+                assert!(found < 400.0, "{codec:?} hears itself: {found}");
+            } else {
+                assert!(found > 3_000.0, "{codec:?} hears {:?}: {found}", codecs[speaker]);
+            }
+        }
+    }
+    let mut talkers: Vec<u64> = Vec::new();
+    while let Some(event) = engine.try_recv() {
+        if let Event::Talks { stream, talking: true, .. } = event {
+            talkers.push(stream.0);
+        }
+    }
+    talkers.sort_unstable();
+    talkers.dedup();
+    assert_eq!(talkers, [1, 2, 3, 4, 5], "each part tells of its own");
+}
+
+#[test]
+fn muting_whispers_words_for_all_and_leaving_reach_the_other_part() {
+    let mut engine = engine_of(2, "/nowhere".into());
+    let mut phones: Vec<Phone> = (1..=4).map(|n| Phone::new(&mut engine, n, Codec::Pcmu)).collect();
+    assert!(join(&mut engine, &phones[0], false) && join(&mut engine, &phones[1], true));
+    join_there(&mut engine, &phones[2], false);
+    join_there(&mut engine, &phones[3], false);
+    let streams = [0, 1, 2, 3].map(|at: usize| phones[at].stream);
+    // The second speaks; what the third and the fourth, of the other part, hear of it.
+    let listen = |phones: &mut Vec<Phone>, hertz: f64| {
+        let mut all: Vec<(&mut Phone, Option<Voice>)> =
+            phones.iter_mut().map(|phone| (phone, None)).collect();
+        all[1].1 = Some(Voice::new(Codec::Pcmu, 700.0));
+        let heard = talk(&mut all, 40);
+        [2, 3].map(|at: usize| strength(&heard[at], 8_000, hertz))
+    };
+    let levels = listen(&mut phones, 700.0);
+    assert!(levels.iter().all(|level| *level < 100.0), "it is muted: {levels:?}");
+    engine.send(WORKER, Command::Whisper { stream: streams[1], to: Some(streams[3]) });
+    let [other, colleague] = listen(&mut phones, 700.0);
+    assert!(other < 100.0 && colleague > 4_000.0, "{other} {colleague}");
+    engine.send(WORKER, Command::Whisper { stream: streams[1], to: None });
+    engine.send(WORKER, Command::Mute { stream: streams[1], muted: false });
+    let levels = listen(&mut phones, 700.0);
+    assert!(levels.iter().all(|level| *level > 4_000.0), "{levels:?}");
+    // Ordered from whichever worker, words are for both parts.
+    let op = OpId(9);
+    let prompts = [Prompt::Tone { tone: NamedTone::Key(b'5'), ms: 5_000 }];
+    let announce = Command::Announce { room: ROOM, op, prompts: prompts.into(), times: 1 };
+    engine.send(OTHER, announce);
+    let levels = listen(&mut phones, 770.0);
+    assert!(levels.iter().all(|level| *level > 1_000.0), "{levels:?}");
+    engine.send(OTHER, Command::StopAnnounce { room: ROOM, op });
+    // The first part is empty, and stands: who comes back is heard.
+    for stream in [streams[0], streams[1]] {
+        engine.send(WORKER, Command::Leave { stream });
+    }
+    let levels = listen(&mut phones, 700.0);
+    assert!(levels.iter().all(|level| *level < 100.0), "{levels:?}");
+    assert!(join(&mut engine, &phones[1], false));
+    let levels = listen(&mut phones, 700.0);
+    assert!(levels.iter().all(|level| *level > 4_000.0), "{levels:?}");
 }

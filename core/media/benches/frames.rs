@@ -185,9 +185,9 @@ fn tones(criterion: &mut Criterion) {
 
 fn rooms(criterion: &mut Criterion) {
     for (members, talkers) in [(8, 8), (32, 32), (100, 100), (100, 8), (2_000, 8)] {
-        let config = MixerConfig { rate: 8_000, frame: 160, members, talkers };
+        let config = MixerConfig { rate: 8_000, frame: 160, members, talkers, part: 0 };
         let mut mixer = Mixer::new(config);
-        while mixer.join().is_some() {}
+        while mixer.join(0).is_some() {}
         let (sound, mut out) = (voice(160), [0i16; 160]);
         // Everybody speaks in a small room, a tenth of a big one.
         let speaks = |place: usize| members == talkers || place.is_multiple_of(10);
@@ -197,11 +197,11 @@ fn rooms(criterion: &mut Criterion) {
                     input.copy_from_slice(&sound);
                 }
             }
-            mixer.mix(|event| {
+            mixer.mix(&[], |event| {
                 black_box(event);
             });
-            for place in (0..members).filter(|place| mixer.hears_own(*place)) {
-                mixer.output(place, &mut out);
+            for place in (0..members).filter(|place| mixer.hears_own(*place, &[])) {
+                mixer.output(place, &[], &mut out);
                 black_box(&out);
             }
             black_box(mixer.common());

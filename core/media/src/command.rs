@@ -114,10 +114,10 @@ pub enum Command {
         op: OpId,
     },
     /// Bring the stream into a room, where it hears all the others and they hear it; what it sent
-    /// before ends. The first member opens the room, on this worker; the last one ends it. A room
-    /// mixes at the highest rate that a member's codec has. Answered by [`crate::Event::Joined`],
-    /// exactly once. A stream on another worker than its room is refused: whoever orders moves it
-    /// there first.
+    /// before ends. The first member opens the room, the last one ends it. A room mixes at the
+    /// highest rate that a member's codec has. Answered by [`crate::Event::Joined`], exactly once.
+    /// A stream on a worker from which nobody came before opens another part of the room there:
+    /// what is said in one part is heard in the others one frame of 20 ms later.
     Join {
         /// The stream; what it speaks is agreed on.
         stream: StreamId,
@@ -146,7 +146,8 @@ pub enum Command {
         /// The stream.
         stream: StreamId,
     },
-    /// Play prompts to everybody in a room, over what is said; a running one is stopped first.
+    /// Play prompts to everybody in all parts of a room, over what is said; a running one is
+    /// stopped first.
     /// Answered by [`crate::Event::Announced`], exactly once.
     Announce {
         /// The room.

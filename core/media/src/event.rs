@@ -102,8 +102,8 @@ pub enum Event {
         stream: StreamId,
         /// The room.
         room: BridgeId,
-        /// It is there. It is not when the room is full or on another worker, or the stream is gone
-        /// or has agreed on nothing.
+        /// It is there. It is not when the room is full, has parts on as many workers as it may
+        /// have, or the stream is gone or has agreed on nothing.
         joined: bool,
     },
     /// A member of a room begins or ceases to talk.

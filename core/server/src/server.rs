@@ -419,6 +419,7 @@ fn switch_config(
         trusted: config.defence.trusted.clone(),
         max_calls: config.limits.count(koukan_switch::limits::CALLS),
         rtp_timeout: config.media.rtp_timeout,
+        room_part: config.media.room_part,
         interim_cdr: INTERIM_CDR,
     }
 }

@@ -51,6 +51,8 @@ pub struct SwitchConfig {
     pub max_calls: usize,
     /// A party that sends no RTP for so long is gone.
     pub rtp_timeout: Duration,
+    /// Members of a conference room on one media worker, before it gets a part on another.
+    pub room_part: u32,
     /// How often the record of a running call is written again.
     pub interim_cdr: Duration,
 }

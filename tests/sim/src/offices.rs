@@ -156,6 +156,7 @@ pub(crate) fn config() -> SwitchConfig {
         trusted: Vec::new(),
         max_calls: 200,
         rtp_timeout: RTP_TIMEOUT,
+        room_part: 500,
         interim_cdr: Duration::from_secs(60),
     }
 }

@@ -140,7 +140,7 @@ impl Worker {
 }
 
 /// The next moment of a phase that is not before `now`.
-fn phase_after(now: Time, phase: usize) -> Time {
+pub(super) fn phase_after(now: Time, phase: usize) -> Time {
     let tick = 20_000_000;
     let offset = u64::try_from(phase).unwrap_or(0).saturating_mul(1_000_000);
     let base = now.as_nanos() / tick * tick;

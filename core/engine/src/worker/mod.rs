@@ -150,6 +150,7 @@ impl Worker {
                 Order::StopRecord(id, op) => self.stop_record(now, id, op),
                 Order::Tracks(id, tracks) => self.turn_tracks(id, tracks),
                 Order::OpenRoom(room) => self.open_room(now, room),
+                Order::Meet(id, neighbour) => self.meet(id, neighbour),
                 Order::CloseRoom(id) => self.close_room(id),
                 Order::Sit(id, seat, told) => self.sit(now, id, seat, told),
                 Order::Mute(id, muted) => self.mute(id, muted),

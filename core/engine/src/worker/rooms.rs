@@ -4,7 +4,8 @@ use koukan_base::{BridgeId, OpId, StreamId, Time};
 use koukan_media::{Event, HEADER_BYTES, PlayEnd, Shed, Source};
 
 use super::Worker;
-use super::clock::{LATE, TICK};
+use super::clock::{LATE, TICK, phase_after};
+use crate::neighbour::Neighbour;
 use crate::order::Returned;
 use crate::room::{Room, Seat};
 use crate::speak::{send, send_spoken};
@@ -18,13 +19,12 @@ impl Worker {
 
     /// A room begins, or a greater one takes the place of the one that stands.
     pub(super) fn open_room(&mut self, now: Time, mut room: Box<Room>) {
-        room.next = now + TICK;
+        room.next = phase_after(now, room.phase.into());
         room.spare(self.shed() >= Shed::Coders);
         let standing = self.rooms.iter_mut().flatten().find(|known| known.id == room.id);
         match standing {
             Some(standing) => {
-                room.play = standing.play.take();
-                room.next = standing.next;
+                room.replace(standing);
                 let old = std::mem::replace(standing, room);
                 self.give_back(Returned::Room(old));
             }
@@ -35,6 +35,17 @@ impl Worker {
             },
         }
         self.note_next_room();
+    }
+
+    /// The room has another part.
+    pub(super) fn meet(&mut self, id: BridgeId, neighbour: Neighbour) {
+        let unmet = match self.room(id) {
+            Some(room) => room.meet(neighbour).err(),
+            None => Some(neighbour),
+        };
+        if let Some(unmet) = unmet {
+            self.give_back(Returned::Neighbour(unmet));
+        }
     }
 
     /// The last member has left.
@@ -59,7 +70,7 @@ impl Worker {
             return;
         };
         self.feed(now, id, Source::Nothing);
-        seat.place = self.room(room).and_then(|known| known.join(slot, seat.muted));
+        seat.place = self.room(room).and_then(|known| known.join(slot, id, seat.muted));
         let joined = seat.place.is_some();
         let old = match self.stream(slot) {
             Some(stream) if joined => {
@@ -87,12 +98,11 @@ impl Worker {
         }
     }
 
-    /// Lets one other member alone hear a member that is muted.
+    /// Lets one other member alone, of whichever part of the room, hear a member that is muted.
     pub(super) fn whisper(&mut self, id: StreamId, to: Option<StreamId>) {
         let Some((room, place)) = self.seat_of(id) else { return };
-        let to = to.and_then(|to| self.seat_of(to)).filter(|(known, _)| *known == room);
         if let Some(room) = self.room(room) {
-            room.mixer.whisper(place, to.map(|(_, place)| place));
+            room.mixer.whisper(place, to.map(|to| to.0));
         }
     }
 
@@ -164,9 +174,10 @@ impl Worker {
                 continue;
             };
             self.ticked(now.since(room.next) > LATE);
-            let behind = now.since(room.next) > TICK * 5;
-            room.next = if behind { now + TICK } else { room.next + TICK };
-            self.tick_room(now, &mut room);
+            let due = room.next;
+            let behind = now.since(due) > TICK * 5;
+            room.next = if behind { phase_after(now, room.phase.into()) } else { due + TICK };
+            self.tick_room(now, frame_at(due), &mut room);
             if let Some(place) = self.rooms.get_mut(index) {
                 *place = Some(room);
             }
@@ -175,7 +186,7 @@ impl Worker {
     }
 
     /// 20 ms of a room: everybody in, the sum, everybody out.
-    fn tick_room(&mut self, now: Time, room: &mut Room) {
+    fn tick_room(&mut self, now: Time, number: u64, room: &mut Room) {
         for place in 0..room.members.len() {
             let Some(slot) = room.members.get(place).copied().flatten() else { continue };
             let seat = self.stream(slot).and_then(|stream| stream.seat.as_mut());
@@ -193,22 +204,29 @@ impl Worker {
             room.play = None;
             self.events.push(Event::Announced { room: room.id, op, end: PlayEnd::Finished });
         }
-        let (id, members) = (room.id, &room.members);
-        let (slots, events) = (&self.slots, &self.events);
-        room.mixer.mix(|change| {
-            let slot = members.get(change.member).copied().flatten();
-            let stream = slot.and_then(|slot| slots.get(usize::try_from(slot).ok()?)?.as_deref());
-            if let Some(stream) = stream {
-                let (stream, talking) = (stream.id, change.talking);
-                events.push(Event::Talks { stream, room: id, talking });
-            }
-        });
+        self.mix_room(number, room);
         for place in 0..room.members.len() {
             if let Some(slot) = room.members.get(place).copied().flatten() {
                 self.tell_member(now, room, place, slot);
             }
         }
         room.finish();
+    }
+
+    /// The sum; who begins or ends to talk is told.
+    fn mix_room(&self, number: u64, room: &mut Room) {
+        let id = room.id;
+        let members = std::mem::take(&mut room.members);
+        room.mix(number, |change| {
+            let slot = members.get(change.member).copied().flatten();
+            let index = slot.and_then(|slot| usize::try_from(slot).ok());
+            let stream = index.and_then(|index| self.slots.get(index)?.as_deref());
+            if let Some(stream) = stream {
+                let (stream, talking) = (stream.id, change.talking);
+                self.events.push(Event::Talks { stream, room: id, talking });
+            }
+        });
+        room.members = members;
     }
 
     /// What a member hears goes to its peer.
@@ -221,7 +239,7 @@ impl Worker {
             return;
         }
         let params = config.codec;
-        if !room.mixer.hears_own(place)
+        if !room.hears_own(place)
             && let Some(payload) = room.shared(params)
         {
             let Some(out) = self.buffer.get_mut(..HEADER_BYTES + payload.len()) else { return };
@@ -235,7 +253,7 @@ impl Worker {
         }
         let (mut mixed, mut own) = ([0; WIDE_FRAME], [0; WIDE_FRAME]);
         let Some(frame) = mixed.get_mut(..room.frame) else { return };
-        room.mixer.output(place, frame);
+        room.output(place, frame);
         let Some(seat) = &mut stream.seat else { return };
         let samples = match &mut seat.to_own {
             Some(resampler) => {
@@ -248,4 +266,9 @@ impl Worker {
         speaker.say(samples);
         send_spoken(now, stream, false, self.buffer.as_mut_slice(), &self.counters);
     }
+}
+
+/// The number of the frame that is due then: the same on every worker, since they have one clock.
+fn frame_at(due: Time) -> u64 {
+    due.as_nanos() / u64::try_from(TICK.as_nanos()).unwrap_or(1)
 }

@@ -142,6 +142,7 @@ fn media(table: &Table<'_>, base: &Base, home: &Path) -> MediaConfig {
             (first >= 1024 && first < last).then_some((first, last))
         })
     });
+    let room_part = table.item("room_part").and_then(|item| item.integer(2..=2_000));
     let rtp_timeout = table.item("rtp_timeout").and_then(|item| item.duration(1..=86_400));
     MediaConfig {
         workers: workers.flatten(),
@@ -150,6 +151,7 @@ fn media(table: &Table<'_>, base: &Base, home: &Path) -> MediaConfig {
         codecs: codecs(table),
         prompts: base.path(table.item("prompts"), || home.join("prompts")),
         rtp_timeout: rtp_timeout.unwrap_or(Duration::from_secs(30)),
+        room_part: room_part.and_then(|count| u32::try_from(count).ok()).unwrap_or(500),
     }
 }
 

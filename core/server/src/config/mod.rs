@@ -120,6 +120,8 @@ pub struct MediaConfig {
     pub prompts: PathBuf,
     /// A call whose party sends no RTP for so long is ended.
     pub rtp_timeout: Duration,
+    /// Members of a conference room on one worker, before it gets a part on another.
+    pub room_part: u32,
 }
 
 /// `[control]`.

@@ -1,6 +1,7 @@
 //! Conference rooms (`[room.X]`): every member is a call of its own, with its own record and
-//! channels; what joins them is a room of the media engine on one worker. A member on another
-//! worker is moved there first. The room begins with its first member and ends with its last.
+//! channels; what joins them is a room of the media engine. Members are moved to the worker where
+//! it began, until they are as many as one worker shall have: then it gets a part on another. The
+//! room begins with its first member and ends with its last.
 
 mod ad_hoc;
 mod attend;
@@ -286,8 +287,7 @@ impl Switch {
         let line = if moderator { " as a moderator" } else { "" };
         self.explain(call.id, format!("comes into room {name}{line}"));
         let (bridge, worker) = (BridgeId(self.next_number()), call.worker);
-        let rooms = &mut self.rooms;
-        let room = rooms.open.entry(key.clone()).or_insert_with(|| OpenRoom {
+        self.rooms.open.entry(key.clone()).or_insert_with(|| OpenRoom {
             bridge,
             worker,
             spec: spec.clone(),
@@ -301,10 +301,13 @@ impl Switch {
             saying: None,
             to_say: VecDeque::new(),
         });
-        room.members.push(call.id);
-        let (bridge, worker) = (room.bridge, room.worker);
-        rooms.by_bridge.insert(bridge, key.clone());
-        rooms.change(key.clone(), Concerns::Few);
+        let worker = self.part_for(&key, call.worker);
+        if let Some(room) = self.rooms.open.get_mut(&key) {
+            room.members.push(call.id);
+            let bridge = room.bridge;
+            self.rooms.by_bridge.insert(bridge, key.clone());
+        }
+        self.rooms.change(key.clone(), Concerns::Few);
         call.failures.clear();
         let state = Attending::Inside(Member::new(moderator, now.date));
         call.stage = Stage::Conference(Attendance { key, spec, state });
@@ -334,7 +337,38 @@ impl Switch {
         }
     }
 
-    /// Brings a caller's stream to the worker of its room.
+    /// The worker on which somebody comes into a room: where it began while there is place; else
+    /// one that has a part of it with places, its own before others; else one that has none, and
+    /// at last the one with fewest members.
+    fn part_for(&self, key: &RoomKey, own: WorkerId) -> WorkerId {
+        let Some(room) = self.rooms.open.get(key) else { return own };
+        let most = usize::try_from(self.config.room_part).unwrap_or(usize::MAX);
+        if room.members.len() < most {
+            return room.worker;
+        }
+        let mut counts = vec![0usize; self.config.workers.max(1).into()];
+        for call in room.members.iter().filter_map(|id| self.calls.get(id)) {
+            if let Some(count) = counts.get_mut(usize::from(call.worker.0)) {
+                *count = count.saturating_add(1);
+            }
+        }
+        let workers = (0..).zip(&counts).map(|(number, count)| (WorkerId(number), *count));
+        let rank = |(worker, count): &(WorkerId, usize)| {
+            let has_place = *count < most;
+            // Few parts, since each adds a little to all the others' work.
+            let kind = match (*worker == room.worker, *count > 0) {
+                (true, _) if has_place => 0,
+                (_, true) if has_place => 1,
+                (_, false) => 2,
+                _ => 3,
+            };
+            let fill = if kind == 3 { *count } else { 0 };
+            (kind, fill, *worker != own, *worker)
+        };
+        workers.min_by_key(rank).map_or(own, |(worker, _)| worker)
+    }
+
+    /// Brings a caller's stream to the worker of its part of a room.
     fn come_to_worker(&mut self, now: Now, call: &mut Call, worker: WorkerId) {
         if call.worker == worker {
             return;

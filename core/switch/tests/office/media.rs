@@ -45,6 +45,9 @@ pub(crate) struct Stream {
     silent_at: Option<Time>,
 }
 
+/// Members of a room on one virtual worker, before another takes part.
+pub(crate) const ROOM_PART: u32 = 4;
+
 #[derive(Debug, Default)]
 pub(crate) struct Media {
     streams: BTreeMap<StreamId, Stream>,
@@ -348,12 +351,8 @@ impl Media {
         }
     }
 
-    /// A stream comes into a room: one that is on the worker of those who are there.
+    /// A stream comes into a room.
     fn join(&mut self, soon: Time, stream: StreamId, room: BridgeId, muted: bool) {
-        let here = self.worker;
-        let there = self.streams.values().find(|s| s.room.is_some_and(|(id, _)| id == room));
-        let reached = there.is_none_or(|other| other.worker == here);
-        assert!(reached, "a stream joins a room of another worker");
         let refused = self.refuse_joins > 0;
         self.refuse_joins = self.refuse_joins.saturating_sub(1);
         let known = self.known(stream).filter(|known| !refused && known.config.is_some());
@@ -362,6 +361,15 @@ impl Media {
             known.source = Source::Room(room);
         });
         self.tell(soon, Event::Joined { stream, room, joined: joined.is_some() });
+    }
+
+    /// How many members of rooms each worker has.
+    pub(crate) fn members_of_workers(&self) -> BTreeMap<WorkerId, usize> {
+        let mut counts = BTreeMap::new();
+        for stream in self.streams.values().filter(|stream| stream.room.is_some()) {
+            *counts.entry(stream.worker).or_default() += 1;
+        }
+        counts
     }
 
     /// Who hears whom in the rooms: for each room the addresses of its members, those that are

@@ -214,6 +214,7 @@ fn config() -> SwitchConfig {
         trusted: Vec::new(),
         max_calls: 20,
         rtp_timeout: RTP_TIMEOUT,
+        room_part: super::media::ROOM_PART,
         interim_cdr: INTERIM,
     }
 }

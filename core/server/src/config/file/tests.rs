@@ -42,6 +42,7 @@ fn every_key_is_taken() {
         codecs = ["opus", "G722", "pcmu"]
         prompts = "prompts"
         rtp_timeout = "3s"
+        room_part = 200
         [control]
         socket = "run/koukan.sock"
         http = "127.0.0.1:8080"
