@@ -355,7 +355,7 @@ fn in_two_parts_everybody_hears_the_others_and_not_itself_in_its_own_codec() {
             if speaker == listener {
                 assert!(found < 400.0, "{codec:?} hears itself: {found}");
             } else {
-                assert!(found > 3_000.0, "{codec:?} hears {:?}: {found}", codecs[speaker]);
+                assert!(found > 1_500.0, "{codec:?} hears {:?}: {found}", codecs[speaker]);
             }
         }
     }
@@ -390,11 +390,11 @@ fn muting_whispers_words_for_all_and_leaving_reach_the_other_part() {
     assert!(levels.iter().all(|level| *level < 100.0), "it is muted: {levels:?}");
     engine.send(WORKER, Command::Whisper { stream: streams[1], to: Some(streams[3]) });
     let [other, colleague] = listen(&mut phones, 700.0);
-    assert!(other < 100.0 && colleague > 4_000.0, "{other} {colleague}");
+    assert!(other < 100.0 && colleague > 1_500.0, "{other} {colleague}");
     engine.send(WORKER, Command::Whisper { stream: streams[1], to: None });
     engine.send(WORKER, Command::Mute { stream: streams[1], muted: false });
     let levels = listen(&mut phones, 700.0);
-    assert!(levels.iter().all(|level| *level > 4_000.0), "{levels:?}");
+    assert!(levels.iter().all(|level| *level > 1_500.0), "{levels:?}");
     // Ordered from whichever worker, words are for both parts.
     let op = OpId(9);
     let prompts = [Prompt::Tone { tone: NamedTone::Key(b'5'), ms: 5_000 }];
@@ -411,5 +411,5 @@ fn muting_whispers_words_for_all_and_leaving_reach_the_other_part() {
     assert!(levels.iter().all(|level| *level < 100.0), "{levels:?}");
     assert!(join(&mut engine, &phones[1], false));
     let levels = listen(&mut phones, 700.0);
-    assert!(levels.iter().all(|level| *level > 4_000.0), "{levels:?}");
+    assert!(levels.iter().all(|level| *level > 1_500.0), "{levels:?}");
 }

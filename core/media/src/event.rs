@@ -164,6 +164,14 @@ pub enum OpenError {
     Behind,
 }
 
+impl OpenError {
+    /// Whether another worker may take the stream.
+    #[must_use]
+    pub const fn is_of_the_worker(self) -> bool {
+        matches!(self, Self::Full | Self::Share | Self::Behind)
+    }
+}
+
 /// How a play ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlayEnd {
