@@ -127,6 +127,8 @@ pub(crate) struct Collect {
 pub(crate) struct Call {
     pub(crate) id: CallId,
     pub(crate) worker: WorkerId,
+    /// Media workers that have refused a stream of it.
+    pub(crate) refusals: u16,
     pub(crate) tenant: Arc<str>,
     pub(crate) generation: u64,
     /// The plans that decided it: what follows from them is decided by them too, whatever was

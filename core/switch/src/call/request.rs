@@ -198,9 +198,8 @@ impl Switch {
                 channels.push(Channel::Number(decision.tenant.clone(), number.clone()));
             }
         }
-        if let Party::Trunk(key) = party {
-            channels.push(Channel::Trunk(key.clone()));
-        }
+        let trunk = if let Party::Trunk(key) = party { Some(key.clone()) } else { None };
+        channels.extend(trunk.map(Channel::Trunk));
         let direction = decision.direction;
         channels.iter().for_each(|channel| self.channels.take(channel));
         let did = decision
@@ -211,6 +210,7 @@ impl Switch {
         Call {
             id,
             worker: self.worker_of(id),
+            refusals: 0,
             generation: self.directory.plans.generation(&decision.tenant),
             plans: self.directory.plans.clone(),
             tenant: decision.tenant,

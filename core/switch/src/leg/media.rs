@@ -151,10 +151,13 @@ impl Switch {
     fn stream_failed(&mut self, now: Now, stream: StreamId, error: OpenError) {
         self.with_stream(now, stream, |switch, call, index| {
             switch.by_stream.remove(&stream);
-            if let Some(leg) = call.leg_mut(index) {
-                leg.stream = LegStream::None;
-            }
+            let state =
+                call.leg_mut(index).map(|leg| std::mem::replace(&mut leg.stream, LegStream::None));
             switch.explain(call.id, format!("no media: {error}"));
+            let opening = state == Some(LegStream::Opening(stream));
+            if opening && error.is_of_the_worker() && switch.open_elsewhere(call, index) {
+                return Fate::Keep;
+            }
             let state = call.leg(index).map(|leg| leg.state);
             match state {
                 _ if index == 0 => switch.no_media(call),

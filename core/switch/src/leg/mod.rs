@@ -2,6 +2,7 @@
 
 mod connected;
 pub(crate) mod dtmf;
+mod elsewhere;
 pub(crate) mod identity;
 mod in_dialog;
 mod media;

@@ -57,6 +57,8 @@ pub(crate) struct Media {
     muted: HashSet<SocketAddr>,
     /// So many streams cannot be opened.
     pub(crate) refuse: usize,
+    /// Workers that take only so many streams more.
+    pub(crate) takes: BTreeMap<WorkerId, usize>,
     /// Orders are taken and never answered.
     pub(crate) dead: bool,
     /// The worker that the command at hand is for.
@@ -191,7 +193,13 @@ impl Media {
                 self.refuse -= 1;
                 self.tell(soon, Event::OpenFailed { stream, error: OpenError::NoPorts });
             }
+            Command::Open { stream, .. } if self.takes.get(&worker) == Some(&0) => {
+                self.tell(soon, Event::OpenFailed { stream, error: OpenError::Behind });
+            }
             Command::Open { stream, local, .. } => {
+                if let Some(left) = self.takes.get_mut(&worker) {
+                    *left -= 1;
+                }
                 self.port += 2;
                 let rtp = SocketAddr::new(local, 20_000 + self.port);
                 let new = Stream {
