@@ -40,6 +40,9 @@ pub(crate) struct Load<V> {
     stop: Arc<AtomicBool>,
     measuring: Arc<AtomicBool>,
     received: Arc<AtomicU64>,
+    /// When its clock began, and the number of its thread.
+    begun: Instant,
+    number: u32,
     thread: JoinHandle<io::Result<(V, Vec<Duration>)>>,
 }
 
@@ -67,8 +70,25 @@ impl<V: Voice> Load<V> {
             received: received.clone(),
             late: Vec::new(),
         };
-        let thread = std::thread::spawn(move || player.run(core));
-        Self { stop, measuring, received, thread }
+        let begun = Instant::now();
+        let (told, number) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            // Whoever measures may be gone; then nobody asks.
+            let _ = told.send(proc::thread_id());
+            player.run(core, begun)
+        });
+        let number = number.recv().ok().and_then(Result::ok).unwrap_or(0);
+        Self { stop, measuring, received, begun, number, thread }
+    }
+
+    /// When its clock began.
+    pub(crate) const fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    /// The number of its thread.
+    pub(crate) const fn thread(&self) -> u32 {
+        self.number
     }
 
     pub(crate) fn received(&self) -> u64 {
@@ -104,16 +124,16 @@ struct Player<V> {
 }
 
 impl<V: Voice> Player<V> {
-    fn run(mut self, core: u32) -> io::Result<(V, Vec<Duration>)> {
+    fn run(mut self, core: u32, start: Instant) -> io::Result<(V, Vec<Duration>)> {
         proc::pin(proc::thread_id()?, core)?;
         let mut poll = Poll::new()?;
         let mut events = Events::with_capacity(1024);
         for (index, (socket, _)) in self.pairs.iter_mut().enumerate() {
             poll.registry().register(socket, Token(index), Interest::READABLE)?;
         }
-        let start = Instant::now();
         let mut buffer = [0; 2048];
-        let mut slot: u64 = 0;
+        // What was due before it ran is not made up for.
+        let mut slot = u64::try_from(start.elapsed().as_millis()).unwrap_or(0);
         while !self.stop.load(Ordering::Relaxed) {
             // One slot a millisecond; every twentieth of the sockets has its turn in each.
             let measuring = self.measuring.load(Ordering::Relaxed);

@@ -16,6 +16,7 @@ mod media;
 mod memory;
 mod office;
 mod overload;
+mod phases;
 mod phones;
 mod proc;
 mod quality;
@@ -54,8 +55,9 @@ impl Figure {
     }
 }
 
-const BENCHES: [&str; 13] = [
+const BENCHES: [&str; 14] = [
     "quality",
+    "receivers",
     "dtmf",
     "relay",
     "beside",
@@ -91,6 +93,7 @@ fn main() -> ExitCode {
         }
     };
     run("quality", quality::bench);
+    run("receivers", quality::live::bench);
     run("dtmf", dtmf::bench);
     run("relay", relay::bench);
     run("beside", beside::bench);

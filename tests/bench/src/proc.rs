@@ -33,6 +33,13 @@ pub(crate) fn cpu_ns(thread: u32) -> io::Result<u64> {
     first.ok_or_else(|| io::Error::other("schedstat is empty"))
 }
 
+/// How long a thread of this process has waited for a core, in nanoseconds.
+pub(crate) fn waited_ns(thread: u32) -> io::Result<u64> {
+    let text = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat"))?;
+    let second = text.split_whitespace().nth(1).and_then(|number| number.parse().ok());
+    second.ok_or_else(|| io::Error::other("schedstat has no second number"))
+}
+
 /// Pins a thread to a core with util-linux's `taskset`, which every Debian has.
 pub(crate) fn pin(thread: u32, core: u32) -> io::Result<()> {
     let status = Command::new("taskset")

@@ -2,17 +2,21 @@
 //! hear the first sound of somebody who begins to talk.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use koukan_base::BridgeId;
 use koukan_media::{Codec, Command, Event, HEADER_BYTES};
 
 use crate::Figure;
 use crate::load::{Load, PAYLOAD, Said, Voice, quantile};
-use crate::media::{self, LOAD_CORE, WORKER};
+use crate::media::{self, LOAD_CORE, WORKER, WORKER_CORE};
+use crate::phases::{self, Watched, median};
+use crate::proc;
 
-const SIZES: [usize; 6] = [100, 400, 700, 1_000, 1_500, 2_000];
-const MEASURED: Duration = Duration::from_secs(8);
+const SIZES: [usize; 4] = [100, 700, 1_000, 1_500];
+/// Phases of a second in which nobody else had the cores.
+const PHASES: usize = 8;
+const WARM: Duration = Duration::from_secs(3);
 /// The latest onset of a room that holds: p50 and p99, in ms.
 const ONSET: (f64, f64) = (20.0, 30.0);
 const ROOM: BridgeId = BridgeId(1);
@@ -67,24 +71,31 @@ fn row(members: usize) -> io::Result<Row> {
         })?;
     }
     let load = Load::start(pairs, LOAD_CORE, Meeting::new(members));
-    let cpu = media::thread_cpu(media::THREAD);
-    let mut span = media::span(load, MEASURED, members * 50, cpu)?;
-    let late: u64 = engine.stats().workers.iter().map(|worker| worker.late_ticks).sum();
-    let onsets = &mut span.voice.onsets;
-    onsets.sort_unstable();
-    let onset = (quantile(onsets, 500), quantile(onsets, 990));
+    std::thread::sleep(WARM);
+    let worker = (proc::thread_named(media::THREAD)?, WORKER_CORE);
+    let watched = Watched::new(&[worker, (load.thread(), LOAD_CORE)]);
+    load.measure(true);
+    let (since, received) = (Instant::now(), load.received());
+    let phases = watched.phases(load.begun(), PHASES)?;
+    let (lasted, received) = (since.elapsed(), load.received().saturating_sub(received));
+    load.measure(false);
+    let (voice, mut late) = load.stop()?;
+    late.sort_unstable();
+    #[expect(clippy::cast_precision_loss, reason = "millions")]
+    let received = received as f64 / (lasted.as_secs_f64() * 50.0 * members as f64);
+    let onset = (median(&phases, &voice.onsets, 500), median(&phases, &voice.onsets, 990));
+    let (calm, of) = phases::calm(&phases);
     println!(
-        "rooms: {members} members: {:.0} % of a core, {:.2} us a packet out, {:.1} % came; onset {:.1} ms (p50), \
-         {:.1} ms (p99) of {}; {late} ticks more than 5 ms late; load late {:.2} ms (p99)",
-        span.share * 100.0,
-        span.cpu_us,
-        span.received * 100.0,
+        "rooms: {members} members: {:.0} % of a core, {:.1} % came; onset {:.1} ms (p50), {:.1} ms (p99), medians of \
+         the {calm} calm of {of} phases, {} heard; load late {:.2} ms (p99)",
+        phases::share(&phases) * 100.0,
+        received * 100.0,
         onset.0,
         onset.1,
-        onsets.len(),
-        quantile(&span.late, 990),
+        voice.onsets.len(),
+        quantile(&late, 990),
     );
-    Ok(Row { received: span.received, onset })
+    Ok(Row { received, onset })
 }
 
 /// Who talk, for half of the time: phones that send at unlike times. One of them begins, another
@@ -100,7 +111,8 @@ struct Meeting {
     begun: Option<Duration>,
     /// Members that have not heard it yet.
     waiting: Vec<bool>,
-    onsets: Vec<Duration>,
+    /// When somebody was heard first, and how long behind its beginning.
+    onsets: Vec<(Duration, Duration)>,
     /// When the first packet was heard; what began before counts not.
     listens: Option<Duration>,
 }
@@ -141,7 +153,7 @@ impl Voice for Meeting {
         let loud = |byte: &u8| byte & 0x7F < 0x40;
         if packet.get(HEADER_BYTES..).is_some_and(|sound| sound.iter().any(loud)) {
             *waits = false;
-            self.onsets.push(at.saturating_sub(begun));
+            self.onsets.push((at, at.saturating_sub(begun)));
         }
     }
 }

@@ -5,6 +5,8 @@
 //!
 //! The environment variable `KOUKAN_QUALITY` names what a row must contain to be run.
 
+mod baresip;
+pub(crate) mod live;
 mod receivers;
 mod trace;
 
@@ -138,7 +140,7 @@ fn point(codec: Codec, network: Network, speech: &[i16], row: &str) -> io::Resul
     let mut orders = String::new();
     let mut delay_ms = 0.0;
     for seed in 0..SEEDS {
-        let said = recording(speech, second, seed);
+        let said = recording(speech, second, seed, false);
         let packets = receivers::packets(codec, &said, network.loss_percent)?;
         let delays = network.delays(seed, packets.len());
         let ours = receivers::ours(codec, &packets, &delays, seed)?;
@@ -171,15 +173,18 @@ fn point(codec: Codec, network: Network, speech: &[i16], row: &str) -> io::Resul
     Ok(-difference.mean)
 }
 
-/// What is said: a lead, a pause of half a second, what is judged, and half a second more.
-fn recording(speech: &[i16], second: usize, seed: u64) -> Vec<i16> {
+/// What is said: a lead, a pause of half a second, what is judged, and half a second more; or what
+/// lies half-way to the next such recording.
+fn recording(speech: &[i16], second: usize, seed: u64, between: bool) -> Vec<i16> {
     let whole = (LEAD_SECONDS + JUDGED_SECONDS) * second;
     let places = speech.len().saturating_sub(whole);
     let places_32 = u32::try_from(places).unwrap_or(u32::MAX);
     let seeds = u32::try_from(SEEDS).unwrap_or(1);
     // Spread over all that is said, so that no two are alike.
     let number = u32::try_from(seed).unwrap_or(0);
-    let at = usize::try_from(places_32 / seeds * number).unwrap_or(0);
+    let stride = places_32 / seeds;
+    let at = stride * number + if between { stride / 2 } else { 0 };
+    let at = usize::try_from(at).unwrap_or(0);
     let part = speech.get(at..at + whole).unwrap_or_default();
     let (lead, judged) = part.split_at(LEAD_SECONDS * second);
     let pause = vec![0; second / 2];
