@@ -47,6 +47,7 @@ pub use masked::masked_line;
 pub use model::boxes::{FaxBox, FaxDelays, FaxFormat, VoicemailBox};
 pub use model::caps::{Cap, CapLevel};
 pub use model::device::DeviceKind;
+pub use model::module::{Field as ModuleField, Kind as ModuleFieldKind, options as module_options};
 pub use model::number::Mode;
 pub use model::outside::{Account as TrunkAccount, Network, TrunkHostName};
 pub use model::schedule::DayClass;

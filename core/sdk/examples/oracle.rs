@@ -76,5 +76,5 @@ export_module! {
     name: "oracle",
     version: "0.0.1",
     source: Oracle,
-    schema: "[\"kk.source/1\"]",
+    schema: "[\"kk.source/1\"]\n[\"kk.config/1\"]\nwrong = { type = \"text\" }\n",
 }

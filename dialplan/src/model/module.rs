@@ -9,6 +9,9 @@
 //! language = { type = "text", one_of = ["ja", "en"] }
 //!
 //! ["kk.source/1"] # it answers lookups
+//!
+//! ["kk.config/1"] # its own options, which stand in the server's file
+//! file = { type = "text", required = true }
 //! ```
 
 use std::collections::BTreeMap;
@@ -32,30 +35,56 @@ struct Module {
     applications: BTreeMap<String, Vec<Field>>,
     /// It answers lookups.
     is_source: bool,
+    options: Option<Vec<Field>>,
 }
 
 /// The table by which a module says that it answers lookups.
 const SOURCE: &str = "kk.source/1";
+/// The table of its own options.
+const OPTIONS: &str = "kk.config/1";
 
-/// A key of an application.
-#[derive(Clone, Debug)]
-struct Field {
-    name: String,
-    required: bool,
-    kind: Kind,
+/// A key that a module takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its name.
+    pub name: String,
+    /// Whether it must be there.
+    pub required: bool,
+    /// What its value must be.
+    pub kind: Kind,
 }
 
 /// What a value must be.
-#[derive(Clone, Debug)]
-enum Kind {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A text.
     Text,
+    /// One of these texts.
     Choice(Vec<Arc<str>>),
+    /// A whole number between two.
     Whole(u32, u32),
+    /// True or false.
     Flag,
     /// A file of the server's in a language, or of the tenant's.
     Prompt,
+    /// A list of texts.
     Texts,
+    /// A list of prompts.
     Prompts,
+}
+
+/// The options that a module takes in the server's own file, by what it says of itself; none when
+/// it does not say, or says it wrongly.
+#[must_use]
+pub fn options(source: &ModuleSource) -> Option<Vec<Field>> {
+    if source.schema.is_empty() {
+        return None;
+    }
+    let mut report = Report::default();
+    let module = read_module(source, &Capabilities::this_version(), &mut report);
+    // A module that says something takes no options beyond what it says.
+    let options = module.options.unwrap_or_default();
+    report.diagnostics.is_empty().then_some(options)
 }
 
 /// The words for [`Kind`].
@@ -224,6 +253,10 @@ fn read_module(source: &ModuleSource, capabilities: &Capabilities, report: &mut 
             continue;
         }
         let item = Item::new(&reader, entry.key.clone(), &entry.node);
+        if entry.key == OPTIONS {
+            module.options = item.table("options", |table| Some(read_fields(table)));
+            continue;
+        }
         let fields = item.table("application", |table| Some(read_fields(table)));
         module.applications.insert(entry.key.clone(), fields.unwrap_or_default());
     }

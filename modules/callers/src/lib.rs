@@ -114,5 +114,8 @@ export_module! {
     name: "callers",
     version: env!("CARGO_PKG_VERSION"),
     source: Books,
-    schema: "[\"kk.source/1\"]\n",
+    schema: "[\"kk.source/1\"]\n\
+             [\"kk.config/1\"]\n\
+             directory = { type = \"text\", required = true }\n\
+             keep_s = { type = \"whole\" }\n",
 }

@@ -137,4 +137,7 @@ export_module! {
     name: "cdr",
     version: env!("CARGO_PKG_VERSION"),
     sink: Exporter,
+    schema: "[\"kk.config/1\"]\n\
+             file = { type = \"text\", required = true }\n\
+             events = { type = \"flag\" }\n",
 }

@@ -10,6 +10,7 @@ use koukan_media::sealed::SealKey;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
+use super::options;
 use super::reader::{Item, Reader, Table};
 use super::sip::{advertise, sip};
 use super::tenants::read_text;
@@ -314,12 +315,14 @@ fn modules(root: &Table<'_>, base: &Base) -> Vec<ModuleConfig> {
                 _ => None,
             })
         });
+        let path = module_path(path.unwrap_or(name), base);
+        options::check(name, &path, &item, keys.item("options").as_ref());
         modules.push(ModuleConfig {
             options: keys.item("options").map_or_else(|| "{}".to_owned(), |item| item.json()),
             sha256: keys.item("sha256").and_then(|item| sha256(&item)),
             drain: drain.unwrap_or(DRAIN),
             keep_mapped: unload.unwrap_or(false),
-            path: module_path(path.unwrap_or(name), base),
+            path,
             role,
             grants: grants.iter().filter_map(grant).collect(),
             name: name.to_owned(),

@@ -5,6 +5,7 @@
 
 mod file;
 mod limits;
+mod options;
 mod reader;
 mod secret;
 mod sip;
