@@ -26,6 +26,10 @@ pub struct Status {
     pub tables: koukan_switch::Tables,
     /// Records that wait for the journal; not zero only when the disk refuses to take them.
     pub unwritten: usize,
+    /// Records that a module has not carried out yet.
+    pub records_waiting: u64,
+    /// Records that went before one had, because too many waited: billing has lost them.
+    pub records_lost: u64,
     /// Resident memory in bytes.
     pub rss_bytes: u64,
 }

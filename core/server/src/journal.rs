@@ -137,6 +137,7 @@ impl Journal {
         snapshot.journal_behind_bytes = counts.behind_bytes;
         snapshot.database_failures = counts.database_failures;
         snapshot.journal_slowest_s = self.slowest.as_secs_f64();
+        snapshot.outbox = self.outbox.counts();
     }
 
     /// One line when the disk begins to refuse, and one when it takes records again.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use koukan_store::OutboxCounts;
 use koukan_switch::CapCount;
 
 use crate::transport::{Counters, DropCause};
@@ -73,6 +74,8 @@ pub struct Snapshot {
     pub database_failures: u64,
     /// The longest append in seconds.
     pub journal_slowest_s: f64,
+    /// Records that wait for modules which carry them out, and those that went.
+    pub outbox: OutboxCounts,
     /// Panics caught at a call's border.
     pub panics: u64,
     /// The longest turn of the control loop in seconds.
@@ -383,6 +386,15 @@ impl Snapshot {
             "The longest append to the journal.",
             self.journal_slowest_s,
         );
+        let OutboxCounts { calls, events } = self.outbox;
+        let name = "koukan_outbox_waiting";
+        page.head(name, "Records that a module has not carried out yet.", "gauge");
+        page.labelled(name, "kind", "call", calls.waiting);
+        page.labelled(name, "kind", "event", events.waiting);
+        let name = "koukan_outbox_lost_total";
+        page.head(name, "Records that went because too many waited.", "counter");
+        page.labelled(name, "kind", "call", calls.lost);
+        page.labelled(name, "kind", "event", events.lost);
     }
 }
 

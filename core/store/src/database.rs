@@ -12,6 +12,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, Connection, Row};
 use tokio::sync::Mutex;
 
+use crate::outbox::{OutboxCounts, Outgoing};
 use crate::progress::Progress;
 use crate::segment::Position;
 use crate::{calls, limits, outbox, rows, settings};
@@ -76,6 +77,7 @@ pub(crate) struct Stored {
     pub(crate) open_calls: Vec<Cdr>,
     pub(crate) notes: Vec<Note>,
     pub(crate) charges: Vec<(String, PastCharge)>,
+    pub(crate) outbox: OutboxCounts,
 }
 
 pub(crate) fn options(path: &Path) -> SqliteConnectOptions {
@@ -158,18 +160,20 @@ impl Database {
         let notes = sqlx::query("SELECT * FROM notes").fetch_all(&mut *connection).await?;
         let notes = notes.iter().map(rows::note).collect::<Result<_, _>>()?;
         let since = now.as_millisecond().saturating_sub(limits::CHARGES_MS);
-        let charges = sqlx::query(rows::RECENT_CHARGES).bind(since).fetch_all(connection).await?;
+        let charges = sqlx::query(rows::RECENT_CHARGES).bind(since);
+        let charges = charges.fetch_all(&mut *connection).await?;
         let charges = charges.iter().map(rows::past_charge).collect::<Result<_, _>>()?;
-        Ok(Stored { applied, contacts, watches, settings, open_calls, notes, charges })
+        let outbox = outbox::counts(connection).await?;
+        Ok(Stored { applied, contacts, watches, settings, open_calls, notes, charges, outbox })
     }
 
     /// Applies records and the position that they end at, all of them or none.
-    /// `outbox`: receivers want them too.
+    /// `outgoing`: what receivers want of them.
     pub(crate) async fn apply(
         &mut self,
         records: &[Record],
         end: Position,
-        outbox: bool,
+        outgoing: &Outgoing,
     ) -> sqlx::Result<()> {
         let mut transaction = self.connection.begin().await?;
         let batch = Batch::of(records);
@@ -181,15 +185,21 @@ impl Database {
         let calls: Vec<&Cdr> = batch.calls.values().copied().collect();
         calls::replace(&mut transaction, &calls).await?;
         batch.settings.apply(&mut transaction).await?;
-        if outbox {
-            outbox::insert(&mut transaction, records).await?;
-        }
+        let counts = if outgoing.is_wanted() {
+            Some(outbox::insert(&mut transaction, records).await?)
+        } else {
+            None
+        };
         sqlx::query("UPDATE applied SET segment = ?, offset = ?")
             .bind(i64::try_from(end.segment).unwrap_or(i64::MAX))
             .bind(i64::try_from(end.offset).unwrap_or(i64::MAX))
             .execute(&mut *transaction)
             .await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        if let Some(counts) = counts {
+            outgoing.set(counts);
+        }
+        Ok(())
     }
 
     /// An orderly end: the write-ahead log goes into the file.

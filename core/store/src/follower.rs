@@ -5,7 +5,6 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use tokio::runtime::Runtime;
 
 use crate::database::Database;
 use crate::limits;
+use crate::outbox::Outgoing;
 use crate::progress::{News, Progress};
 use crate::reader;
 use crate::segment::{self, Position};
@@ -45,12 +45,12 @@ impl Follower {
         runtime: Runtime,
         database: Database,
         applied: Position,
-        (progress, outbox): (Arc<Progress>, Arc<AtomicBool>),
+        (progress, outgoing): (Arc<Progress>, Arc<Outgoing>),
     ) -> io::Result<Self> {
         let work = Work {
             directory,
             database,
-            outbox,
+            outgoing,
             at: applied,
             progress: Arc::clone(&progress),
             unsynced: None,
@@ -74,8 +74,8 @@ impl Follower {
 struct Work {
     directory: PathBuf,
     database: Database,
-    /// Whether receivers want the records.
-    outbox: Arc<AtomicBool>,
+    /// What receivers want.
+    outgoing: Arc<Outgoing>,
     /// How far the database is.
     at: Position,
     progress: Arc<Progress>,
@@ -151,8 +151,7 @@ impl Work {
                     "bytes of the journal are no records and were passed over"
                 );
             }
-            let outbox = self.outbox.load(Ordering::Acquire);
-            self.database.apply(&batch.records, batch.end, outbox).await?;
+            self.database.apply(&batch.records, batch.end, &self.outgoing).await?;
             self.at = batch.end;
             self.progress.applied(batch.bytes);
         }

@@ -24,7 +24,7 @@ mod snapshot;
 pub use database::{CdrReader, DatabaseError};
 pub use journal::{Journal, JournalCounts};
 pub use open::{OpenError, Opened, StoreConfig, open};
-pub use outbox::{Kept, Kind, Outbox, Receiver};
+pub use outbox::{Kept, Kind, KindCount, Outbox, OutboxCounts, Receiver};
 pub use reader::Damage;
 pub use segment::Position;
 pub use snapshot::{SnapshotError, segments, snapshot};

@@ -10,9 +10,13 @@ pub const SEGMENT_BYTES: u64 = 16 << 20;
 /// that stays full must not end the calls, and the count of the lost ones is logged and measured.
 pub const WAITING_RECORDS: usize = 50_000;
 
-/// Records that wait for receivers which do not take them; the oldest go first beyond it. A busy
-/// office makes a thousand a day.
-pub const OUTBOX_ROWS: usize = 2_000_000;
+/// Final records of calls that wait for receivers which do not take them; the oldest go first
+/// beyond it. A busy office makes a thousand a day.
+pub const OUTBOX_CALLS: u64 = 2_000_000;
+
+/// The same of everything else: 5,000 phones that refresh each minute fill it in 100 minutes, and
+/// push nothing out but each other.
+pub const OUTBOX_EVENTS: u64 = 500_000;
 
 /// Bytes that the follower applies in one transaction.
 pub const BATCH_BYTES: usize = 1 << 20;

@@ -6,7 +6,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use jiff::Timestamp;
 use koukan_switch::{
@@ -17,7 +16,7 @@ use crate::database::{CdrReader, Database, DatabaseError, Stored};
 use crate::follower::Follower;
 use crate::journal::Journal;
 use crate::limits;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Outgoing};
 use crate::progress::Progress;
 use crate::reader::{self, Damage};
 use crate::segment::{self, Position};
@@ -101,7 +100,7 @@ pub fn open(config: &StoreConfig, now: Timestamp) -> Result<Opened, OpenError> {
             .map_err(|error| DatabaseError::Failed { path: config.database.clone(), error })?;
         Ok::<_, DatabaseError>((database, stored))
     })?;
-    let applied = stored.applied;
+    let (applied, counts) = (stored.applied, stored.outbox);
     let replay = Replay::new(stored).run(&config.data).map_err(journal_error)?;
 
     let progress = Arc::new(Progress::default());
@@ -120,19 +119,19 @@ pub fn open(config: &StoreConfig, now: Timestamp) -> Result<Opened, OpenError> {
     if !journal.append(closed_calls.iter().cloned().map(Record::Call)) {
         return Err(journal_error(io::Error::other("nothing can be written to it")));
     }
-    let wanted = Arc::new(AtomicBool::new(config.outbox));
+    let outgoing = Arc::new(Outgoing::new(config.outbox, counts));
     let follower = Follower::start(
         config.data.clone(),
         runtime,
         database,
         replay.first,
-        (Arc::clone(&progress), Arc::clone(&wanted)),
+        (Arc::clone(&progress), Arc::clone(&outgoing)),
     );
     journal.follow(follower.map_err(OpenError::Thread)?);
     tracing::debug!(?applied, replayed = replay.bytes, "the state is open");
     Ok(Opened {
         journal,
-        outbox: Outbox::new(&config.database, Arc::clone(&progress), wanted),
+        outbox: Outbox::new(&config.database, Arc::clone(&progress), outgoing),
         cdrs: CdrReader::new(&config.database, progress),
         contacts,
         watches,

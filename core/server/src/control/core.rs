@@ -9,6 +9,7 @@ use std::time::Duration;
 use koukan_base::{CallId, Time};
 use koukan_dialplan::{Aside, ChangeError, Network};
 use koukan_sip::Flow;
+use koukan_store::OutboxCounts;
 use koukan_switch::{
     Action, Directory, FaxOrder, Now, Record, ResolvedHosts, RoomError, Switch, TrunkView,
 };
@@ -389,6 +390,10 @@ impl Core {
 
     pub(crate) fn unwritten(&self) -> usize {
         self.parts.journal.waiting()
+    }
+
+    pub(crate) fn outbox(&self) -> OutboxCounts {
+        self.parts.journal.outbox().counts()
     }
 
     /// The last writes of an orderly end.

@@ -225,6 +225,7 @@ impl Control {
     }
 
     fn status(&self) -> api::Status {
+        let outbox = self.core.outbox();
         api::Status {
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
@@ -236,6 +237,8 @@ impl Control {
             connections: self.transports.connections(),
             tables: self.core.switch().tables(),
             unwritten: self.core.unwritten(),
+            records_waiting: outbox.calls.waiting.saturating_add(outbox.events.waiting),
+            records_lost: outbox.calls.lost.saturating_add(outbox.events.lost),
             rss_bytes: os::resident_bytes(),
         }
     }
