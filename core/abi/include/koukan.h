@@ -49,7 +49,7 @@ typedef struct kk_str {
 /* "KOUKAN", SUB, LF: a transfer in text mode damages it. */
 #define KK_MAGIC_INIT { 0x4b, 0x4f, 0x55, 0x4b, 0x41, 0x4e, 0x1a, 0x0a }
 #define KK_ABI_MAJOR 1
-#define KK_ABI_MINOR 3
+#define KK_ABI_MINOR 4
 
 /* Factory of the module, its applications: kk_app_1. */
 #define KK_ID_APP_1 "kk.app/1"
@@ -57,10 +57,16 @@ typedef struct kk_str {
 #define KK_ID_TASK_1 "kk.task/1"
 /* Extension of the host, operations on calls: kk_call_1. */
 #define KK_ID_CALL_1 "kk.call/1"
+/* A draft: factory of a module that codes sound. This version refuses a module that has it. */
+#define KK_ID_CODEC_1_DRAFT "kk.codec/1-draft"
+/* Extension of the host, the module's own options: kk_config_1. */
+#define KK_ID_CONFIG_1 "kk.config/1"
 /* Extension of the host, messages that wait: kk_lamp_1. */
 #define KK_ID_LAMP_1 "kk.lamp/1"
 /* Extension of the host, mails: kk_mail_1. */
 #define KK_ID_MAIL_1 "kk.mail/1"
+/* A draft: factory of a module that serves pages. This version refuses a module that has it. */
+#define KK_ID_PAGE_1_DRAFT "kk.page/1-draft"
 /* Factory of a module that carries records out: kk_sink_1. */
 #define KK_ID_SINK_1 "kk.sink/1"
 /* Factory of a module that answers questions: kk_source_1. */
@@ -71,6 +77,8 @@ typedef struct kk_str {
 #define KK_ID_LOG_1 "kk.log/1"
 /* Extension of the host, waking a call from any thread: kk_wake_1. */
 #define KK_ID_WAKE_1 "kk.wake/1"
+/* Extension of the host, jobs that may block: kk_worker_1. */
+#define KK_ID_WORKER_1 "kk.worker/1"
 
 /* ---- Statuses ----------------------------------------------------------------------------- */
 
@@ -303,6 +311,30 @@ typedef struct kk_mail_1 {
     kk_status (*send)(const kk_host *host, const kk_message *message);
 } kk_mail_1;
 
+/*
+ * kk.config/1, since 1.4 - always granted. A function that fills a buffer, as those of kk_store_1.
+ * What may stand in the options is said by the table ["kk.config/1"] of kk_module_schema; the host
+ * holds them against it before it loads the module.
+ */
+typedef struct kk_config_1 {
+    /* Bytes of the struct. */
+    size_t size;
+    /* [any] `[module.NAME] options` of the server's file as one JSON object. */
+    kk_status (*options)(const kk_host *host, char *buffer, size_t room, size_t *len);
+} kk_config_1;
+
+/*
+ * kk.worker/1, since 1.4 - granted by `grants = ["worker"]`. Work that may block: a file, another
+ * service. Whoever waits for it on a call is woken by kk_wake_1.
+ */
+typedef struct kk_worker_1 {
+    /* Bytes of the struct. */
+    size_t size;
+    /* [any] KK_OK: `job` is called once with `argument` on a thread of the host's, where it may
+     * block; the build stays loaded until it has returned. KK_E_LIMIT: too many wait. */
+    kk_status (*run)(const kk_host *host, void (*job)(void *argument), void *argument);
+} kk_worker_1;
+
 /* ---- The module --------------------------------------------------------------------------- */
 
 /* Events. A type that you do not know must be ignored: return KK_PENDING. */
@@ -533,7 +565,8 @@ extern KK_EXPORT const kk_entry kk_module_entry;
  *     language = { type = "text", one_of = ["ja", "en"] }
  *
  * Types: text, whole, flag, prompt, texts, prompts. Since 1.3 the table ["kk.source/1"] says that
- * the module answers lookups.
+ * the module answers lookups; since 1.4 the table ["kk.config/1"] says, in the same way, what the
+ * `options` of its own table in the server's file may hold.
  */
 extern KK_EXPORT const char kk_module_schema[];
 

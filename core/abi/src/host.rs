@@ -1,5 +1,5 @@
 //! What the host offers: `kk_host` and its extensions `kk.log/1`, `kk.wake/1`, `kk.call/1`,
-//! `kk.lamp/1`, `kk.store/1`, `kk.mail/1`.
+//! `kk.lamp/1`, `kk.store/1`, `kk.mail/1`, `kk.config/1`, `kk.worker/1`.
 //!
 //! A struct that has grown is two types: `NAME` as the first minor version had it, and `NAMEMinorN`
 //! that begins with it. Whoever gets a pointer reads as far as its `size` says.
@@ -252,4 +252,34 @@ pub struct Mail1 {
     pub size: usize,
     /// Queues a mail.
     pub send: unsafe extern "C" fn(host: *const Host, message: *const Message) -> Status,
+}
+
+/// `kk_config_1`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Config1 {
+    /// Bytes of the struct.
+    pub size: usize,
+    /// \[any\] `[module.NAME] options` of the server's file as one JSON object.
+    pub options: unsafe extern "C" fn(
+        host: *const Host,
+        buffer: *mut u8,
+        room: usize,
+        len: *mut usize,
+    ) -> Status,
+}
+
+/// What [`Worker1::run`] runs.
+pub type Job = unsafe extern "C" fn(argument: *mut c_void);
+
+/// `kk_worker_1`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Worker1 {
+    /// Bytes of the struct.
+    pub size: usize,
+    /// \[any\] KK_OK: `job` is called once with `argument` on a thread of the host's, where it may
+    /// block; the build stays loaded until it has returned. KK_E_LIMIT: too many wait.
+    pub run:
+        unsafe extern "C" fn(host: *const Host, job: Option<Job>, argument: *mut c_void) -> Status,
 }

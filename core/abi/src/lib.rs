@@ -14,7 +14,8 @@ pub mod status;
 use std::ffi::c_void;
 
 pub use host::{
-    Call1, Call1Minor1, Host, Lamp1, Log1, Mail1, Message, Plain, Prompt, Recording, Store1, Wake1,
+    Call1, Call1Minor1, Config1, Host, Job, Lamp1, Log1, Mail1, Message, Plain, Prompt, Recording,
+    Store1, Wake1, Worker1,
 };
 pub use module::{App1, Entry, Event, EventMinor1, Start, StartMinor1};
 pub use sink::{Open, Record, Sink1};
@@ -26,7 +27,7 @@ pub const MAGIC: [u8; 8] = *b"KOUKAN\x1a\n";
 /// The version that both sides must share.
 pub const ABI_MAJOR: u16 = 1;
 /// What this host offers beyond the major version's first.
-pub const ABI_MINOR: u16 = 3;
+pub const ABI_MINOR: u16 = 4;
 /// The one symbol of a module.
 pub const ENTRY_SYMBOL: &str = "kk_module_entry";
 /// The text of what a module's applications take; a module may have it.
@@ -42,10 +43,16 @@ pub mod id {
     pub const TASK_1: &str = "kk.task/1";
     /// Extension of the host, operations on calls: [`Call1`](crate::Call1).
     pub const CALL_1: &str = "kk.call/1";
+    /// A draft: factory of a module that codes sound. This version refuses a module that has it.
+    pub const CODEC_1_DRAFT: &str = "kk.codec/1-draft";
+    /// Extension of the host, the module's own options: [`Config1`](crate::Config1).
+    pub const CONFIG_1: &str = "kk.config/1";
     /// Extension of the host, messages that wait: [`Lamp1`](crate::Lamp1).
     pub const LAMP_1: &str = "kk.lamp/1";
     /// Extension of the host, mails: [`Mail1`](crate::Mail1).
     pub const MAIL_1: &str = "kk.mail/1";
+    /// A draft: factory of a module that serves pages. This version refuses a module that has it.
+    pub const PAGE_1_DRAFT: &str = "kk.page/1-draft";
     /// Factory of a module that carries records out: [`Sink1`](crate::Sink1).
     pub const SINK_1: &str = "kk.sink/1";
     /// Factory of a module that answers questions: [`Source1`](crate::Source1).
@@ -56,6 +63,8 @@ pub mod id {
     pub const LOG_1: &str = "kk.log/1";
     /// Extension of the host, waking a call from any thread: [`Wake1`](crate::Wake1).
     pub const WAKE_1: &str = "kk.wake/1";
+    /// Extension of the host, jobs that may block: [`Worker1`](crate::Worker1).
+    pub const WORKER_1: &str = "kk.worker/1";
 }
 
 /// The language of a prompt that is an object of the module's store.
@@ -159,4 +168,7 @@ const _: () = {
     assert!(size_of::<Question>() == 80);
     assert!(size_of::<Answer>() == 40);
     assert!(size_of::<Source1>() == 32);
+    // What minor version 4 added.
+    assert!(size_of::<Config1>() == 16);
+    assert!(size_of::<Worker1>() == 16);
 };

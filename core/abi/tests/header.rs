@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use koukan_abi::{
-    ABI_MAJOR, ABI_MINOR, Answer, App1, CALLER, Call1, Call1Minor1, Entry, Event, EventMinor1,
-    Host, Lamp1, Log1, MAGIC, Mail1, Message, OBJECTS, Open, Prompt, Question, Record, Recording,
-    Sink1, Source1, Start, StartMinor1, Store1, Str, Wake1, event, id, log, record, status,
+    ABI_MAJOR, ABI_MINOR, Answer, App1, CALLER, Call1, Call1Minor1, Config1, Entry, Event,
+    EventMinor1, Host, Lamp1, Log1, MAGIC, Mail1, Message, OBJECTS, Open, Prompt, Question, Record,
+    Recording, Sink1, Source1, Start, StartMinor1, Store1, Str, Wake1, Worker1, event, id, log,
+    record, status,
 };
 
 /// One struct's size and offsets as static assertions in C.
@@ -66,6 +67,8 @@ fn structs() -> String {
         [size, tenant, id, to, to_len, subject, text, object, file_name]
     );
     layout!(out, Mail1, "kk_mail_1", [size, send]);
+    layout!(out, Config1, "kk_config_1", [size, options]);
+    layout!(out, Worker1, "kk_worker_1", [size, run]);
     grown!(
         out,
         Call1Minor1,

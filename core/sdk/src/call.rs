@@ -5,11 +5,14 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
+
 #[cfg(doc)]
 use crate::Error;
 use crate::Result;
+use crate::job::Blocking;
 use crate::op::{Op, Operation};
-use crate::services::Store;
+use crate::services::{self, Store};
 use crate::session::{Level, Session};
 
 /// A prompt: a file of the server's in a language, or of the tenant's when `language` is empty.
@@ -149,6 +152,28 @@ impl Call {
     /// [`Error::HangUp`]: the caller is gone.
     pub async fn next_digit(&self) -> Result<u8> {
         poll_fn(|context| self.session.poll_digit(context)).await
+    }
+
+    /// Does something that may block, a file or another service, on a thread of the host's, and
+    /// waits for it (`grants = ["worker"]`). Dropped before its end it goes on, and nobody hears of
+    /// it. Nothing of the call can be used in it.
+    ///
+    /// Fails with [`Error::Refused`] when too much waits for a thread, and with [`Error::Failed`]
+    /// when it panicked.
+    pub fn blocking<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Blocking<T> {
+        Blocking::new(Rc::clone(&self.session), job)
+    }
+
+    /// The module's own options: `[module.NAME] options` of the server's file.
+    ///
+    /// # Errors
+    /// They are not what `T` takes. Say in the module's `schema`, in the table `kk.config/1`, what
+    /// they may hold, and the server refuses any other before it loads the module.
+    pub fn options<T: DeserializeOwned>(&self) -> Result<T> {
+        services::options(&self.session)
     }
 
     /// Waits until the module's build is being replaced: an application that has nothing to lose

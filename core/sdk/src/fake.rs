@@ -35,6 +35,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::app::{Running, app, task};
+use crate::job::Job;
 use crate::services::Services;
 use crate::session::{Done, Event, Host, Moment, Session};
 use crate::task::Task;
@@ -169,6 +170,14 @@ impl Services for Rc<Desk> {
 
     fn send_mail(&self, tenant: &str, mail: &Mail) -> std::result::Result<(), Status> {
         self.world.send_mail(tenant, mail)
+    }
+
+    fn options(&self) -> std::result::Result<String, Status> {
+        self.world.options()
+    }
+
+    fn run(&self, job: Job) -> std::result::Result<(), Status> {
+        self.world.run(job)
     }
 }
 

@@ -39,6 +39,7 @@ mod border;
 mod call;
 mod error;
 pub mod fake;
+mod job;
 mod op;
 #[expect(unsafe_code, reason = "the C border of a source")]
 mod questions;
@@ -60,6 +61,7 @@ pub use app::{App, Module, Running, app, task};
 pub use border::{StaticEntry, entry};
 pub use call::{Call, Prompt, Recorded};
 pub use error::{Error, Result};
+pub use job::Blocking;
 pub use koukan_abi::{Status, Str, status};
 pub use op::{Op, Operation};
 pub use race::{Either, race};

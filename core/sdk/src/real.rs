@@ -7,6 +7,8 @@ use std::result;
 use koukan_abi as abi;
 use koukan_abi::{Status, Str, id, log, status};
 
+use crate::border::guarded;
+use crate::job::Job;
 use crate::op::Operation;
 use crate::services::{Mail, Services};
 use crate::session::{Host, Level};
@@ -24,6 +26,8 @@ pub(crate) struct Bound {
     lamp: Option<&'static abi::Lamp1>,
     store: Option<&'static abi::Store1>,
     mail: Option<&'static abi::Mail1>,
+    config: Option<&'static abi::Config1>,
+    worker: Option<&'static abi::Worker1>,
 }
 
 // SAFETY: the host's struct and tables are constant and live until the process ends; which function
@@ -59,6 +63,10 @@ impl Bound {
             store: unsafe { table::<abi::Store1>(extension(id::STORE_1)) },
             // SAFETY: as above.
             mail: unsafe { table::<abi::Mail1>(extension(id::MAIL_1)) },
+            // SAFETY: as above.
+            config: unsafe { table::<abi::Config1>(extension(id::CONFIG_1)) },
+            // SAFETY: as above.
+            worker: unsafe { table::<abi::Worker1>(extension(id::WORKER_1)) },
         })
     }
 
@@ -318,4 +326,36 @@ impl Services for RealHost {
         // SAFETY: as for `put`; the struct, the array and the texts live through the call.
         answered(unsafe { (table.send)(self.bound.host, &raw const message) })
     }
+
+    fn options(&self) -> result::Result<String, Status> {
+        let Bound { host, config: Some(table), .. } = self.bound else {
+            return Err(status::UNSUPPORTED);
+        };
+        filled(|buffer, room, len| {
+            // SAFETY: as for `get`.
+            unsafe { (table.options)(host, buffer, room, len) }
+        })
+    }
+
+    fn run(&self, job: Job) -> result::Result<(), Status> {
+        let Bound { host, worker: Some(table), .. } = self.bound else {
+            return Err(status::UNSUPPORTED);
+        };
+        let argument = Box::into_raw(Box::new(job));
+        // SAFETY: the host's function and its own pointer; the argument is what `run_job` takes.
+        let taken = answered(unsafe { (table.run)(host, Some(run_job), argument.cast()) });
+        if taken.is_err() {
+            // SAFETY: made above; a host that has not taken it does not call it.
+            drop(unsafe { Box::from_raw(argument) });
+        }
+        taken
+    }
+}
+
+/// What the host's thread calls.
+unsafe extern "C" fn run_job(argument: *mut c_void) {
+    // SAFETY: the host gives back, once, what `run` gave it.
+    let job = unsafe { Box::from_raw(argument.cast::<Job>()) };
+    // The job catches its own panic; only what it drops may panic here.
+    let _ = guarded(job);
 }

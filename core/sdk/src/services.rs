@@ -9,6 +9,7 @@ use koukan_abi::{Status, status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::job::{Blocking, Job};
 use crate::op::{Op, Operation};
 use crate::session::{Level, Session};
 use crate::{Error, Result};
@@ -30,6 +31,10 @@ pub(crate) trait Services {
         old: u32,
     ) -> std::result::Result<(), Status>;
     fn send_mail(&self, tenant: &str, mail: &Mail) -> std::result::Result<(), Status>;
+    /// The module's options, as one JSON object.
+    fn options(&self) -> std::result::Result<String, Status>;
+    /// Has a job done on another thread.
+    fn run(&self, job: Job) -> std::result::Result<(), Status>;
 }
 
 /// A mail; the host sends it, and tries again until it is taken or three days old.
@@ -54,6 +59,12 @@ pub struct Mail {
 pub struct Store {
     session: Rc<Session>,
     tenant: Rc<str>,
+}
+
+/// The module's own options, read into what it takes them for.
+pub(crate) fn options<T: DeserializeOwned>(session: &Session) -> Result<T> {
+    let text = session.host().options().map_err(refused("tell the options"))?;
+    serde_json::from_str(&text).map_err(Error::Arguments)
 }
 
 fn refused(what: &'static str) -> impl Fn(Status) -> Error {
@@ -197,6 +208,22 @@ impl Background {
                 Err(status) => return Err(refused("list tenants")(status)),
             }
         }
+    }
+
+    /// Does something that may block, as [`Call::blocking`](crate::Call::blocking) does.
+    pub fn blocking<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Blocking<T> {
+        Blocking::new(Rc::clone(&self.session), job)
+    }
+
+    /// The module's own options.
+    ///
+    /// # Errors
+    /// As of [`Call::options`](crate::Call::options).
+    pub fn options<T: DeserializeOwned>(&self) -> Result<T> {
+        options(&self.session)
     }
 
     /// The server's date, in ms since 1970.

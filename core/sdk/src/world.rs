@@ -6,8 +6,10 @@ use std::ops::Bound;
 use std::rc::Rc;
 
 use koukan_abi::{Status, status};
+use serde::Serialize;
 
 use crate::Mail;
+use crate::job::Job;
 use crate::services::Services;
 
 /// Records, objects, mails and lamps of a fake host; clones are the same world.
@@ -25,6 +27,7 @@ struct Inner {
     objects: RefCell<BTreeMap<(String, String), u64>>,
     mails: RefCell<Vec<(String, Mail)>>,
     lamps: RefCell<BTreeMap<(String, String), (u32, u32)>>,
+    options: RefCell<String>,
 }
 
 impl World {
@@ -50,6 +53,15 @@ impl World {
     /// From now on nothing can be written, or again everything.
     pub fn set_full(&self, is_full: bool) {
         self.inner.is_full.set(is_full);
+    }
+
+    /// Sets the module's options.
+    ///
+    /// # Panics
+    /// They cannot be written as JSON: the test's fault.
+    pub fn set_options(&self, options: &impl Serialize) {
+        let text = serde_json::to_string(options).expect("options that JSON can hold");
+        *self.inner.options.borrow_mut() = text;
     }
 
     /// Puts an object there, as a recording does.
@@ -145,6 +157,17 @@ impl Services for World {
         if !mails.iter().any(|(_, known)| known.id == mail.id) {
             mails.push((tenant.to_owned(), mail.clone()));
         }
+        Ok(())
+    }
+
+    fn options(&self) -> Result<String, Status> {
+        let options = self.inner.options.borrow();
+        Ok(if options.is_empty() { "{}".to_owned() } else { options.clone() })
+    }
+
+    /// At once: virtual time stands still meanwhile.
+    fn run(&self, job: Job) -> Result<(), Status> {
+        job();
         Ok(())
     }
 }

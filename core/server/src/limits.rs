@@ -155,6 +155,9 @@ pub const ZIP_BYTES: u64 = 256 * 1024 * 1024;
 /// Receivers of one mail.
 pub const MAIL_RECEIVERS: usize = 16;
 
+/// Jobs of modules that wait for a thread.
+pub const MODULE_JOBS: usize = 256;
+
 /// Applications that may wait for being woken.
 pub const MODULE_WAKES: usize = 1_000_000;
 

@@ -120,7 +120,12 @@ static kk_status init(const kk_host *given) {
 
 static const kk_app_1 app = { sizeof(kk_app_1), start, event, destroy };
 
-static const void *get_factory(kk_str id) { return is(id, KK_ID_APP_1) ? &app : NULL; }
+static const void *get_factory(kk_str id) {
+#ifdef UNRULY_DRAFT
+    if (is(id, UNRULY_DRAFT)) return &app;
+#endif
+    return is(id, KK_ID_APP_1) ? &app : NULL;
+}
 
 const kk_entry kk_module_entry = {
     KK_MAGIC_INIT, sizeof(kk_entry), KK_ABI_MAJOR, 0, 0,

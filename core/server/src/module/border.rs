@@ -22,6 +22,7 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
 use super::call::{Caller, EventParts};
 use super::preflight::{self, PreflightError};
+use super::services;
 use super::sink::SinkTable;
 use super::source::SourceTable;
 use super::tables;
@@ -149,6 +150,14 @@ impl Object {
         // SAFETY: the type of both ids' tables.
         let table = unsafe { self.factory::<abi::App1>(id) }?;
         Some(App { start: table.start?, event: table.event?, destroy: table.destroy? })
+    }
+
+    /// The draft that it is built on, if it is.
+    pub(super) fn draft(&self) -> Option<&'static str> {
+        let get_factory = self.entry.get_factory?;
+        let drafts = [id::PAGE_1_DRAFT, id::CODEC_1_DRAFT];
+        // SAFETY: the module's function; the id lives through the call.
+        drafts.into_iter().find(|id| !unsafe { get_factory(Str::borrow(id)) }.is_null())
     }
 
     /// The module's sink.
@@ -283,6 +292,7 @@ pub(super) struct Grants {
     pub(super) call: bool,
     pub(super) store: bool,
     pub(super) mail: bool,
+    pub(super) worker: bool,
 }
 
 /// The `kk_host` of one loaded build and what stands behind it. Freed no earlier than the build is
@@ -335,9 +345,17 @@ impl HostContext {
         &self.caller
     }
 
-    /// What the module holds that will wake somebody.
+    /// What the module holds that will wake somebody, and jobs of it that are not done.
     pub(super) fn retained(&self) -> usize {
         self.retained.load(Ordering::Acquire)
+    }
+
+    pub(super) fn hold(&self) {
+        self.retained.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn let_go(&self) {
+        self.retained.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -471,6 +489,8 @@ unsafe extern "C" fn get_extension(host: *const abi::Host, wanted: Str) -> *cons
             id::LAMP_1 if context.grants.call => ptr::from_ref(&tables::LAMP).cast(),
             id::STORE_1 if context.grants.store => ptr::from_ref(&tables::STORE).cast(),
             id::MAIL_1 if context.grants.mail => ptr::from_ref(&tables::MAIL).cast(),
+            id::CONFIG_1 => ptr::from_ref(&services::CONFIG).cast(),
+            id::WORKER_1 if context.grants.worker => ptr::from_ref(&services::WORKER).cast(),
             _ => ptr::null(),
         })
     }
@@ -500,19 +520,13 @@ unsafe extern "C" fn wake(host: *const abi::Host, call: u64) -> Status {
 }
 
 unsafe extern "C" fn retain(host: *const abi::Host) {
-    let retain = |context: &'static HostContext| {
-        context.retained.fetch_add(1, Ordering::AcqRel);
-    };
     // SAFETY: the module's promise for the host.
-    unsafe { serve(host, (), retain) };
+    unsafe { serve(host, (), HostContext::hold) };
 }
 
 unsafe extern "C" fn release(host: *const abi::Host) {
-    let release = |context: &'static HostContext| {
-        context.retained.fetch_sub(1, Ordering::AcqRel);
-    };
     // SAFETY: the module's promise for the host.
-    unsafe { serve(host, (), release) };
+    unsafe { serve(host, (), HostContext::let_go) };
 }
 
 unsafe extern "C" fn answer(host: *const abi::Host, call: u64, op: *mut u64) -> Status {

@@ -8,6 +8,7 @@ use koukan_base::CallId;
 use koukan_switch::{AppEvent, ModuleRequest, OBJECT, OpStatus, Operation};
 
 use super::desk::Desk;
+use super::jobs::Jobs;
 use super::shelf::{Of, Shelf, is_plain};
 use crate::limits;
 
@@ -22,7 +23,10 @@ pub(super) struct Caller {
     pub(super) module: usize,
     /// Its name, by which it keeps things.
     pub(super) name: String,
+    /// Its options, as one JSON object.
+    pub(super) options: String,
     pub(super) shelf: Arc<Shelf>,
+    pub(super) jobs: Arc<Jobs>,
 }
 
 /// A mail that a module orders.

@@ -16,6 +16,7 @@ use super::call::Caller;
 use super::copy::{Copies, PrivateCopy};
 use super::desk::Desk;
 use super::interpose::Watched;
+use super::jobs::Jobs;
 use super::maps;
 use super::preflight::{self, PreflightError, preflight};
 use super::shelf::Shelf;
@@ -66,6 +67,12 @@ pub enum ModuleError {
         /// The extension.
         id: String,
     },
+    /// It is built on a draft, whose functions may be others tomorrow.
+    #[error("is built on {id}: a draft of the module border, which this server does not run")]
+    Draft {
+        /// The draft.
+        id: &'static str,
+    },
     /// Its `init` refused.
     #[error("refused to start: {}", status::words(*.0))]
     Init(Status),
@@ -91,6 +98,7 @@ pub struct Loader {
     /// None in a server that keeps no records: no module can carry them out.
     sinks: Option<Arc<Sinks>>,
     exchange: Exchange,
+    jobs: Arc<Jobs>,
     next: AtomicUsize,
 }
 
@@ -146,12 +154,13 @@ pub(crate) enum Held {
 }
 
 /// The words of the configuration that grant extensions, and which.
-const GRANTS: [(&str, &[&str]); 5] = [
+const GRANTS: [(&str, &[&str]); 6] = [
     ("call", &[id::CALL_1, id::LAMP_1]),
     ("store", &[id::STORE_1]),
     ("mail", &[id::MAIL_1]),
     ("records", &[id::SINK_1]),
     ("lookups", &[id::SOURCE_1]),
+    ("worker", &[id::WORKER_1]),
 ];
 
 impl Loader {
@@ -162,7 +171,8 @@ impl Loader {
         (sinks, exchange): (Option<Sinks>, Exchange),
     ) -> Self {
         let (copies, sinks) = (Mutex::default(), sinks.map(Arc::new));
-        Self { data, copies, desk, shelf, sinks, exchange, next: AtomicUsize::new(1) }
+        let (jobs, next) = (Arc::default(), AtomicUsize::new(1));
+        Self { data, copies, desk, shelf, sinks, exchange, jobs, next }
     }
 
     /// The directory of the copies, taken when the first is made.
@@ -239,10 +249,20 @@ impl Loader {
 
     fn context(&self, config: &ModuleConfig, number: usize) -> &'static HostContext {
         let granted = |word: &str| config.is_granted(word);
-        let grants =
-            Grants { call: granted("call"), store: granted("store"), mail: granted("mail") };
-        let (desk, shelf) = (Arc::clone(&self.desk), Arc::clone(&self.shelf));
-        let caller = Caller { desk, module: number, name: config.name.clone(), shelf };
+        let grants = Grants {
+            call: granted("call"),
+            store: granted("store"),
+            mail: granted("mail"),
+            worker: granted("worker"),
+        };
+        let caller = Caller {
+            desk: Arc::clone(&self.desk),
+            module: number,
+            name: config.name.clone(),
+            options: config.options.clone(),
+            shelf: Arc::clone(&self.shelf),
+            jobs: Arc::clone(&self.jobs),
+        };
         HostContext::leak(&config.name, grants, caller)
     }
 }
@@ -252,7 +272,7 @@ fn refused(id: String, granted: impl Fn(&str) -> bool) -> Option<ModuleError> {
     match GRANTS.iter().find(|(_, ids)| ids.contains(&id.as_str())) {
         Some((grant, _)) if !granted(grant) => Some(ModuleError::NotGranted { id, grant }),
         Some(_) => None,
-        None if matches!(id.as_str(), id::LOG_1 | id::WAKE_1) => None,
+        None if matches!(id.as_str(), id::LOG_1 | id::WAKE_1 | id::CONFIG_1) => None,
         None => Some(ModuleError::NoExtension { id }),
     }
 }
@@ -262,6 +282,9 @@ impl LoadedModule {
     fn start(&mut self, context: &'static HostContext) -> Result<(), ModuleError> {
         self.context = Some(context);
         let Some(object) = &self.object else { return Ok(()) };
+        if let Some(id) = object.draft() {
+            return Err(ModuleError::Draft { id });
+        }
         match object.init(context) {
             status::OK => {
                 self.retired = false;

@@ -6,9 +6,9 @@
 //! modules keep. A module may have several builds in the process: `build` is one of them with its
 //! state, `sink` what carries records out, `source` what answers questions, `reaper` the thread
 //! that closes those that nobody uses, `interpose` knows what they made of keys and threads, `maps`
-//! whether they are gone. Everything unsafe stands in `border`, `interpose`, `sink`, `source` and,
-//! for the younger tables, in `tables`. The control loop meets all of it as
-//! [`Modules`](crate::modules::Modules).
+//! whether they are gone. Work that may block is done by `jobs`. Everything unsafe stands in
+//! `border`, `interpose`, `sink`, `source` and, for the younger tables, in `tables` and `services`.
+//! The control loop meets all of it as [`Modules`](crate::modules::Modules).
 
 #[expect(unsafe_code, reason = "the C border; everything unsafe of the module host is here")]
 pub(crate) mod border;
@@ -19,10 +19,13 @@ pub(crate) mod desk;
 pub(crate) mod host;
 #[expect(unsafe_code, reason = "functions of the C library in whose place ours stand")]
 mod interpose;
+pub(crate) mod jobs;
 mod maps;
 pub mod preflight;
 pub(crate) mod reaper;
 mod repair;
+#[expect(unsafe_code, reason = "the tables of the C border's version 1.4")]
+mod services;
 pub mod shelf;
 pub(crate) mod sink;
 pub(crate) mod source;

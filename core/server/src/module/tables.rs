@@ -284,7 +284,7 @@ unsafe fn two(first: Str, second: Str) -> Result<(Arc<str>, Arc<str>), Status> {
 ///
 /// # Safety
 /// `buffer` is null or a place for `room` bytes, `len` null or one for a number.
-unsafe fn fill(
+pub(super) unsafe fn fill(
     found: Result<String, Status>,
     buffer: *mut u8,
     room: usize,
