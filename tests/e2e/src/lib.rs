@@ -32,6 +32,7 @@ pub mod linphone;
 pub mod matrix;
 pub mod nat;
 pub mod office;
+pub mod party;
 pub mod pjsua;
 pub mod ports;
 pub mod server;

@@ -94,6 +94,39 @@ fn a_module_that_is_none_is_refused_without_running_and_the_server_says_why() {
 }
 
 #[test]
+fn a_wrong_option_of_a_module_is_named_before_anything_is_loaded() {
+    let (server, conf) = stopped("options");
+    let file = server.directory.join("conf/koukan.toml");
+    let before = fs::read_to_string(&file).expect("it is there");
+    let module = binary("libcdr.so").expect("it is built");
+    let table = format!(
+        "[module.cdr]\npath = \"{}\"\ngrants = [\"records\"]\n\
+         options = {{ fiel = \"x\", events = \"no\" }}\n",
+        module.display()
+    );
+    fs::write(&file, format!("{before}{table}")).expect("it can be written");
+    let line = before.lines().count() + 4;
+    for command in ["check", "run"] {
+        let output = koukan(&[command, &conf]);
+        let text = words(&output);
+        assert!(!output.status.success(), "{text}");
+        for (column, said) in [
+            (1, "`module.cdr.options` has no `file`"),
+            (13, "the module \"cdr\" takes no option \"fiel\""),
+            (34, "`module.cdr.options.events` cannot be \"no\""),
+        ] {
+            let place = format!("koukan.toml:{line}:{column}  {said}");
+            assert!(text.contains(&place), "{place}\n{text}");
+        }
+        println!("{command}: {text}");
+    }
+    let right = table.replace("fiel = \"x\", events = \"no\"", "file = \"cdr.jsonl\"");
+    fs::write(&file, format!("{before}{right}")).expect("it can be written");
+    let output = koukan(&["check", &conf]);
+    assert!(output.status.success(), "{}", words(&output));
+}
+
+#[test]
 fn wrong_lines_of_a_dialplan_are_all_named_by_file_line_and_column() {
     let (server, conf) = stopped("broken");
     let tenant = server.directory.join("conf/tenants/acme");

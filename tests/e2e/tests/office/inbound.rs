@@ -112,7 +112,7 @@ fn an_unknown_number_is_announced_and_refused() {
     server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
 }
 
-fn prompt(name: &str) -> Sound {
+pub(super) fn prompt(name: &str) -> Sound {
     let file = source_root().join("conf/prompts/ja").join(format!("{name}.wav"));
     Sound::read_wav(Path::new(&file)).expect("the prompt is in the tree")
 }

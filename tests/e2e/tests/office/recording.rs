@@ -1,5 +1,6 @@
 //! Recorded calls from outside (S-70 to S-75): both directions in their channels, seen from three
-//! the next morning, downloaded as one ZIP file, deleted with a line for the auditor.
+//! the next morning, downloaded as one ZIP file, deleted with a line for the auditor; calls out, other
+//! numbers' calls, thirty days, and a disk that is full.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,6 +11,11 @@ use std::time::Duration;
 use koukan_e2e::audio::Sound;
 use koukan_e2e::office::{carrier, phone, phone_spec};
 use koukan_e2e::server::Server;
+use koukan_e2e::wait::wait_for;
+
+use super::inbound::prompt;
+use super::settings::hang_up;
+use super::{SmallDisk, changed_office};
 
 const LIMIT: Duration = Duration::from_secs(8);
 
@@ -139,4 +145,99 @@ fn recorded_call(server: &Server, kind: &str) {
     let audit = server.ctl(&["audit", "acme"]).expect("it is told");
     assert_eq!((&audit[0]["by"], &audit[0]["ids"][0]), (&"office".into(), &id.as_str().into()));
     assert_eq!(fs::read_dir(directory).expect("it was made").count(), 0, "the file is gone");
+}
+
+/// The same number without a notice.
+fn quiet_office(name: &str) -> Server {
+    let number = "ring = { devices = [\"A\", \"B\", \"C\"], strategy = \"all\" }";
+    let recorded = format!("{number}\noptions = [\"recording\"]\nrecord = {{ enabled = true }}");
+    let server = changed_office(name, &[(number, &recorded)], "");
+    clock(&server, "2026-07-01T10:00:00+09:00");
+    server
+}
+
+fn files(server: &Server) -> Vec<std::path::PathBuf> {
+    let directory = server.directory.join("data/objects/recording/acme");
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+#[test]
+#[expect(clippy::indexing_slicing, reason = "what is missing is a failed test")]
+fn calls_in_and_out_of_the_number_are_recorded_for_thirty_days_and_no_others() {
+    let server = quiet_office("recording-rows");
+    let mut a = phone(&server, "a", &phone_spec(&server, 'A')).expect("A registers");
+    let mut c = phone(&server, "c", &phone_spec(&server, 'C')).expect("C registers");
+    let mut outside = carrier(&server, "0455550001", 1000.0).expect("the carrier starts");
+    // In, without a notice.
+    outside.dial("0312340002").expect("the control link stands");
+    c.wait("CALL_INCOMING", LIMIT).expect("C rings");
+    c.answer().expect("the control link stands");
+    outside.wait("CALL_ESTABLISHED", LIMIT).expect("the caller is connected");
+    std::thread::sleep(Duration::from_secs(4));
+    hang_up(&mut outside);
+    server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
+    let heard = outside.heard().expect("what the caller heard");
+    let (likeness, _) = heard.likeness(&prompt("recording-notice").part(0.2, 2.7));
+    println!("no notice: likeness {likeness:.3}");
+    assert!(likeness < 0.5, "{likeness:.3}");
+    assert_eq!(files(&server).len(), 1);
+    // Out, with the number shown.
+    c.dial("0455550001").expect("the control link stands");
+    outside.wait("CALL_INCOMING", LIMIT).expect("the carrier is called");
+    outside.answer().expect("the control link stands");
+    c.wait("CALL_ESTABLISHED", LIMIT).expect("it is answered");
+    std::thread::sleep(Duration::from_secs(3));
+    hang_up(&mut c);
+    server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
+    assert_eq!(files(&server).len(), 2);
+    // Another number's call.
+    outside.dial("0312340001").expect("the control link stands");
+    a.wait("CALL_INCOMING", LIMIT).expect("A rings");
+    a.answer().expect("the control link stands");
+    std::thread::sleep(Duration::from_secs(2));
+    hang_up(&mut outside);
+    server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
+    assert_eq!(files(&server).len(), 2);
+
+    clock(&server, "2026-07-02T03:00:00+09:00");
+    let list = listed(&server);
+    println!("{list:?}");
+    assert_eq!(list.len(), 2);
+    assert!(list.iter().any(|one| one["called"] == "0455550001"), "{list:?}");
+    clock(&server, "2026-07-31T09:55:00+09:00");
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(listed(&server).len(), 2, "thirty days are not over");
+    clock(&server, "2026-07-31T10:10:00+09:00");
+    let gone = wait_for(LIMIT, || files(&server).is_empty().then_some(()));
+    assert!(gone.is_some() && listed(&server).is_empty(), "{:?}", files(&server));
+}
+
+#[test]
+fn a_full_disk_stops_the_recording_says_so_and_the_call_goes_on() {
+    let server = quiet_office("recording-full");
+    let disk = SmallDisk::on(server.directory.join("data/objects/recording/acme"), 64);
+    let mut b = phone(&server, "b", &phone_spec(&server, 'B')).expect("B registers");
+    let mut outside = carrier(&server, "0455550001", 1000.0).expect("the carrier starts");
+    outside.dial("0312340002").expect("the control link stands");
+    b.wait("CALL_INCOMING", LIMIT).expect("B rings");
+    b.answer().expect("the control link stands");
+    outside.wait("CALL_ESTABLISHED", LIMIT).expect("the caller is connected");
+    let told = || {
+        let log = fs::read_to_string(server.directory.join("log.txt")).unwrap_or_default();
+        log.contains("ALARM: the disk takes no recording").then_some(())
+    };
+    wait_for(Duration::from_secs(20), told).expect("it is said in the log");
+    std::thread::sleep(Duration::from_secs(4));
+    assert!(b.wait("CALL_CLOSED", Duration::from_millis(50)).is_none(), "the call is up");
+    hang_up(&mut outside);
+    let heard = b.heard().expect("what B heard");
+    let last = heard.part(heard.seconds() - 3.0, heard.seconds() - 0.5).tone_dbfs(1000.0);
+    println!("behind the alarm B hears the caller at {last:.2} dBFS");
+    assert!((last + 15.0).abs() <= 1.0, "{last:.2} dBFS");
+    server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
+    let kept = files(&server);
+    println!("kept: {kept:?}");
+    assert_eq!(kept.len(), 1, "what the disk took before is kept");
+    drop(disk);
 }

@@ -25,11 +25,11 @@ fn office(name: &str) -> Server {
     server
 }
 
-fn clock(server: &Server, at: &str) {
+pub(super) fn clock(server: &Server, at: &str) {
     server.ctl(&["clock", &format!("{at}+09:00")]).expect("the test clock can be set");
 }
 
-fn set(server: &Server, key: &str, value: &str) {
+pub(super) fn set(server: &Server, key: &str, value: &str) {
     server.ctl(&["set", "acme", key, value]).unwrap_or_else(|error| panic!("{key}: {error}"));
 }
 
@@ -42,13 +42,17 @@ fn word<'v>(value: &'v serde_json::Value, key: &str) -> Option<&'v str> {
     value.get(key)?.as_str()
 }
 
-fn incoming(phone: &mut Baresip) -> usize {
+pub(super) fn incoming(phone: &mut Baresip) -> usize {
     phone.saw("");
     phone.history.iter().filter(|event| word(event, "type") == Some("CALL_INCOMING")).count()
 }
 
 /// `from` calls number 1; what it comes to.
-fn comes_to(from: &mut Baresip, rung: &mut Baresip, outside: &mut Baresip) -> &'static str {
+pub(super) fn comes_to(
+    from: &mut Baresip,
+    rung: &mut Baresip,
+    outside: &mut Baresip,
+) -> &'static str {
     let (before, before_outside) = (incoming(rung), incoming(outside));
     from.dial(NUMBER1).expect("the control link stands");
     let found = if from.wait("CALL_RINGING", LIMIT).is_some() {
@@ -65,7 +69,7 @@ fn comes_to(from: &mut Baresip, rung: &mut Baresip, outside: &mut Baresip) -> &'
     found
 }
 
-fn hang_up(phone: &mut Baresip) {
+pub(super) fn hang_up(phone: &mut Baresip) {
     phone.hang_up().expect("the control link stands");
     phone.wait("CALL_CLOSED", LIMIT).expect("it is over");
 }

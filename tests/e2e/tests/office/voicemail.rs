@@ -34,7 +34,7 @@ fn office(name: &str) -> Server {
     server
 }
 
-fn messages(server: &Server) -> Vec<PathBuf> {
+pub(super) fn messages(server: &Server) -> Vec<PathBuf> {
     let directory = server.directory.join("data/objects/voicemail/acme");
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
