@@ -20,6 +20,7 @@ mod phases;
 mod phones;
 mod proc;
 mod quality;
+mod recordings;
 mod relay;
 mod rooms;
 mod rtpengine;
@@ -63,6 +64,7 @@ const BENCHES: [&str; 14] = [
     "beside",
     "transcode",
     "rooms",
+    "recordings",
     "steady",
     "overload",
     "start",
@@ -99,6 +101,7 @@ fn main() -> ExitCode {
     run("beside", beside::bench);
     run("transcode", transcode::bench);
     run("rooms", rooms::bench);
+    run("recordings", recordings::bench);
     run("steady", steady::bench);
     run("overload", overload::bench);
     run("start", start::bench);
