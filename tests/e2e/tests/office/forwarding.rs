@@ -111,7 +111,7 @@ fn a_forwarded_call_that_nobody_answers_has_no_voicemail_for_a_minute() {
     println!("{:.0} s unanswered: {answered:?}", began.elapsed().as_secs_f64());
     assert!(answered.is_none() && began.elapsed() >= Duration::from_secs(60));
     assert_eq!(super::voicemail::messages(&server).len(), 0);
-    drop(outside);
+    hang_up(&mut outside);
     server.wait_empty(Duration::from_secs(90)).expect("nothing is left");
 }
 
