@@ -1,6 +1,6 @@
-//! What the module border costs by itself, as two function pointers meet: an event, an await, a call
-//! of the host, a call's memory, loading and unloading. What a whole server adds to it stands in
-//! `core/server/benches/host.rs`.
+//! What the module border costs by itself, as two function pointers meet: an event, an await, a
+//! call of the host, a call's memory, loading and unloading. What a whole server adds to it stands
+//! in `core/server/benches/host.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on says where")]
 
@@ -163,8 +163,10 @@ impl Bare {
     }
 
     fn unload(self) {
-        // SAFETY: no instance of it is left.
-        unsafe { self.entry.deinit.map(|deinit| deinit()) };
+        if let Some(deinit) = self.entry.deinit {
+            // SAFETY: no instance of it is left.
+            unsafe { deinit() };
+        }
         self.library.close().unwrap();
     }
 

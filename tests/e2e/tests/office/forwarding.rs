@@ -1,6 +1,6 @@
 //! Forwarding from outside: a target for each number (S-56) that is set from outside, no phone of
-//! the number rings (S-55) and none need be on (S-57), the own number is shown (S-58) and the record
-//! names who called (S-59), nothing is recorded (S-75), no voicemail (S-50), circles end.
+//! the number rings (S-55) and none need be on (S-57), the own number is shown (S-58) and the
+//! record names who called (S-59), nothing is recorded (S-75), no voicemail (S-50), circles end.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};

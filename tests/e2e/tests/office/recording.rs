@@ -1,6 +1,6 @@
 //! Recorded calls from outside (S-70 to S-75): both directions in their channels, seen from three
-//! the next morning, downloaded as one ZIP file, deleted with a line for the auditor; calls out, other
-//! numbers' calls, thirty days, and a disk that is full.
+//! the next morning, downloaded as one ZIP file, deleted with a line for the auditor; calls out,
+//! other numbers' calls, thirty days, and a disk that is full.
 
 use std::collections::BTreeSet;
 use std::fs;
