@@ -59,7 +59,7 @@ impl Media {
             max_streams: default_max_streams(),
             opus: OpusSettings::default(),
             seed: os::random_seed()?,
-            seal: config.seal_keys.first().cloned(),
+            seal: config.seal_key.clone(),
             notify: Arc::new(move || {
                 if !telling.swap(true, Ordering::AcqRel) {
                     // A waker fails only when its poll is gone, and the control loop with it.

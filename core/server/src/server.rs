@@ -406,7 +406,7 @@ fn switch_config(
         codecs: config.media.codecs.clone(),
         listeners,
         recordings: config.objects.join("recording"),
-        seals_recordings: !config.seal_keys.is_empty(),
+        seals_recordings: config.seal_key.is_some(),
         realm: config.sip.realm.clone(),
         server_name: concat!("Koukan/", env!("CARGO_PKG_VERSION")).to_owned(),
         registrar: RegistrarConfig {

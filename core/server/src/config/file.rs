@@ -91,6 +91,7 @@ fn read(root: Table<'_>, home: PathBuf) -> Config {
     let base = Base(home.parent().map_or_else(|| home.clone(), Path::to_path_buf));
     let store = root.table("store");
     let data = base.path(root.table("server").item("data"), || base.0.join("data"));
+    let (seal_key, seal_keys) = seal_keys(&root.table("recordings"), &home);
     Config {
         sip: sip(&root.table("sip"), &base),
         media: media(&root.table("media"), &base, &home),
@@ -98,7 +99,8 @@ fn read(root: Table<'_>, home: PathBuf) -> Config {
         database: database(&store, &base, &data),
         objects: objects(&store, &base, &data),
         fax: fax(&root.table("fax"), &base, &data),
-        seal_keys: seal_keys(&root.table("recordings"), &home),
+        seal_key,
+        seal_keys,
         mail: mail(&root),
         modules: modules(&root, &base),
         limits: Limits::read(root.table("limits")),
@@ -233,12 +235,14 @@ fn fax(table: &Table<'_>, base: &Base, data: &Path) -> FaxConfig {
     }
 }
 
-/// The key that recordings are sealed under, and older ones that open what was sealed before.
-fn seal_keys(table: &Table<'_>, home: &Path) -> Vec<SealKey> {
+/// The key that recordings are sealed under, if they are, and all that open what was sealed: who
+/// seals no longer keeps the old key for that.
+fn seal_keys(table: &Table<'_>, home: &Path) -> (Option<SealKey>, Vec<SealKey>) {
     let older = table.item("old_keys").and_then(|item| item.list()).unwrap_or_default();
-    let first = table.item("key");
-    let older = if first.is_some() { older } else { Vec::new() };
-    first.iter().chain(&older).filter_map(|item| seal_key(item, home)).collect()
+    let seals = table.item("key").and_then(|item| seal_key(&item, home));
+    let older = older.iter().filter_map(|item| seal_key(item, home));
+    let opens = seals.iter().cloned().chain(older).collect();
+    (seals, opens)
 }
 
 /// A key that stands in a file or the environment, never in the configuration itself.

@@ -53,8 +53,9 @@ pub struct Config {
     pub objects: PathBuf,
     /// `[fax]`.
     pub fax: FaxConfig,
-    /// `[recordings]`: the keys that recordings of calls are sealed under; the first seals, each
-    /// opens. None: they lie open.
+    /// `[recordings] key`: recordings of calls are sealed under it. None: they lie open.
+    pub seal_key: Option<SealKey>,
+    /// That key and `old_keys`: each opens what was sealed under it.
     pub seal_keys: Vec<SealKey>,
     /// `[mail]`, when there is a mail server.
     pub mail: Option<MailConfig>,

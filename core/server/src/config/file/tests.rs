@@ -203,13 +203,17 @@ fn the_key_of_recordings_stands_in_a_file_that_nobody_else_reads() {
     };
     let keys = |text: &str| {
         let read = super::parse("koukan.toml", text, home.clone());
-        read.map(|config| config.seal_keys.len()).map_err(|error| error.to_string())
+        let counts = |config: Config| (config.seal_key.is_some(), config.seal_keys.len());
+        read.map(counts).map_err(|error| error.to_string())
     };
     let table = "[recordings]\nkey = \"file:recordings.key\"\n";
     write(&format!("{}\n", "ab".repeat(32)), 0o600);
-    assert_eq!(keys(table), Ok(1));
-    assert_eq!(keys(&format!("{table}old_keys = [\"file:recordings.key\"]\n")), Ok(2));
-    assert_eq!(keys(""), Ok(0));
+    assert_eq!(keys(table), Ok((true, 1)));
+    assert_eq!(keys(&format!("{table}old_keys = [\"file:recordings.key\"]\n")), Ok((true, 2)));
+    // Who seals no longer opens what was sealed, and seals nothing.
+    let older = "[recordings]\nold_keys = [\"file:recordings.key\"]\n";
+    assert_eq!(keys(older), Ok((false, 1)));
+    assert_eq!(keys(""), Ok((false, 0)));
     write("abcd\n", 0o600);
     let words = keys(table).unwrap_err();
     assert!(words.contains("koukan.toml:2:7") && words.contains("64 hexadecimal"), "{words}");
