@@ -163,7 +163,6 @@ fn files(server: &Server) -> Vec<std::path::PathBuf> {
 }
 
 #[test]
-#[expect(clippy::indexing_slicing, reason = "what is missing is a failed test")]
 fn calls_in_and_out_of_the_number_are_recorded_for_thirty_days_and_no_others() {
     let server = quiet_office("recording-rows");
     let mut a = phone(&server, "a", &phone_spec(&server, 'A')).expect("A registers");
