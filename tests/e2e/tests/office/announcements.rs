@@ -176,9 +176,9 @@ fn beep_at(heard: &Sound, from: f64) -> f64 {
     let level = |hertz: &f64| beep.tone_dbfs(*hertz);
     let tones = (30..150).map(|tens| f64::from(tens) * 10.0);
     let hertz = tones.max_by(|a, b| level(a).total_cmp(&level(b))).expect("there are tones");
-    let windows = (0..60).map(|n| from + f64::from(n) * 0.05);
+    let mut windows = (0..60).map(|n| from + f64::from(n) * 0.05);
     let is_beep = |at: &f64| heard.part(*at, at + 0.1).tone_dbfs(hertz) > level(&hertz) - 3.0;
-    windows.into_iter().find(is_beep).expect("no beep is heard")
+    windows.find(is_beep).expect("no beep is heard")
 }
 
 #[test]
