@@ -56,7 +56,7 @@ impl Figure {
     }
 }
 
-const BENCHES: [&str; 14] = [
+const BENCHES: [&str; 15] = [
     "quality",
     "receivers",
     "dtmf",
