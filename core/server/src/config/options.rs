@@ -161,7 +161,7 @@ mod tests {
                     path = \"cdr\"\n\
                     \n\
                     [module.cdr.options]\n\
-                    fiel = \"data/cdr.jsonl\"\n\
+                    files = \"data/cdr.jsonl\"\n\
                     events = \"no\"\n\
                     keep_s = 61\n\
                     level = \"middle\"\n\
@@ -171,7 +171,7 @@ mod tests {
             found(SCHEMA, text),
             [
                 "koukan.toml:4:13 `module.cdr.options` has no `file` [the module requires it]",
-                "koukan.toml:5:1 the module \"cdr\" takes no option \"fiel\" [did you mean \
+                "koukan.toml:5:1 the module \"cdr\" takes no option \"files\" [did you mean \
                  \"file\"? known: events, file, keep_s, level, names, sorry]",
                 "koukan.toml:6:10 `module.cdr.options.events` cannot be \"no\" [expected true or \
                  false]",
