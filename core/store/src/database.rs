@@ -113,10 +113,8 @@ impl Database {
             }
             _ => return Err(DatabaseError::Newer { path: path.to_owned(), found }),
         }
-        for missing in [rows::CREATE_WATCHES, rows::CREATE_NOTES, settings::CREATE, outbox::CREATE]
-        {
-            sqlx::raw_sql(missing).execute(&mut connection).await.map_err(failed)?;
-        }
+        let missing = [rows::CREATE_WATCHES, rows::CREATE_NOTES, settings::CREATE, outbox::CREATE];
+        add(&mut connection, &missing).await.map_err(failed)?;
         Ok(Self { connection })
     }
 
@@ -206,6 +204,15 @@ impl Database {
     pub(crate) async fn close(self) -> sqlx::Result<()> {
         self.connection.close().await
     }
+}
+
+/// Adds the tables that are missing, all of them or none: each page is written once.
+async fn add(connection: &mut SqliteConnection, tables: &[&'static str]) -> sqlx::Result<()> {
+    let mut transaction = connection.begin().await?;
+    for table in tables {
+        sqlx::raw_sql(*table).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await
 }
 
 /// Brings the database to this version, by all of the steps or none.
