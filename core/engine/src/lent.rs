@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use koukan_base::StreamId;
 use koukan_media::{StreamConfig, StreamStats};
@@ -57,6 +58,15 @@ impl Lendings {
             config,
         });
         Some(lent)
+    }
+
+    /// Takes one back, after so long.
+    pub(crate) fn take_back(&mut self, stream: StreamId, away: Duration) -> Option<Box<Stream>> {
+        let mut stream = self.streams.remove(&stream)?;
+        stream.sender.skip(away);
+        // Nothing is listened for until it is ordered anew.
+        stream.ear = None;
+        Some(stream)
     }
 
     /// Ends one; what passed through it before it was lent.

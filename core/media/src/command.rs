@@ -177,10 +177,23 @@ pub enum Command {
     },
     /// Take the stream off its worker and keep its ports, so that another process may have its
     /// sound: nothing is sent or taken here any more. Whoever owns the engine asks it for the
-    /// socket behind [`crate::Event::Lent`]; from then on `Close` alone is obeyed.
+    /// socket behind [`crate::Event::Lent`]; from then on `Reclaim` and `Close` alone are
+    /// obeyed.
     Lend {
         /// The stream; what it speaks is agreed on.
         stream: StreamId,
+    },
+    /// Take a lent stream back to this worker, as what it was: nothing but its port and what it has
+    /// counted. Whoever had it has let go of it or is about to. Answered by
+    /// [`crate::Event::Moved`], or by [`crate::Event::OpenFailed`] when the worker has no place;
+    /// what was agreed on is told anew behind it.
+    Reclaim {
+        /// The stream.
+        stream: StreamId,
+        /// The tenant whose share of the worker it takes.
+        tenant: Arc<str>,
+        /// How long it was away: its numbers go on behind those of the packets that were sent.
+        away: Duration,
     },
     /// End the stream: its ports are free again after [`crate::Event::Closed`].
     Close {

@@ -1,6 +1,8 @@
 //! What we send to one peer: one SSRC for the stream's life, sequence numbers and timestamps that
 //! go on without a jump whatever the audio's source is (RFC 3550, section 5.1).
 
+use std::time::Duration;
+
 use koukan_base::Time;
 
 use crate::rtp::RtpHeader;
@@ -133,6 +135,18 @@ impl Sender {
     #[must_use]
     pub const fn next_numbers(&self) -> (u16, u32) {
         (self.last_sequence.wrapping_add(1), self.last_timestamp.wrapping_add(160))
+    }
+
+    /// Another went on with the stream for so long, a packet every 20 ms: what follows goes on
+    /// behind it, with a second between both.
+    pub fn skip(&mut self, away: Duration) {
+        let packets = (away.as_millis() / 20).saturating_add(50);
+        let packets = u32::try_from(packets & 0xFFFF_FFFF).unwrap_or(0);
+        #[expect(clippy::cast_possible_truncation, reason = "sequence numbers wrap")]
+        let sequence = packets as u16;
+        self.last_sequence = self.last_sequence.wrapping_add(sequence);
+        self.last_timestamp = self.last_timestamp.wrapping_add(packets.wrapping_mul(160));
+        self.origin = None;
     }
 
     /// Packets sent.

@@ -169,7 +169,11 @@ impl Switch {
     pub fn bridges(&self) -> Vec<(StreamId, StreamId)> {
         let bridge = |call: &Call| {
             let Stage::Bridged { leg } = call.stage else { return None };
-            if holds(call.leg(0)) || holds(call.leg(leg)) || call.is_supervised() {
+            if holds(call.leg(0))
+                || holds(call.leg(leg))
+                || call.is_supervised()
+                || call.carries_fax()
+            {
                 return None;
             }
             let (one, other) = (call.leg(0)?, call.leg(leg)?);

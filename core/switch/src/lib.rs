@@ -34,7 +34,8 @@ pub use charge::{CAPS_OWNER, CapCount, CdrCharge, CdrPrice, PastCharge};
 pub use conference::{MemberView, RoomError, RoomOrder, RoomView};
 pub use config::{Directory, ListenerMedia, RoomPins, SwitchConfig, TrunkKey, TrunkRoute};
 pub use fax::{
-    Destination, FaxCall, FaxId, FaxNews, FaxOffice, FaxOrder, FaxReport, NotSent, Reception,
+    Carried, Destination, FaxCall, FaxId, FaxNews, FaxOffice, FaxOrder, FaxReport, NotSent,
+    Reception,
 };
 pub use koukan_dialplan::Lookup;
 pub use koukan_sip::subscription::{MessageCount, MessageSummary};

@@ -237,15 +237,14 @@ fn t38_that_crosses_an_offer_of_the_other_side_is_asked_for_again() {
 #[test]
 fn t38_is_refused_where_no_fax_is_received() {
     let mut office = only_fax();
-    office.all(Does::AnswersAtOnce);
-    office.call(TRUNK, "0312340003");
+    office.call('A', "600");
     office.run(secs(2));
     let now = office.now;
-    office.phone(TRUNK).offer_t38(now);
+    office.phone('A').offer_t38(now);
     office.run(secs(1));
-    assert!(office.phone(TRUNK).heard("failed 488"), "{:?}", office.phone(TRUNK).log);
+    assert!(office.phone('A').heard("failed 488"), "{:?}", office.phone('A').log);
     assert!(office.faxes.is_empty());
-    office.hang_up(TRUNK);
+    office.hang_up('A');
     office.finish();
 }
 
@@ -263,7 +262,7 @@ fn sends_cng(office: &mut Office) -> bool {
 
 /// S-39.
 #[test]
-fn a_calling_tone_on_a_number_for_both_moves_the_caller_and_a_person_talks_on() {
+fn s_39_a_calling_tone_on_a_number_for_both_moves_the_caller_and_a_person_talks_on() {
     let mut office = shared("");
     office.phone('A').does = Does::AnswersAtOnce;
     office.call(TRUNK, "0312340002");
@@ -315,7 +314,7 @@ fn a_fax_machine_that_waits_in_a_queue_is_taken_out_of_it() {
 }
 
 #[test]
-fn an_offer_of_t38_on_a_number_for_both_is_a_fax_and_asked_for_again_by_us() {
+fn s_39_an_offer_of_t38_on_a_number_for_both_is_a_fax_and_asked_for_again_by_us() {
     let mut office = shared("");
     office.phone(TRUNK).takes_t38 = true;
     office.phone('A').does = Does::AnswersAtOnce;
@@ -333,7 +332,7 @@ fn an_offer_of_t38_on_a_number_for_both_is_a_fax_and_asked_for_again_by_us() {
 
 /// S-63: the forwarded leg is let go.
 #[test]
-fn a_calling_tone_on_a_forwarded_number_ends_as_a_fax_with_no_leg_left_over() {
+fn s_63_a_calling_tone_on_a_forwarded_number_ends_as_a_fax_with_no_leg_left_over() {
     let number = format!(
         "{}\noptions = [\"fax\", \"forwarding\"]\nforward_to = \"09012345678\"\n\
          fax = {{ box = \"main\" }}",
@@ -445,7 +444,7 @@ fn a_number_that_answers_early_hears_a_machine_while_its_phones_ring() {
 
 /// S-40: whoever keeps the fax hears where it is to go on to.
 #[test]
-fn a_number_says_which_machine_its_stored_faxes_go_on_to() {
+fn s_40_a_number_says_which_machine_its_stored_faxes_go_on_to() {
     let mut office = with_fax("{ box = \"main\", detect = \"only\", deliver_to = \"F\" }");
     office.call(TRUNK, "0312340002");
     office.run(secs(1));
@@ -453,4 +452,39 @@ fn a_number_says_which_machine_its_stored_faxes_go_on_to() {
     assert_eq!(to, Some(("number2".into(), "F".into())));
     office.hang_up(TRUNK);
     office.finish();
+}
+
+#[test]
+fn a_trunk_says_when_t38_is_asked_for_or_that_it_is_not() {
+    let with = |line: &str| {
+        let number = format!(
+            "{NUMBER2}\noptions = [\"fax\"]\nfax = {{ box = \"main\", detect = \"only\" }}"
+        );
+        let profile = "profile = \"jp-ngn\"";
+        let mut office = Office::planned(|plan| {
+            let plan = plan.replace(NUMBER2, &number);
+            let plan = plan.replacen(profile, &format!("{profile}\n{line}"), 1);
+            format!("{plan}\n[fax_box.main]\n")
+        });
+        office.phone(TRUNK).takes_t38 = true;
+        office.call(TRUNK, "0312340002");
+        office
+    };
+    let mut late = with("t38_ask = \"8s\"");
+    late.run(secs(7));
+    assert!(!late.explained("asks for T.38"));
+    late.run(secs(2));
+    assert_eq!(switched(&late).len(), 1, "{:?}", late.faxes);
+    late.hang_up(TRUNK);
+    late.finish();
+
+    let mut never = with("t38 = false");
+    never.run(secs(20));
+    let now = never.now;
+    never.phone(TRUNK).offer_t38(now);
+    never.run(secs(1));
+    assert!(!never.explained("asks for T.38") && switched(&never).is_empty());
+    assert!(never.phone(TRUNK).heard("failed 488"), "{:?}", never.phone(TRUNK).log);
+    never.hang_up(TRUNK);
+    never.finish();
 }

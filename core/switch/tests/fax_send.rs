@@ -216,7 +216,7 @@ fn t38_is_asked_for_by_us_taken_from_the_other_side_and_neither_when_audio_is_wa
 
 /// S-40: a machine of the office takes a fax as any other.
 #[test]
-fn a_machine_behind_an_adapter_is_rung_for_a_fax() {
+fn s_40_a_machine_behind_an_adapter_is_rung_for_a_fax() {
     let mut office = office();
     office.phone('F').does = Does::AnswersAtOnce;
     let call = FaxCall {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use koukan_sip::Method;
 use koukan_sip::sdp::Direction;
+use koukan_switch::{FaxNews, FaxOrder};
 use office::modules::Script;
 use office::{Does, Office, Phone, SERVER, TRUNK};
 
@@ -115,7 +116,21 @@ fn pick_up(office: &mut Office, name: char) {
 
 fn act(office: &mut Office) {
     let name = pick(office);
-    match office.dice(22) {
+    match office.dice(24) {
+        22 => {
+            let (now, takes) = (office.now, office.dice(2) == 0);
+            let phone = living(office, name);
+            phone.takes_t38 = takes;
+            if !phone.up.is_empty() {
+                phone.offer_t38(now);
+            }
+        }
+        23 => {
+            // Whoever carries a fax gives up.
+            if let Some(FaxOrder::Carry(carried)) = office.faxes.last().cloned() {
+                office.fax_says(carried.fax, FaxNews::Over("the process has ended".to_owned()));
+            }
+        }
         17..=21 => {
             let (now, media) = (office.now, office.phone(name).media);
             let key = b"1238"[usize::try_from(office.dice(4)).unwrap()];
@@ -167,7 +182,7 @@ fn act(office: &mut Office) {
 }
 
 /// One day; the number of calls that it had, and how often each feature was used in it.
-fn day(seed: u64) -> (usize, [usize; 5]) {
+fn day(seed: u64) -> (usize, [usize; 7]) {
     let mut office = Office::seeded_and_planned(seed, plan);
     office.loss_percent = 10;
     for name in PHONES {
@@ -204,18 +219,20 @@ fn day(seed: u64) -> (usize, [usize; 5]) {
 }
 
 /// What the explain log says of each feature.
-const FEATURES: [&str; 5] = [
+const FEATURES: [&str; 7] = [
     "parked in slot",
     "takes the call",
     "nobody took it out",
     "the caller pressed",
     " forwards to ",
+    "goes over to T.38",
+    "the fax is over: back to audio",
 ];
 
 #[test]
 fn a_hundred_lossy_days_leave_nothing_behind() {
     let days = (1..=100).inspect(|seed| println!("day {seed}")).map(day);
-    let (calls, used) = days.fold((0, [0; 5]), |(calls, used), (more, here)| {
+    let (calls, used) = days.fold((0, [0; 7]), |(calls, used), (more, here)| {
         (calls + more, std::array::from_fn(|at| used[at] + here[at]))
     });
     println!("{calls} calls in 100 days, {FEATURES:?}: {used:?}");

@@ -121,6 +121,11 @@ pub struct TrunkSignalling {
     pub transfer: bool,
     /// `session_expires`: the session interval that we ask for (RFC 4028).
     pub session_expires: Option<Duration>,
+    /// `t38`: faxes may go over to T.38 there.
+    pub t38: bool,
+    /// `t38_ask`: how long after the answer our machines ask for it; the server's own times when
+    /// nothing is said.
+    pub t38_ask: Option<Duration>,
     /// `privacy = "dialled"`: whether the caller number is shown is dialled before the number (184
     /// and 186 in Japan) instead of asked by Privacy (RFC 3323).
     pub dialled_privacy: bool,
@@ -140,6 +145,8 @@ impl Default for TrunkSignalling {
             diversion: DiversionHeader::default(),
             transfer: false,
             session_expires: None,
+            t38: true,
+            t38_ask: None,
             dialled_privacy: false,
             tones: false,
             codecs: CodecSet::ALL,
@@ -172,6 +179,8 @@ impl TrunkSignalling {
             session_expires: table
                 .opt("session_expires", |item| item.seconds(90, 7_200, 1))
                 .or(usual.session_expires),
+            t38: table.or("t38", usual.t38, Item::flag),
+            t38_ask: table.opt("t38_ask", |item| item.seconds(1, 60, 1)).or(usual.t38_ask),
             dialled_privacy: table.or("privacy", usual.dialled_privacy, |item| {
                 item.choice(&[("header", false), ("dialled", true)])
             }),

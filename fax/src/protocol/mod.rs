@@ -108,6 +108,13 @@ pub enum Media {
         /// The side that does not.
         t38: T38,
     },
+    /// T.38 on both sides: their sockets in this order.
+    Relay {
+        /// One side.
+        near: T38,
+        /// The other one.
+        far: T38,
+    },
 }
 
 /// Which law of G.711.
@@ -136,6 +143,12 @@ pub struct Audio {
     /// The timestamp of our next packet.
     pub timestamp: u32,
 }
+
+/// Copies of the packets before in each datagram, where copies are agreed on.
+pub const REDUNDANCY: u8 = 3;
+
+/// Parities in each datagram where those are agreed on: packets a parity, and how many.
+pub const FEC: (u8, u8) = (3, 3);
 
 /// A UDPTL stream as SDP has agreed on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

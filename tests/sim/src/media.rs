@@ -191,7 +191,8 @@ impl Media {
             | Command::Leave { .. }
             | Command::Announce { .. }
             | Command::StopAnnounce { .. }
-            | Command::Lend { .. } => {
+            | Command::Lend { .. }
+            | Command::Reclaim { .. } => {
                 self.wrong = Some(format!("an order that is not known here: {command:?}"));
             }
             Command::Move { stream, to } => {

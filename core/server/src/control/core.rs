@@ -264,13 +264,16 @@ impl Core {
                 Deed::Media { worker, command } => self.parts.media.queue(worker, command),
                 Deed::Module(order) => self.parts.modules.handle(now, order),
                 Deed::Fax(order) => {
-                    let lent = match &order {
-                        FaxOrder::Receive(reception) => self.parts.media.lend(reception.stream),
-                        FaxOrder::Send { stream, .. } => self.parts.media.lend(*stream),
+                    let streams = match &order {
+                        FaxOrder::Receive(reception) => vec![reception.stream],
+                        FaxOrder::Send { stream, .. } => vec![*stream],
+                        FaxOrder::Carry(carried) => carried.sides.map(|(side, _)| side).into(),
                         FaxOrder::Switch { .. }
                         | FaxOrder::Stop { .. }
-                        | FaxOrder::NotSent { .. } => None,
+                        | FaxOrder::NotSent { .. } => Vec::new(),
                     };
+                    let media = &self.parts.media;
+                    let lent = streams.iter().filter_map(|stream| media.lend(*stream)).collect();
                     self.parts.faxes.order(order, lent);
                 }
                 Deed::Mail(mail) => self.parts.modules.send_mail(mail),

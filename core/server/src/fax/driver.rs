@@ -14,13 +14,13 @@ use koukan_fax::protocol::{End, Event, Media, Order, Report, SessionId, Station,
 use koukan_fax::queue::Rate;
 use koukan_fax::{Cause, Supervisor, supervise};
 use koukan_sip::sdp::AgreedImage;
-use koukan_switch::{FaxId, FaxNews, FaxOrder, FaxReport, Reception};
+use koukan_switch::{Carried, FaxId, FaxNews, FaxOrder, FaxReport, Reception};
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::entry::Fax;
 use super::inbox::Inbox;
 use super::process::Process;
-use super::running::{Progress, Running, What, likely, media, t38};
+use super::running::{Progress, Running, What, between, likely, media, t38};
 use super::sending::Queue;
 use super::{Deed, FaxConfig, FaxWord};
 use crate::clock::Clock;
@@ -138,10 +138,11 @@ impl Driver {
     }
 
     /// Does what the switch wants.
-    fn obey(&mut self, order: FaxOrder, lent: Option<Box<Lent>>) {
+    fn obey(&mut self, order: FaxOrder, mut lent: Vec<Lent>) {
         match order {
-            FaxOrder::Receive(reception) => self.receive(*reception, lent),
-            FaxOrder::Send { fax, call, .. } => self.send(fax, call, lent),
+            FaxOrder::Receive(reception) => self.receive(*reception, lent.pop()),
+            FaxOrder::Send { fax, call, .. } => self.send(fax, call, lent.pop()),
+            FaxOrder::Carry(carried) => self.carry(&carried, lent),
             FaxOrder::NotSent { fax, call, why } => {
                 self.queue.not_sent(fax, call, &why, self.clock.now());
                 let _ = self.control.wake();
@@ -176,12 +177,12 @@ impl Driver {
     }
 
     /// A machine has answered.
-    fn send(&mut self, fax: FaxId, call: CallId, lent: Option<Box<Lent>>) {
+    fn send(&mut self, fax: FaxId, call: CallId, lent: Option<Lent>) {
         let (session, now) = (SessionId(fax.0), self.clock.now());
         let Some(begun) = self.queue.answered(fax, call, now) else {
             return self.hang_up(fax, "nobody wants it sent any more");
         };
-        let Some((media, socket)) = lent.and_then(|lent| media(*lent)) else {
+        let Some((media, socket)) = lent.and_then(media) else {
             self.queue.ended(fax, Cause::Worker, &Progress::default(), now);
             return self.hang_up(fax, "the call's sound cannot be handed over");
         };
@@ -228,9 +229,9 @@ impl Driver {
     }
 
     /// A call is to be answered as a fax.
-    fn receive(&mut self, reception: Reception, lent: Option<Box<Lent>>) {
+    fn receive(&mut self, reception: Reception, lent: Option<Lent>) {
         let session = SessionId(reception.fax.0);
-        let media = lent.and_then(|lent| media(*lent));
+        let media = lent.and_then(media);
         let Some((media, socket)) = media else {
             let words = "the call's sound cannot be handed over".to_owned();
             return self.tell(session, FaxNews::Over(words));
@@ -272,6 +273,31 @@ impl Driver {
         let running = Running::new((tenant, id), What::Receives(Box::new(fax)), place, again);
         self.running.insert(session, running);
         self.order(place, Order::Start { session, task, media }, vec![socket]);
+    }
+
+    /// A fax is to be carried between two calls' streams, or goes on in another way.
+    fn carry(&mut self, carried: &Carried, lent: Vec<Lent>) {
+        let session = SessionId(carried.fax.0);
+        let images = carried.sides.map(|(_, image)| image);
+        let Some((media, sockets)) = between(images, lent) else {
+            let words = "the call's sound cannot be handed over".to_owned();
+            return self.tell(session, FaxNews::Over(words));
+        };
+        if let Some(running) = self.running.get(&session) {
+            let place = running.place;
+            return self.order(place, Order::Switch { session, media }, sockets);
+        }
+        // What both machines can do is between them; error correction is theirs too.
+        let (ident, rate) = (String::new(), Rate::V17);
+        let station = Station { ident, rate, ecm: true, calling: false };
+        let place = self.place();
+        let names = (Arc::from(""), format!("carried-{}", session.0));
+        self.running.insert(session, Running::new(names, What::Carries, place, None));
+        self.order(
+            place,
+            Order::Start { session, task: Task::Gateway { station }, media },
+            sockets,
+        );
     }
 
     /// The place with the fewest faxes; the processes begin with the first.
@@ -400,6 +426,7 @@ impl Driver {
                 let said = said.unwrap_or_else(|| "It is not wanted any more.".to_owned());
                 format!("{said}{tail}")
             }
+            What::Carries => format!("the fax is carried no more{tail}"),
         };
         if !stopped {
             self.tell(session, FaxNews::Over(words));

@@ -53,8 +53,8 @@ const QUEUE: usize = 4_096;
 /// Something for the thread.
 #[derive(Debug)]
 pub(super) enum Deed {
-    /// What the switch orders, with the stream that it has lent for it.
-    Order(FaxOrder, Option<Box<Lent>>),
+    /// What the switch orders, with the streams that it has lent for it.
+    Order(FaxOrder, Vec<Lent>),
     /// A document is to be sent: tenant, id, entry.
     Queue(Arc<str>, String, Box<Entry>),
     /// A document, by its id, is not to be sent any more.
@@ -120,13 +120,14 @@ impl Faxes {
     }
 
     /// Gives the thread an order of the switch.
-    pub fn order(&mut self, order: FaxOrder, lent: Option<Lent>) {
+    pub fn order(&mut self, order: FaxOrder, lent: Vec<Lent>) {
         let fax = match &order {
             FaxOrder::Receive(reception) => Some(reception.fax),
             FaxOrder::Send { fax, .. } => Some(*fax),
+            FaxOrder::Carry(carried) => Some(carried.fax),
             FaxOrder::Switch { .. } | FaxOrder::Stop { .. } | FaxOrder::NotSent { .. } => None,
         };
-        let sent = self.deeds.try_send(Deed::Order(order, lent.map(Box::new)));
+        let sent = self.deeds.try_send(Deed::Order(order, lent));
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = sent {
             let news = FaxNews::Over("the fax thread takes no more orders".to_owned());
             self.refused.extend(fax.map(|fax| FaxReport { fax, news }));

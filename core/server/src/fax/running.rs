@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use koukan_engine::Lent;
 use koukan_fax::Cause;
-use koukan_fax::protocol::{Audio, End, Event, Law, Media, T38};
+use koukan_fax::protocol::{Audio, End, Event, FEC, Law, Media, REDUNDANCY, T38};
 use koukan_media::Codec;
 use koukan_sip::sdp::{AgreedImage, ErrorCorrection};
 
@@ -35,6 +35,8 @@ pub(super) enum What {
     Receives(Box<Fax>),
     /// It goes.
     Sends(Progress),
+    /// It passes between two parties.
+    Carries,
 }
 
 /// An attempt to send.
@@ -70,6 +72,7 @@ impl Running {
         match &mut self.what {
             What::Receives(fax) => fax.medium = "t38".to_owned(),
             What::Sends(progress) => progress.by_t38 = true,
+            What::Carries => {}
         }
     }
 
@@ -86,6 +89,7 @@ impl Running {
                 match &mut self.what {
                     What::Receives(fax) => fax.station = ident,
                     What::Sends(progress) => progress.station = ident,
+                    What::Carries => {}
                 }
                 words
             }
@@ -95,6 +99,7 @@ impl Running {
                     What::Sends(progress) => {
                         (progress.bit_rate, progress.ecm) = (*bit_rate, *ecm);
                     }
+                    What::Carries => {}
                 }
                 let how = if *ecm { "with" } else { "without" };
                 format!("agreed on {bit_rate} bit/s {how} error correction")
@@ -119,6 +124,7 @@ impl Running {
                         let number = progress.first_page + progress.confirmed - 1;
                         format!("page {number} is there, the other machine confirms it: {size}")
                     }
+                    What::Carries => format!("page {} has gone over", page.number),
                 }
             }
             Event::RefusedFrame { kind } => {
@@ -148,10 +154,6 @@ pub(super) fn likely(cause: Cause, end: &End, retrains: u32, sends: bool) -> Str
     format!("; retrains: {retrains}, frames sent again: {}; likely: {guess}", end.ecm_retries)
 }
 
-/// Copies of the packets before in each datagram, and parities where those are agreed on.
-const REDUNDANCY: u8 = 3;
-const FEC: (u8, u8) = (3, 3);
-
 /// How T.38 is told to the process.
 pub(super) const fn t38(image: &AgreedImage) -> T38 {
     let (redundancy, fec) = match image.correction {
@@ -169,8 +171,36 @@ pub(super) const fn t38(image: &AgreedImage) -> T38 {
     }
 }
 
+/// How the streams of two parties are told to the process, with their sockets in its order; those
+/// with T.38 beside them speak that.
+pub(super) fn between(
+    images: [Option<AgreedImage>; 2],
+    lent: Vec<Lent>,
+) -> Option<(Media, Vec<OwnedFd>)> {
+    let [first, second] = <[Lent; 2]>::try_from(lent).ok()?;
+    let (media, sockets) = match images {
+        [Some(near), Some(far)] => {
+            let media = Media::Relay { near: t38(&near), far: t38(&far) };
+            (media, [first.socket, second.socket])
+        }
+        [Some(image), None] => gateway(second, first, &image)?,
+        [None, Some(image)] => gateway(first, second, &image)?,
+        [None, None] => return None,
+    };
+    Some((media, sockets.into()))
+}
+
+fn gateway(audio: Lent, by_t38: Lent, image: &AgreedImage) -> Option<(Media, [OwnedFd; 2])> {
+    let (audio, socket) = sound(audio)?;
+    Some((Media::Gateway { audio, t38: t38(image) }, [socket, by_t38.socket]))
+}
+
 /// How a lent stream is told to the process, with its socket.
 pub(super) fn media(lent: Lent) -> Option<(Media, OwnedFd)> {
+    sound(lent).map(|(audio, socket)| (Media::Audio(audio), socket))
+}
+
+fn sound(lent: Lent) -> Option<(Audio, OwnedFd)> {
     let law = match lent.config.codec.codec {
         Codec::Pcmu => Law::Mu,
         Codec::Pcma => Law::A,
@@ -184,7 +214,7 @@ pub(super) fn media(lent: Lent) -> Option<(Media, OwnedFd)> {
         sequence: lent.sequence,
         timestamp: lent.timestamp,
     };
-    Some((Media::Audio(audio), lent.socket))
+    Some((audio, lent.socket))
 }
 
 #[cfg(test)]

@@ -25,7 +25,8 @@ impl Switch {
             Stage::Queue(waiting) => waiting.next(),
             Stage::Parked(parked) => Some(parked.until),
             Stage::Fax(run) => run.ask_at,
-            Stage::Echo | Stage::Bridged { .. } => None,
+            Stage::Bridged { .. } => call.carriage.as_ref().and_then(|carriage| carriage.begins),
+            Stage::Echo => None,
         };
         let unanswered = call.answered.is_none().then_some(call.unanswered_until);
         let held = call.held.map(|held| held.until);
@@ -78,6 +79,10 @@ impl Switch {
                 self.ask_for_t38(now, call);
                 Fate::Keep
             }
+            Stage::Bridged { .. } => {
+                self.begin_when_known(now, call);
+                Fate::Keep
+            }
             Stage::Opening { .. }
             | Stage::Trunk(_)
             | Stage::Echo
@@ -85,8 +90,7 @@ impl Switch {
             | Stage::Menu(_)
             | Stage::Paging(_)
             | Stage::Conference(_)
-            | Stage::Parked(_)
-            | Stage::Bridged { .. } => Fate::Keep,
+            | Stage::Parked(_) => Fate::Keep,
         }
     }
 

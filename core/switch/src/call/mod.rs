@@ -31,7 +31,7 @@ use crate::call::page::Paging;
 use crate::call::supervise::Supervision;
 use crate::conference::{Attendance, Guest};
 use crate::config::TrunkKey;
-use crate::fax::{FaxRun, Sending};
+use crate::fax::{Carriage, FaxRun, Sending};
 use crate::leg::{Leg, LegState};
 use crate::module::InstanceId;
 use crate::park::{Held, Parked};
@@ -179,6 +179,8 @@ pub(crate) struct Call {
     pub(crate) guest: Option<Box<Guest>>,
     /// The fax that who answers is to take, of a call that a fax box makes.
     pub(crate) sending: Option<Box<Sending>>,
+    /// A fax that its parties have over T.38.
+    pub(crate) carriage: Option<Box<Carriage>>,
     /// A party holds, and is to find it parked.
     pub(crate) held: Option<Held>,
     /// Who supervises it.

@@ -245,6 +245,7 @@ impl Switch {
             auto_answer: false,
             guest: None,
             sending: None,
+            carriage: None,
             held: None,
             supervision: None,
             fax: decision.fax,

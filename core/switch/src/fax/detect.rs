@@ -67,13 +67,7 @@ impl Switch {
     /// The caller is a fax machine, by this sign.
     fn caller_is_fax(&mut self, now: Now, call: &mut Call, sign: &str) -> Fate {
         let Some(rule) = call.fax.clone() else { return Fate::Keep };
-        // Any answer counts: ours, and that of a device behind it.
-        let device = match &call.stage {
-            Stage::Bridged { leg } => call.leg(*leg).and_then(|leg| leg.answered),
-            _ => None,
-        };
-        let since = call.answered.max(device).map(|at| now.date.duration_since(at).unsigned_abs());
-        let in_time = since.is_some_and(|since| since <= rule.listen + TOLD_AFTER);
+        let in_time = self.is_awaited(now, call);
         let movable = matches!(
             call.stage,
             Stage::Bridged { .. }
@@ -94,6 +88,18 @@ impl Switch {
         call.steps = steps.into();
         call.release = Release { status: 488, prompt: None, cause: "no-fax".into() };
         self.next_step(now, call)
+    }
+
+    /// Whether the caller may still turn out to be a fax machine by the rule of its number.
+    pub(super) fn is_awaited(&self, now: Now, call: &Call) -> bool {
+        let Some(rule) = &call.fax else { return false };
+        // Any answer counts: ours, and that of a device behind it.
+        let device = match &call.stage {
+            Stage::Bridged { leg } => call.leg(*leg).and_then(|leg| leg.answered),
+            _ => None,
+        };
+        let since = call.answered.max(device).map(|at| now.date.duration_since(at).unsigned_abs());
+        since.is_some_and(|since| since <= rule.listen + TOLD_AFTER)
     }
 
     /// What takes the faxes of a number: a machine on an adapter, live, before the box.

@@ -3,6 +3,7 @@
 //! whoever speaks T.30 has it until the fax is over. The switch knows nothing of T.30: it hears
 //! sentences and the end.
 
+mod carry;
 mod detect;
 mod receive;
 mod send;
@@ -15,6 +16,8 @@ use koukan_dialplan::FaxBox;
 use koukan_sip::ClientTx;
 use koukan_sip::sdp::{AgreedImage, LocalSession};
 
+pub(crate) use carry::Carriage;
+pub use carry::Carried;
 pub(crate) use send::Sending;
 pub use send::{Destination, FaxCall, FaxOffice, NotSent};
 
@@ -63,6 +66,9 @@ pub enum FaxOrder {
         /// What was agreed.
         image: AgreedImage,
     },
+    /// Carry a fax between two lent streams; a second order for the same one changes how. Answered
+    /// as `Receive` is.
+    Carry(Box<Carried>),
     /// The call is over: what came is kept, and nothing more is reported.
     Stop {
         /// Which.

@@ -10,7 +10,7 @@ use koukan_media::Command;
 use super::{Duty, FaxId, FaxNews, FaxOrder, FaxReport, FaxRun, NotSent, Reception};
 use crate::action::{Action, Now};
 use crate::call::{Call, Stage};
-use crate::leg::LegStream;
+use crate::leg::{Leg, LegStream};
 use crate::record::CallCause;
 use crate::switch::{Fate, Switch};
 
@@ -47,8 +47,10 @@ impl Switch {
         if let Some(image) = &image {
             self.explain_image(call, image);
         }
-        let ask_at = image.is_none().then(|| now.time + ASK_AFTER);
-        let (lent, asked, t38) = (false, None, true);
+        let t38 = self.may_use_t38(call, 0);
+        let ask_after = self.ask_after(call, 0, ASK_AFTER);
+        let ask_at = (t38 && image.is_none()).then(|| now.time + ask_after);
+        let (lent, asked) = (false, None);
         let duty = Duty::Receive(spec);
         call.stage = Stage::Fax(FaxRun { fax, mailbox, duty, t38, lent, image, ask_at, asked });
         self.by_fax.insert(fax, call.id);
@@ -59,8 +61,13 @@ impl Switch {
 
     /// The first leg's stream leaves its worker.
     pub(super) fn lend_first(&mut self, call: &mut Call) {
+        self.lend(call, 0);
+    }
+
+    /// A leg's stream leaves its worker.
+    pub(super) fn lend(&mut self, call: &mut Call, index: u16) {
         let worker = call.worker;
-        if let Some(leg) = call.leg_mut(0)
+        if let Some(leg) = call.leg_mut(index)
             && let LegStream::Open(stream, address) = leg.stream
         {
             leg.stream = LegStream::Moving(stream, address);
@@ -123,6 +130,12 @@ impl Switch {
                     switch.explain(call.id, format!("fax: {words}"));
                     Fate::Keep
                 }
+                FaxNews::Over(words) if call.carries_fax() => {
+                    switch.explain(call.id, format!("fax: {words}"));
+                    switch.by_fax.remove(&fax);
+                    switch.end_carriage(now, call, None);
+                    Fate::Keep
+                }
                 FaxNews::Over(words) => {
                     switch.by_fax.remove(&fax);
                     switch.explain(call.id, format!("fax: {words}"));
@@ -146,6 +159,7 @@ impl Switch {
             }
             return self.not_sent(call, sending.fax, NotSent::Failed { status });
         }
+        self.stop_carriage(call);
         let Stage::Fax(run) = &call.stage else { return };
         let (fax, lent) = (run.fax, run.lent);
         if let Some((tx, _)) = &run.asked {
@@ -162,7 +176,12 @@ impl Switch {
 
 /// Whether the caller speaks G.711 in the clear over a stream that can be lent.
 pub(super) fn speaks_g711(call: &Call) -> bool {
-    call.leg(0).is_some_and(|leg| {
+    leg_speaks_g711(call.leg(0))
+}
+
+/// Whether a party speaks G.711 in the clear over a stream that can be lent.
+pub(super) fn leg_speaks_g711(leg: Option<&Leg>) -> bool {
+    leg.is_some_and(|leg| {
         let plain = |agreed: &koukan_sip::sdp::Agreed| {
             agreed.crypto.is_none() && matches!(&*agreed.format.name, "PCMU" | "PCMA")
         };

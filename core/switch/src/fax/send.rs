@@ -221,7 +221,8 @@ impl Switch {
             self.not_sent(call, fax, NotSent::Failed { status: 488 });
             return Fate::End(CallCause::Internal, 488);
         }
-        let ask_at = t38.then(|| now.time + ASK_AFTER);
+        let t38 = t38 && self.may_use_t38(call, 0);
+        let ask_at = t38.then(|| now.time + self.ask_after(call, 0, ASK_AFTER));
         let (duty, lent, image, asked) = (Duty::Send, false, None, None);
         call.stage = Stage::Fax(FaxRun { fax, mailbox, duty, t38, lent, image, ask_at, asked });
         self.write_record(now, call);

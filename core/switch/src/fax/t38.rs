@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use koukan_dialplan::TrunkSignalling;
 use koukan_media::{Codec, CodecParams, Command, Direction, StreamConfig};
 use koukan_sip::sdp::{self, AgreedImage, LocalImage, Session};
 use koukan_sip::{Body, ClientTx, Message, Method, Response};
@@ -11,7 +12,7 @@ use koukan_sip::{Body, ClientTx, Message, Method, Response};
 use super::FaxOrder;
 use crate::action::{Action, Now};
 use crate::call::{Call, Stage};
-use crate::leg::{LegState, LegStream};
+use crate::leg::{LegState, LegStream, Party};
 use crate::switch::{Fate, Switch};
 
 /// The largest datagram that we say to take, in bytes.
@@ -22,15 +23,36 @@ const MAX_DATAGRAM: u16 = 400;
 const AFTER_GLARE: Duration = Duration::from_secs(5);
 
 impl Switch {
-    fn local_image(&self, call: &Call) -> Option<LocalImage> {
-        let leg = call.leg(0)?;
-        let LegStream::Open(_, bound) = leg.stream else { return None };
+    /// Whether a leg's faxes may go over to T.38, by its trunk.
+    pub(super) fn may_use_t38(&self, call: &Call, index: u16) -> bool {
+        self.signalling_of(call, index).is_none_or(|signalling| signalling.t38)
+    }
+
+    /// How long after the answer T.38 is asked for there, when its trunk says so.
+    pub(super) fn ask_after(&self, call: &Call, index: u16, usual: Duration) -> Duration {
+        let said = self.signalling_of(call, index).and_then(|signalling| signalling.t38_ask);
+        said.unwrap_or(usual)
+    }
+
+    fn signalling_of(&self, call: &Call, index: u16) -> Option<&TrunkSignalling> {
+        let Party::Trunk((tenant, name)) = &call.leg(index)?.party else { return None };
+        let trunk = self.directory.plans.trunk(tenant.as_deref(), name)?;
+        Some(&trunk.signalling)
+    }
+
+    /// Our side of a leg's T.38.
+    pub(super) fn local_image(&self, call: &Call, index: u16) -> Option<LocalImage> {
+        let leg = call.leg(index)?;
+        // One that is on its way keeps its port.
+        let (LegStream::Open(_, bound) | LegStream::Moving(_, bound)) = leg.stream else {
+            return None;
+        };
         Some(LocalImage { address: self.shown_address(leg, bound), max_datagram: MAX_DATAGRAM })
     }
 
     /// Answers a caller that offers T.38 and no audio; `None` when it offers something else.
     pub(super) fn answer_with_image(&mut self, now: Now, call: &mut Call) -> Option<AgreedImage> {
-        let local = self.local_image(call)?;
+        let local = self.local_image(call, 0)?;
         let worker = call.worker;
         let leg = call.leg_mut(0)?;
         let LegState::Incoming { tx, dialog } = leg.state else { return None };
@@ -66,7 +88,7 @@ impl Switch {
 
     /// It is time to ask for T.38.
     pub(crate) fn ask_for_t38(&mut self, now: Now, call: &mut Call) {
-        let local = self.local_image(call);
+        let local = self.local_image(call, 0);
         let Stage::Fax(run) = &mut call.stage else { return };
         run.ask_at = None;
         let free = run.t38 && run.image.is_none() && run.asked.is_none();
@@ -89,7 +111,7 @@ impl Switch {
 
     /// The 2xx to a re-INVITE of ours on a call that is a fax: true when it needs nothing more.
     pub(crate) fn fax_answered(&mut self, now: Now, call: &mut Call, message: &Message) -> bool {
-        let local = self.local_image(call);
+        let local = self.local_image(call, 0);
         let Stage::Fax(run) = &mut call.stage else { return false };
         let Some((tx, before)) = run.asked.take() else {
             // A refresh: what was agreed on goes on.
@@ -119,6 +141,7 @@ impl Switch {
     pub(crate) fn t38_refused(&mut self, now: Now, tx: ClientTx, status: u16) -> bool {
         let Some(id) = self.fax_asks.remove(&tx) else { return false };
         self.with_call(now, id, |switch, call| {
+            switch.carried_refusal(now, call, tx, status);
             let Stage::Fax(run) = &mut call.stage else { return Fate::Keep };
             let Some((_, before)) = run.asked.take() else { return Fate::Keep };
             if status == 491 && run.image.is_none() {
@@ -138,7 +161,7 @@ impl Switch {
     /// An offer of the other side on a call that is a fax: `None` when it is one like any other,
     /// `Some(None)` when it is refused.
     pub(crate) fn fax_offer(&mut self, call: &mut Call, offer: &Session) -> Option<Option<Body>> {
-        let local = self.local_image(call);
+        let local = self.local_image(call, 0);
         let Stage::Fax(run) = &mut call.stage else { return None };
         if offer.image().is_none() {
             // Back to audio in the middle of T.38 would begin the fax anew: it goes on instead.

@@ -209,8 +209,13 @@ impl Switch {
         self.with_call(now, id, |switch, call| {
             let mut fate = Fate::Keep;
             match (offer, update) {
-                (Some(offer), _) => match switch.answer_offer(call, index, &offer) {
-                    Some(body) => response.body = Some(body),
+                (Some(offer), _) => match switch.answer_offer(now, call, index, &offer) {
+                    Some(body) => {
+                        response.body = Some(body);
+                        if offer.audio().is_some() {
+                            switch.back_in_audio(now, call, index);
+                        }
+                    }
                     None => {
                         response.status = 488;
                         fate = switch.t38_is_fax(now, call, index, &offer);
@@ -225,10 +230,19 @@ impl Switch {
         self.ua.respond(now.time, tx, response);
     }
 
-    fn answer_offer(&mut self, call: &mut Call, index: u16, offer: &Session) -> Option<Body> {
+    fn answer_offer(
+        &mut self,
+        now: Now,
+        call: &mut Call,
+        index: u16,
+        offer: &Session,
+    ) -> Option<Body> {
         if index == 0
             && let Some(answer) = self.fax_offer(call, offer)
         {
+            return answer;
+        }
+        if let Some(answer) = self.carried_offer(now, call, index, offer) {
             return answer;
         }
         let other = other_codec(call, index);
@@ -249,6 +263,9 @@ impl Switch {
 
     /// A re-INVITE without an offer asks for ours (RFC 3261, 14.2).
     fn offer_again(&mut self, call: &mut Call, index: u16) -> Option<Body> {
+        if let Some(standing) = self.standing_image(call, index) {
+            return Some(standing);
+        }
         let codec = other_codec(call, index);
         let local = self.local_audio(call.leg(index)?, codec.as_deref(), None)?;
         let leg = call.leg_mut(index)?;

@@ -79,7 +79,8 @@ impl Switch {
                     switch.stream_is_open(now, call, index)
                 })
             }
-            Event::Moved { stream } | Event::Lent { stream } => self.stream_moved(now, stream),
+            Event::Moved { stream } => self.stream_moved(now, stream, false),
+            Event::Lent { stream } => self.stream_moved(now, stream, true),
             Event::OpenFailed { stream, error } => self.stream_failed(now, stream, error),
             Event::Silent { stream } => self.with_stream(now, stream, |switch, call, index| {
                 switch.party_is_silent(now, call, index)
@@ -172,8 +173,8 @@ impl Switch {
         self.finish_closing(now, stream);
     }
 
-    /// A stream is at its new worker and gets what it has missed, or has left them all.
-    fn stream_moved(&mut self, now: Now, stream: StreamId) {
+    /// A stream is at its new worker and gets what it has missed, or has left them all (`lent`).
+    fn stream_moved(&mut self, now: Now, stream: StreamId, lent: bool) {
         self.with_stream(now, stream, |switch, call, index| {
             let Some(leg) = call.leg_mut(index) else { return Fate::Keep };
             if let LegStream::Moving(_, address) = leg.stream {
@@ -183,6 +184,11 @@ impl Switch {
                 switch.close_stream(call, index);
             } else if matches!(call.stage, Stage::Fax(_)) {
                 switch.stream_lent(now, call);
+            } else if lent && call.carries_fax() {
+                switch.carried_stream_lent(now, call, index);
+            } else if lent {
+                // The fax was over before its stream was there.
+                switch.reclaim(now, call, index, now.time);
             } else {
                 switch.configure(call, index);
                 switch.wire(call);
@@ -415,6 +421,8 @@ impl Switch {
     /// Sets what every stream of the call sends, from where the call stands.
     pub(crate) fn wire(&mut self, call: &mut Call) {
         match &call.stage {
+            // Their streams are lent.
+            Stage::Bridged { .. } if call.carries_fax() => {}
             Stage::Bridged { leg } => {
                 let leg = *leg;
                 if !self.wire_supervised(call, leg) {

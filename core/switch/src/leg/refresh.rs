@@ -53,7 +53,9 @@ impl Switch {
         }
         self.ua.ack(now.time, dialog, None);
         self.with_call(now, id, |switch, call| {
-            if index == 0 && switch.fax_answered(now, call, message) {
+            if index == 0 && switch.fax_answered(now, call, message)
+                || switch.carried_answer(now, call, index, message)
+            {
                 return Fate::Keep;
             }
             let taken = switch.take_answer(call, index, message.sdp().unwrap_or_default());

@@ -243,18 +243,21 @@ impl Switch {
     pub(crate) fn calls_of(&self, tenant: &Arc<str>, device: &Arc<str>) -> Vec<LegKey> {
         let key = (tenant.clone(), device.clone());
         let calls = self.lamps.of(&key).iter().filter_map(|id| self.calls.get(id));
-        let legs = calls.filter(|call| call.transfer.is_none()).filter_map(|call| {
-            let Stage::Bridged { leg } = call.stage else { return None };
-            let index = [0, leg].into_iter().find(|index| {
-                let leg = call.leg(*index);
-                leg.is_some_and(|leg| {
-                    leg.party.is_device(tenant, device) && matches!(leg.state, LegState::Up { .. })
-                })
-            })?;
-            let leg = call.leg(index)?;
-            let held = crate::leg::music::holds(Some(leg));
-            Some(((held, leg.number), (call.id, index)))
-        });
+        let legs = calls.filter(|call| call.transfer.is_none() && !call.carries_fax()).filter_map(
+            |call| {
+                let Stage::Bridged { leg } = call.stage else { return None };
+                let index = [0, leg].into_iter().find(|index| {
+                    let leg = call.leg(*index);
+                    leg.is_some_and(|leg| {
+                        leg.party.is_device(tenant, device)
+                            && matches!(leg.state, LegState::Up { .. })
+                    })
+                })?;
+                let leg = call.leg(index)?;
+                let held = crate::leg::music::holds(Some(leg));
+                Some(((held, leg.number), (call.id, index)))
+            },
+        );
         let mut legs: Vec<_> = legs.collect();
         legs.sort_unstable_by_key(|(order, _)| std::cmp::Reverse(*order));
         legs.into_iter().map(|(_, key)| key).collect()

@@ -105,7 +105,7 @@ impl Switch {
                 }
             }
         }
-        if call.transfer.is_some() {
+        if call.transfer.is_some() || call.carries_fax() {
             return Err(491);
         }
         match call.stage {

@@ -66,7 +66,7 @@ impl Switch {
         let mut into = self.calls.remove(&target).ok_or(481u16)?;
         let outcome = match into.leg(at).map(|leg| leg.state) {
             _ if !self.may_replace(&into, &referrer) || into.tenant != call.tenant => Err(403),
-            Some(LegState::Up { .. }) if into.transfer.is_some() => Err(491),
+            Some(LegState::Up { .. }) if into.transfer.is_some() || into.carries_fax() => Err(491),
             Some(LegState::Up { .. }) => Ok(()),
             Some(LegState::Incoming { .. }) if at == 0 => Ok(()),
             _ => Err(481),
@@ -140,7 +140,7 @@ impl Switch {
             Ok((id, at)) => self.with_call(now, id, |switch, call| {
                 let free = match call.leg(at).map(|leg| leg.state) {
                     Some(LegState::Calling { .. }) => true,
-                    Some(LegState::Up { .. }) => call.transfer.is_none(),
+                    Some(LegState::Up { .. }) => call.transfer.is_none() && !call.carries_fax(),
                     _ => false,
                 };
                 if !switch.may_replace(call, &leg.party) {

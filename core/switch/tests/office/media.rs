@@ -330,6 +330,11 @@ impl Media {
                     self.tell(soon, Event::Lent { stream });
                 }
             }
+            Command::Reclaim { stream, .. } => {
+                if self.known(stream).is_some() {
+                    self.tell(soon, Event::Moved { stream });
+                }
+            }
             Command::Move { stream, to } => {
                 let Some(known) = self.known(stream) else { return };
                 known.source = Source::Nothing;

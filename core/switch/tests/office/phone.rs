@@ -387,7 +387,8 @@ impl Phone {
         let local = self.image();
         let body = Some(Body::sdp(self.session.offer_image(&local)));
         let dialog = self.up[0];
-        self.ua.request_in_dialog(now, dialog, Method::Invite, Vec::new(), body).unwrap();
+        // Nothing is sent while another offer of its own waits.
+        self.ua.request_in_dialog(now, dialog, Method::Invite, Vec::new(), body);
     }
 
     /// The answer to the offer in a message, or an offer when it has none.

@@ -152,6 +152,7 @@ impl Carrier {
             Media::Audio(_) => &[Line::Audio],
             Media::T38(_) => &[Line::T38],
             Media::Gateway { .. } => &[Line::Audio, Line::T38],
+            Media::Relay { .. } => &[Line::T38, Line::Far],
         };
         let mut sockets = Vec::new();
         for line in lines {

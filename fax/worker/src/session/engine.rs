@@ -1,4 +1,5 @@
-//! The three engines behind one face: T.30 over audio, a T.38 terminal, a T.38 gateway.
+//! The engines behind one face: T.30 over audio, a T.38 terminal, a T.38 gateway, and T.38 passed
+//! on.
 
 use std::net::SocketAddr;
 use std::path::{Component, Path};
@@ -7,6 +8,7 @@ use koukan_base::Time;
 use koukan_fax::protocol::{Media, Station, T38, Task};
 use thiserror::Error;
 
+use super::relay::Relay;
 use super::{Line, RtpLine, TICK_SAMPLES, UdptlLine, udptl};
 use crate::spandsp::{
     Agreed, AudioFax, Duty, Gateway, Machine, Seen, SetupError, Terminal, Totals,
@@ -32,6 +34,7 @@ pub(super) enum Engine {
     Audio { fax: AudioFax, line: Box<RtpLine> },
     T38 { terminal: Terminal, line: Box<UdptlLine> },
     Gateway { gateway: Gateway, audio: Box<RtpLine>, t38: Box<UdptlLine> },
+    Relay(Box<Relay>),
 }
 
 impl Engine {
@@ -54,6 +57,9 @@ impl Engine {
                 audio: Box::new(RtpLine::new(audio)),
                 t38: Box::new(UdptlLine::new(&t38)),
             }),
+            (None, Media::Relay { near, far }) => {
+                Ok(Self::Relay(Box::new(Relay::new(&near, &far))))
+            }
             (None | Some(_), _) => Err(SessionError::Media),
         }
     }
@@ -75,7 +81,8 @@ impl Engine {
             (Self::Gateway { gateway, t38, .. }, Line::T38) => {
                 t38.receive(now, from, datagram, |number, ifp| gateway.receive(number, ifp))
             }
-            (Self::Audio { .. } | Self::T38 { .. }, _) => false,
+            (Self::Relay(relay), line) => relay.receive(now, line, from, datagram),
+            (Self::Audio { .. } | Self::T38 { .. } | Self::Gateway { .. }, _) => false,
         }
     }
 
@@ -104,6 +111,7 @@ impl Engine {
                     t38.send(&packet, |to, datagram| send(Line::T38, to, datagram));
                 }
             }
+            Self::Relay(relay) => relay.tick(send),
         }
     }
 
@@ -112,6 +120,7 @@ impl Engine {
             Self::Audio { fax, .. } => fax.totals(),
             Self::T38 { terminal, .. } => terminal.totals(),
             Self::Gateway { gateway, .. } => gateway.totals(),
+            Self::Relay(_) => Totals::default(),
         }
     }
 
@@ -120,7 +129,13 @@ impl Engine {
             Self::Audio { fax, .. } => fax.machine().take_seen(),
             Self::T38 { terminal, .. } => terminal.machine().take_seen(),
             Self::Gateway { gateway, .. } => gateway.take_seen(),
+            Self::Relay(_) => Vec::new(),
         }
+    }
+
+    /// Whether it passes on what comes and says nothing of its own.
+    pub(super) const fn relays(&self) -> bool {
+        matches!(self, Self::Relay(_))
     }
 
     /// The T.30 machine; a gateway has none.
@@ -128,7 +143,7 @@ impl Engine {
         match self {
             Self::Audio { fax, .. } => Some(fax.machine()),
             Self::T38 { terminal, .. } => Some(terminal.machine()),
-            Self::Gateway { .. } => None,
+            Self::Gateway { .. } | Self::Relay(_) => None,
         }
     }
 }

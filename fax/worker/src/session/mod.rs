@@ -3,6 +3,7 @@
 //! (T.30 over G.711, T.38 terminal, T.38 gateway).
 
 mod engine;
+mod relay;
 mod rtp;
 mod udptl;
 
@@ -44,6 +45,8 @@ pub enum Line {
     Audio,
     /// The one of UDPTL.
     T38,
+    /// The other one of UDPTL, where both sides speak that.
+    Far,
 }
 
 /// One fax.
@@ -101,9 +104,10 @@ impl Session {
         if self.over {
             return;
         }
-        let mut sent = false;
+        let (mut sent, relays) = (false, self.engine.relays());
         self.engine.tick(now, &mut |line, to, datagram: &[u8]| {
-            sent |= line == Line::T38;
+            // What a relay sends is what has come.
+            sent |= line == Line::T38 && !relays;
             send(line, to, datagram);
         });
         if sent {
@@ -166,6 +170,10 @@ impl Session {
                 }
                 Seen::Over(code) => ended = Some(code),
             }
+        }
+        if self.pages < totals.pages {
+            // A gateway is not told what was agreed on; by the first page it has heard it.
+            self.negotiated(totals);
         }
         while self.pages < totals.pages.min(self.max_pages) {
             self.pages += 1;

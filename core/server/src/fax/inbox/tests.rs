@@ -105,7 +105,7 @@ fn a_fax_is_kept_as_pdf_and_page_by_page_as_jpeg() {
 
 /// S-32.
 #[test]
-fn the_oldest_fax_of_a_full_box_gives_way_and_no_other() {
+fn s_32_the_oldest_fax_of_a_full_box_gives_way_and_no_other() {
     let room = Room::new();
     let (inbox, _) = room.inbox(Vec::new());
     let keep = |id: &str, fax: Fax| {
@@ -124,7 +124,7 @@ fn the_oldest_fax_of_a_full_box_gives_way_and_no_other() {
 
 /// S-31: what came behind the last page that a box takes was confirmed to nobody.
 #[test]
-fn a_fax_with_more_pages_than_are_taken_is_cut_and_marked() {
+fn s_31_a_fax_with_more_pages_than_are_taken_is_cut_and_marked() {
     let room = Room::new();
     let (inbox, _) = room.inbox(Vec::new());
     room.spool("1-a", 3);
@@ -186,7 +186,7 @@ fn a_call_that_brought_no_page_leaves_no_entry() {
 }
 
 #[test]
-fn a_notice_says_it_in_the_words_of_its_office() {
+fn s_33_a_notice_says_it_in_the_words_of_its_office() {
     let (subject, text) = letter::received(&fax(200));
     assert_eq!(subject, "ファクス 2ページ：0455550001");
     assert!(text.starts_with("ファクスを受信しました（2ページ、14400 bit/s）。"), "{text}");

@@ -260,7 +260,7 @@ fn an_office_lists_its_newest_two_hundred() {
 
 /// S-40.
 #[test]
-fn a_stored_fax_goes_on_to_a_machine_and_stays_where_it_is() {
+fn s_40_a_stored_fax_goes_on_to_a_machine_and_stays_where_it_is() {
     let bench = Bench::new();
     let mut queue = bench.queue();
     let kept = bench.directory.join("kept.tif");
