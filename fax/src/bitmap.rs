@@ -168,6 +168,14 @@ impl std::fmt::Debug for Gray {
 }
 
 impl Gray {
+    /// Rows of so many picture elements; what is behind the last whole row is left away.
+    #[must_use]
+    pub fn from_pixels(width: u32, mut pixels: Vec<u8>) -> Self {
+        let row = (width as usize).max(1);
+        pixels.truncate(pixels.len() - pixels.len() % row);
+        Self { width, pixels }
+    }
+
     /// A white page.
     #[must_use]
     pub fn white(width: u32, height: u32) -> Self {

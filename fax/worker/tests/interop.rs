@@ -12,63 +12,18 @@
 mod agent_end;
 mod ends;
 
-use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::time::Duration;
-
-use agent_end::{Agent, program};
+use agent_end::{Agent, program, run_with};
 use ends::*;
-use koukan_base::{Rng, Time};
 use koukan_fax::protocol::{Law, Media, Task};
 use koukan_fax::queue::Rate;
 use koukan_fax::{Bitmap, Cause, Resolution};
-use koukan_faxworker::session::{Line, TICK};
+use koukan_faxworker::session::Line;
 
 fn pages() -> Vec<(Bitmap, Resolution)> {
     vec![
         (page(Kind::Text, 1_728, 500), Resolution::Standard),
         (page(Kind::Dense, 1_728, 100), Resolution::Fine),
     ]
-}
-
-/// Our sessions and agents on one link until the agents are over and have said so.
-fn run_with(ends: &mut [End2], agents: &mut [Agent], lost_per_mille: u64, seed: u64) -> f64 {
-    let mut random = Rng::from_number(seed);
-    let mut flying = VecDeque::<(Time, SocketAddr, SocketAddr, Line, Vec<u8>)>::new();
-    let (mut now, last) = (START, START + Duration::from_secs(900));
-    let over = |ends: &[End2], agents: &[Agent]| {
-        agents.iter().all(|agent| agent.status.over)
-            && ends.iter().all(|end| end.session.is_over() || agents.len() == 2)
-    };
-    while now < last && !over(ends, agents) {
-        now = now + TICK;
-        while let Some((due, ..)) = flying.front()
-            && *due <= now
-        {
-            let Some((_, from, to, line, datagram)) = flying.pop_front() else { break };
-            for end in ends.iter_mut().filter(|end| address(end.port) == to) {
-                end.session.receive(now, line, from, &datagram);
-            }
-            for agent in agents.iter_mut().filter(|agent| address(agent.port) == to) {
-                agent.receive(now, from, &datagram);
-            }
-        }
-        let mut send = |from, to, line, datagram: &[u8]| {
-            if random.next_u64() % 1_000 >= lost_per_mille {
-                flying.push_back((now + TICK, from, to, line, datagram.to_vec()));
-            }
-        };
-        for end in ends.iter_mut() {
-            let from = address(end.port);
-            end.session.tick(now, |line, to, datagram| send(from, to, line, datagram));
-            end.events.extend(end.session.take_events());
-        }
-        for agent in agents.iter_mut() {
-            let (from, to) = (address(agent.port), agent.line());
-            agent.tick(now, |peer, datagram| send(from, peer, to, datagram));
-        }
-    }
-    now.since(START).as_secs_f64()
 }
 
 /// One call between us and the agent; the caller sends.
@@ -85,7 +40,7 @@ fn call(we_send: bool, over: Line, (rate, ecm): (Rate, bool), loss: (u64, u64)) 
     };
     let media = match over {
         Line::Audio => Media::Audio(audio(2, Law::Mu)),
-        Line::T38 => Media::T38(t38(2)),
+        Line::T38 | Line::Far => Media::T38(t38(2)),
     };
     let mut ours = [End2::new(1, &task, media, directory.path())];
     let file = if we_send { &came } else { &out };

@@ -8,6 +8,7 @@ mod allocations;
 mod beside;
 mod calls;
 mod dtmf;
+mod faxes;
 mod forwarder;
 mod kamailio;
 mod lamps;
@@ -72,6 +73,7 @@ const BENCHES: [&str; 15] = [
     "calls",
     "signalling",
     "lamps",
+    "faxes",
 ];
 
 fn main() -> ExitCode {
@@ -109,5 +111,6 @@ fn main() -> ExitCode {
     run("calls", calls::bench);
     run("signalling", signalling::bench);
     run("lamps", lamps::bench);
+    run("faxes", faxes::bench);
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -70,7 +70,7 @@ fn sends(
     let file = server.directory.join("sent.tif");
     document(&file, pages).expect("it is written");
     let (number, t38) = ("0312340002", T38::Refuses);
-    let sending = Sending { number, file: &file, t38, hangs_up: None, after: None };
+    let sending = Sending::new(number, &file, t38);
     let outcome = fax::send(server, &how(sending));
     let outcome = outcome.unwrap_or_else(|error| panic!("{error}\n{}", server.log_tail()));
     println!("{outcome:?}");
@@ -102,7 +102,7 @@ fn why(server: &Server, fax: &Value) -> String {
 }
 
 #[test]
-fn a_fax_over_g711_is_kept_mailed_and_fetched_in_both_formats() {
+fn s_30_a_fax_over_g711_is_kept_mailed_and_fetched_in_both_formats() {
     if !fax::is_there() {
         return;
     }
@@ -137,7 +137,7 @@ fn a_fax_over_g711_is_kept_mailed_and_fetched_in_both_formats() {
 
 /// The machine refuses T.38 in the other tests, and the fax stays in audio.
 #[test]
-fn a_fax_goes_over_to_t38_when_it_is_taken_or_asked_for() {
+fn s_30_a_fax_goes_over_to_t38_when_it_is_taken_or_asked_for() {
     if !fax::is_there() {
         return;
     }
@@ -183,7 +183,7 @@ fn a_machine_that_a_phone_answers_ends_in_the_box() {
 
 /// S-31: the page behind the last that a box takes ends the fax, and those before are kept.
 #[test]
-fn a_fax_of_more_pages_than_the_box_takes_is_kept_up_to_them() {
+fn s_31_a_fax_of_more_pages_than_the_box_takes_is_kept_up_to_them() {
     if !fax::is_there() {
         return;
     }
@@ -255,4 +255,20 @@ fn kill(server: &Server) {
         }
     }
     assert_eq!(killed, 1, "one worker runs");
+}
+
+/// V.152 and gateways of the market offer both in the first INVITE: one is answered, and T.38 is
+/// gone over to behind it.
+#[test]
+fn t38_beside_the_audio_of_the_first_offer_begins_in_audio_and_goes_over() {
+    if !fax::is_there() {
+        return;
+    }
+    let server = office("fax-beside");
+    let pages = [page(1, 400)];
+    let outcome = sends(&server, &pages, |sending| Sending { t38: T38::Beside, ..sending });
+    assert_eq!((outcome.code, outcome.pages, outcome.by_t38), (0, 1, true), "{outcome:?}");
+    let list = kept(&server, 1);
+    assert_eq!(list[0]["medium"], "t38", "{list:?}");
+    assert_same(&fetched(&server, list[0]["id"].as_str().expect("an id")), &pages);
 }

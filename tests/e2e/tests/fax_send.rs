@@ -4,6 +4,8 @@
 #![allow(clippy::indexing_slicing, reason = "a panic is a failed test")]
 
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -81,7 +83,7 @@ fn paper(server: &Server, pages: &[Bitmap]) -> PathBuf {
 }
 
 fn taking(file: &Path, t38: T38) -> Taking<'_> {
-    Taking { file, t38, hangs_up: None, after: None }
+    Taking::new(file, t38)
 }
 
 fn takes(server: &Server, line: &Line, taking: &Taking<'_>) -> Outcome {
@@ -108,7 +110,7 @@ fn drawn(document: &[u8]) -> Vec<Bitmap> {
 
 /// `koukan fax send` says how far it is, page by page, and ends with the fax.
 #[test]
-fn a_document_goes_over_g711_page_by_page_and_arrives_as_it_was() {
+fn s_34_a_document_goes_over_g711_page_by_page_and_arrives_as_it_was() {
     if !fax::is_there() {
         return;
     }
@@ -152,7 +154,7 @@ fn a_document_goes_over_g711_page_by_page_and_arrives_as_it_was() {
 
 /// PDF, JPEG, PNG and text become pages; T.38 is asked for by us, and by the other side.
 #[test]
-fn documents_of_every_kind_go_over_t38_and_arrive_as_they_were_drawn() {
+fn s_34_documents_of_every_kind_go_over_t38_and_arrive_as_they_were_drawn() {
     if !fax::is_there() {
         return;
     }
@@ -180,7 +182,7 @@ fn documents_of_every_kind_go_over_t38_and_arrive_as_they_were_drawn() {
 
 /// S-36: once, and three times more; then the failure is told.
 #[test]
-fn a_busy_line_is_called_four_times_and_a_failure_is_mailed() {
+fn s_36_a_busy_line_is_called_four_times_and_a_failure_is_mailed() {
     if !fax::is_there() {
         return;
     }
@@ -203,7 +205,7 @@ fn a_busy_line_is_called_four_times_and_a_failure_is_mailed() {
 
 /// S-34, S-35: what cannot be sent is refused before anything is dialled, in a sentence.
 #[test]
-fn what_cannot_be_sent_is_refused_before_anything_is_dialled() {
+fn s_35_what_cannot_be_sent_is_refused_before_anything_is_dialled() {
     if !fax::is_there() {
         return;
     }
@@ -250,6 +252,66 @@ fn what_cannot_be_sent_is_refused_before_anything_is_dialled() {
     assert!(!done.status.success() && said.contains(words), "{said}");
     assert!(line.is_quiet(Duration::from_secs(2)).expect("it listens"), "somebody was called");
     assert_eq!(asked(&server, &["list", "acme", "--sent"]).as_array().map(Vec::len), Some(1));
+}
+
+/// A request of the API: its status and what it says.
+fn posted(server: &Server, query: &str, document: &[u8]) -> (u16, String) {
+    let socket = server.directory.join("data/koukan.sock");
+    let mut stream = UnixStream::connect(socket).expect("it listens");
+    let head = format!(
+        "POST /v1/tenants/acme/sent-faxes?{query} HTTP/1.1\r\nHost: koukan\r\n\
+         Connection: close\r\nContent-Length: {}\r\n\r\n",
+        document.len()
+    );
+    stream.write_all(head.as_bytes()).expect("it is taken");
+    stream.write_all(document).expect("it is taken");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (status.expect("a status"), answer)
+}
+
+/// S-37: a document goes to one number.
+#[test]
+fn s_37_a_document_has_one_destination_and_two_are_refused() {
+    if !fax::is_there() {
+        return;
+    }
+    let server = office("fax-send-one");
+    let line = Line::open(&server).expect("the port is free");
+    let document = fs::read(paper(&server, &[page(1, 300)])).expect("it was written");
+    for query in ["to=0355551234&to=0355551235", "from=0312340002", "to=0355551234,0355551235"] {
+        let (status, answer) = posted(&server, query, &document);
+        assert_eq!(status / 100, 4, "{query}: {answer}");
+    }
+    assert!(line.is_quiet(Duration::from_secs(2)).expect("it listens"), "somebody was called");
+    let (status, answer) = posted(&server, "to=0355551234", &document);
+    assert_eq!(status, 201, "{answer}");
+    line.refuse(&server, "404 Not Found", LIMIT).expect("it calls");
+}
+
+/// A disk that does not take the document: 507, and nobody is called.
+#[test]
+fn a_disk_that_refuses_a_document_is_told_and_nothing_is_dialled() {
+    if !fax::is_there() {
+        return;
+    }
+    let server = office("fax-send-disk");
+    let line = Line::open(&server).expect("the port is free");
+    let document = fs::read(paper(&server, &[page(1, 300)])).expect("it was written");
+    let spool = server.directory.join("data/fax");
+    let aside = spool.with_extension("aside");
+    fs::rename(&spool, &aside).expect("it is there");
+    fs::write(&spool, b"").expect("a file where the directory is to be");
+    let (status, answer) = posted(&server, "to=0355551234", &document);
+    assert_eq!(status, 507, "{answer}");
+    assert!(line.is_quiet(Duration::from_secs(2)).expect("it listens"), "somebody was called");
+    assert_eq!(asked(&server, &["list", "acme", "--sent"]).as_array().map(Vec::len), Some(0));
+    fs::remove_file(&spool).expect("it is there");
+    fs::rename(&aside, &spool).expect("it is there");
+    let (status, answer) = posted(&server, "to=0355551234", &document);
+    assert_eq!(status, 201, "{answer}");
+    line.refuse(&server, "404 Not Found", LIMIT).expect("it calls");
 }
 
 /// The machine confirms one page and hangs up in the second: the next attempt begins there.

@@ -22,11 +22,12 @@ usage: cargo xtask COMMAND
   soak [MINUTES]    mixed traffic against the release server (30 minutes), memory over time
   sim [HOURS [SEED]]        mixed traffic on a virtual clock (24 hours), memory over time
   features [FIRST-LAST]     a thousand random operations of fifty phones a seed (1-100)
+  faxloss [RUNS]    faxes over networks that lose, on a virtual clock (20 of each loss)
   new-module NAME [ROOT]    a module that builds, loads and is tested, in modules/NAME
   tidy              only the rules of the house
   fuzz [TARGET] [SECONDS]   every fuzz target, or one; 60 seconds each
   bench [NAME…]     figures: quality, dtmf, relay, beside, transcode, rooms, start, memory, calls,
-                    signalling, lamps
+                    signalling, lamps, faxes
   deb [--debug] [--try]     the Debian package; --try installs it in a clean root
   deps              only install what `test` needs
 ";
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         "soak" => steps::soak(rest),
         "sim" => steps::sim(rest),
         "features" => steps::features(rest),
+        "faxloss" => steps::faxloss(rest),
         "new-module" => match rest {
             [name] => new_module::create(&root(), name),
             [name, root] => new_module::create(Path::new(root), name),

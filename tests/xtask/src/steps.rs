@@ -93,6 +93,16 @@ pub(crate) fn features(seeds: &[String]) -> Result<(), String> {
     execute("features", &mut command)
 }
 
+pub(crate) fn faxloss(runs: &[String]) -> Result<(), String> {
+    deps::install_for_tests()?;
+    let runs = runs.first().map_or("20", String::as_str);
+    let test = ["test", "--release", "--locked", "--package", "koukan-faxworker"];
+    let which = ["--test", "loss", "--", "--nocapture"];
+    let mut command = Command::new("cargo");
+    command.args(test).args(which).env("KOUKAN_RUNS", runs).current_dir(root());
+    execute("faxes that lose", &mut command)
+}
+
 pub(crate) fn tidy() -> Result<(), String> {
     step("tidy", || {
         let findings = tidy::check(&root())?;

@@ -64,3 +64,80 @@ impl Relay {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn address(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    fn t38(port: u16) -> T38 {
+        T38 {
+            remote: address(port),
+            max_datagram: 400,
+            redundancy: 3,
+            fec: None,
+            local_tcf: false,
+            max_bit_rate: 14_400,
+        }
+    }
+
+    /// An indicator, or V.21 octets: what a machine sends.
+    fn ifp(number: u8) -> Vec<u8> {
+        match number % 4 {
+            0 => vec![(number % 16) << 1],
+            _ => vec![0xC0, 0x01, 0x80, 0x00, 0x00, number],
+        }
+    }
+
+    #[test]
+    fn what_comes_at_one_side_goes_out_at_the_other_whole_though_a_third_was_lost() {
+        let mut relay = Relay::new(&t38(1), &t38(2));
+        let (mut one, mut other) = (UdptlLine::new(&t38(3)), UdptlLine::new(&t38(3)));
+        let now = Time::from_millis(1);
+        let mut came = Vec::new();
+        for number in 0..60_u8 {
+            let packet = Packet { ifp: ifp(number), times: 1 };
+            let mut wire = Vec::new();
+            one.send(&packet, |_, datagram| wire.push(datagram.to_vec()));
+            for datagram in wire.iter().filter(|_| number % 3 != 1) {
+                assert!(relay.receive(now, Line::T38, address(1), datagram));
+            }
+            relay.tick(&mut |line, to, datagram| {
+                assert_eq!((line, to), (Line::Far, address(2)));
+                let number_of = |number: u16, ifp: &[u8]| came.push((number, ifp.to_vec()));
+                other.receive(now + Duration::from_millis(1), address(3), datagram, number_of);
+            });
+        }
+        let sent: Vec<Vec<u8>> = (0..60).map(ifp).collect();
+        let got: Vec<Vec<u8>> = came.iter().map(|(_, ifp)| ifp.clone()).collect();
+        assert_eq!(got, sent.get(..got.len()).unwrap_or_default(), "in order, each once");
+        assert!(got.len() >= 59, "{}", got.len());
+        assert!(came.iter().zip(0..).all(|((number, _), counted)| *number == counted));
+    }
+
+    #[test]
+    fn junk_and_floods_change_nothing() {
+        let mut relay = Relay::new(&t38(1), &t38(2));
+        let now = Time::from_millis(1);
+        for junk in [&b""[..], b"\x80\x00", b"junk that is none", &[0; 200]] {
+            assert!(!relay.receive(now, Line::T38, address(1), junk));
+            assert!(!relay.receive(now, Line::Audio, address(1), junk));
+        }
+        let mut one = UdptlLine::new(&t38(3));
+        for number in 0..200_u8 {
+            let packet = Packet { ifp: ifp(number), times: 1 };
+            one.send(&packet, |_, datagram| {
+                relay.receive(now, Line::T38, address(1), datagram);
+            });
+        }
+        assert_eq!(relay.to_far.len(), WAITING, "what waits is bounded");
+        let mut sent = 0;
+        relay.tick(&mut |_, _, _| sent += 1);
+        assert!(sent >= WAITING && relay.to_far.is_empty() && relay.to_near.is_empty());
+    }
+}

@@ -1,19 +1,21 @@
 //! The fax machine of `agent.c` as an end of a call: Debian's libspandsp2 0.0.6 in a process of its
 //! own, driven tick by tick.
 
+use std::collections::VecDeque;
 use std::io::{BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use koukan_base::Time;
-use koukan_fax::protocol::Law;
+use koukan_base::{Rng, Time};
+use koukan_fax::protocol::{Law, T38};
 use koukan_fax::queue::Rate;
-use koukan_faxworker::session::{Line, RtpLine, TICK_SAMPLES, UdptlLine};
+use koukan_faxworker::session::{Line, RtpLine, TICK, TICK_SAMPLES, UdptlLine};
 use koukan_faxworker::spandsp::Packet;
 
-use crate::ends::{audio, t38};
+use crate::ends::{End2, START, address, audio, t38};
 
 /// Builds the agent once; `None` where its library is not installed.
 pub(crate) fn program() -> Option<&'static Path> {
@@ -81,10 +83,16 @@ impl Agent {
         let to = child.stdin.take().expect("piped");
         let from = BufReader::new(child.stdout.take().expect("piped"));
         let line = match over {
-            Line::T38 => AgentLine::T38(Box::new(UdptlLine::new(&t38(peer)))),
+            Line::T38 | Line::Far => AgentLine::T38(Box::new(UdptlLine::new(&t38(peer)))),
             Line::Audio => AgentLine::Audio(Box::new(RtpLine::new(audio(peer, Law::Mu)))),
         };
         Self { child, to, from, line, port, status: Status::default() }
+    }
+
+    /// With T.38 as this was agreed.
+    pub(crate) fn agreed(mut self, t38: &T38) -> Self {
+        self.line = AgentLine::T38(Box::new(UdptlLine::new(t38)));
+        self
     }
 
     /// Over which it speaks.
@@ -144,6 +152,51 @@ impl Agent {
             }
         }
     }
+}
+
+/// Our sessions and agents on one link until the agents are over and have said so.
+pub(crate) fn run_with(
+    ends: &mut [End2],
+    agents: &mut [Agent],
+    lost_per_mille: u64,
+    seed: u64,
+) -> f64 {
+    let mut random = Rng::from_number(seed);
+    let mut flying = VecDeque::<(Time, SocketAddr, SocketAddr, Line, Vec<u8>)>::new();
+    let (mut now, last) = (START, START + Duration::from_secs(900));
+    let over = |ends: &[End2], agents: &[Agent]| {
+        agents.iter().all(|agent| agent.status.over)
+            && ends.iter().all(|end| end.session.is_over() || agents.len() == 2)
+    };
+    while now < last && !over(ends, agents) {
+        now = now + TICK;
+        while let Some((due, ..)) = flying.front()
+            && *due <= now
+        {
+            let Some((_, from, to, line, datagram)) = flying.pop_front() else { break };
+            for end in ends.iter_mut().filter(|end| address(end.port) == to) {
+                end.session.receive(now, line, from, &datagram);
+            }
+            for agent in agents.iter_mut().filter(|agent| address(agent.port) == to) {
+                agent.receive(now, from, &datagram);
+            }
+        }
+        let mut send = |from, to, line, datagram: &[u8]| {
+            if random.next_u64() % 1_000 >= lost_per_mille {
+                flying.push_back((now + TICK, from, to, line, datagram.to_vec()));
+            }
+        };
+        for end in ends.iter_mut() {
+            let from = address(end.port);
+            end.session.tick(now, |line, to, datagram| send(from, to, line, datagram));
+            end.events.extend(end.session.take_events());
+        }
+        for agent in agents.iter_mut() {
+            let (from, to) = (address(agent.port), agent.line());
+            agent.tick(now, |peer, datagram| send(from, peer, to, datagram));
+        }
+    }
+    now.since(START).as_secs_f64()
 }
 
 fn read<const N: usize>(from: &mut impl Read) -> [u8; N] {

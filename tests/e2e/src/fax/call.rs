@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::time::Duration;
 
 use koukan_codecs::g711;
 use koukan_media::RtpHeader;
 use koukan_media::udptl::{Correction, Receiver, Sender};
 
+use super::dial::{Dial, Invitation};
 use super::machine::Machine;
+use super::wire::{Hub, Wire};
 use super::{SAMPLES, T38};
 use crate::server::Server;
 
@@ -26,7 +27,7 @@ pub(super) enum Said {
 
 /// The call around it.
 pub(super) struct Call {
-    sip: UdpSocket,
+    sip: Wire,
     server: SocketAddr,
     rtp: UdpSocket,
     peer: SocketAddr,
@@ -43,45 +44,19 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn dial(server: &Server, number: &str, by_t38: bool) -> io::Result<Self> {
-        let sip = UdpSocket::bind(("127.0.0.1", server.trunk_port))?;
-        sip.set_read_timeout(Some(Duration::from_secs(10)))?;
+    pub(super) fn dial(hub: &Hub, server: &Server, dial: &Dial<'_>) -> io::Result<Self> {
         let rtp = UdpSocket::bind("127.0.0.1:0")?;
         rtp.set_nonblocking(true)?;
-        let (own, port) = (sip.local_addr()?, rtp.local_addr()?.port());
-        let from = format!("<sip:0455550001@{own}>;tag=fax{port}");
-        let to = format!("<sip:{number}@{}>", server.sip);
-        let call_id = format!("fax-{port}-{}@machine", std::process::id());
-        let target = format!("sip:{number}@{}", server.sip);
-        let audio = format!(
-            "v=0\r\no=machine 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
-             m=audio {port} RTP/AVP 0 8\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
-             a=ptime:20\r\na=sendrecv\r\n"
-        );
-        let body = if by_t38 { image_on(port) } else { audio };
-        let request = format!(
-            "INVITE {target} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bKi{port}\r\n\
-             Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\n\
-             CSeq: 1 INVITE\r\nContact: <sip:machine@{own}>\r\n\
-             Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        sip.send_to(request.as_bytes(), server.sip)?;
-        let answer = loop {
-            let text = receive(&sip)?;
-            if text.starts_with("SIP/2.0 2") {
-                break text;
-            }
-            if !text.starts_with("SIP/2.0 1") {
-                return Err(io::Error::other(text));
-            }
-        };
+        let port = rtp.local_addr()?.port();
+        let invitation = Invitation::new(hub, server, dial, port)?;
+        let sip = hub.wire(&invitation.call_id);
+        let (answer, number) = invitation.answered(&sip, server, dial.credentials)?;
         let missing = || io::Error::other("the answer lacks something");
         let to = header(&answer, "To").ok_or_else(missing)?;
         let contact = header(&answer, "Contact").ok_or_else(missing)?;
         let inside = contact.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
         let target = inside.map_or(contact.clone(), |(uri, _)| uri.to_owned());
-        let kind = if by_t38 { "m=image " } else { "m=audio " };
+        let kind = if dial.by_t38 { "m=image " } else { "m=audio " };
         let media = answer.lines().find_map(|line| line.strip_prefix(kind));
         let port = media.and_then(|media| media.split(' ').next()?.parse().ok());
         let peer = SocketAddr::from(([127, 0, 0, 1], port.ok_or_else(missing)?));
@@ -90,30 +65,29 @@ impl Call {
             server: server.sip,
             rtp,
             peer,
-            dialog: [from, to, call_id],
+            dialog: [invitation.from, to, invitation.call_id],
             target,
             waiting: VecDeque::new(),
             began: false,
             sequence: 0,
             hung_up: false,
             asked: false,
-            udptl: by_t38.then(udptl),
+            udptl: dial.by_t38.then(udptl),
         };
-        call.request("ACK", 1, "")?;
-        call.sip.set_nonblocking(true)?;
+        call.request("ACK", number, "")?;
         Ok(call)
     }
 
-    /// Answers an INVITE that has come to the carrier.
-    pub(super) fn accept(line: &UdpSocket, server: SocketAddr, invite: &str) -> io::Result<Self> {
-        let sip = line.try_clone()?;
+    /// Answers an INVITE that has come to the carrier or the adapter.
+    pub(super) fn accept(hub: &Hub, server: SocketAddr, invite: &str) -> io::Result<Self> {
         let rtp = UdpSocket::bind("127.0.0.1:0")?;
         rtp.set_nonblocking(true)?;
-        let (own, port) = (sip.local_addr()?, rtp.local_addr()?.port());
+        let port = rtp.local_addr()?.port();
         let missing = || io::Error::other("the INVITE lacks something");
         let to = header(invite, "To").ok_or_else(missing)?;
         let from = header(invite, "From").ok_or_else(missing)?;
         let call_id = header(invite, "Call-ID").ok_or_else(missing)?;
+        let sip = hub.wire(&call_id);
         let contact = header(invite, "Contact").ok_or_else(missing)?;
         let inside = contact.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
         let target = inside.map_or(contact.clone(), |(uri, _)| uri.to_owned());
@@ -141,13 +115,11 @@ impl Call {
         };
         let answered = invite.replace(&format!("To: {to}"), &format!("To: {tagged}"));
         call.answer(&answered, "200 OK", &body)?;
-        println!("answered at {own}");
-        call.sip.set_nonblocking(true)?;
         Ok(call)
     }
 
     pub(super) fn request(&self, method: &str, number: u32, body: &str) -> io::Result<()> {
-        let own = self.sip.local_addr()?;
+        let (own, port) = (self.sip.address()?, self.rtp.local_addr()?.port());
         let [from, to, call_id] = &self.dialog;
         let text = format!(
             "{method} {} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{method}{}\r\n\
@@ -155,15 +127,16 @@ impl Call {
              CSeq: {number} {method}\r\nContact: <sip:machine@{own}>\r\n{}\
              Content-Length: {}\r\n\r\n{body}",
             self.target,
-            format_args!("{}x{number}", own.port()),
+            // A socket of SIP may have many calls, one of media has one.
+            format_args!("{port}x{number}"),
             if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" },
             body.len(),
         );
-        self.sip.send_to(text.as_bytes(), self.server).map(|_| ())
+        self.sip.send(&text, self.server)
     }
 
     pub(super) fn bye(&mut self) -> io::Result<()> {
-        self.request("BYE", 9, "")
+        self.request("BYE", 90, "")
     }
 
     /// Takes the packets that came.
@@ -239,13 +212,9 @@ impl Call {
     pub(super) fn signalling(&mut self, t38: T38) -> io::Result<Said> {
         if t38 == T38::Asks && !self.asked {
             self.asked = true;
-            self.request("INVITE", 2, &self.image()?)?;
+            self.request("INVITE", 20, &self.image()?)?;
         }
-        let text = match receive(&self.sip) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Said::Nothing),
-            Err(error) => return Err(error),
-        };
+        let Some(text) = self.sip.poll()? else { return Ok(Said::Nothing) };
         if text.starts_with("BYE ") {
             self.hung_up = true;
             self.answer(&text, "200 OK", "")?;
@@ -259,11 +228,11 @@ impl Call {
             self.answer(&text, "200 OK", &self.image()?)?;
             return self.turn(&text);
         }
-        let is_ours = header(&text, "CSeq").is_some_and(|cseq| cseq == "2 INVITE");
+        let is_ours = header(&text, "CSeq").is_some_and(|cseq| cseq == "20 INVITE");
         if !is_ours || text.starts_with("SIP/2.0 1") {
             return Ok(Said::Nothing);
         }
-        self.request("ACK", 2, "")?;
+        self.request("ACK", 20, "")?;
         if text.starts_with("SIP/2.0 200") { self.turn(&text) } else { Ok(Said::Nothing) }
     }
 
@@ -288,7 +257,7 @@ impl Call {
             names.iter().any(|name| line.to_ascii_lowercase().starts_with(name))
         };
         let head: Vec<&str> = request.lines().filter(copied).collect();
-        let own = self.sip.local_addr()?;
+        let own = self.sip.address()?;
         let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         let answer = format!(
             "SIP/2.0 {status}\r\n{}\r\nContact: <sip:machine@{own}>\r\n{kind}\
@@ -296,14 +265,8 @@ impl Call {
             head.join("\r\n"),
             body.len()
         );
-        self.sip.send_to(answer.as_bytes(), self.server).map(|_| ())
+        self.sip.send(&answer, self.server)
     }
-}
-
-pub(super) fn receive(sip: &UdpSocket) -> io::Result<String> {
-    let mut buffer = [0; 8_192];
-    let (count, _) = sip.recv_from(&mut buffer)?;
-    Ok(String::from_utf8_lossy(&buffer[..count]).into_owned())
 }
 
 pub(super) fn header(text: &str, name: &str) -> Option<String> {
@@ -315,12 +278,7 @@ pub(super) fn header(text: &str, name: &str) -> Option<String> {
 }
 
 /// Refuses an INVITE.
-pub(super) fn refuse(
-    sip: &UdpSocket,
-    server: SocketAddr,
-    invite: &str,
-    status: &str,
-) -> io::Result<()> {
+pub(super) fn refuse(hub: &Hub, server: SocketAddr, invite: &str, status: &str) -> io::Result<()> {
     let copied = |line: &&str| {
         let names = ["via:", "from:", "to:", "call-id:", "cseq:"];
         names.iter().any(|name| line.to_ascii_lowercase().starts_with(name))
@@ -334,11 +292,11 @@ pub(super) fn refuse(
     };
     let head: Vec<String> = invite.lines().filter(copied).map(tagged).collect();
     let text = format!("SIP/2.0 {status}\r\n{}\r\nContent-Length: 0\r\n\r\n", head.join("\r\n"));
-    sip.send_to(text.as_bytes(), server).map(|_| ())
+    hub.send(&text, server)
 }
 
 /// A description of T.38, in the spelling of a gateway of the market.
-fn image_on(port: u16) -> String {
+pub(super) fn image_on(port: u16) -> String {
     format!(
         "v=0\r\no=machine 1 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
              m=image {port} UDPTL t38\r\na=T38FaxVersion:0\r\na=T38MaxBitRate:14400\r\n\

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
-use super::SAMPLES;
+use super::{Modem, SAMPLES};
 use crate::server::{source_root, target};
 
 /// What a machine is to do.
@@ -48,14 +48,15 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn start(medium: &str, duty: Duty<'_>) -> io::Result<Self> {
+    pub(super) fn start(medium: &str, duty: Duty<'_>, modem: Modem) -> io::Result<Self> {
         let program = program().ok_or_else(|| io::Error::other("no fax machine"))?;
         let mut command = Command::new(program);
         let (words, file) = match duty {
             Duty::Send(file) => (["call", "send"], file),
             Duty::Receive(file) => (["answer", "receive"], file),
         };
-        command.arg(medium).args(words).arg(file).args(["7", "1"]);
+        let ecm = if modem.ecm { "1" } else { "0" };
+        command.arg(medium).args(words).arg(file).args([modem.kinds, ecm]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (to, from) = (child.stdin.take(), child.stdout.take());
         let (Some(to), Some(from)) = (to, from) else { return Err(io::Error::other("no pipe")) };

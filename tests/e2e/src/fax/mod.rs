@@ -2,20 +2,27 @@
 //! behind `fax/worker/tests/agent.c`, with as much SIP and RTP around it as a carrier's gateway
 //! needs. It calls from the address of the sample's carrier, and is called there.
 
+mod adapter;
 mod call;
+mod dial;
 mod machine;
 mod paper;
+mod wire;
 
 use std::io;
-use std::net::UdpSocket;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use call::{Call, Said, header, receive};
+use call::{Call, Said};
+use dial::Dial;
 use machine::{Duty, Machine};
+use wire::Hub;
 
+pub use adapter::Adapter;
 pub use paper::{document, page, pages_of_pdf, received, written};
+
+use koukan_sip::Credentials;
 
 use crate::server::Server;
 
@@ -27,16 +34,46 @@ const LONGEST: Duration = Duration::from_secs(240);
 /// What a call of the machine is to be.
 #[derive(Clone, Debug)]
 pub struct Sending<'a> {
+    /// Who calls, for a carrier; an adapter says who it is.
+    pub from: &'a str,
     /// Whom it calls.
     pub number: &'a str,
     /// What it sends.
     pub file: &'a Path,
     /// What it makes of T.38.
     pub t38: T38,
+    /// What it can do.
+    pub modem: Modem,
     /// It hangs up when so many pages are confirmed and this much of the next is sent.
     pub hangs_up: Option<(u8, Duration)>,
     /// Called once when so many pages are confirmed.
     pub after: Option<(u8, Deed)>,
+}
+
+impl<'a> Sending<'a> {
+    /// A call that goes to its end, over whatever is wanted.
+    #[must_use]
+    pub const fn new(number: &'a str, file: &'a Path, t38: T38) -> Self {
+        let modem = Modem::FASTEST;
+        Self { from: CALLER, number, file, t38, modem, hangs_up: None, after: None }
+    }
+}
+
+/// The number that a machine outside calls from.
+const CALLER: &str = "0455550001";
+
+/// What a machine can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Modem {
+    /// The modems: 1 is V.27ter, 2 is V.29, 4 is V.17; their sum.
+    pub kinds: &'static str,
+    /// Error correction.
+    pub ecm: bool,
+}
+
+impl Modem {
+    /// Everything.
+    pub const FASTEST: Self = Self { kinds: "7", ecm: true };
 }
 
 /// What a machine makes of T.38.
@@ -50,6 +87,8 @@ pub enum T38 {
     Asks,
     /// It offers nothing else, from the first INVITE on.
     Alone,
+    /// It offers it beside the audio in the first INVITE, and takes it when it is asked for.
+    Beside,
 }
 
 /// Something that is done to a server in the middle of a fax.
@@ -77,11 +116,21 @@ pub struct Taking<'a> {
     pub file: &'a Path,
     /// What it makes of T.38.
     pub t38: T38,
+    /// What it can do.
+    pub modem: Modem,
     /// It hangs up when so many pages are confirmed and this much of the next has come.
     pub hangs_up: Option<(u8, Duration)>,
     /// Called once when so many pages have come and this much time has passed: a page that has come
     /// is confirmed a moment later.
     pub after: Option<(u8, Duration, Deed)>,
+}
+
+impl<'a> Taking<'a> {
+    /// A call that is taken to its end.
+    #[must_use]
+    pub const fn new(file: &'a Path, t38: T38) -> Self {
+        Self { file, t38, modem: Modem::FASTEST, hangs_up: None, after: None }
+    }
 }
 
 /// Whether there is a machine.
@@ -94,25 +143,23 @@ pub fn is_there() -> bool {
 #[derive(Clone, Copy)]
 struct How {
     t38: T38,
+    modem: Modem,
     hangs_up: Option<(u8, Duration)>,
     after: Option<(u8, Duration, Deed)>,
 }
 
-/// Calls and sends a document; returns when the call is over.
+/// Calls and sends a document as the carrier; returns when the call is over.
 ///
 /// # Errors
 /// The call is not answered, or the machine does not start.
 pub fn send(server: &Server, sending: &Sending<'_>) -> io::Result<Outcome> {
-    let call = Call::dial(server, sending.number, sending.t38 == T38::Alone)?;
-    let Sending { file, t38, hangs_up, after, .. } = sending.clone();
-    let after = after.map(|(pages, act)| (pages, Duration::ZERO, act));
-    conduct(server, call, Duty::Send(file), How { t38, hangs_up, after })
+    Line::open(server)?.send(server, sending)
 }
 
-/// The line of the carrier, where a server calls.
+/// The line of the carrier, where a server calls, and where it is called from.
 #[derive(Debug)]
 pub struct Line {
-    sip: UdpSocket,
+    hub: Hub,
 }
 
 impl Line {
@@ -121,23 +168,7 @@ impl Line {
     /// # Errors
     /// Its port is taken.
     pub fn open(server: &Server) -> io::Result<Self> {
-        Ok(Self { sip: UdpSocket::bind(("127.0.0.1", server.trunk_port))? })
-    }
-
-    /// The next INVITE within this time.
-    fn next(&self, limit: Duration) -> io::Result<String> {
-        self.sip.set_nonblocking(false)?;
-        let until = Instant::now() + limit;
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            self.sip.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
-            let text = receive(&self.sip)?;
-            // An INVITE with a tag in To is of a call that is over.
-            let inside = header(&text, "To").is_some_and(|to| to.contains(";tag="));
-            if text.starts_with("INVITE ") && !inside {
-                return Ok(text);
-            }
-        }
+        Ok(Self { hub: Hub::open(server.trunk_port)? })
     }
 
     /// Whether nobody calls for so long.
@@ -145,13 +176,9 @@ impl Line {
     /// # Errors
     /// The socket fails.
     pub fn is_quiet(&self, limit: Duration) -> io::Result<bool> {
-        match self.next(limit) {
+        match self.hub.next(None, limit) {
             Ok(_) => Ok(false),
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
-            {
-                Ok(true)
-            }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(true),
             Err(error) => Err(error),
         }
     }
@@ -161,10 +188,18 @@ impl Line {
     /// # Errors
     /// Nobody calls in time.
     pub fn refuse(&self, server: &Server, status: &str, limit: Duration) -> io::Result<String> {
-        let invite = self.next(limit)?;
-        call::refuse(&self.sip, server.sip, &invite, status)?;
+        let invite = self.hub.next(None, limit)?;
+        call::refuse(&self.hub, server.sip, &invite, status)?;
         let called = invite.split_once("sip:").and_then(|(_, rest)| rest.split_once('@'));
         Ok(called.map(|(user, _)| user.to_owned()).unwrap_or_default())
+    }
+
+    /// Calls and sends a document; returns when the call is over.
+    ///
+    /// # Errors
+    /// The call is not answered, or the machine does not start.
+    pub fn send(&self, server: &Server, sending: &Sending<'_>) -> io::Result<Outcome> {
+        sends(&self.hub, server, sending, None)
     }
 
     /// Takes the next call as a fax; returns when the call is over.
@@ -177,16 +212,52 @@ impl Line {
         taking: &Taking<'_>,
         limit: Duration,
     ) -> io::Result<Outcome> {
-        let invite = self.next(limit)?;
-        let call = Call::accept(&self.sip, server.sip, &invite)?;
-        let Taking { file, t38, hangs_up, after } = taking.clone();
-        conduct(server, call, Duty::Receive(file), How { t38, hangs_up, after })
+        takes(&self.hub, server, (None, limit), taking)
     }
+
+    /// The same for the next call to a number.
+    ///
+    /// # Errors
+    /// As of [`Self::take`].
+    pub fn take_for(
+        &self,
+        server: &Server,
+        number: &str,
+        taking: &Taking<'_>,
+        limit: Duration,
+    ) -> io::Result<Outcome> {
+        takes(&self.hub, server, (Some(number), limit), taking)
+    }
+}
+
+fn sends(
+    hub: &Hub,
+    server: &Server,
+    sending: &Sending<'_>,
+    credentials: Option<&Credentials>,
+) -> io::Result<Outcome> {
+    let Sending { from, number, file, t38, modem, hangs_up, after } = sending.clone();
+    let (by_t38, both) = (t38 == T38::Alone, t38 == T38::Beside);
+    let call = Call::dial(hub, server, &Dial { from, number, by_t38, both, credentials })?;
+    let after = after.map(|(pages, act)| (pages, Duration::ZERO, act));
+    conduct(server, call, Duty::Send(file), How { t38, modem, hangs_up, after })
+}
+
+fn takes(
+    hub: &Hub,
+    server: &Server,
+    (number, limit): (Option<&str>, Duration),
+    taking: &Taking<'_>,
+) -> io::Result<Outcome> {
+    let invite = hub.next(number, limit)?;
+    let call = Call::accept(hub, server.sip, &invite)?;
+    let Taking { file, t38, modem, hangs_up, after } = taking.clone();
+    conduct(server, call, Duty::Receive(file), How { t38, modem, hangs_up, after })
 }
 
 fn conduct(server: &Server, mut call: Call, duty: Duty<'_>, how: How) -> io::Result<Outcome> {
     let medium = if call.udptl.is_some() { "t38" } else { "audio" };
-    let mut machine = Machine::start(medium, duty)?;
+    let mut machine = Machine::start(medium, duty, how.modem)?;
     let begun = Instant::now();
     let mut over_at = None;
     let mut reached = None;
@@ -198,7 +269,7 @@ fn conduct(server: &Server, mut call: Call, duty: Duty<'_>, how: How) -> io::Res
         match call.signalling(how.t38)? {
             Said::Nothing => {}
             Said::Over => break,
-            Said::Image => machine = Machine::start("t38", duty)?,
+            Said::Image => machine = Machine::start("t38", duty, how.modem)?,
         }
         call.hear(&mut machine)?;
         if call.udptl.is_some() {
