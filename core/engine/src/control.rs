@@ -274,16 +274,19 @@ impl Engine {
                 self.order(index, Order::Release(stream, to));
                 self.hear(index, changes);
             }
-            Command::Lend { stream } => {
-                self.leave_room(stream);
-                self.shares.close(stream);
-                let changes = self.routes.close(stream);
-                self.order(index, Order::Release(stream, AWAY));
-                self.hear(index, changes);
-            }
+            Command::Lend { stream } => self.let_go(index, stream),
             Command::Reclaim { stream, tenant, away } => self.reclaim(index, stream, &tenant, away),
             Command::Close { stream } => self.close(index, stream),
         }
+    }
+
+    /// A stream leaves its worker for another process.
+    fn let_go(&mut self, index: usize, stream: StreamId) {
+        self.leave_room(stream);
+        self.shares.close(stream);
+        let changes = self.routes.close(stream);
+        self.order(index, Order::Release(stream, AWAY));
+        self.hear(index, changes);
     }
 
     /// A stream that was lent is on a worker again.

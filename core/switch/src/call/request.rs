@@ -202,11 +202,8 @@ impl Switch {
         channels.extend(trunk.map(Channel::Trunk));
         let direction = decision.direction;
         channels.iter().for_each(|channel| self.channels.take(channel));
-        let did = decision
-            .number
-            .as_ref()
-            .filter(|_| direction != Direction::Outbound)
-            .map(|_| called.clone());
+        let comes_in = direction != Direction::Outbound && decision.number.is_some();
+        let did = comes_in.then(|| called.clone());
         Call {
             id,
             worker: self.worker_of(id),

@@ -1,6 +1,6 @@
-//! T.38 on both sides (ITU-T T.38, clause 9): packets that come at one go out at the other, with that
-//! side's numbers, copies or parities and largest datagram. What was lost on the one way and repaired
-//! is whole on the other.
+//! T.38 on both sides (ITU-T T.38, clause 9): packets that come at one go out at the other, with
+//! that side's numbers, copies or parities and largest datagram. What was lost on the one way and
+//! repaired is whole on the other.
 
 use std::net::SocketAddr;
 
