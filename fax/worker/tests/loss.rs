@@ -6,6 +6,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
     reason = "a test that panics has failed, as it should"
 )]
 
@@ -87,7 +88,8 @@ fn fax(way: Way, lost_per_mille: u64, seed: u64) -> (bool, f64, End) {
     }
     let end = own.end();
     let confirmed = own.events.iter().filter(|event| matches!(event, Event::Page(_))).count();
-    let said = (end.cause(), status.code) == (Cause::Done, 0) && confirmed == pages.len();
+    let counted = confirmed == pages.len() && usize::from(status.pages) == pages.len();
+    let said = (end.cause(), status.code) == (Cause::Done, 0) && counted;
     let same = tiff::read(&std::fs::read(&came).unwrap_or_default()).is_ok_and(|kept| {
         kept.len() == pages.len()
             && kept
@@ -115,7 +117,7 @@ fn runs(way: Way, lost_per_mille: u64) -> usize {
     seconds.sort_by(f64::total_cmp);
     let middle = seconds.get(seconds.len() / 2).copied().unwrap_or_default();
     println!(
-        "{way:?}, {:.1} % lost: {} of {all}, {middle:.0} s in the middle, {:.0} s at most {failed:?}",
+        "{way:?}, {:.1} % lost: {} of {all}, {middle:.0} s in the middle, {:.0} at most {failed:?}",
         lost_per_mille as f64 / 10.0,
         seconds.len(),
         seconds.last().copied().unwrap_or_default(),
