@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_channel::Sender as Jobs;
 use crossbeam_queue::ArrayQueue;
@@ -34,6 +34,7 @@ use crate::stats::{Counters, EngineStats};
 use crate::stream::Stream;
 use crate::worker::{WAKE, Worker};
 
+mod lending;
 mod recorder;
 
 use recorder::most_recordings;
@@ -278,27 +279,6 @@ impl Engine {
             Command::Reclaim { stream, tenant, away } => self.reclaim(index, stream, &tenant, away),
             Command::Close { stream } => self.close(index, stream),
         }
-    }
-
-    /// A stream leaves its worker for another process.
-    fn let_go(&mut self, index: usize, stream: StreamId) {
-        self.leave_room(stream);
-        self.shares.close(stream);
-        let changes = self.routes.close(stream);
-        self.order(index, Order::Release(stream, AWAY));
-        self.hear(index, changes);
-    }
-
-    /// A stream that was lent is on a worker again.
-    fn reclaim(&mut self, index: usize, id: StreamId, tenant: &Arc<str>, away: Duration) {
-        let Some(stream) = self.lendings.take_back(id, away) else { return };
-        // Its call is up: it goes before what others want to open.
-        if let Err(error) = self.shares.open(id, index, tenant, Shed::of_number(0)) {
-            self.opened.push_back(Event::OpenFailed { stream: id, error });
-            return;
-        }
-        self.routes.open(id);
-        self.order(index, Order::Adopt(stream));
     }
 
     fn close(&mut self, index: usize, stream: StreamId) {

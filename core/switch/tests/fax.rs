@@ -488,3 +488,16 @@ fn a_trunk_says_when_t38_is_asked_for_or_that_it_is_not() {
     never.hang_up(TRUNK);
     never.finish();
 }
+
+#[test]
+fn a_first_offer_of_t38_goes_past_the_machine_of_a_number_to_its_box() {
+    let mut office = with_fax("{ box = \"main\", device = \"F\", detect = \"only\" }");
+    office.all(Does::Rings);
+    office.call_by_t38(TRUNK, "0312340002");
+    office.run(secs(3));
+    assert!(office.phone(TRUNK).heard("answered"), "{:?}", office.phone(TRUNK).log);
+    assert_eq!(switched(&office).len(), 1, "{:?}", office.faxes);
+    assert!(!office.phone('F').heard("invite"), "its machine is not rung");
+    office.hang_up(TRUNK);
+    office.finish();
+}

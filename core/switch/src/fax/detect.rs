@@ -51,7 +51,10 @@ impl Switch {
     /// Whether a call that offers T.38 alone is taken: its number is one for faxes, or serves them
     /// too, and then nobody else is asked.
     pub(crate) fn takes_image(&self, decision: &mut Decision) -> bool {
-        if matches!(decision.steps.first().map(Step::unguarded), Some(Step::Fax { .. })) {
+        let is_fax = |step: &Step| matches!(step.unguarded(), Step::Fax { .. });
+        if let Some(at) = decision.steps.iter().position(is_fax) {
+            // A machine on an adapter that is rung before the box speaks no T.38 in a first offer.
+            decision.steps.drain(..at);
             return true;
         }
         let rule = decision.fax.take().and_then(|rule| rule.mailbox);

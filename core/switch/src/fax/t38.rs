@@ -57,7 +57,11 @@ impl Switch {
         let leg = call.leg_mut(0)?;
         let LegState::Incoming { tx, dialog } = leg.state else { return None };
         let stream = leg.stream.live()?;
-        let offer = leg.offer.take_if(|offer| offer.audio().is_none())?;
+        // One that cannot be taken stays, and is refused as every other.
+        let fits = |offer: &mut Session| {
+            offer.audio().is_none() && sdp::agreed_image(&local, offer).is_ok()
+        };
+        let offer = leg.offer.take_if(fits)?;
         let (bytes, agreed) = leg.session.answer_image(&offer, &local).ok()?;
         leg.answer = Some(bytes.clone());
         (leg.state, leg.answered, leg.status) = (LegState::Up { dialog }, Some(now.date), 200);

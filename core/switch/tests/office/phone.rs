@@ -395,6 +395,10 @@ impl Phone {
     fn describe(&mut self, message: &Message) -> Body {
         let local = self.local(Direction::SendRecv);
         match message.sdp().map(|body| Session::parse(body).unwrap()) {
+            Some(offer) if offer.audio().is_none() => {
+                let local = self.image();
+                Body::sdp(self.session.answer_image(&offer, &local).unwrap().0)
+            }
             Some(offer) => Body::sdp(self.session.answer(&offer, &local, false).unwrap().0),
             None => Body::sdp(self.session.offer(&local)),
         }
