@@ -1,6 +1,8 @@
 //! The fax machine of `agent.c` as an end of a call: Debian's libspandsp2 0.0.6 in a process of its
 //! own, driven tick by tick.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use std::collections::VecDeque;
 use std::io::{BufReader, Read, Write};
 use std::net::SocketAddr;
