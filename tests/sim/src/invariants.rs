@@ -6,6 +6,8 @@
 //!   operation has one result;
 //! - nobody hears a party that talks to somebody else, and no call has a leg of another office;
 //! - in a rest no call, leg, stream, application, dialog or channel is left anywhere;
+//! - after a restart whoever was told that it is registered is, and nobody else;
+//! - the tables of the switch agree with each other (in brief runs, after every step);
 //! - when the phones have left, every table of the switch and of every station is empty.
 
 use std::fmt;
@@ -38,7 +40,13 @@ impl World {
     /// What is looked at after every step; it costs next to nothing.
     pub(crate) fn check_step(&mut self) -> Result<(), String> {
         let wrong = self.wrong.take().or(self.media.wrong.take()).or(self.modules.wrong.take());
-        wrong.map_or(Ok(()), Err)
+        if let Some(words) = wrong {
+            return Err(words);
+        }
+        if let Some(what) = self.settings.never.filter(|what| self.tally.has(what)) {
+            return Err(format!("{what} were said never to be"));
+        }
+        if self.settings.audits { self.switch.audit() } else { Ok(()) }
     }
 
     /// What is looked at now and then.

@@ -24,6 +24,12 @@ impl Ledger {
         self.open.len()
     }
 
+    /// The process was killed: the next start closes what was open.
+    pub(crate) fn crash(&mut self) {
+        let open = u64::try_from(std::mem::take(&mut self.open).len()).unwrap_or(0);
+        self.finals = self.finals.saturating_add(open);
+    }
+
     /// Enters a record.
     ///
     /// # Errors

@@ -3,6 +3,8 @@
 //! doubles datagrams, media workers and modules that answer as the real ones do. Hours pass in
 //! seconds; what happens follows from a seed, so that a run that fails can be run again.
 //!
+//! A run that fails is made smaller, fault by fault, as long as it still fails: see [`shrink`].
+//!
 //! What must hold is looked at while it runs and in rests between: see [`invariants`].
 #![forbid(unsafe_code)]
 
@@ -13,21 +15,27 @@ mod fault;
 mod fingerprint;
 pub mod invariants;
 mod ledger;
+mod many;
 mod media;
 mod memory;
 mod modules;
 mod network;
 mod offices;
 mod report;
+mod restart;
 mod run;
 mod settings;
+mod shrink;
 mod station;
+mod store;
 mod tally;
 mod trace;
 mod world;
 
 pub use invariants::Violation;
+pub use many::{Many, many};
 pub use memory::rss_kb;
 pub use report::{Report, Sample};
 pub use run::run;
 pub use settings::Settings;
+pub use shrink::{Shrunk, shrink, survived};

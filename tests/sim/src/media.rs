@@ -58,6 +58,12 @@ impl Media {
         self.streams.len()
     }
 
+    /// The process is gone, and every stream with it; hosts that are dark stay so.
+    pub(crate) fn crash(&mut self) {
+        let (dark, most) = (std::mem::take(&mut self.dark), self.most);
+        *self = Self { dark, most, ..Self::default() };
+    }
+
     pub(crate) fn next(&self) -> Option<Time> {
         self.due.next()
     }

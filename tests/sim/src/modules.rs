@@ -20,11 +20,19 @@ pub(crate) struct Modules {
     instances: BTreeMap<InstanceId, Instance>,
     requests: Agenda<ModuleRequest>,
     count: u64,
+    /// So many of the next steps of an application end in a panic of the module.
+    pub(crate) panics: u32,
     /// The first order that breaks the border's rules.
     pub(crate) wrong: Option<String>,
 }
 
 impl Modules {
+    /// The process is gone.
+    pub(crate) fn crash(&mut self) {
+        let count = self.count;
+        *self = Self { count, ..Self::default() };
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.instances.len()
     }
@@ -102,6 +110,13 @@ impl Modules {
         let Some(known) = self.instances.get_mut(&instance) else { return };
         self.count = self.count.wrapping_add(1);
         let op = OpId(self.count);
+        if self.panics > 0 {
+            self.panics = self.panics.saturating_sub(1);
+            let result = Err("the module panicked".into());
+            let end = ModuleRequest::Ended { instance, result };
+            self.requests.add(now + Duration::from_millis(1), end);
+            return;
+        }
         let request = match known.left.pop_front() {
             Some(operation) => ModuleRequest::Start { instance, op, operation },
             None => ModuleRequest::Ended { instance, result: Ok(()) },

@@ -1,9 +1,10 @@
 //! What a run is made of.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// The size and length of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// What everything that happens follows from.
     pub seed: u64,
@@ -15,6 +16,14 @@ pub struct Settings {
     pub pause: Duration,
     /// After so much traffic everybody rests and every table must be empty.
     pub rest_every: Duration,
+    /// One fault in so long, on average.
+    pub fault_every: Duration,
+    /// Faults, by their numbers in the run, that do not happen: the rest of it stays as it is.
+    pub without: BTreeSet<u32>,
+    /// The switch's tables are held against each other after every step.
+    pub audits: bool,
+    /// What must never be counted; for tests of the shrinking itself.
+    pub never: Option<&'static str>,
 }
 
 impl Settings {
@@ -27,6 +36,25 @@ impl Settings {
             offices: 6,
             pause: Duration::from_secs(60),
             rest_every: Duration::from_secs(3 * 3600),
+            fault_every: Duration::from_secs(45),
+            without: BTreeSet::new(),
+            audits: false,
+            never: None,
+        }
+    }
+
+    /// Two offices busier than any for some minutes, with a fault in every ten seconds, and
+    /// everything held against everything else after every step: one of a thousand.
+    #[must_use]
+    pub fn brief(seed: u64) -> Self {
+        let length = Duration::from_secs(150);
+        Self {
+            offices: 2,
+            pause: Duration::from_secs(8),
+            rest_every: length,
+            fault_every: Duration::from_secs(10),
+            audits: true,
+            ..Self::new(seed, length)
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::network::{Network, Parcel};
 use crate::offices;
 use crate::settings::Settings;
 use crate::station::{Line, Mood, Output, Role, Station};
+use crate::store::Store;
 use crate::tally::Tally;
 use crate::trace::Trace;
 
@@ -45,6 +46,12 @@ pub(crate) struct World {
     /// The plans of before, by the device that they do without.
     pub(crate) directories: BTreeMap<Option<(u8, &'static str)>, Arc<Directory>>,
     pub(crate) faults: Agenda<Fault>,
+    /// Faults that were drawn.
+    pub(crate) drawn: u32,
+    pub(crate) store: Store,
+    pub(crate) restarts: u64,
+    /// Until then nobody listens at the exchange.
+    pub(crate) deaf_until: Time,
     /// Stations that have vanished.
     pub(crate) gone: BTreeSet<usize>,
     /// Things may go wrong.
@@ -83,6 +90,10 @@ impl World {
             modules: Modules::default(),
             directories: BTreeMap::from([(None, Arc::clone(&directory))]),
             faults: Agenda::default(),
+            drawn: 0,
+            store: Store::default(),
+            restarts: 0,
+            deaf_until: Time::ZERO,
             gone: BTreeSet::new(),
             restless: true,
             dice,
@@ -208,6 +219,7 @@ impl World {
     fn arrive(&mut self, parcel: Parcel) {
         match parcel {
             Parcel::Broken { flow } => self.switch.handle_flow_failed(self.now(), flow),
+            Parcel::Message { to_exchange: true, .. } if self.time < self.deaf_until => return,
             Parcel::Message { flow, to_exchange: true, bytes } => {
                 self.fingerprint.add(self.time, &bytes);
                 self.switch.handle_bytes(self.now(), flow, &bytes);
@@ -227,18 +239,21 @@ impl World {
 
     /// Does what the switch wants.
     pub(crate) fn drain(&mut self) {
+        // A registration that is not kept is not promised: its 200 becomes a 500.
+        let mut broken = false;
         while let Some(action) = self.switch.poll_action() {
             match action {
-                Action::Send { flow, bytes } => {
+                Action::Send { flow, mut bytes } => {
+                    if std::mem::take(&mut broken) {
+                        refuse(&mut bytes);
+                    }
                     self.trace.message(self.time, offices::address(), flow.remote, &bytes);
                     self.network.send(self.time, flow, false, bytes);
                 }
-                Action::Record(Record::Call(cdr)) => {
-                    if let Err(words) = self.ledger.enter(&cdr) {
-                        self.wrong = Some(words);
-                    }
+                Action::Record(record) => {
+                    let promises = !matches!(record, Record::Call(_) | Record::Setting(_));
+                    broken |= !self.keep(record) && promises;
                 }
-                Action::Record(_) => {}
                 Action::Media { worker, command } => self.media.order(self.time, worker, command),
                 Action::Module(order) => self.modules.order(self.time, order),
                 Action::Fax(order) => {
@@ -296,5 +311,13 @@ impl World {
         for station in &mut self.stations {
             station.share = share;
         }
+    }
+}
+
+/// Makes a 500 of a 200, as the server does when its journal refuses.
+fn refuse(response: &mut Vec<u8>) {
+    const OK: &[u8] = b"SIP/2.0 200 OK";
+    if response.starts_with(OK) {
+        response.splice(..OK.len(), b"SIP/2.0 500 Not Stored".iter().copied());
     }
 }

@@ -21,6 +21,7 @@ usage: cargo xtask COMMAND
   e2e [FILTER…]     only the end-to-end tests
   soak [MINUTES]    mixed traffic against the release server (30 minutes), memory over time
   sim [HOURS [SEED]]        mixed traffic on a virtual clock (24 hours), memory over time
+  sim seeds FIRST-LAST      many brief runs with faults; a failing one is made smaller
   features [FIRST-LAST]     a thousand random operations of fifty phones a seed (1-100)
   faxloss [RUNS]    faxes over networks that lose, on a virtual clock (20 of each loss)
   new-module NAME [ROOT]    a module that builds, loads and is tested, in modules/NAME
