@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod backup;
+pub mod cdr_export;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -31,5 +32,6 @@ pub mod selftest;
 pub mod server;
 pub mod simulation;
 pub mod sounds;
+pub mod trace;
 pub mod transport;
 mod zip;

@@ -196,6 +196,18 @@ pub const CHANGES_TOLD: usize = 200;
 /// See [`CHANGES_TOLD`].
 pub const OFFICES_COMPARED: usize = 50;
 
+/// Bytes of the last SIP messages that are kept for `koukan ctl trace`.
+pub const TRACE_BYTES: Limit = Limit {
+    name: "trace_bytes",
+    default: 4 << 20,
+    min: 0,
+    max: 256 << 20,
+    why: "taken from the system at the start; 0 keeps none, an office's day needs about 4 MB",
+};
+
+/// Connections to the API at once, on the socket and on the port each.
+pub const HTTP_CONNECTIONS: usize = 64;
+
 /// Seconds that a draining server may go on with what is up.
 pub const DRAIN_SECONDS: u64 = 7 * 86_400;
 

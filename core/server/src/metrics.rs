@@ -90,6 +90,8 @@ pub struct Snapshot {
     pub draining: bool,
     /// Calls that were refused for it.
     pub drained_calls: u64,
+    /// Copies of SIP messages that did not get to the collector.
+    pub trace_lost: u64,
     /// Log lines dropped.
     pub log_dropped: u64,
     /// Ended calls whose explain lines did not reach the disk.
@@ -159,6 +161,11 @@ impl Snapshot {
             "koukan_explained_calls_lost_total",
             "Ended calls whose explain lines did not reach the disk.",
             self.explain_lost,
+        );
+        page.counter(
+            "koukan_hep_lost_total",
+            "Copies of SIP messages that did not get to the collector.",
+            self.trace_lost,
         );
         page.gauge(
             "koukan_control_slowest_turn_seconds",

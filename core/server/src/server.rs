@@ -19,7 +19,7 @@ use koukan_sip::registrar::RegistrarConfig;
 use koukan_sip::{Listener, ListenerId};
 use koukan_store::CdrReader;
 use koukan_switch::{Directory, ListenerMedia, Switch, SwitchConfig};
-use mio::{Poll, Waker};
+use mio::{Poll, Registry, Waker};
 use tokio::sync::watch;
 
 use crate::backup::Places;
@@ -40,8 +40,9 @@ use crate::modules::{Modules, ModulesError};
 use crate::os::{self, DataLock, LockError};
 use crate::recordings::{Recordings, Sweeper};
 use crate::resolver::{self, Lookup};
+use crate::trace::{Collector, Trace};
 use crate::transport::{
-    Advertise, BindError, ConnectionLimits, ListenAddress, Transports, advertised_address,
+    Advertise, BindError, ConnectionLimits, ListenAddress, Tls, Transports, advertised_address,
     advertised_socket,
 };
 use crate::{api, limits, plans, sounds};
@@ -121,8 +122,7 @@ impl Server {
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(system("a waker"))?);
         let registry = poll.registry().try_clone().map_err(system("a poll"))?;
         let (tls, started) = (config.sip.tls.clone(), clock.date());
-        let transports =
-            Transports::bind(&config.sip.listen, connection_limits(&config), tls, registry)?;
+        let transports = bind(&config, tls, registry)?;
         let sockets = Listeners::bind(&config.control)?;
         let http = sockets.http_address();
         let listeners: Vec<_> = transports.listeners().map(|(_, bound)| bound).collect();
@@ -234,8 +234,7 @@ fn build(
     }
     let loader = modules.loader();
     let seed = os::random_seed().map_err(system("randomness"))?;
-    let first = first_number(clock.date());
-    let setup = switch_config(config, transports, media.workers(), first);
+    let setup = switch_config(config, transports, media.workers(), first_number(clock.date()));
     let directory = Arc::new(outcome.directory);
     let mut switch = Switch::new(setup, Arc::clone(&directory), Rng::from_seed(seed));
     switch.restore_settings(restored.settings);
@@ -265,6 +264,7 @@ fn build(
         sweeper: Sweeper::start(recordings.clone(), Arc::clone(waker)),
         faxes,
         blocked: config.defence.blocked.clone(),
+        trace: trace(config, transports)?,
     });
     Ok(Built { core, cdrs, archive, recordings, inbox, tray, modules: loader, directory, report })
 }
@@ -359,6 +359,14 @@ fn run_service(sockets: Listeners, service: Service, lookup: Lookup, end: watch:
     }
 }
 
+/// The SIP listeners, behind the networks that nothing is taken from.
+fn bind(config: &Config, tls: Option<Tls>, registry: Registry) -> Result<Transports, BindError> {
+    let limits = connection_limits(config);
+    let mut transports = Transports::bind(&config.sip.listen, limits, tls, registry)?;
+    transports.block(config.defence.blocked.clone());
+    Ok(transports)
+}
+
 fn connection_limits(config: &Config) -> ConnectionLimits {
     let limits = &config.limits;
     let seconds = |limit| Duration::from_secs(limits.value(limit));
@@ -371,6 +379,17 @@ fn connection_limits(config: &Config) -> ConnectionLimits {
         handshake: seconds(limits::TLS_HANDSHAKE_SECONDS),
         handshakes: limits.count(limits::TLS_HANDSHAKES),
     }
+}
+
+/// What keeps SIP messages, and who gets a copy.
+fn trace(config: &Config, transports: &Transports) -> Result<Trace, StartError> {
+    let collector = config.hep.map(Collector::open).transpose();
+    let collector = collector.map_err(system("a socket for `[trace] hep`"))?;
+    let shown = |bound: ListenAddress| {
+        advertised_socket(bound.advertise.unwrap_or(config.sip.advertise), bound.address)
+    };
+    let listeners = transports.listeners().map(|(_, bound)| shown(bound)).collect();
+    Ok(Trace::new(config.limits.count(limits::TRACE_BYTES), collector, listeners))
 }
 
 /// The first of the numbers that calls and legs get: beyond every one of an earlier start, so that

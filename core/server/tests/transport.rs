@@ -10,6 +10,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use koukan::transport::{DropCause, ListenAddress, Transports};
+use koukan_dialplan::Network;
 use koukan_sip::registrar::LongWay;
 use koukan_sip::{Body, Flow, ListenerId, Method, Request, Transport};
 use mio::Poll;
@@ -369,4 +370,15 @@ fn a_port_in_use_is_named_with_its_listener() {
     let error = Transports::bind(&listen, LIMITS, None, registry).unwrap_err().to_string();
     assert!(error.contains(&format!("udp:{address}")), "{error}");
     assert!(error.contains("in use"), "{error}");
+}
+
+#[test]
+fn a_blocked_network_gets_no_connection() {
+    let mut rig = rig();
+    rig.transports.block(vec![Network::parse("127.0.0.0/8").unwrap()]);
+    let mut stream = connect(&rig);
+    let mut answer = Vec::new();
+    rig.until("the close", |_| drain(&mut stream, &mut answer));
+    assert!(answer.is_empty());
+    assert_eq!((rig.transports.connections(), rig.drops(DropCause::Blocked)), (0, 1));
 }

@@ -332,6 +332,23 @@ impl CdrReader {
         outcome.map_err(|error| DatabaseError::Failed { path: self.path.clone(), error })
     }
 
+    /// The calls that are wanted, the oldest first, at most `limit` of them.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn wanted(&self, wanted: &Wanted, limit: u32) -> Result<Vec<Cdr>, DatabaseError> {
+        self.caught_up().await;
+        let mut slot = self.connection.lock().await;
+        let outcome = match self.connected(&mut slot).await {
+            Ok(connection) => wanted.read(connection, limit).await,
+            Err(error) => Err(error),
+        };
+        if outcome.is_err() {
+            *slot = None;
+        }
+        outcome.map_err(|error| DatabaseError::Failed { path: self.path.clone(), error })
+    }
+
     /// The latest `limit` changes of an office's live settings, newest first.
     ///
     /// # Errors
@@ -404,6 +421,47 @@ impl CdrReader {
         Ok(join(
             calls.iter().map(rows::call).collect::<Result<_, _>>()?,
             legs.iter().map(rows::leg).collect::<Result<_, _>>()?,
+        ))
+    }
+}
+
+/// Which calls are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Of this office alone.
+    pub tenant: Option<String>,
+    /// Begun at or after this moment.
+    pub from: Option<Timestamp>,
+    /// Begun before this one.
+    pub until: Option<Timestamp>,
+}
+
+impl Wanted {
+    async fn read(&self, connection: &mut SqliteConnection, limit: u32) -> sqlx::Result<Vec<Cdr>> {
+        const CALLS: &str = "SELECT * FROM calls WHERE started >= ?1 AND started < ?2 \
+                             AND (?3 IS NULL OR tenant = ?3) ORDER BY started, call LIMIT ?4";
+        const LEGS: &str = "SELECT legs.* FROM legs JOIN (SELECT call FROM calls WHERE \
+                            started >= ?1 AND started < ?2 AND (?3 IS NULL OR tenant = ?3) \
+                            ORDER BY started, call LIMIT ?4) USING (call) ORDER BY call, position";
+        let from = self.from.map_or(i64::MIN, Timestamp::as_millisecond);
+        let until = self.until.map_or(i64::MAX, Timestamp::as_millisecond);
+        let mut transaction = connection.begin().await?;
+        let mut found = Vec::new();
+        for question in [CALLS, LEGS] {
+            let rows = sqlx::query(question)
+                .bind(from)
+                .bind(until)
+                .bind(self.tenant.as_deref())
+                .bind(i64::from(limit))
+                .fetch_all(&mut *transaction)
+                .await?;
+            found.push(rows);
+        }
+        transaction.commit().await?;
+        let (calls, legs) = found.split_at(1);
+        Ok(join(
+            calls.iter().flatten().map(rows::call).collect::<Result<_, _>>()?,
+            legs.iter().flatten().map(rows::leg).collect::<Result<_, _>>()?,
         ))
     }
 }

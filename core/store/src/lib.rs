@@ -21,7 +21,7 @@ mod segment;
 mod settings;
 mod snapshot;
 
-pub use database::{CdrReader, DatabaseError};
+pub use database::{CdrReader, DatabaseError, Wanted};
 pub use journal::{Journal, JournalCounts};
 pub use open::{OpenError, Opened, StoreConfig, open};
 pub use outbox::{Kept, Kind, KindCount, Outbox, OutboxCounts, Receiver};

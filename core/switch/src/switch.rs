@@ -291,6 +291,7 @@ impl Switch {
         id: CallId,
         handler: impl FnOnce(&mut Self, &mut Call) -> Fate,
     ) {
+        self.follow_date(now);
         let Some(mut call) = self.calls.remove(&id) else { return };
         self.trunks.see(now.time);
         self.latest = Some(now);

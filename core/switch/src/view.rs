@@ -1,6 +1,10 @@
 //! What the control calls show of a switch.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
+use koukan_base::CallId;
+use koukan_sip::subscription::MessageCount;
 use serde::Serialize;
 
 use crate::call::{Call, Stage};
@@ -104,7 +108,44 @@ pub struct Tables {
     pub lookups: usize,
 }
 
+/// A box of an office and what lies in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BoxView {
+    /// Its tenant.
+    pub tenant: String,
+    /// Its name in the plan.
+    #[serde(rename = "box")]
+    pub name: String,
+    /// Messages that nobody has heard.
+    pub new: u32,
+    /// Messages that were heard and are kept.
+    pub old: u32,
+}
+
 impl Switch {
+    /// The voicemail boxes that have had a message.
+    #[must_use]
+    pub fn boxes(&self) -> Vec<BoxView> {
+        let view = |((tenant, name), count): (&(Arc<str>, Arc<str>), &MessageCount)| BoxView {
+            tenant: tenant.to_string(),
+            name: name.to_string(),
+            new: count.new,
+            old: count.old,
+        };
+        let mut views: Vec<BoxView> = self.mailboxes.iter().map(view).collect();
+        views.sort_by(|a, b| (&a.tenant, &a.name).cmp(&(&b.tenant, &b.name)));
+        views
+    }
+
+    /// The SIP Call-IDs of a call that is up, or was a moment ago.
+    #[must_use]
+    pub fn sip_call_ids(&self, id: CallId) -> Option<Vec<String>> {
+        let closing = || self.closing.get(&id).map(|(call, _)| call);
+        let call = self.calls.get(&id).or_else(closing)?;
+        let ids = call.legs.iter().map(|leg| leg.sip_call_id.clone());
+        Some(ids.filter(|id| !id.is_empty()).collect())
+    }
+
     /// Sizes of every table.
     #[must_use]
     pub fn tables(&self) -> Tables {

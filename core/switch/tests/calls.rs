@@ -279,6 +279,10 @@ fn a_vanished_phone_is_noticed_by_its_missing_rtp() {
         assert!(office.phone(left).heard("bye "), "{:?}", office.phone(left).log);
         let cdr = only(office.finish());
         assert_eq!(ending(&cdr), (CallCause::MediaLost, 200));
+        // It talked for half a minute; that it was missed for ten seconds more nobody pays.
+        let talked = cdr.ended.unwrap().duration_since(cdr.answered.unwrap()).as_millis();
+        assert!((29_000..31_000).contains(&talked), "{talked} ms");
+        assert!(cdr.legs.iter().all(|leg| leg.ended == cdr.ended), "{:?}", cdr.legs);
     }
 }
 

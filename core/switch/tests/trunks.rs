@@ -582,3 +582,19 @@ fn a_phone_behind_the_address_of_a_trunks_host_is_a_phone() {
     office.stop();
     office.run(secs(40));
 }
+
+#[test]
+fn a_host_that_no_listener_reaches_is_passed_over_by_a_registration() {
+    let account = "register = { user = \"line1\", secret = \"file:x\" }\n\
+                   hosts = [{ address = \"203.0.113.9:5060\", priority = 2 }]";
+    let mut office = Office::planned(|plan| {
+        let own = "profile = \"jp-ngn\"";
+        plan.replace("127.0.0.1:5070", "[2001:db8::5]:5060")
+            .replace(own, &format!("{own}\n{account}"))
+    });
+    office.run(secs(3));
+    let register = stray(&mut office, Method::Register, SPARE);
+    answer(&mut office, SPARE, &register, "200 OK", "Expires: 600\n");
+    office.run(secs(1));
+    assert_eq!(trunk(&office).registration.as_deref(), Some("registered"), "{:?}", trunk(&office));
+}

@@ -14,8 +14,11 @@ use serde_json::{Value, json};
 use super::backup::{self, BackupArguments};
 use super::client::{self, Answer};
 use super::drain::{self, DrainArguments};
+use super::modules::ModuleOrder;
+use super::recordings::{self, RecordingsOrder};
 use super::rooms::RoomArguments;
 use super::settings::SettingOrder;
+use super::trace::{self, TraceArguments};
 use super::{Failed, Reach, rooms, table};
 
 #[derive(Debug, Args)]
@@ -86,8 +89,30 @@ pub(super) enum Order {
     /// The records of the latest calls, newest first
     Cdrs {
         /// How many at most
-        #[arg(long, default_value_t = 100)]
-        limit: u32,
+        #[arg(long)]
+        limit: Option<u32>,
+        /// For other programs, the oldest first: a line a call, or an object a line
+        #[arg(long, value_parser = ["csv", "jsonl"])]
+        format: Option<String>,
+        /// Of this office alone
+        #[arg(long, requires = "format")]
+        tenant: Option<String>,
+        /// Begun at or after this date: 2026-07-01T00:00:00+09:00
+        #[arg(long, requires = "format")]
+        from: Option<String>,
+        /// Begun before this date
+        #[arg(long, requires = "format")]
+        until: Option<String>,
+    },
+    /// What was said on the wire: the SIP messages of a call
+    Trace(TraceArguments),
+    /// What lies in the voicemail boxes of all offices
+    Boxes,
+    /// The faxes of all offices, received and sent
+    Faxes {
+        /// Of this office alone
+        #[arg(long)]
+        tenant: Option<String>,
     },
     /// Why a call went as it did
     Why {
@@ -133,62 +158,6 @@ pub(super) enum Order {
 }
 
 #[derive(Clone, Debug, Subcommand)]
-pub(super) enum ModuleOrder {
-    /// Every build in the process, with its calls and what it costs
-    List,
-    /// Put a module of koukan.toml in service that is not
-    Load {
-        /// Its name in koukan.toml
-        name: String,
-    },
-    /// Load a module's file again: new calls go to the new build, the old one keeps its own
-    Replace {
-        /// Its name in koukan.toml
-        name: String,
-    },
-    /// Take a module out of service; the calls that it has go on for a while
-    Unload {
-        /// Its name in koukan.toml
-        name: String,
-    },
-}
-
-impl ModuleOrder {
-    fn request(&self) -> (Method, String, Option<Value>) {
-        match self {
-            Self::List => (Method::GET, "/v1/modules".to_owned(), None),
-            Self::Load { name } => {
-                (Method::POST, format!("/v1/modules/{}/load", escaped(name)), None)
-            }
-            Self::Replace { name } => {
-                (Method::POST, format!("/v1/modules/{}/replace", escaped(name)), None)
-            }
-            Self::Unload { name } => {
-                (Method::DELETE, format!("/v1/modules/{}", escaped(name)), None)
-            }
-        }
-    }
-
-    fn shown(&self, value: &Value) -> String {
-        if matches!(self, Self::List) {
-            return table::columns(value, MODULES, "no module is loaded");
-        }
-        let module = value["module"].as_str().unwrap_or_default();
-        let mut text = match value["build"].as_u64() {
-            Some(build) => {
-                let version = value["version"].as_str().unwrap_or_default();
-                format!("module {module}: build {build} (version {version}) is in service\n")
-            }
-            None => format!("module {module} is out of service\n"),
-        };
-        if let Some(build) = value["drains"].as_u64() {
-            text.push_str(&format!("build {build} drains, {} calls go on\n", value["calls"]));
-        }
-        text
-    }
-}
-
-#[derive(Clone, Debug, Subcommand)]
 pub(super) enum BansOrder {
     /// Lift a ban
     Lift {
@@ -208,48 +177,11 @@ pub(super) struct Reload {
     rollback: bool,
 }
 
-#[derive(Clone, Debug, Args)]
-pub(super) struct RecordingsOrder {
-    /// The tenant's id
-    tenant: String,
-    /// Of this number alone, by its name in the plan
-    #[arg(long)]
-    number: Option<String>,
-    /// Begun at or after this date: 2026-07-01T00:00:00+09:00
-    #[arg(long)]
-    from: Option<String>,
-    /// Begun before this date
-    #[arg(long)]
-    until: Option<String>,
-    /// Whose caller or called number holds these digits
-    #[arg(long)]
-    party: Option<String>,
-    /// Download them into this ZIP file
-    #[arg(long)]
-    zip: Option<PathBuf>,
-}
-
-impl RecordingsOrder {
-    fn path(&self) -> String {
-        let wanted = [
-            ("number", &self.number),
-            ("from", &self.from),
-            ("until", &self.until),
-            ("party", &self.party),
-        ];
-        let wanted = wanted.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
-        let query: Vec<String> =
-            wanted.map(|(key, value)| format!("{key}={}", escaped(value))).collect();
-        let form = if self.zip.is_some() { ".zip" } else { "" };
-        let tenant = escaped(&self.tenant);
-        format!("/v1/tenants/{tenant}/recordings{form}?{}", query.join("&"))
-    }
-}
-
 pub(super) fn ctl(arguments: &CtlArguments) -> Result<(), Failed> {
     match &arguments.order {
         Order::Drain(order) => drain::drain(&arguments.reach, order),
         Order::Backup(order) => backup::backup(&arguments.reach, order),
+        Order::Trace(order) => trace::trace(&arguments.reach, order),
         other => order(&arguments.reach, other),
     }
 }
@@ -269,7 +201,7 @@ pub(super) fn order_shown(
     if !answer.status.is_success() {
         return Err(refusal(&answer));
     }
-    if matches!(order, Order::Metrics) {
+    if matches!(order, Order::Metrics | Order::Cdrs { format: Some(_), .. }) {
         table::print(&String::from_utf8_lossy(&answer.body));
         return Ok(());
     }
@@ -326,7 +258,18 @@ fn request(order: &Order) -> (Method, String, Option<Value>) {
         }
         Order::Modules => get("/v1/modules"),
         Order::Module(order) => order.request(),
-        Order::Cdrs { limit } => get(&format!("/v1/cdrs?limit={limit}")),
+        Order::Cdrs { limit, format: None, .. } => {
+            get(&format!("/v1/cdrs?limit={}", limit.unwrap_or(100)))
+        }
+        Order::Cdrs { limit, format: Some(format), tenant, from, until } => {
+            let limit = limit.map(|limit| limit.to_string());
+            let query =
+                query(&[("limit", &limit), ("tenant", tenant), ("from", from), ("until", until)]);
+            get(&format!("/v1/cdrs.{format}?{query}"))
+        }
+        Order::Trace(_) => get("/v1/trace"),
+        Order::Boxes => get("/v1/boxes"),
+        Order::Faxes { tenant } => get(&format!("/v1/faxes?{}", query(&[("tenant", tenant)]))),
         Order::Why { call } => get(&format!("/v1/why/{}", escaped(call))),
         Order::Recordings(order) => get(&order.path()),
         Order::DeleteRecordings { tenant, ids, by } => {
@@ -351,6 +294,13 @@ fn request(order: &Order) -> (Method, String, Option<Value>) {
         }
         Order::Metrics => get("/metrics"),
     }
+}
+
+/// What of a query is there.
+pub(super) fn query(parts: &[(&str, &Option<String>)]) -> String {
+    let set = parts.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+    let parts: Vec<String> = set.map(|(key, value)| format!("{key}={}", escaped(value))).collect();
+    parts.join("&")
 }
 
 /// What a user typed, as one segment of a path.
@@ -443,25 +393,6 @@ fn trunks(value: &Value) -> String {
     table::columns(&Value::Array(rows), TRUNKS, "there is no trunk")
 }
 
-const MODULES: &[Column] = &[
-    ("MODULE", "/name"),
-    ("BUILD", "/build"),
-    ("VERSION", "/version"),
-    ("ROLE", "/role"),
-    ("STATE", "/state"),
-    ("AGE S", "/age_s"),
-    ("RUNNING", "/instances"),
-    ("STARTS", "/starts"),
-    ("EVENTS", "/events"),
-    ("A SECOND", "/events_per_s"),
-    ("FAILED", "/failures"),
-    ("RECORDS", "/records"),
-    ("QUESTIONS", "/questions"),
-    ("LATE", "/late"),
-    ("SLOWEST US", "/slowest_us"),
-    ("TOO LONG", "/too_long"),
-];
-
 const GENERATIONS: &[Column] = &[
     ("GENERATION", "/number"),
     ("SINCE", "/since"),
@@ -480,21 +411,36 @@ const CDRS: &[Column] = &[
     ("PRICE", "/price"),
 ];
 
-const RECORDINGS: &[Column] = &[
-    ("RECORDING", "/id"),
-    ("STARTED", "/started"),
-    ("NUMBER", "/number"),
-    ("DIRECTION", "/direction"),
-    ("CALLER", "/caller"),
-    ("CALLED", "/called"),
-    ("MS", "/length_ms"),
+const BOXES: &[Column] =
+    &[("TENANT", "/tenant"), ("BOX", "/box"), ("NEW", "/new"), ("OLD", "/old")];
+
+const FAXES: &[Column] = &[
+    ("TENANT", "/tenant"),
+    ("WAY", "/way"),
+    ("FAX", "/fax/id"),
+    ("BOX", "/fax/box"),
+    ("PAGES", "/fax/pages"),
+    ("RESULT", "/fax/result"),
 ];
+
+/// One line a fax.
+fn faxes(offices: &Value) -> String {
+    let mut rows = Vec::new();
+    for office in offices.as_array().into_iter().flatten() {
+        for way in ["received", "sent"] {
+            for fax in office[way].as_array().into_iter().flatten() {
+                rows.push(json!({ "tenant": office["tenant"], "way": way, "fax": fax }));
+            }
+        }
+    }
+    table::columns(&Value::Array(rows), FAXES, "no fax was received or sent")
+}
 
 const AUDIT: &[Column] = &[("AT", "/at"), ("BY", "/by"), ("WHAT", "/what"), ("RECORDINGS", "/ids")];
 
 fn shown(order: &Order, value: &Value) -> String {
     match order {
-        Order::Recordings(_) => table::columns(value, RECORDINGS, "no recording may be seen"),
+        Order::Recordings(_) => recordings::shown(value),
         Order::DeleteRecordings { .. } => {
             format!("{} recordings are deleted\n", value.as_array().map_or(0, Vec::len))
         }
@@ -548,6 +494,8 @@ fn shown(order: &Order, value: &Value) -> String {
             text
         }
         Order::Kill { call } => format!("call {call} is being ended\n"),
-        Order::Metrics | Order::Drain(_) | Order::Backup(_) => String::new(),
+        Order::Boxes => table::columns(value, BOXES, "no box has had a message"),
+        Order::Faxes { .. } => faxes(value),
+        Order::Metrics | Order::Drain(_) | Order::Backup(_) | Order::Trace(_) => String::new(),
     }
 }

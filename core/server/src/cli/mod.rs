@@ -10,11 +10,14 @@ mod diff;
 mod drain;
 mod fax;
 mod fmt;
+mod modules;
+mod recordings;
 mod rooms;
 mod run;
 mod settings;
 mod sim;
 mod table;
+mod trace;
 mod watch;
 
 use std::path::PathBuf;
@@ -74,7 +77,7 @@ enum Command {
         #[command(flatten)]
         reach: Reach,
         #[command(subcommand)]
-        order: ctl::ModuleOrder,
+        order: modules::ModuleOrder,
     },
     /// Print the version
     Version,

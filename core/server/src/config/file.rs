@@ -15,8 +15,8 @@ use super::reader::{Item, Reader, Table};
 use super::sip::{advertise, sip};
 use super::tenants::read_text;
 use super::{
-    Config, ControlConfig, DefenceConfig, FaxConfig, Finding, Limits, LogConfig, LogFormat,
-    MailConfig, MediaConfig, ModuleConfig, SecretSource,
+    Config, ControlConfig, DefenceConfig, FaxConfig, Finding, HepConfig, Limits, LogConfig,
+    LogFormat, MailConfig, MediaConfig, ModuleConfig, SecretSource,
 };
 
 /// The configuration cannot be taken: what is wrong, all of it.
@@ -111,11 +111,22 @@ fn read(root: Table<'_>, home: PathBuf) -> Config {
             .unwrap_or(false),
         log: log(&root.table("log")),
         defence: defence(&root.table("defence")),
+        hep: hep(&root.table("trace")),
         warnings: Vec::new(),
         data,
         base: base.0,
         directory: home,
     }
+}
+
+/// `[trace]`: the collector of SIP messages, by an address (no name: it is asked for nowhere else).
+fn hep(table: &Table<'_>) -> Option<HepConfig> {
+    let collector = table.item("hep").and_then(|item| {
+        item.parsed("\"udp:ADDRESS:PORT\"", |text| text.strip_prefix("udp:")?.parse().ok())
+    });
+    let id = table.item("hep_id").and_then(|item| item.integer(0..=u64::from(u32::MAX)));
+    let id = id.and_then(|id| u32::try_from(id).ok()).unwrap_or(1);
+    Some(HepConfig { collector: collector?, id })
 }
 
 /// `[defence]`: networks by their first address and count of bits.

@@ -20,6 +20,7 @@ const ALL: &[Limit] = &[
     limits::TLS_HANDSHAKES,
     limits::EXPLAIN_BYTES,
     limits::EXPLAIN_LINES,
+    limits::TRACE_BYTES,
 ];
 
 /// The limits that the file sets; the others have their defaults.

@@ -30,6 +30,7 @@ pub use tenants::{Sources, read_office, read_sources};
 
 pub use crate::fax::FaxConfig;
 pub use crate::mail::MailConfig;
+pub use crate::trace::HepConfig;
 use crate::transport::{Advertise, ListenAddress, Tls};
 
 /// Everything that `koukan.toml` says, checked, with every path absolute.
@@ -69,6 +70,8 @@ pub struct Config {
     pub log: LogConfig,
     /// `[defence]`.
     pub defence: DefenceConfig,
+    /// `[trace]`: where copies of SIP messages go, when they do.
+    pub hep: Option<HepConfig>,
     /// What is no error and should be known, as a certificate that has ended.
     pub warnings: Vec<Finding>,
 }

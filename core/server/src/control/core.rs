@@ -28,6 +28,7 @@ use crate::metrics::Snapshot;
 use crate::module::LoadedModule;
 use crate::modules::{ChangeRefused, Changed, Modules};
 use crate::recordings::Sweeper;
+use crate::trace::{Trace, Traced};
 use crate::transport::Input;
 
 /// What a core is made of.
@@ -42,6 +43,7 @@ pub(crate) struct Parts {
     pub(crate) faxes: Faxes,
     /// Networks that nothing is taken from.
     pub(crate) blocked: Vec<Network>,
+    pub(crate) trace: Trace,
 }
 
 /// The switch with its media workers, modules and journal.
@@ -90,9 +92,11 @@ impl Core {
         }
         match input {
             Input::Bytes { flow, bytes } => {
+                self.parts.trace.note(now.date, false, &flow, bytes);
                 self.guarded(now, "datagram", |switch| switch.handle_bytes(now, flow, bytes));
             }
             Input::Message { flow, message } => {
+                self.parts.trace.note(now.date, false, &flow, message.bytes());
                 self.guarded(now, "message", |switch| switch.handle_message(now, flow, message));
             }
             Input::FlowFailed { flow } => {
@@ -205,10 +209,9 @@ impl Core {
             if let Action::Record(Record::Note(note)) = &action {
                 self.parts.modules.absorb(note);
             }
-            if let Action::Record(Record::Call(cdr)) = &action
-                && cdr.ended.is_some()
-            {
-                ended.extend(CallId::parse(&cdr.call));
+            if let Action::Record(Record::Call(cdr)) = &action {
+                self.parts.trace.note_call(cdr);
+                ended.extend(CallId::parse(&cdr.call).filter(|_| cdr.ended.is_some()));
             }
             match self.outbox.take(action) {
                 Some(Line::Explain { call, text }) => {
@@ -260,7 +263,10 @@ impl Core {
         }
         for deed in self.outbox.deeds() {
             match deed {
-                Deed::Send { flow, bytes, .. } => send(flow, bytes),
+                Deed::Send { flow, bytes, .. } => {
+                    self.parts.trace.note(now.date, true, &flow, &bytes);
+                    send(flow, bytes);
+                }
                 Deed::Media { worker, command } => self.parts.media.queue(worker, command),
                 Deed::Module(order) => self.parts.modules.handle(now, order),
                 Deed::Fax(order) => {
@@ -368,6 +374,18 @@ impl Core {
         }
     }
 
+    /// What was said on the wire; of a call alone when one is named. `None`: nothing is kept, or
+    /// of no such call.
+    pub(crate) fn trace(&self, call: Option<CallId>) -> Option<(Vec<Traced>, Vec<String>)> {
+        let trace = &self.parts.trace;
+        let running = |call| self.parts.switch.sip_call_ids(call);
+        let ids = match call {
+            Some(call) => running(call).or_else(|| trace.call_ids(call))?,
+            None => Vec::new(),
+        };
+        trace.is_on().then(|| (trace.messages(), ids))
+    }
+
     pub(crate) fn why(&self, call: CallId) -> Option<api::Why> {
         self.parts.explain.why(call)
     }
@@ -443,6 +461,7 @@ impl Core {
         snapshot.caps = counts.iter().map(|(cap, count)| (cap.as_str(), *count)).collect();
         snapshot.media = self.parts.media.measure();
         snapshot.panics = self.panics;
+        snapshot.trace_lost = self.parts.trace.lost();
         snapshot.explain_lost = self.parts.explain.lost();
         self.parts.journal.measure(snapshot);
     }

@@ -179,6 +179,8 @@ impl Control {
                 let answer = simulation::answer(plans, &question, switch, now.date);
                 drop(reply.send(answer.map(Box::new)));
             }
+            Request::Trace(call, reply) => drop(reply.send(self.core.trace(call))),
+            Request::Boxes(reply) => drop(reply.send(self.core.switch().boxes())),
             Request::Why(call, reply) => drop(reply.send(self.core.why(call))),
             Request::Install(directory, tls, reply) => {
                 let aside = self.core.install(now, directory);

@@ -8,8 +8,8 @@ use crossbeam_channel::{Sender, TrySendError};
 use koukan_base::CallId;
 use koukan_dialplan::{Aside, Change, ChangeError, Entry, FaxSenderError, Settings};
 use koukan_switch::{
-    BanView, CallView, Directory, FaxOffice, QueueView, RegistrationView, ResolvedHosts, RoomError,
-    RoomOrder, RoomView, TrunkKey, TrunkView,
+    BanView, BoxView, CallView, Directory, FaxOffice, QueueView, RegistrationView, ResolvedHosts,
+    RoomError, RoomOrder, RoomView, TrunkKey, TrunkView,
 };
 use mio::Waker;
 use tokio::sync::oneshot;
@@ -20,6 +20,7 @@ use crate::metrics::Snapshot;
 use crate::module::LoadedModule;
 use crate::modules::{ChangeRefused, Changed};
 use crate::simulation::{Question, QuestionError, Simulated};
+use crate::trace::Traced;
 use crate::transport::Tls;
 
 /// Where the answer goes. Whoever asked may have gone meanwhile.
@@ -52,6 +53,10 @@ pub enum Request {
     TrunkHosts(Vec<ResolvedHosts>, Reply<()>),
     /// `PUT /v1/trunks/.../maintenance`: whether there is such a trunk.
     Maintenance(MaintenanceOrder, Reply<Option<bool>>),
+    /// `GET /v1/trace`: every message that is kept, and the SIP Call-IDs of the call.
+    Trace(Option<CallId>, Reply<Option<(Vec<Traced>, Vec<String>)>>),
+    /// `GET /v1/boxes`.
+    Boxes(Reply<Vec<BoxView>>),
     /// `GET /v1/why/{call}`.
     Why(CallId, Reply<Option<api::Why>>),
     /// `POST /v1/sim`.

@@ -2,6 +2,7 @@
 //! an entry each in the store, the oldest gone when a box has too many, and a mail to whoever is to
 //! be told. A fax that a kill cut off is finished at the next start with the pages that it had.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -207,6 +208,12 @@ impl Inbox {
     /// The TIFF of a fax that is kept.
     pub(super) fn tiff(&self, tenant: &str, id: &str) -> Option<PathBuf> {
         self.files(tenant, id).map(|(tiff, _)| tiff)
+    }
+
+    /// The offices that have received any.
+    #[must_use]
+    pub fn tenants(&self) -> BTreeSet<String> {
+        self.entries().into_iter().map(|(tenant, _, _)| tenant).collect()
     }
 
     /// Every fax of a tenant that is over, the newest first.

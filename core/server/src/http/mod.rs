@@ -7,6 +7,8 @@
 
 mod backup;
 mod bans;
+mod boxes;
+mod cdrs;
 mod drain;
 mod faxes;
 mod modules;
@@ -16,7 +18,9 @@ mod rooms;
 mod routes;
 mod selftest;
 mod sent_faxes;
+mod serve;
 mod settings;
+mod trace;
 mod trunks;
 
 use std::fs;
@@ -127,26 +131,15 @@ pub async fn serve(
 ) -> io::Result<()> {
     let router = router(service);
     let socket = UnixListener::from_std(listeners.socket)?;
-    let unix = axum::serve(socket, router.clone()).with_graceful_shutdown(ended(end.clone()));
-    let http = match listeners.http {
-        Some(listener) => Some(TcpListener::from_std(listener)?),
-        None => None,
-    };
+    let unix = serve::serve(socket, router.clone(), end.clone());
+    let http = listeners.http.map(TcpListener::from_std).transpose()?;
     let tcp = async {
-        match http {
-            Some(listener) => {
-                axum::serve(listener, router).with_graceful_shutdown(ended(end)).await
-            }
-            None => Ok(()),
+        if let Some(listener) = http {
+            serve::serve(listener, router, end).await;
         }
     };
-    let (unix, tcp) = tokio::join!(unix.into_future(), tcp);
+    tokio::join!(unix, tcp);
     // Gone or taken by a successor: nothing is left to tidy then.
     let _ = fs::remove_file(&listeners.path);
-    unix.and(tcp)
-}
-
-async fn ended(mut end: watch::Receiver<bool>) {
-    // An error means that the sender is gone, which ends the server as well.
-    let _ = end.wait_for(|end| *end).await;
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
@@ -14,8 +14,8 @@ use koukan_store::CdrReader;
 use serde::Deserialize;
 
 use super::{
-    backup, bans, drain, faxes, modules, recordings, reload, rooms, selftest, sent_faxes, settings,
-    trunks,
+    backup, bans, boxes, cdrs, drain, faxes, modules, recordings, reload, rooms, selftest,
+    sent_faxes, settings, trace, trunks,
 };
 use crate::api::{self, ClockState, Failure};
 use crate::backup::Places;
@@ -113,7 +113,13 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/modules/{name}/load", post(modules::load))
         .route("/v1/modules/{name}/replace", post(modules::replace))
         .route("/v1/modules/{name}", delete(modules::unload))
-        .route("/v1/cdrs", get(cdrs))
+        .route("/v1/cdrs", get(cdrs::list))
+        .route("/v1/cdrs.csv", get(cdrs::csv))
+        .route("/v1/cdrs.jsonl", get(cdrs::json_lines))
+        .route("/v1/boxes", get(boxes::list))
+        .route("/v1/faxes", get(boxes::faxes))
+        .route("/v1/trace", get(trace::all))
+        .route("/v1/trace/{call}", get(trace::of_call))
         .route("/metrics", get(metrics))
         .fallback(no_such_page)
         .layer(DefaultBodyLimit::max(limits::HTTP_BODY_BYTES))
@@ -186,7 +192,7 @@ async fn sim(State(service): Shared, Json(question): Json<Question>) -> Answer<S
     Ok(Json(*answer))
 }
 
-fn call_id(text: &str) -> Result<CallId, Refused> {
+pub(super) fn call_id(text: &str) -> Result<CallId, Refused> {
     CallId::parse(text).ok_or_else(|| {
         let words = format!(
             "\"{text}\" is no call id: 16 hexadecimal digits, as `koukan ctl calls` prints"
@@ -220,24 +226,6 @@ async fn set_clock(State(service): Shared, Json(body): Json<SetClock>) -> Answer
     let (date, moved) = (service.clock.date(), service.clock.is_moved());
     tracing::warn!(%date, moved, "test clock set");
     Ok(Json(clock_state(&service)))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CdrQuery {
-    limit: Option<u32>,
-}
-
-const CDRS: u32 = 100;
-const MAX_CDRS: u32 = 10_000;
-
-async fn cdrs(
-    State(service): Shared,
-    Query(query): Query<CdrQuery>,
-) -> Answer<Vec<koukan_switch::Cdr>> {
-    let limit = query.limit.unwrap_or(CDRS).min(MAX_CDRS);
-    let read = service.cdrs.latest(limit).await;
-    read.map(Json).map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
 async fn metrics(State(service): Shared) -> Result<Response, Refused> {

@@ -28,6 +28,8 @@ pub enum DropCause {
     TcpIdle,
     /// A peer that does not read what we send.
     TcpSlowReader,
+    /// A connection from a network that nothing is taken from.
+    Blocked,
     /// More connections than may be.
     TcpTooMany,
     /// A connection could not be accepted for want of descriptors.
@@ -50,7 +52,7 @@ pub enum DropCause {
 
 impl DropCause {
     /// Every cause, in the order of the counters.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::UdpFull,
         Self::UdpRefused,
         Self::NoListener,
@@ -58,6 +60,7 @@ impl DropCause {
         Self::TcpHalfMessage,
         Self::TcpIdle,
         Self::TcpSlowReader,
+        Self::Blocked,
         Self::TcpTooMany,
         Self::TcpAccept,
         Self::TcpConnect,
@@ -80,6 +83,7 @@ impl DropCause {
             Self::TcpHalfMessage => "tcp_half_message",
             Self::TcpIdle => "tcp_idle",
             Self::TcpSlowReader => "tcp_slow_reader",
+            Self::Blocked => "blocked",
             Self::TcpTooMany => "tcp_too_many",
             Self::TcpAccept => "tcp_accept",
             Self::TcpConnect => "tcp_connect",

@@ -15,6 +15,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use koukan_base::Time;
+use koukan_dialplan::Network;
 use koukan_sip::{Flow, ListenerId, Message, Transport};
 use mio::event::Event;
 use mio::net::TcpListener;
@@ -120,6 +121,8 @@ pub struct Transports {
     unfinished: Vec<Token>,
     /// Listeners whose accept failed for want of descriptors, to be tried again.
     accept_again: Option<Time>,
+    /// Networks whose connections are closed at once.
+    blocked: Vec<Network>,
 }
 
 /// Token of the first listener; below it stand the control loop's own.
@@ -154,6 +157,7 @@ impl Transports {
             buffer: vec![0; usize::from(u16::MAX)].into_boxed_slice(),
             unfinished: Vec::new(),
             accept_again: None,
+            blocked: Vec::new(),
         })
     }
 
@@ -171,6 +175,11 @@ impl Transports {
     /// From now on new connections show these certificates.
     pub fn set_tls(&mut self, tls: Tls) {
         self.connections.set_tls(tls);
+    }
+
+    /// Networks that nothing is taken from, no connection and no handshake either.
+    pub fn block(&mut self, networks: Vec<Network>) {
+        self.blocked = networks;
     }
 
     /// Connections that stand.
@@ -232,6 +241,11 @@ impl Transports {
         let mut tools = tools(&self.registry, &mut self.counters, &mut self.buffer);
         loop {
             match listener.accept() {
+                Ok((_, remote))
+                    if self.blocked.iter().any(|network| network.holds(remote.ip())) =>
+                {
+                    tools.counters.dropped(DropCause::Blocked);
+                }
                 Ok((stream, remote)) => {
                     let flow = Flow { transport, listener: id, remote, connection: 0 };
                     self.connections.accept(now, stream, flow, &mut tools, sink);

@@ -275,6 +275,15 @@ impl Switch {
         }
         let party = leg.party.name();
         self.explain(call.id, format!("no RTP from {party} for {:?}", self.config.rtp_timeout));
+        // Its BYE was lost with the rest: nobody pays for the time in which it was waited for.
+        let heard = now.date.checked_sub(self.config.rtp_timeout).unwrap_or(now.date);
+        let talks = matches!(call.stage, Stage::Bridged { leg } if leg == index);
+        for (at, leg) in (0u16..).zip(&mut call.legs) {
+            let with_it = at == index || index == 0 || (talks && at == 0);
+            if let Some(answered) = leg.answered.filter(|_| with_it && leg.ended.is_none()) {
+                leg.ended = Some(heard.max(answered));
+            }
+        }
         self.end_leg(now, call, index, 480, None);
         self.party_gone(call, index, CallCause::MediaLost, 480)
     }

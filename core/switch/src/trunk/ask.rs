@@ -65,9 +65,17 @@ impl Switch {
         }
         let Some(ask) = ask else { return };
         let fits = |host: &SocketAddr| !ask.but.contains(host) && trunk.hosts.is_usable(now, *host);
-        let prefer = ask.prefer.filter(fits);
-        let host = prefer.or_else(|| trunk.hosts.choose(now, &mut self.rng, &ask.but));
-        let sent = host.filter(|host| self.send_register(now, key, trunk, *host, &ask));
+        let mut prefer = ask.prefer.filter(fits);
+        let mut passed = ask.but.clone();
+        // A host that no listener of ours reaches, of the other family, is passed over.
+        let sent = loop {
+            let host = prefer.take().or_else(|| trunk.hosts.choose(now, &mut self.rng, &passed));
+            let Some(host) = host else { break None };
+            if self.send_register(now, key, trunk, host, &ask) {
+                break Some(host);
+            }
+            passed.push(host);
+        };
         let Some(registration) = &mut trunk.registration else { return };
         match sent {
             Some(host) => registration.sent(host),

@@ -52,7 +52,7 @@ pub(crate) enum Did {
 
 pub(crate) struct Office {
     pub(crate) now: Time,
-    date: Timestamp,
+    pub(crate) date: Timestamp,
     pub(crate) switch: Switch,
     pub(crate) phones: BTreeMap<char, Phone>,
     pub(crate) media: Media,

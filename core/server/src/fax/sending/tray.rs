@@ -1,5 +1,6 @@
 //! What the API does with documents: taken and drawn, listed, shown, cancelled.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -223,6 +224,12 @@ impl Tray {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         format!("s{:013}-{number}", self.clock.date().as_millisecond())
+    }
+
+    /// The offices that send any, or have.
+    #[must_use]
+    pub fn tenants(&self) -> BTreeSet<String> {
+        self.drawer.entries().into_iter().map(|(tenant, _, _)| tenant.to_string()).collect()
     }
 
     /// The documents of an office, the newest first.

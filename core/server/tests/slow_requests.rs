@@ -1,0 +1,57 @@
+//! Who is slow at the API: connections that say nothing, or a byte now and then.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic here is a failed test")]
+
+#[expect(dead_code, reason = "no phone is needed here")]
+mod office;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use office::{Office, json};
+
+#[test]
+fn those_who_dribble_are_closed_and_keep_nobody_out() {
+    let office = Office::new("slow");
+    office.configure(
+        "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\n[media]\nworkers = 1\n\
+         [control]\nhttp = \"127.0.0.1:0\"\n",
+    );
+    let server = office.start();
+    let http = server.http().unwrap();
+    // More than there are places for, on both: half say nothing, half begin a request.
+    let mut tcp: Vec<TcpStream> = (0..100).map(|_| TcpStream::connect(http).unwrap()).collect();
+    let mut unix: Vec<UnixStream> =
+        (0..60).map(|_| UnixStream::connect(server.socket()).unwrap()).collect();
+    for stream in tcp.iter_mut().step_by(2) {
+        stream.write_all(b"GET /v1/status HTTP/1.1\r\nHost: ").unwrap();
+    }
+    for stream in unix.iter_mut().step_by(2) {
+        stream.write_all(b"GET /v1/st").unwrap();
+    }
+    let begun = Instant::now();
+    assert_eq!(json(server.socket(), "/v1/status")["pid"], std::process::id());
+    assert!(begun.elapsed() < Duration::from_secs(2), "the operator's socket has places left");
+    // A byte a second keeps no place either.
+    let slow = tcp.first_mut().unwrap();
+    slow.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let mut closed = None;
+    while begun.elapsed() < Duration::from_secs(16) && closed.is_none() {
+        let gone = slow.write_all(b"x").is_err();
+        let mut answer = [0; 64];
+        let ended = matches!(slow.read(&mut answer), Ok(0))
+            || (answer.starts_with(b"HTTP/1.1 408") || gone);
+        closed = ended.then(|| begun.elapsed());
+    }
+    let closed = closed.expect("it is closed");
+    assert!((8..14).contains(&closed.as_secs()), "{closed:?}");
+    // Those who waited behind them get their turn: the port answers again.
+    let mut late = TcpStream::connect(http).unwrap();
+    late.set_read_timeout(Some(Duration::from_secs(14))).unwrap();
+    late.write_all(b"GET /v1/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    late.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
