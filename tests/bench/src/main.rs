@@ -57,7 +57,7 @@ impl Figure {
     }
 }
 
-const BENCHES: [&str; 15] = [
+const BENCHES: &[&str] = &[
     "quality",
     "receivers",
     "dtmf",

@@ -1,6 +1,7 @@
 //! One leg of a call: its dialog, its stream and what both agreed on.
 
 mod connected;
+mod description;
 pub(crate) mod dtmf;
 mod elsewhere;
 pub(crate) mod identity;
