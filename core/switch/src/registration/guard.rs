@@ -93,7 +93,7 @@ struct Source {
     unremembered: Option<Time>,
 }
 
-/// What came in a second.
+/// What came in a second, which begins with the first of it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Second {
     count: u32,
@@ -103,7 +103,7 @@ struct Second {
 impl Second {
     /// One more: whether it is one of so many.
     fn take(&mut self, now: Time, most: u32) -> bool {
-        if now.since(self.since) >= Duration::from_secs(1) {
+        if self.count == 0 || now.since(self.since) >= Duration::from_secs(1) {
             *self = Self { count: 0, since: now };
         }
         self.count = self.count.saturating_add(1);
@@ -462,6 +462,14 @@ mod tests {
     }
 
     const STRANGER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 9));
+
+    #[test]
+    fn a_second_begins_with_the_first_of_it() {
+        let (mut second, begun) = (Second::default(), Time::ZERO + Duration::from_millis(700));
+        let burst = (0..60).map(|number| begun + number * Duration::from_millis(15));
+        assert_eq!(burst.filter(|at| second.take(*at, 8)).count(), 8);
+        assert!(second.take(begun + Duration::from_secs(1), 8));
+    }
 
     #[test]
     fn eight_wrong_passwords_ban_and_a_ban_ends_when_it_is_quiet() {
