@@ -1,6 +1,6 @@
 //! The texts that a check reads, and places in them. Files are handed in; nothing is opened here.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::masked::masked_line;
 
@@ -70,8 +70,33 @@ pub(crate) struct Position {
 /// The texts of one check.
 #[derive(Debug, Default)]
 pub(crate) struct Files<'a> {
-    list: Vec<(&'a str, &'a str)>,
-    country: (&'a str, &'a str),
+    list: Vec<File<'a>>,
+    country: File<'a>,
+}
+
+/// A text and its path.
+#[derive(Debug, Default)]
+struct File<'a> {
+    path: &'a str,
+    text: &'a str,
+    /// Where its lines end, once somebody has asked for one.
+    ends: OnceLock<Box<[usize]>>,
+}
+
+impl<'a> File<'a> {
+    fn new(path: &'a str, text: &'a str) -> Self {
+        Self { path, text, ends: OnceLock::new() }
+    }
+
+    /// The number of the line that a byte lies in, from 1.
+    fn line_of(&self, at: usize) -> u32 {
+        let ends = self.ends.get_or_init(|| {
+            let bytes = self.text.bytes().enumerate();
+            bytes.filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect()
+        });
+        let before = ends.partition_point(|end| *end < at);
+        u32::try_from(before.saturating_add(1)).unwrap_or(u32::MAX)
+    }
 }
 
 /// Where things stand, kept when the texts are gone: file and line of each.
@@ -97,7 +122,7 @@ pub(crate) const COUNTRY_FILE: u16 = u16::MAX;
 impl<'a> Files<'a> {
     /// Adds a text; the number that its places carry.
     pub(crate) fn add(&mut self, path: &'a str, text: &'a str) -> u16 {
-        self.list.push((path, text));
+        self.list.push(File::new(path, text));
         u16::try_from(self.list.len().saturating_sub(1)).unwrap_or(u16::MAX)
     }
 
@@ -106,26 +131,26 @@ impl<'a> Files<'a> {
         let named = |path: &str| {
             path.strip_suffix(name).is_some_and(|front| front.is_empty() || front.ends_with('/'))
         };
-        let found = self.list.iter().position(|(path, _)| is_calendar(path) && named(path))?;
-        let (_, text) = self.list.get(found)?;
-        Some((u16::try_from(found).ok()?, text))
+        let wanted = |file: &File<'_>| is_calendar(file.path) && named(file.path);
+        let found = self.list.iter().position(wanted)?;
+        Some((u16::try_from(found).ok()?, self.list.get(found)?.text))
     }
 
     /// The calendar files by their names.
     pub(crate) fn calendars(&self) -> impl Iterator<Item = &'a str> {
-        let files = self.list.iter().filter(|(path, _)| is_calendar(path));
-        files.map(|(path, _)| path.rsplit('/').next().unwrap_or(path))
+        let files = self.list.iter().map(|file| file.path).filter(|path| is_calendar(path));
+        files.map(|path| path.rsplit('/').next().unwrap_or(path))
     }
 
     /// The file that places of [`COUNTRY_FILE`] lie in.
     pub(crate) fn set_country(&mut self, path: &'a str, text: &'a str) {
-        self.country = (path, text);
+        self.country = File::new(path, text);
     }
 
     /// `path:line` of a place, for notes that name a second place.
     pub(crate) fn brief(&self, place: Place) -> String {
-        let position = self.position(place);
-        format!("{}:{}", position.path, position.line)
+        let file = self.file(place);
+        format!("{}:{}", file.path, file.line_of(place.start as usize))
     }
 
     /// File and line of many places at once, in their order, each text gone through once.
@@ -135,7 +160,7 @@ impl<'a> Files<'a> {
         let mut lines: Box<[(u16, u32)]> = vec![(0, 0); places.len()].into();
         let (mut file, mut counted, mut line) = (None, 0, 1_u32);
         for (at, place) in order {
-            let (_, text) = self.file(place);
+            let text = self.file(place).text;
             if file.replace(place.file) != Some(place.file) {
                 (counted, line) = (0, 1);
             }
@@ -148,18 +173,18 @@ impl<'a> Files<'a> {
                 *found = (place.file, line);
             }
         }
-        let files = self.list.iter().map(|(path, _)| Arc::from(*path)).collect();
+        let files = self.list.iter().map(|file| Arc::from(file.path)).collect();
         Lines { files, lines }
     }
 
     /// Where a place lies.
     pub(crate) fn position(&self, place: Place) -> Position {
-        let (path, text) = self.file(place);
+        let file = self.file(place);
+        let text = file.text;
         let start = floor_boundary(text, place.start as usize);
         let end = floor_boundary(text, (place.end as usize).max(start));
         let before = text.get(..start).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let line_number = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
         let rest = text.get(line_start..).unwrap_or_default();
         let line = rest.split('\n').next().unwrap_or_default().trim_end_matches('\r');
         let lead = text.get(line_start..start).unwrap_or_default();
@@ -167,19 +192,18 @@ impl<'a> Files<'a> {
         let under = under.split(['\n', '\r']).next().unwrap_or_default();
         let (excerpt, underline) = draw(line, lead, under);
         Position {
-            path: Arc::from(path),
-            line: u32::try_from(line_number).unwrap_or(u32::MAX),
+            path: Arc::from(file.path),
+            line: file.line_of(start),
             column: u32::try_from(lead.chars().count() + 1).unwrap_or(u32::MAX),
             excerpt,
             underline,
         }
     }
 
-    fn file(&self, place: Place) -> (&'a str, &'a str) {
-        if place.file == COUNTRY_FILE {
-            return self.country;
-        }
-        self.list.get(usize::from(place.file)).copied().unwrap_or(("", ""))
+    fn file(&self, place: Place) -> &File<'a> {
+        // A place is of a file of this check; the country stands in for one that is not.
+        let known = self.list.get(usize::from(place.file));
+        known.filter(|_| place.file != COUNTRY_FILE).unwrap_or(&self.country)
     }
 }
 

@@ -580,6 +580,8 @@ fn start_worker(
             // Without the right to pin, the scheduler decides; media works all the same.
             let _ = crate::pin::pin_to_core(index);
         }
+        // An older system knows no such wish.
+        let _ = crate::pin::take_short_turns();
         worker.run(&stop);
     })?;
     Ok(Remote { orders, returned, waker, queued: false, counters, thread: Some(thread) })

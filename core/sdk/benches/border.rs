@@ -226,6 +226,7 @@ fn memory(_: &mut Criterion) {
     }
     let bytes = resident().saturating_sub(before) / calls;
     println!("memory of a voicemail call on the module's side: {bytes} bytes");
+    assert!(bytes <= 1_344, "twice what the plan says is the bound");
 }
 
 fn load_and_unload(c: &mut Criterion) {

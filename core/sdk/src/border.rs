@@ -14,7 +14,7 @@ use std::panic::{self, AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
 use std::slice;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
 
 use koukan_abi as abi;
@@ -68,7 +68,10 @@ pub const fn entry<M: Module>() -> StaticEntry {
 }
 
 const TOOLCHAIN: &str = concat!("koukan-sdk ", env!("CARGO_PKG_VERSION"));
-static BOUND: Mutex<Option<Bound>> = Mutex::new(None);
+/// The host, once it has been found.
+static HOST: OnceLock<Bound> = OnceLock::new();
+/// The same, from `init` to `deinit`.
+static BOUND: Mutex<Option<&'static Bound>> = Mutex::new(None);
 /// The last panic, as the hook saw it: the reason of the instance that it ended.
 static PANICKED: Mutex<Option<String>> = Mutex::new(None);
 
@@ -135,6 +138,11 @@ unsafe extern "C" fn init(host: *const abi::Host) -> Status {
         }
         // SAFETY: the host calls `init` with its own valid struct.
         let Some(bound) = (unsafe { Bound::find(host) }) else { return status::UNSUPPORTED };
+        let bound = HOST.get_or_init(|| bound);
+        if !bound.is(host) {
+            // A library serves the host that it was loaded for.
+            return status::FAILED;
+        }
         *lock(&BOUND) = Some(bound);
         panic::set_hook(Box::new(on_panic));
         status::OK
@@ -190,7 +198,7 @@ impl<M: Module> Factory<M> {
 struct Instance {
     /// Gone when the application is done, failed or panicked.
     task: Option<Task>,
-    bound: Bound,
+    bound: &'static Bound,
     call: u64,
 }
 

@@ -14,8 +14,8 @@ use crate::services::{Mail, Services};
 use crate::session::{Host, Level};
 use crate::wake::Remote;
 
-/// The host of this build, from `init` to `deinit`.
-#[derive(Clone, Copy)]
+/// The host of this build, found by `init` and as it is until the library goes: every call of the
+/// module points to the one there is.
 pub(crate) struct Bound {
     host: *const abi::Host,
     call: Option<&'static abi::Call1>,
@@ -70,6 +70,11 @@ impl Bound {
         })
     }
 
+    /// Whether this host is the one.
+    pub(crate) fn is(&self, host: *const abi::Host) -> bool {
+        self.host == host
+    }
+
     pub(crate) fn write(&self, call: u64, level: Level, text: &str) {
         let level = match level {
             Level::Error => log::ERROR,
@@ -109,13 +114,13 @@ unsafe fn table<T>(table: *const c_void) -> Option<&'static T> {
 
 /// The host on the other side of the border.
 pub(crate) struct RealHost {
-    pub(crate) bound: Bound,
+    pub(crate) bound: &'static Bound,
     pub(crate) call: u64,
 }
 
 impl Host for RealHost {
     fn start(&self, operation: &Operation) -> std::result::Result<u64, Status> {
-        let Bound { host, call: Some(table), .. } = self.bound else {
+        let Bound { host, call: Some(table), .. } = *self.bound else {
             return Err(status::UNSUPPORTED);
         };
         let (call, mut op) = (self.call, 0);
@@ -170,7 +175,7 @@ impl Host for RealHost {
     }
 
     fn cancel(&self, op: u64) {
-        let Bound { host, call: Some(table), .. } = self.bound else { return };
+        let Bound { host, call: Some(table), .. } = *self.bound else { return };
         // An operation that has had its result meanwhile needs no cancelling.
         // SAFETY: the host's function and its own pointer.
         let _ = unsafe { (table.cancel)(host, self.call, op) };
@@ -183,12 +188,12 @@ impl Host for RealHost {
 
 /// What the wakers of a task hold: it keeps the build loaded.
 pub(crate) struct RealRemote {
-    bound: Bound,
+    bound: &'static Bound,
     call: u64,
 }
 
 impl RealRemote {
-    pub(crate) fn new(bound: Bound, call: u64) -> Self {
+    pub(crate) fn new(bound: &'static Bound, call: u64) -> Self {
         // SAFETY: the host's function and its own pointer.
         unsafe { (bound.wake.retain)(bound.host) };
         Self { bound, call }
@@ -197,7 +202,7 @@ impl RealRemote {
 
 impl Remote for RealRemote {
     fn wake(&self) {
-        let Bound { host, wake, .. } = self.bound;
+        let Bound { host, wake, .. } = *self.bound;
         // A host that takes no wakes is ending.
         // SAFETY: the host's function and its own pointer, on any thread.
         let _ = unsafe { (wake.wake)(host, self.call) };
@@ -328,7 +333,7 @@ impl Services for RealHost {
     }
 
     fn options(&self) -> result::Result<String, Status> {
-        let Bound { host, config: Some(table), .. } = self.bound else {
+        let Bound { host, config: Some(table), .. } = *self.bound else {
             return Err(status::UNSUPPORTED);
         };
         filled(|buffer, room, len| {
@@ -338,7 +343,7 @@ impl Services for RealHost {
     }
 
     fn run(&self, job: Job) -> result::Result<(), Status> {
-        let Bound { host, worker: Some(table), .. } = self.bound else {
+        let Bound { host, worker: Some(table), .. } = *self.bound else {
             return Err(status::UNSUPPORTED);
         };
         let argument = Box::into_raw(Box::new(job));

@@ -166,7 +166,11 @@ impl Session {
         }
         let op = self.host.start(operation).map_err(|status| operation.refused(status))?;
         let state = SlotState::Waiting(Some(waker.clone()));
-        self.slots.borrow_mut().push(Slot { op, state });
+        let mut slots = self.slots.borrow_mut();
+        // Nearly always one: a vector that grows by itself makes room for four.
+        slots.reserve_exact(1);
+        slots.push(Slot { op, state });
+        drop(slots);
         Ok(op)
     }
 

@@ -29,7 +29,7 @@ fn a_setting_is_flipped_listed_kept_over_a_restart_and_given_back() {
     let server = office.start();
     let socket = server.socket().to_owned();
     let before = setting(&socket, "main.closed");
-    assert_eq!((&before["value"], &before["by"]), (&json!("false"), &Value::Null));
+    assert_eq!((&before["value"], &before["by"]), (&json!("off"), &Value::Null));
     let (status, written) = put(&socket, "main.closed", "on");
     assert_eq!(
         (status, written[0]["key"].as_str()),
@@ -67,8 +67,8 @@ fn a_setting_is_flipped_listed_kept_over_a_restart_and_given_back() {
     let mode = &listed["settings"][0];
     assert!(mode["place"].as_str().unwrap().ends_with("acme/office.toml:18"), "{mode}");
     let closed = setting(&socket, "number.main.closed");
-    assert_eq!((&closed["value"], &closed["by"]), (&json!("true"), &json!("tester")));
-    assert_eq!(closed["default"], "false");
+    assert_eq!((&closed["value"], &closed["by"]), (&json!("on"), &json!("tester")));
+    assert_eq!(closed["default"], "off");
     let (status, given_back) = ask(&socket, "DELETE", &format!("{MAIN}.closed?by=me"), "");
     assert!(status == 200 && given_back.contains("\"by\":\"me\""), "{given_back}");
     let history = json(&socket, "/v1/tenants/acme/setting-history");
@@ -82,8 +82,8 @@ fn a_setting_is_flipped_listed_kept_over_a_restart_and_given_back() {
         told,
         [
             ("number.main.closed", "me", None),
-            ("device.A.dnd", "tester", Some("true")),
-            ("number.main.closed", "tester", Some("true")),
+            ("device.A.dnd", "tester", Some("on")),
+            ("number.main.closed", "tester", Some("on")),
         ]
     );
     drop(server);

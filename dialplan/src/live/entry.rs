@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::key::{forward_cause, forward_key};
+use super::key::{forward_cause, forward_key, on_off, switch};
 use super::{CellValue, Change, Live, LiveDevice, LiveNumber, Setting};
 use crate::decision::DiversionCause;
 use crate::model::Plan;
@@ -23,7 +23,7 @@ pub struct Entry {
     /// `device.A.caller_id`, `device.A.dnd`, `device.A.agent`, `device.A.forward_busy`,
     /// `schedule.office.weekday.09:30`, `schedule.office.2026-08-12`.
     pub key: Arc<str>,
-    /// `forward`, `true`, digits, a name, `announce:lunch`, `closed`; `None`: deleted.
+    /// `forward`, `on`, digits, a name, `announce:lunch`, `closed`; `None`: deleted.
     pub value: Option<Arc<str>>,
     /// Who set it.
     pub by: Arc<str>,
@@ -143,7 +143,7 @@ impl Live {
                 let number = self.numbers.entry(Arc::from(name)).or_default();
                 match what {
                     "mode" => number.mode = Some(with(setting, Mode::parse(text)?)),
-                    "closed" => number.closed = Some(with(setting, text.parse().ok()?)),
+                    "closed" => number.closed = Some(with(setting, on_off(text)?)),
                     "forward_to" => number.forward_to = Some(setting.clone()),
                     _ => return None,
                 }
@@ -153,8 +153,8 @@ impl Live {
                 let device = self.devices.entry(Arc::from(name)).or_default();
                 match what {
                     "caller_id" => device.caller_id = Some(setting.clone()),
-                    "dnd" => device.dnd = Some(with(setting, text.parse().ok()?)),
-                    "agent" => device.agent = Some(with(setting, text.parse().ok()?)),
+                    "dnd" => device.dnd = Some(with(setting, on_off(text)?)),
+                    "agent" => device.agent = Some(with(setting, on_off(text)?)),
                     other => device.set_forward(forward_cause(other)?, Some(setting.clone())),
                 }
             }
@@ -203,7 +203,7 @@ impl Live {
             let live_to = live.and_then(|live| live.forward_to.as_ref());
             shown.add(key("forward_to"), to.to_owned(), live_to, |to| to.to_string());
             let closed = live.and_then(|live| live.closed.as_ref());
-            shown.without_place(key("closed"), String::from("false"), closed, bool::to_string);
+            shown.without_place(key("closed"), switch(&false), closed, switch);
         }
         for device in plan.devices.iter() {
             let default = device.caller_id.as_ref().map(|name| &name.value);
@@ -220,10 +220,10 @@ impl Live {
                 shown.without_place(key(&forward_key(cause)), to, live, |to| to.to_string());
             }
             let dnd = live.and_then(|live| live.dnd.as_ref());
-            shown.without_place(key("dnd"), String::from("false"), dnd, bool::to_string);
+            shown.without_place(key("dnd"), switch(&false), dnd, switch);
             if plan.is_agent(&device.name) {
                 let agent = live.and_then(|live| live.agent.as_ref());
-                shown.without_place(key("agent"), String::from("true"), agent, bool::to_string);
+                shown.without_place(key("agent"), switch(&true), agent, switch);
             }
         }
         for Entry { key, value, by, at } in self.entries() {
@@ -299,7 +299,7 @@ impl LiveNumber {
         let key = |what| format!("number.{name}.{what}");
         let word = |mode: &Mode| mode.as_str().to_owned();
         add(entries, key("mode"), self.mode.as_ref(), word);
-        add(entries, key("closed"), self.closed.as_ref(), bool::to_string);
+        add(entries, key("closed"), self.closed.as_ref(), switch);
         add(entries, key("forward_to"), self.forward_to.as_ref(), |to| to.to_string());
     }
 }
@@ -308,8 +308,8 @@ impl LiveDevice {
     fn entries(&self, name: &str, entries: &mut Vec<Entry>) {
         let key = |what: &str| format!("device.{name}.{what}");
         add(entries, key("caller_id"), self.caller_id.as_ref(), |number| number.to_string());
-        add(entries, key("dnd"), self.dnd.as_ref(), bool::to_string);
-        add(entries, key("agent"), self.agent.as_ref(), bool::to_string);
+        add(entries, key("dnd"), self.dnd.as_ref(), switch);
+        add(entries, key("agent"), self.agent.as_ref(), switch);
         for cause in DiversionCause::ALL {
             add(entries, key(&forward_key(cause)), self.forward(cause), |to| to.to_string());
         }

@@ -53,7 +53,7 @@ impl Change {
     #[must_use]
     pub fn words(&self) -> String {
         let value = |value: Option<&str>| value.unwrap_or("-").to_owned();
-        let on = |on: Option<bool>| value(on.map(|on| if on { "on" } else { "off" }));
+        let on = |on: Option<bool>| on.map_or_else(|| value(None), |on| switch(&on));
         match self {
             Self::Mode { number, mode } => {
                 format!("{number}.mode={}", value(mode.map(Mode::as_str)))
@@ -196,7 +196,13 @@ fn cell_value(text: &str) -> Option<CellValue> {
     }
 }
 
-fn on_off(text: &str) -> Option<bool> {
+/// What [`on_off`] reads.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "one of the writers of a setting's value")]
+pub(super) fn switch(on: &bool) -> String {
+    String::from(if *on { "on" } else { "off" })
+}
+
+pub(super) fn on_off(text: &str) -> Option<bool> {
     match text {
         "on" | "true" => Some(true),
         "off" | "false" => Some(false),

@@ -29,6 +29,7 @@ mod signalling;
 mod speech;
 mod start;
 mod steady;
+mod storm;
 mod transcode;
 
 use std::io;
@@ -72,6 +73,7 @@ const BENCHES: &[&str] = &[
     "memory",
     "calls",
     "signalling",
+    "storm",
     "lamps",
     "faxes",
 ];
@@ -110,6 +112,7 @@ fn main() -> ExitCode {
     run("memory", memory::bench);
     run("calls", calls::bench);
     run("signalling", signalling::bench);
+    run("storm", storm::bench);
     run("lamps", lamps::bench);
     run("faxes", faxes::bench);
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }

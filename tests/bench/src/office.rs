@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -30,12 +31,18 @@ pub(crate) struct Server {
 
 /// The extension of a device.
 pub(crate) fn extension(index: usize) -> String {
-    (1_001 + index).to_string()
+    (10_001 + index).to_string()
 }
 
 impl Office {
-    /// Writes the configuration into a fresh directory.
+    /// Writes the configuration into a fresh directory. What is measured is what calls cost, not
+    /// that they are refused.
     pub(crate) fn generate(name: &str) -> io::Result<Self> {
+        Self::generate_of(name, DEVICES, "overload_ms = 60000")
+    }
+
+    /// The same of so many devices, with these limits.
+    pub(crate) fn generate_of(name: &str, devices: usize, limits: &str) -> io::Result<Self> {
         let directory =
             std::env::temp_dir().join(format!("koukan-bench-{}-{name}", std::process::id()));
         if directory.exists() {
@@ -44,9 +51,14 @@ impl Office {
         let tenant = directory.join("conf/tenants/bench");
         fs::create_dir_all(tenant.join("secrets"))?;
         let sip = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        fs::write(directory.join("conf/koukan.toml"), server_text(&directory, sip)?)?;
-        fs::write(tenant.join("office.toml"), office_text())?;
-        for index in 0..DEVICES {
+        fs::write(directory.join("conf/koukan.toml"), server_text(&directory, sip, limits)?)?;
+        fs::write(tenant.join("office.toml"), OFFICE)?;
+        // A file has at most a megabyte.
+        for first in (0..devices).step_by(PER_FILE) {
+            let text = devices_text(first..devices.min(first + PER_FILE));
+            fs::write(tenant.join(format!("devices{first}.toml")), text)?;
+        }
+        for index in 0..devices {
             let path = tenant.join("secrets").join(extension(index));
             let mut file = fs::File::options()
                 .write(true)
@@ -141,28 +153,29 @@ fn built(name: &str) -> io::Result<PathBuf> {
     Err(io::Error::other(format!("{} {hint}", path.display())))
 }
 
-fn server_text(directory: &Path, sip: SocketAddr) -> io::Result<String> {
+fn server_text(directory: &Path, sip: SocketAddr, limits: &str) -> io::Result<String> {
     Ok(format!(
         "[server]\ndata = \"{data}\"\n[sip]\nlisten = [\"udp:{sip}\"]\n\
          [media]\nworkers = 1\nports = \"20000-31999\"\n\
          [control]\nsocket = \"{data}/koukan.sock\"\n\
          [module.announcements]\npath = \"{module}\"\nrole = \"announcements\"\n\
          grants = [\"call\"]\n\
-         # What is measured is what calls cost, not that they are refused.\n\
-         [limits]\noverload_ms = 60000\n",
+         [limits]\n{limits}\n",
         data = directory.join("data").display(),
         module = built("libannouncements.so")?.display()
     ))
 }
 
-fn office_text() -> String {
-    let mut text = String::from(
-        "schema = 1\n[tenant]\nid = \"bench\"\ntimezone = \"Asia/Tokyo\"\n\
-         language = \"ja\"\nverified = true\n",
-    );
-    text.push_str("[extension.echo]\ndial = \"600\"\ndo = \"echo\"\n");
-    for index in 0..DEVICES {
-        let extension = extension(index);
+/// Devices in one file.
+const PER_FILE: usize = 5_000;
+
+const OFFICE: &str = "schema = 1\n[tenant]\nid = \"bench\"\ntimezone = \"Asia/Tokyo\"\n\
+                      language = \"ja\"\nverified = true\n\
+                      [extension.echo]\ndial = \"600\"\ndo = \"echo\"\n";
+
+fn devices_text(devices: Range<usize>) -> String {
+    let mut text = String::new();
+    for extension in devices.map(extension) {
         text.push_str(&format!(
             "[device.D{extension}]\next = \"{extension}\"\nkind = \"app\"\n\
              secret = \"file:secrets/{extension}\"\n"

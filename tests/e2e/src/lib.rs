@@ -19,6 +19,7 @@
 pub mod api;
 pub mod audio;
 pub mod baresip;
+pub mod caller;
 pub mod capture;
 pub mod certificate;
 pub mod client;
@@ -27,6 +28,7 @@ pub mod ear;
 pub mod fax;
 pub mod garbage;
 pub mod kamailio;
+pub mod killing;
 pub mod lamp;
 pub mod linphone;
 pub mod matrix;

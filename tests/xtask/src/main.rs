@@ -20,6 +20,7 @@ usage: cargo xtask COMMAND
   unit              the same without the end-to-end tests
   e2e [FILTER…]     only the end-to-end tests
   soak [MINUTES]    mixed traffic against the release server (30 minutes), memory over time
+  soak kill [MINUTES [SEED]]  killed every minute: what it acknowledged must be there
   sim [HOURS [SEED]]        mixed traffic on a virtual clock (24 hours), memory over time
   sim seeds FIRST-LAST      many brief runs with faults; a failing one is made smaller
   features [FIRST-LAST]     a thousand random operations of fifty phones a seed (1-100)
@@ -27,8 +28,8 @@ usage: cargo xtask COMMAND
   new-module NAME [ROOT]    a module that builds, loads and is tested, in modules/NAME
   tidy              only the rules of the house
   fuzz [TARGET] [SECONDS]   every fuzz target, or one; 60 seconds each
-  bench [NAME…]     figures: quality, dtmf, relay, beside, transcode, rooms, start, memory, calls,
-                    signalling, lamps, faxes
+  bench [NAME…]     figures: quality, receivers, dtmf, relay, beside, transcode, rooms, recordings,
+                    steady, overload, start, memory, calls, signalling, storm, lamps, faxes
   deb [--debug] [--try]     the Debian package; --try installs it in a clean root
   deps              only install what `test` needs
 ";

@@ -10,10 +10,13 @@ use crate::{deps, fuzz, root, secrets, tidy};
 /// End-to-end tests mostly wait for timers of the protocol; so many wait side by side.
 const E2E_THREADS: &str = "4";
 
-/// The server and the modules that fill the roles of the sample.
+/// The server, its process for faxes, and the modules that fill the roles of the sample.
 fn packages() -> Vec<&'static str> {
-    ["koukan", "koukan-announcements", "koukan-callers", "koukan-cdr", "koukan-voicemail"]
+    const MODULES: [&str; 4] =
+        ["koukan-announcements", "koukan-callers", "koukan-cdr", "koukan-voicemail"];
+    ["koukan", "koukan-faxworker"]
         .into_iter()
+        .chain(MODULES)
         .flat_map(|package| ["--package", package])
         .collect()
 }
@@ -68,13 +71,13 @@ pub(crate) fn e2e(filter: &[String]) -> Result<(), String> {
     cargo("end-to-end tests", &all)
 }
 
-pub(crate) fn soak(minutes: &[String]) -> Result<(), String> {
+pub(crate) fn soak(arguments: &[String]) -> Result<(), String> {
     deps::install_for_tests()?;
     let packages = packages();
     let build = ["build", "--release", "--locked", "--package", "koukan-e2e"];
     cargo("building", &[build.as_slice(), &packages].concat())?;
     let soak = target().join("release/soak");
-    execute("soak", Command::new(soak).args(minutes).current_dir(root()))
+    execute("soak", Command::new(soak).args(arguments).current_dir(root()))
 }
 
 pub(crate) fn sim(arguments: &[String]) -> Result<(), String> {

@@ -162,6 +162,7 @@ impl Switch {
         if let Some(fate) = self.ring_back(now, call) {
             return fate;
         }
+        self.in_the_networks_words(call, status);
         match call.release.prompt.take() {
             Some(prompt) => {
                 let release = Release { prompt: None, status, ..call.release.clone() };
@@ -171,6 +172,24 @@ impl Switch {
             None if call.failures.is_empty() => Fate::End(CallCause::Plan, status),
             None => Fate::End(CallCause::NotAnswered, status),
         }
+    }
+
+    /// What a caller is told when the network beyond a trunk has refused: nothing to whoever hears
+    /// a busy tone anyway, or heard the network itself before.
+    fn in_the_networks_words(&self, call: &mut Call, status: u16) {
+        if call.release.prompt.is_none() || &*call.release.cause != TRUNK_FAILED {
+            return;
+        }
+        let heard = call.leg(0).is_some_and(|leg| leg.answer.is_some() || leg.offered_early);
+        let name = match status {
+            _ if heard => None,
+            404 | 410 | 484 | 604 => Some("unallocated"),
+            480 => Some("not-reachable"),
+            486 | 488 | 600..=699 => None,
+            _ => return,
+        };
+        let language = self.directory.plans.language(&call.tenant).into();
+        call.release.prompt = name.map(|name| PromptRef { language, name: name.into() });
     }
 
     /// The caller is released with this status and a prompt that says why.
@@ -198,6 +217,9 @@ impl Switch {
         self.start_module(call, role, arguments.into(), release);
     }
 }
+
+/// The cause of the release after all trunks of a call.
+const TRUNK_FAILED: &str = "trunk-failed";
 
 /// What the caller is told: the dialplan's status, unless the phones or the carrier know better.
 fn final_status(call: &Call) -> u16 {

@@ -41,11 +41,18 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> ProcessError {
     move |error| ProcessError::System { what, error }
 }
 
+/// Behind the server's threads where they share a core: what a modem says or hears may wait for
+/// some milliseconds, a packet of a voice may not.
+const BEHIND_VOICE: i32 = 10;
+/// Behind everything: nobody hears a document being drawn.
+const BEHIND_ALL: i32 = 19;
+
 /// Runs until the server says so or is gone. Files lie below `directory`.
 ///
 /// # Errors
 /// Why it cannot go on.
 pub fn run(directory: &Path) -> Result<(), ProcessError> {
+    rustix::process::nice(BEHIND_VOICE).map_err(|error| system("its rank")(error.into()))?;
     let directory = directory.canonicalize().map_err(system("the directory"))?;
     let mut carrier = Carrier::new(directory.clone())?;
     let walls = walls::raise(&directory)?;

@@ -8,7 +8,7 @@ use koukan_fax::protocol::{RenderOrder, Rendered};
 use koukan_fax::render::{Kind, RenderError, Typeface, render as draw, seconds};
 use koukan_fax::{EncodedPage, tiff};
 
-use super::{ProcessError, system, walls};
+use super::{BEHIND_ALL, ProcessError, system, walls};
 
 /// Seconds that a document may be computed on. A page takes some hundredths of one.
 const CPU_SECONDS: u64 = 60;
@@ -23,6 +23,7 @@ const BIT_RATE: u32 = 14_400;
 pub fn render(order: &str) -> Result<(), ProcessError> {
     let order: RenderOrder = serde_json::from_str(order)
         .map_err(|error| system("the order of a rendering")(io::Error::other(error)))?;
+    rustix::process::nice(BEHIND_ALL).map_err(|error| system("its rank")(error.into()))?;
     let font = order.font.as_ref().map(std::fs::read).transpose();
     walls::raise_around_rendering(CPU_SECONDS)?;
     let (verdict, pages) = match font.and_then(|font| Ok((font, document(&order)?))) {
