@@ -218,6 +218,12 @@ impl Plans {
         live.change(self.plan(tenant).ok_or_else(unknown)?, change, &asker)
     }
 
+    /// How many calls with outside an office may have; 0 for one that is not there.
+    #[must_use]
+    pub fn channels(&self, tenant: &str) -> u32 {
+        self.plan(tenant).map_or(0, Plan::channels)
+    }
+
     /// What is in force in an office (`show --effective`).
     #[must_use]
     pub fn effective(&self, tenant: &str, live: &Live) -> Vec<Effective> {

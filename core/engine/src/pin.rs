@@ -24,7 +24,10 @@ const TURN_NS: u64 = 100_000;
 /// Asks the scheduler for short turns of the calling thread: one that wakes for a packet is let in
 /// before the turn of whatever runs on its core is over, which takes 3 ms otherwise. No right is
 /// needed. Linux heeds it from 6.12 on; older ones take it and go on as before.
-pub(crate) fn take_short_turns() -> io::Result<()> {
+///
+/// # Errors
+/// The system does not know such a wish, or does not take it.
+pub fn take_short_turns() -> io::Result<()> {
     // SAFETY: the struct is numbers, for each of which zero is a value.
     let mut attr: libc::sched_attr = unsafe { MaybeUninit::zeroed().assume_init() };
     let size = u32::try_from(size_of::<libc::sched_attr>()).unwrap_or(0);

@@ -55,3 +55,33 @@ fn those_who_dribble_are_closed_and_keep_nobody_out() {
     late.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
+
+#[test]
+fn no_web_page_has_this_machine_do_anything() {
+    let office = Office::new("browser");
+    office.configure(
+        "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\n[media]\nworkers = 1\n\
+         [control]\nhttp = \"127.0.0.1:0\"\n",
+    );
+    let server = office.start();
+    let http = server.http().unwrap();
+    let status = |headers: &str| {
+        let mut stream = TcpStream::connect(http).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let request = format!(
+            "POST /v1/tenants/nobody/sent-faxes?to=0355551234 HTTP/1.1\r\nHost: 127.0.0.1\r\n\
+             {headers}Content-Type: text/plain\r\nContent-Length: 5\r\n\
+             Connection: close\r\n\r\nhello"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    assert_eq!(status("Origin: https://evil.example\r\n"), "403");
+    assert_eq!(status("Origin: null\r\n"), "403");
+    assert_eq!(status("Sec-Fetch-Site: cross-site\r\n"), "403");
+    assert_eq!(status("Sec-Fetch-Site: same-origin\r\n"), "403", "a name that leads here");
+    // A program gets an answer to its question: here there is no such office.
+    assert_eq!(status(""), "404");
+}

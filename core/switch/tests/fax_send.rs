@@ -257,3 +257,34 @@ fn no_machine_is_called_while_the_server_drains() {
     assert!(!office.phone(TRUNK).heard("invite"));
     assert!(office.switch.is_drained());
 }
+
+#[test]
+fn faxes_that_are_sent_leave_half_of_an_office_s_lines_to_its_callers() {
+    let mut office = office();
+    office.phone(TRUNK).does = Does::Rings;
+    let call = |office: &mut Office, number: u64| {
+        office.send_fax(&FaxCall {
+            fax: FaxId::outgoing(number),
+            tenant: "acme".into(),
+            number: "number2".into(),
+            to: Destination::Number(format!("035555123{number}").into()),
+            t38: false,
+        });
+    };
+    // The office has six devices, and with them six lines.
+    (0..4).for_each(|number| call(&mut office, number));
+    let refused = NotSent::Refused { status: 486, cause: "channels:fax".into() };
+    let told = |order: &FaxOrder| {
+        matches!(order, FaxOrder::NotSent { fax, call: None, why }
+        if *fax == FaxId::outgoing(3) && *why == refused)
+    };
+    assert!(matches!(&office.faxes[..], [order] if told(order)), "{:?}", office.faxes);
+    office.run(secs(90));
+    assert_eq!(office.faxes.len(), 4, "the three rang in vain");
+    office.faxes.clear();
+    call(&mut office, 5);
+    office.run(secs(1));
+    assert!(office.faxes.is_empty(), "the lines are free again");
+    office.run(secs(90));
+    office.finish();
+}

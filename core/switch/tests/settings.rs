@@ -95,7 +95,7 @@ fn a_feature_code_flips_its_setting_and_the_caller_hears_that_it_did() {
     assert_eq!(kept.len(), 1, "{:?}", office.explained);
     assert_eq!(
         (kept[0].key.as_str(), kept[0].value.as_deref()),
-        ("number.number1.closed", Some("true"))
+        ("number.number1.closed", Some("on"))
     );
     assert_eq!(kept[0].by, "acme-801 (feature code)");
     assert!(prompts(&office).contains("beep"), "{}", prompts(&office));

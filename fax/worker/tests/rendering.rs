@@ -70,10 +70,7 @@ fn a_document_becomes_pages_behind_walls() {
 
 #[test]
 fn a_header_in_any_script_is_drawn_when_there_is_a_font() {
-    if !Path::new(FONT).is_file() {
-        println!("fonts-ipafont-gothic is not installed");
-        return;
-    }
+    assert!(Path::new(FONT).is_file(), "fonts-ipafont-gothic: `cargo xtask deps` installs it");
     let (verdict, pages) = render(&document(1), &order(Some(FONT)));
     assert!(matches!(verdict, Some(Rendered::Pages { pages: 1, .. })), "{verdict:?}");
     let sheet = pages[0].decode().unwrap();

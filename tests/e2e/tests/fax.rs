@@ -103,9 +103,6 @@ fn why(server: &Server, fax: &Value) -> String {
 
 #[test]
 fn s_30_a_fax_over_g711_is_kept_mailed_and_fetched_in_both_formats() {
-    if !fax::is_there() {
-        return;
-    }
     let server = office("fax");
     let mails = MailSink::start(server.smtp_port).expect("the port is free");
     let pages = [page(1, 500), page(2, 300)];
@@ -138,9 +135,6 @@ fn s_30_a_fax_over_g711_is_kept_mailed_and_fetched_in_both_formats() {
 /// The machine refuses T.38 in the other tests, and the fax stays in audio.
 #[test]
 fn s_30_a_fax_goes_over_to_t38_when_it_is_taken_or_asked_for() {
-    if !fax::is_there() {
-        return;
-    }
     let server = office("fax-t38");
     let pages = [page(1, 500), page(2, 300)];
     for (count, t38) in [(1, T38::Takes), (2, T38::Asks), (3, T38::Alone)] {
@@ -159,9 +153,6 @@ fn s_30_a_fax_goes_over_to_t38_when_it_is_taken_or_asked_for() {
 /// S-39: a phone has answered, and what calls is a machine: its tone moves it to the box.
 #[test]
 fn a_machine_that_a_phone_answers_ends_in_the_box() {
-    if !fax::is_there() {
-        return;
-    }
     let server = office_of("fax-shared", "detect = \"auto\"");
     let mut phone = phone(&server, "A", &phone_spec(&server, 'A')).expect("it registers");
     let answers = std::thread::spawn(move || {
@@ -184,9 +175,6 @@ fn a_machine_that_a_phone_answers_ends_in_the_box() {
 /// S-31: the page behind the last that a box takes ends the fax, and those before are kept.
 #[test]
 fn s_31_a_fax_of_more_pages_than_the_box_takes_is_kept_up_to_them() {
-    if !fax::is_there() {
-        return;
-    }
     let server = office("fax-limit");
     let pages = [page(1, 200), page(2, 200), page(3, 200)];
     let outcome = send(&server, &pages);
@@ -198,9 +186,6 @@ fn s_31_a_fax_of_more_pages_than_the_box_takes_is_kept_up_to_them() {
 
 #[test]
 fn a_caller_that_hangs_up_within_the_second_page_leaves_the_first() {
-    if !fax::is_there() {
-        return;
-    }
     let server = office("fax-cut");
     let pages = [page(1, 200), page(2, 1_100)];
     let outcome = sends(&server, &pages, |sending| Sending {
@@ -221,9 +206,6 @@ fn a_caller_that_hangs_up_within_the_second_page_leaves_the_first() {
 /// fax finds another one.
 #[test]
 fn a_worker_that_is_killed_in_the_middle_of_a_fax_costs_that_fax_alone() {
-    if !fax::is_there() {
-        return;
-    }
     let mut server = office("fax-kill");
     let pages = [page(1, 200), page(2, 1_100)];
     let outcome = sends(&server, &pages, |sending| Sending { after: Some((1, kill)), ..sending });
@@ -261,9 +243,6 @@ fn kill(server: &Server) {
 /// gone over to behind it.
 #[test]
 fn t38_beside_the_audio_of_the_first_offer_begins_in_audio_and_goes_over() {
-    if !fax::is_there() {
-        return;
-    }
     let server = office("fax-beside");
     let pages = [page(1, 400)];
     let outcome = sends(&server, &pages, |sending| Sending { t38: T38::Beside, ..sending });

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use koukan_e2e::fax::{self, Line, Outcome, T38, Taking, page, received, written};
+use koukan_e2e::fax::{Line, Outcome, T38, Taking, page, received, written};
 use koukan_e2e::server::{Server, binary};
 use koukan_e2e::smtp::MailSink;
 use koukan_e2e::wait::wait_for;
@@ -111,9 +111,6 @@ fn drawn(document: &[u8]) -> Vec<Bitmap> {
 /// `koukan fax send` says how far it is, page by page, and ends with the fax.
 #[test]
 fn s_34_a_document_goes_over_g711_page_by_page_and_arrives_as_it_was() {
-    if !fax::is_there() {
-        return;
-    }
     let server = office("fax-send");
     let mails = MailSink::start(server.smtp_port).expect("the port is free");
     let line = Line::open(&server).expect("the port is free");
@@ -155,9 +152,6 @@ fn s_34_a_document_goes_over_g711_page_by_page_and_arrives_as_it_was() {
 /// PDF, JPEG, PNG and text become pages; T.38 is asked for by us, and by the other side.
 #[test]
 fn s_34_documents_of_every_kind_go_over_t38_and_arrive_as_they_were_drawn() {
-    if !fax::is_there() {
-        return;
-    }
     let server = office("fax-send-t38");
     let line = Line::open(&server).expect("the port is free");
     let came = server.directory.join("came.tif");
@@ -183,9 +177,6 @@ fn s_34_documents_of_every_kind_go_over_t38_and_arrive_as_they_were_drawn() {
 /// S-36: once, and three times more; then the failure is told.
 #[test]
 fn s_36_a_busy_line_is_called_four_times_and_a_failure_is_mailed() {
-    if !fax::is_there() {
-        return;
-    }
     let server = office("fax-send-busy");
     let mails = MailSink::start(server.smtp_port).expect("the port is free");
     let line = Line::open(&server).expect("the port is free");
@@ -206,9 +197,6 @@ fn s_36_a_busy_line_is_called_four_times_and_a_failure_is_mailed() {
 /// S-34, S-35: what cannot be sent is refused before anything is dialled, in a sentence.
 #[test]
 fn s_35_what_cannot_be_sent_is_refused_before_anything_is_dialled() {
-    if !fax::is_there() {
-        return;
-    }
     let server = office("fax-send-refused");
     let line = Line::open(&server).expect("the port is free");
     let many: Vec<Bitmap> = (0..11).map(|seed| page(seed, 100)).collect();
@@ -274,9 +262,6 @@ fn posted(server: &Server, query: &str, document: &[u8]) -> (u16, String) {
 /// S-37: a document goes to one number.
 #[test]
 fn s_37_a_document_has_one_destination_and_two_are_refused() {
-    if !fax::is_there() {
-        return;
-    }
     let server = office("fax-send-one");
     let line = Line::open(&server).expect("the port is free");
     let document = fs::read(paper(&server, &[page(1, 300)])).expect("it was written");
@@ -293,9 +278,6 @@ fn s_37_a_document_has_one_destination_and_two_are_refused() {
 /// A disk that does not take the document: 507, and nobody is called.
 #[test]
 fn a_disk_that_refuses_a_document_is_told_and_nothing_is_dialled() {
-    if !fax::is_there() {
-        return;
-    }
     let server = office("fax-send-disk");
     let line = Line::open(&server).expect("the port is free");
     let document = fs::read(paper(&server, &[page(1, 300)])).expect("it was written");
@@ -317,9 +299,6 @@ fn a_disk_that_refuses_a_document_is_told_and_nothing_is_dialled() {
 /// The machine confirms one page and hangs up in the second: the next attempt begins there.
 #[test]
 fn a_fax_that_breaks_off_goes_on_at_the_first_page_that_was_not_confirmed() {
-    if !fax::is_there() {
-        return;
-    }
     let server = office("fax-send-resume");
     let line = Line::open(&server).expect("the port is free");
     let pages = [page(1, 200), page(2, 1_000), page(3, 200)];
@@ -339,9 +318,6 @@ fn a_fax_that_breaks_off_goes_on_at_the_first_page_that_was_not_confirmed() {
 /// A server that is killed goes on with its queue, and a page that was confirmed is not sent again.
 #[test]
 fn a_server_that_is_killed_in_mid_fax_goes_on_at_its_next_start() {
-    if !fax::is_there() {
-        return;
-    }
     let mut server = office("fax-send-kill");
     let line = Line::open(&server).expect("the port is free");
     let pages = [page(1, 200), page(2, 1_000)];
@@ -364,9 +340,6 @@ fn a_server_that_is_killed_in_mid_fax_goes_on_at_its_next_start() {
 /// A worker that dies costs the attempt; the next one goes on behind the confirmed pages.
 #[test]
 fn a_worker_that_is_killed_in_mid_fax_costs_an_attempt_alone() {
-    if !fax::is_there() {
-        return;
-    }
     let mut server = office("fax-send-worker");
     let line = Line::open(&server).expect("the port is free");
     let pages = [page(1, 200), page(2, 1_000)];
@@ -385,9 +358,6 @@ fn a_worker_that_is_killed_in_mid_fax_costs_an_attempt_alone() {
 
 #[test]
 fn a_fax_that_is_cancelled_is_hung_up_and_not_tried_again() {
-    if !fax::is_there() {
-        return;
-    }
     let server = office("fax-send-cancel");
     let line = Line::open(&server).expect("the port is free");
     let (file, came) = (paper(&server, &[page(1, 1_800)]), server.directory.join("came.tif"));

@@ -171,9 +171,11 @@ impl Driver {
         }
     }
 
-    /// A call is not wanted any more.
-    fn hang_up(&self, fax: FaxId, why: &str) {
-        self.tell(SessionId(fax.0), FaxNews::Over(why.to_owned()));
+    /// A call is not wanted any more, nor whoever speaks in it.
+    fn hang_up(&mut self, fax: FaxId, why: &str) {
+        let session = SessionId(fax.0);
+        self.tell(session, FaxNews::Over(why.to_owned()));
+        self.stop(session);
     }
 
     /// A machine has answered.

@@ -3,8 +3,8 @@
 //! be told. A fax that a kill cut off is finished at the next start with the pages that it had.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -182,11 +182,10 @@ impl Inbox {
 
     /// S-32: the oldest faxes of a box that has too many go.
     fn make_room(&self, tenant: &str, fax: &Fax) {
-        let entries = self.entries().into_iter();
-        let mut own: Vec<String> = entries
-            .filter(|(owner, _, other)| owner == tenant && other.mailbox == fax.mailbox)
-            .filter(|(_, _, other)| other.ended.is_some())
-            .map(|(_, id, _)| id)
+        let mut own: Vec<String> = self
+            .entries_of(tenant)
+            .filter(|(_, other)| other.mailbox == fax.mailbox && other.ended.is_some())
+            .map(|(id, _)| id)
             .collect();
         own.sort_unstable();
         let keep = usize::try_from(fax.keep).unwrap_or(usize::MAX);
@@ -196,6 +195,12 @@ impl Inbox {
                 Err(error) => tracing::error!(tenant, id, %error, "an old fax cannot be deleted"),
             }
         }
+    }
+
+    /// The faxes of one office.
+    fn entries_of(&self, tenant: &str) -> impl Iterator<Item = (String, Fax)> + use<> {
+        let notes = self.shelf.own(Self::of(tenant)).into_iter();
+        notes.filter_map(|(id, value)| Some((id, serde_json::from_str(&value).ok()?)))
     }
 
     /// TIFF and PDF of a fax.
@@ -219,11 +224,11 @@ impl Inbox {
     /// Every fax of a tenant that is over, the newest first.
     #[must_use]
     pub fn list(&self, tenant: &str, mailbox: Option<&str>) -> Vec<Listed> {
-        let entries = self.entries().into_iter();
-        let mut found: Vec<Listed> = entries
-            .filter(|(owner, _, fax)| owner == tenant && fax.ended.is_some())
-            .filter(|(_, _, fax)| mailbox.is_none_or(|mailbox| fax.mailbox == mailbox))
-            .map(|(_, id, fax)| listed(id, fax))
+        let mut found: Vec<Listed> = self
+            .entries_of(tenant)
+            .filter(|(_, fax)| fax.ended.is_some())
+            .filter(|(_, fax)| mailbox.is_none_or(|mailbox| fax.mailbox == mailbox))
+            .map(|(id, fax)| listed(id, fax))
             .collect();
         found.sort_by(|a, b| b.id.cmp(&a.id));
         found
@@ -323,11 +328,15 @@ fn wrapped(fax: &Fax, pages: &[EncodedPage], missing: bool) -> Vec<u8> {
     pdf::wrap(pages, &pdf::About { title: &title, came, truncated: truncated.as_deref() })
 }
 
-/// Writes a file so that it is whole or not there.
+/// Writes a file so that it is whole or not there, also when the power goes the moment after.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = path.with_extension("new");
-    fs::write(&draft, bytes)?;
-    fs::rename(draft, path)
+    let mut file = File::create(&draft)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(draft, path)?;
+    // The name is the directory's to keep.
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]

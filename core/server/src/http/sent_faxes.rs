@@ -1,6 +1,8 @@
 //! Faxes to be sent over the API (S-34 to S-37): a document is the body of a request, its number
 //! and its sender are in the address; listed, shown, cancelled.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
@@ -8,6 +10,7 @@ use axum::http::StatusCode;
 use koukan_dialplan::FaxSenderError;
 use koukan_fax::Resolution;
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 use super::recordings::aside;
 use super::routes::{Answer, Refused, Shared};
@@ -44,6 +47,11 @@ impl From<FaxSenderError> for Refused {
     }
 }
 
+/// Documents that are drawn at the same time: each may take two gigabytes.
+static DRAWN: Semaphore = Semaphore::const_new(2);
+/// How long a document waits for its turn.
+const PLACE: Duration = Duration::from_secs(60);
+
 /// What is said of a document beside it: one destination (S-37).
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,6 +77,8 @@ pub(super) async fn send(
     let Wish { to, from, resolution, header } = wish;
     let name = tenant.as_str().into();
     let office = service.control.ask(|reply| Request::FaxOffice(name, from, reply)).await??;
+    let place = tokio::time::timeout(PLACE, DRAWN.acquire()).await;
+    let _place = place.ok().and_then(Result::ok).ok_or(SendError::Busy)?;
     let document = document.to_vec();
     let order = SendOrder { tenant: tenant.clone(), office, to, resolution, header, document };
     let view = aside(service.clone(), move |s| s.tray.send(order)).await??;

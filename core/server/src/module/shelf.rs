@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::ops::Bound;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -129,12 +129,8 @@ impl Shelf {
             fs::create_dir_all(&directory).map_err(|error| told(&error))?;
             let kind = file.extension().and_then(|kind| kind.to_str()).unwrap_or("bin");
             let own = directory.join(format!("{tenant}-{}.{kind}", key.replace('/', "-")));
-            match fs::hard_link(&*file, &own) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(told(&error));
-                }
-                Ok(()) | Err(_) => *file = own,
-            }
+            second_name(file, &own).map_err(|error| told(&error))?;
+            *file = own;
         }
         letter.ordered_ms = clock.date().as_millisecond();
         let value = serde_json::to_string(&letter).map_err(|_| status::FAILED)?;
@@ -223,6 +219,13 @@ impl Shelf {
         let mut owners = records.by_owner.range((from, Bound::Unbounded)).map(|(owner, _)| owner);
         let found = owners.next().filter(|(owner, _)| owner == module);
         found.map(|(_, tenant)| tenant.clone()).ok_or(status::NOT_FOUND)
+    }
+
+    /// Every record that is kept of one owner.
+    pub(crate) fn own(&self, of: Of<'_>) -> Vec<(String, String)> {
+        let records = self.open();
+        let own = records.by_owner.get(&of.owner()).into_iter().flatten();
+        own.map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
     /// Every record of a module of the server's own.
@@ -363,6 +366,18 @@ pub(crate) fn is_directory(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(plain)
 }
 
+/// Gives a file a second name, or a copy where the other name lies on another disk. A name that is
+/// taken is of the same letter.
+fn second_name(file: &Path, name: &Path) -> io::Result<()> {
+    match fs::hard_link(file, name) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            fs::copy(file, name).map(|_| ())
+        }
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -371,6 +386,19 @@ mod tests {
 
     fn shelf() -> Shelf {
         Shelf::new("/nowhere".into(), Vec::new(), None)
+    }
+
+    #[test]
+    fn a_file_gets_its_second_name_also_on_another_disk() {
+        let own = std::env::temp_dir().join(format!("koukan-shelf-{}", std::process::id()));
+        let other = Path::new("/dev/shm").join(format!("koukan-shelf-{}", std::process::id()));
+        fs::write(&other, "a picture").unwrap();
+        second_name(&other, &own).unwrap();
+        assert_eq!(fs::read(&own).unwrap(), b"a picture");
+        second_name(&other, &own).unwrap();
+        for file in [own, other] {
+            fs::remove_file(file).unwrap();
+        }
     }
 
     #[test]

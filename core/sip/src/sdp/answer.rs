@@ -1,6 +1,6 @@
 //! What an offer and an answer agree on (RFC 3264, sections 6 and 7).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use thiserror::Error;
 
@@ -19,6 +19,9 @@ pub enum Refusal {
     /// The stream has no address.
     #[error("no connection address for the audio stream")]
     NoAddress,
+    /// The address is that of many: nobody is called there, and a flood is not ours to make.
+    #[error("the connection address is that of a group or of a whole network")]
+    GroupAddress,
     /// The address is of the other family than ours.
     #[error("the peer's address is of another family than ours")]
     AddressFamily,
@@ -65,7 +68,7 @@ pub struct Agreed {
 /// Why there is no agreement.
 pub fn agreed(local: &LocalAudio, peer: &Session, prefer_ours: bool) -> Result<Agreed, Refusal> {
     let (_, media) = peer.audio().ok_or(Refusal::NoAudio)?;
-    let address = media.connection.ok_or(Refusal::NoAddress)?;
+    let address = address(media)?;
     if address.is_ipv4() != local.ip().is_ipv4() {
         return Err(Refusal::AddressFamily);
     }
@@ -106,6 +109,17 @@ pub fn agreed(local: &LocalAudio, peer: &Session, prefer_ours: bool) -> Result<A
         crypto,
         secure,
     })
+}
+
+/// Where the peer wants its stream: one host's address, or the zeros of hold.
+pub(super) fn address(media: &Media) -> Result<IpAddr, Refusal> {
+    match media.connection.ok_or(Refusal::NoAddress)? {
+        IpAddr::V4(group) if group.is_multicast() || group.is_broadcast() => {
+            Err(Refusal::GroupAddress)
+        }
+        IpAddr::V6(group) if group.is_multicast() => Err(Refusal::GroupAddress),
+        one => Ok(one),
+    }
 }
 
 /// The peer's direction; an address of zeros is the old way to say that nothing may come

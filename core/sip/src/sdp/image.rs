@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 
+use super::answer::address;
 use super::{Media, Refusal, Session};
 
 /// How losses are repaired, as `T38FaxUdpEC` says.
@@ -93,7 +94,7 @@ pub struct AgreedImage {
 /// Why there is no agreement.
 pub fn agreed_image(local: &LocalImage, peer: &Session) -> Result<AgreedImage, Refusal> {
     let (_, media) = peer.image().ok_or(Refusal::NoImage)?;
-    let address = media.connection.ok_or(Refusal::NoAddress)?;
+    let address = address(media)?;
     if address.is_ipv4() != local.address.is_ipv4() {
         return Err(Refusal::AddressFamily);
     }

@@ -118,6 +118,10 @@ fn what_would_lead_media_astray_is_refused() {
         agreed(&local(), &session, false).unwrap_err()
     };
     assert_eq!(refusal(&GRANDSTREAM.replace("c=IN IP4 192.168.1.20\r\n", "")), Refusal::NoAddress);
+    for group in ["224.0.0.1", "239.255.1.1/127", "255.255.255.255"] {
+        let text = GRANDSTREAM.replace("c=IN IP4 192.168.1.20", &format!("c=IN IP4 {group}"));
+        assert_eq!(refusal(&text), Refusal::GroupAddress, "{group}");
+    }
     assert_eq!(refusal(&GRANDSTREAM.replace("RTP/AVP", "RTP/SAVP")), Refusal::NoKeys);
     assert_eq!(refusal(&GRANDSTREAM.replace("RTP/AVP", "UDP/TLS/RTP/SAVP")), Refusal::NoAudio);
     assert_eq!(refusal(&GRANDSTREAM.replace("8 0 18 101", "18 101")), Refusal::NoCodec);

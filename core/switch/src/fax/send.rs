@@ -14,6 +14,7 @@ use koukan_sip::{Flow, Transport};
 use super::receive::speaks_g711;
 use super::{Duty, FaxId, FaxOrder, FaxRun};
 use crate::action::{Action, Now};
+use crate::call::channels::Channel;
 use crate::call::request::dialled;
 use crate::call::{Call, Stage};
 use crate::conference::brings_somebody;
@@ -140,6 +141,9 @@ impl Switch {
             let (status, cause) = (decision.release.status, decision.release.cause);
             return Err(NotSent::Refused { status, cause });
         }
+        if decision.uses_channel && self.faxes_have_their_share(&wish.tenant) {
+            return Err(NotSent::Refused { status: 486, cause: "channels:fax".into() });
+        }
         decision.steps.truncate(few);
         decision.release.prompt = None;
         // The machine that answers is no caller, and nobody records a fax.
@@ -169,6 +173,17 @@ impl Switch {
         self.calls.insert(id, Box::new(call));
         self.with_call(now, id, |switch, call| switch.next_step(now, call));
         Ok(())
+    }
+
+    /// Whether faxes that are sent hold half of an office's lines: the others are for its callers.
+    fn faxes_have_their_share(&self, tenant: &str) -> bool {
+        let most = (self.directory.plans.channels(tenant) / 2).max(1);
+        let calls = self.by_fax.values().filter_map(|id| self.calls.get(id));
+        let sent = calls.filter(|call| {
+            let outside = call.channels.iter().any(|held| matches!(held, Channel::Tenant(_)));
+            call.sending.is_some() && *call.tenant == *tenant && outside
+        });
+        u32::try_from(sent.count()).unwrap_or(u32::MAX) >= most
     }
 
     fn decide_fax(&self, now: Now, wish: &FaxCall, sender: &FaxSender) -> Decision {

@@ -133,12 +133,6 @@ impl<'a> Taking<'a> {
     }
 }
 
-/// Whether there is a machine.
-#[must_use]
-pub fn is_there() -> bool {
-    machine::program().is_some()
-}
-
 /// How a machine behaves in a call.
 #[derive(Clone, Copy)]
 struct How {

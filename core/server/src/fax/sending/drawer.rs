@@ -44,6 +44,27 @@ impl Drawer {
         notes.filter_map(read).collect()
     }
 
+    /// The documents of one office: id, entry.
+    pub(crate) fn entries_of(&self, tenant: &str) -> impl Iterator<Item = (String, Entry)> + use<> {
+        let notes = self.shelf.own(Self::of(tenant)).into_iter();
+        notes.filter_map(|(id, value)| Some((id, serde_json::from_str(&value).ok()?)))
+    }
+
+    /// Removes what a run that was killed has left in the spool: the files of documents that are
+    /// not `known` to be under way. Names of documents begin with `s`.
+    pub(crate) fn sweep(&self, known: impl Fn(&str) -> bool) {
+        let files = fs::read_dir(&self.spool).into_iter().flatten().flatten();
+        for file in files {
+            let name = file.file_name();
+            let id = name.to_str().and_then(|name| name.split('.').next()).unwrap_or_default();
+            if id.starts_with('s') && !known(id) {
+                tracing::info!(file = %file.path().display(), "nobody's document is removed");
+                // Somebody else may have done so.
+                let _ = fs::remove_file(file.path());
+            }
+        }
+    }
+
     /// One of them.
     pub(crate) fn entry(&self, tenant: &str, id: &str) -> Option<Entry> {
         let value = self.shelf.get(Self::of(tenant), id).ok()?;
@@ -114,11 +135,9 @@ impl Drawer {
     }
 
     fn make_room(&self, tenant: &str) {
-        let entries = self.entries().into_iter();
-        let mut over: Vec<String> = entries
-            .filter(|(owner, _, entry)| owner == tenant && entry.sent.is_over())
-            .map(|(_, id, _)| id)
-            .collect();
+        let own = self.entries_of(tenant);
+        let mut over: Vec<String> =
+            own.filter(|(_, entry)| entry.sent.is_over()).map(|(id, _)| id).collect();
         over.sort_unstable();
         for id in over.iter().take(over.len().saturating_sub(LISTED)) {
             self.remove(tenant, id);

@@ -1,7 +1,7 @@
 //! The documents under way, on the thread of the faxes: which is due, what became of an attempt.
 //! Times are handed in; what is to be called is handed back.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,6 +23,10 @@ const AT_ONCE: usize = 200;
 
 /// How long the switch may take to say that a machine has answered, or that none does.
 const ANSWERS: Duration = Duration::from_secs(300);
+
+/// So long after its lines were found taken an office's next document is tried; the rules of
+/// attempts do not count it.
+const LINES: Duration = Duration::from_secs(30);
 
 /// Attempts after the first to send a received fax on to a machine of the office.
 const DELIVERIES: u32 = 3;
@@ -65,6 +69,8 @@ pub(crate) struct Queue {
     drawer: Drawer,
     documents: BTreeMap<String, Outgoing>,
     by_fax: HashMap<FaxId, String>,
+    /// Offices whose lines are taken, and until when nothing of them is tried.
+    held: HashMap<Arc<str>, Time>,
     next: u64,
 }
 
@@ -73,12 +79,13 @@ impl Queue {
     pub(crate) fn new(drawer: Drawer, now: Now) -> Self {
         let left = drawer.entries();
         let (documents, by_fax) = (BTreeMap::new(), HashMap::new());
-        let mut queue = Self { drawer, documents, by_fax, next: 0 };
+        let mut queue = Self { drawer, documents, by_fax, held: HashMap::new(), next: 0 };
         for (tenant, id, entry) in left {
             if !entry.sent.is_over() {
                 queue.restore(tenant.into(), id, entry, now);
             }
         }
+        queue.drawer.sweep(|id| queue.documents.contains_key(id));
         queue
     }
 
@@ -154,38 +161,43 @@ impl Queue {
     /// When something is due.
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
         let free = self.by_fax.len() < AT_ONCE;
+        let called = self.called();
         let next = |document: &Outgoing| match &document.attempt {
             Some(under) => Some(under.until),
-            None if free && !self.is_called(document) => document.job.due(),
+            None if free && !called.contains(&document.machine()) => {
+                let held = self.held.get(&document.tenant);
+                document.job.due().map(|due| held.map_or(due, |held| due.max(*held)))
+            }
             None => None,
         };
         self.documents.values().filter_map(next).min()
     }
 
-    /// Whether another document is on its way to the same machine, which would be busy.
-    fn is_called(&self, document: &Outgoing) -> bool {
-        self.documents.values().any(|other| {
-            other.attempt.is_some()
-                && other.tenant == document.tenant
-                && other.entry.sent.to == document.entry.sent.to
-        })
+    /// The machines that documents are on their way to, which would be busy for another one.
+    fn called(&self) -> HashSet<(Arc<str>, String)> {
+        let documents = self.by_fax.values().filter_map(|id| self.documents.get(id));
+        documents.map(Outgoing::machine).collect()
     }
 
     /// The attempts that are due: the calls to be made for them.
     pub(crate) fn due(&mut self, now: Now) -> Vec<FaxCall> {
-        let mut calls = Vec::new();
-        let ids: Vec<String> = self
+        self.held.retain(|_, until| *until > now.time);
+        let mut called = self.called();
+        let is_due = |document: &Outgoing| document.job.due().is_some_and(|due| due <= now.time);
+        let due = self
             .documents
             .iter()
-            .filter(|(_, document)| document.job.due().is_some_and(|due| due <= now.time))
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in ids {
-            let Some(document) = self.documents.get(&id) else { continue };
-            if self.by_fax.len() >= AT_ONCE || self.is_called(document) {
-                continue;
+            .filter(|(_, document)| is_due(document) && !self.held.contains_key(&document.tenant));
+        let due: Vec<(String, (Arc<str>, String))> =
+            due.map(|(id, document)| (id.clone(), document.machine())).collect();
+        let mut calls = Vec::new();
+        for (id, machine) in due {
+            if self.by_fax.len() >= AT_ONCE {
+                break;
             }
-            calls.extend(self.begin(&id, now));
+            if called.insert(machine) {
+                calls.extend(self.begin(&id, now));
+            }
         }
         calls
     }
@@ -251,8 +263,31 @@ impl Queue {
         self.settle(&id, ended, now)
     }
 
+    /// The office has no line to spare: its documents wait, which is no attempt.
+    fn no_line(&mut self, fax: FaxId, cause: &str, now: Now) {
+        let Some(id) = self.by_fax.remove(&fax) else { return };
+        let Some(document) = self.documents.get_mut(&id) else { return };
+        let due = now.time + LINES;
+        if self.held.insert(document.tenant.clone(), due).is_none() {
+            tracing::info!(tenant = &*document.tenant, cause, "faxes wait for a line");
+        }
+        document.attempt = None;
+        document.job = Job::restore(document.entry.job.clone(), document.entry.table.clone(), due);
+        let sent = &mut document.entry.sent;
+        sent.state = State::Waiting;
+        sent.attempts = sent.attempts.saturating_sub(1);
+        let wait = SignedDuration::try_from(LINES).unwrap_or_default();
+        sent.due = Some(now.date.saturating_add(wait).unwrap_or(Timestamp::MAX));
+        self.drawer.write(&document.tenant, &id, &document.entry);
+    }
+
     /// A call came to nothing.
     pub(crate) fn not_sent(&mut self, fax: FaxId, call: Option<CallId>, why: &NotSent, now: Now) {
+        if let NotSent::Refused { cause, .. } = why
+            && is_for_want_of_a_line(cause)
+        {
+            return self.no_line(fax, cause, now);
+        }
         let id = self.by_fax.get(&fax).cloned();
         let document = id.as_ref().and_then(|id| self.documents.get_mut(id));
         if let Some(document) = document {
@@ -272,9 +307,18 @@ impl Queue {
         let late: Vec<FaxId> = self.documents.values().filter_map(late).collect();
         for fax in &late {
             tracing::error!(fax = fax.0, "nobody has told the end of an attempt to send");
-            self.ended(*fax, Cause::Unreachable, &Progress::default(), now);
+            let known = self.known(*fax);
+            self.ended(*fax, Cause::Unreachable, &known, now);
         }
         late
+    }
+
+    /// What has become of an attempt so far, as the store has it.
+    fn known(&self, fax: FaxId) -> Progress {
+        let document = self.by_fax.get(&fax).and_then(|id| self.documents.get(id));
+        let Some(Outgoing { entry, .. }) = document else { return Progress::default() };
+        let confirmed = entry.sent.confirmed.saturating_sub(entry.job.confirmed());
+        Progress { confirmed, by_t38: entry.sent.medium == "t38", ..Progress::default() }
     }
 
     /// Somebody does not want a document sent any more; the attempt that is to be hung up.
@@ -328,6 +372,13 @@ impl Queue {
     }
 }
 
+impl Outgoing {
+    /// Where it goes.
+    fn machine(&self) -> (Arc<str>, String) {
+        (self.tenant.clone(), self.entry.sent.to.clone())
+    }
+}
+
 /// Takes over what an attempt has come to so far.
 fn note(document: &mut Outgoing, progress: &Progress) {
     let before = document.entry.job.confirmed();
@@ -344,10 +395,14 @@ fn note(document: &mut Outgoing, progress: &Progress) {
     }
 }
 
+/// Whether our own lines are in use, or as many as may be: they are free again some time.
+fn is_for_want_of_a_line(cause: &str) -> bool {
+    cause.starts_with("channels:") || matches!(cause, "cap:concurrent" | "cap:night")
+}
+
 /// Why a call that was made for a fax, or was not, came to nothing.
 fn cause_of(why: &NotSent) -> Cause {
     match why {
-        // Our own lines are in use: they are free again soon.
         NotSent::Refused { status: 480 | 486 | 500..=599, .. } => Cause::Unreachable,
         NotSent::Refused { status: 404 | 484, .. } => Cause::Unallocated,
         NotSent::Refused { .. } => Cause::Blocked,

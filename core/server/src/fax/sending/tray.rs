@@ -210,9 +210,8 @@ impl Tray {
     }
 
     fn check_count(&self, tenant: &str) -> Result<(), SendError> {
-        let waits =
-            |(owner, _, entry): &(String, String, Entry)| owner == tenant && !entry.sent.is_over();
-        let count = self.drawer.entries().iter().filter(|entry| waits(entry)).count();
+        let own = self.drawer.entries_of(tenant);
+        let count = own.filter(|(_, entry)| !entry.sent.is_over()).count();
         if count < WAITING {
             return Ok(());
         }
@@ -235,10 +234,9 @@ impl Tray {
     /// The documents of an office, the newest first.
     #[must_use]
     pub fn list(&self, tenant: &str) -> Vec<SentView> {
-        let entries = self.drawer.entries().into_iter();
-        let own = entries.filter(|(owner, _, _)| owner == tenant);
+        let own = self.drawer.entries_of(tenant);
         let mut found: Vec<SentView> =
-            own.map(|(_, id, entry)| SentView::new(id, entry.sent)).collect();
+            own.map(|(id, entry)| SentView::new(id, entry.sent)).collect();
         found.sort_by(|a, b| b.id.cmp(&a.id));
         found
     }

@@ -126,20 +126,65 @@ fn a_busy_line_is_called_four_times_and_the_failure_is_told() {
 }
 
 #[test]
-fn what_our_own_rules_refuse_is_tried_once_and_full_lines_again() {
-    let mut bench = Bench::new();
+fn what_our_own_rules_refuse_is_tried_once() {
+    let bench = Bench::new();
     let mut queue = bench.queue();
     bench.hand_in(&mut queue, "s1", "0990123456");
     let fax = one(queue.due(bench.now)).fax;
     let refused = |status, cause: &str| NotSent::Refused { status, cause: cause.into() };
     queue.not_sent(fax, None, &refused(403, "blocked:premium"), bench.now);
     assert_eq!((bench.shown("s1").cause, queue.poll_timeout()), (Some(Cause::Blocked), None));
-    bench.hand_in(&mut queue, "s2", "0355551234");
+}
+
+#[test]
+fn an_office_without_a_line_waits_for_one_and_no_attempt_is_counted() {
+    let mut bench = Bench::new();
+    let mut queue = bench.queue();
+    for number in 0..40 {
+        bench.hand_in(&mut queue, &format!("s{number:02}"), &format!("03555512{number:02}"));
+    }
+    let refused = |cause: &str| NotSent::Refused { status: 486, cause: cause.into() };
+    let first = queue.due(bench.now);
+    assert_eq!(first.len(), 40);
+    for call in &first[1..] {
+        queue.not_sent(call.fax, None, &refused("channels:fax"), bench.now);
+    }
+    assert!(queue.due(bench.now).is_empty(), "nothing is tried meanwhile");
+    for cause in ["channels:tenant", "cap:concurrent", "cap:night", "channels:fax"] {
+        assert_eq!(queue.poll_timeout(), Some(bench.now.time + Duration::from_secs(30)), "{cause}");
+        bench.wait(30);
+        for call in queue.due(bench.now) {
+            queue.not_sent(call.fax, None, &refused(cause), bench.now);
+        }
+        let shown = bench.shown("s39");
+        assert_eq!(
+            (shown.state, shown.attempts, shown.cause),
+            (State::Waiting, 0, None),
+            "{cause}"
+        );
+    }
+    queue.answered(first[0].fax, call(1), bench.now).unwrap();
+    queue.ended(first[0].fax, Cause::Done, &progress(3), bench.now).unwrap();
+    bench.wait(30);
+    assert_eq!(queue.due(bench.now).len(), 39, "the lines are free again");
+    assert_eq!(bench.shown("s39").attempts, 1);
+}
+
+#[test]
+fn an_attempt_whose_end_nobody_tells_keeps_the_pages_that_were_confirmed() {
+    let mut bench = Bench::new();
+    let mut queue = bench.queue();
+    bench.hand_in(&mut queue, "s1", "0355551234");
     let fax = one(queue.due(bench.now)).fax;
-    queue.not_sent(fax, None, &refused(486, "channels:tenant"), bench.now);
-    assert_eq!(bench.shown("s2").state, State::Waiting);
-    bench.wait(60);
-    assert_eq!(queue.due(bench.now).len(), 1);
+    queue.answered(fax, call(1), bench.now).unwrap();
+    queue.progress(fax, &progress(2));
+    bench.wait(4 * 3_600 + 60);
+    assert_eq!(queue.overdue(bench.now), [fax]);
+    assert_eq!(bench.shown("s1").confirmed, 2);
+    let wait = queue.poll_timeout().unwrap().since(bench.now.time).as_secs();
+    bench.wait(wait);
+    let fax = one(queue.due(bench.now)).fax;
+    assert_eq!(queue.answered(fax, call(2), bench.now).unwrap().how.first_page, 3);
 }
 
 #[test]
@@ -292,4 +337,19 @@ fn s_40_a_stored_fax_goes_on_to_a_machine_and_stays_where_it_is() {
     queue.ended(call.fax, Cause::Done, &progress(2), bench.now).unwrap();
     assert!(kept.is_file());
     assert_eq!(bench.shown("s0000000000001-1").state, State::Done);
+}
+
+#[test]
+fn what_a_run_that_was_killed_left_in_the_spool_is_removed_and_no_document_under_way() {
+    let bench = Bench::new();
+    let mut queue = bench.queue();
+    bench.hand_in(&mut queue, "s1", "0355551234");
+    drop(queue);
+    for name in ["s2.tif", "s3.new", "s4.jpg", "7f03.tif"] {
+        std::fs::write(bench.directory.join(name), b"II*\0").unwrap();
+    }
+    drop(bench.queue());
+    let there = ["s1.tif", "s2.tif", "s3.new", "s4.jpg", "7f03.tif"]
+        .map(|name| bench.directory.join(name).exists());
+    assert_eq!(there, [true, false, false, false, true], "a fax that came is not the queue's");
 }
