@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use koukan_e2e::fax::{
-    self, Adapter, Line, Modem, Outcome, Sending, T38, Taking, page, pages_of_pdf, received,
+    Adapter, Line, Modem, Outcome, Sending, T38, Taking, page, pages_of_pdf, received,
 };
 use koukan_e2e::server::{Server, binary};
 use koukan_e2e::wait::wait_for;
