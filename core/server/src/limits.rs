@@ -5,6 +5,12 @@ use koukan_base::Limit;
 /// Datagrams taken from one socket before the others get their turn.
 pub const UDP_BATCH: usize = 64;
 
+/// Datagrams taken out of one socket in a turn when more come than are served.
+pub const UDP_DRAIN: usize = 4_096;
+
+/// Bytes of datagrams that wait for their turn, a listener: what a second or two of work is.
+pub const UDP_BACKLOG_BYTES: usize = 32 << 20;
+
 /// Bytes taken from one connection before the others get their turn.
 pub const TCP_BATCH: usize = 256 * 1024;
 

@@ -21,7 +21,7 @@ const PHONES: usize = 20_000;
 /// Sockets that they share, as offices behind one address do.
 const SOCKETS: usize = 64;
 /// Calls at once while it is found out how many a second the server serves.
-const TOGETHER: usize = 40;
+const TOGETHER: usize = 600;
 const SERVED: Duration = Duration::from_secs(5);
 const STORM: Duration = Duration::from_secs(10);
 /// T1 and 64 times that (RFC 3261, 17.1): when a request is repeated, and when it has failed.

@@ -108,7 +108,8 @@ impl Control {
             transports.handle_event(now.time, event, &mut sink);
         }
         transports.handle_timeout(now.time, &mut sink);
-        self.core.set_overloaded(self.overload.note(now.time, self.transports.has_unfinished()));
+        let behind = self.transports.keeps_calls_waiting();
+        self.core.set_overloaded(self.overload.note(now.time, behind));
         let core = &mut self.core;
         core.handle_events(now);
         core.handle_timeout(now);

@@ -2,6 +2,7 @@
 //! connections on one mio poll. Received messages go to the caller's sink, one after the other.
 
 mod advertise;
+mod backlog;
 pub mod certificate;
 mod connection;
 mod connections;
@@ -211,6 +212,17 @@ impl Transports {
     #[must_use]
     pub fn has_unfinished(&self) -> bool {
         !self.unfinished.is_empty()
+    }
+
+    /// Whether anything of calls waits in them, or may.
+    #[must_use]
+    pub fn keeps_calls_waiting(&self) -> bool {
+        self.unfinished.iter().any(|token| {
+            match self.sockets.get(token.0.wrapping_sub(FIRST_LISTENER)) {
+                Some((_, Listening::Udp(socket))) => socket.keeps_calls_waiting(),
+                _ => true,
+            }
+        })
     }
 
     fn read(&mut self, now: Time, token: Token, sink: &mut Sink<'_>) {

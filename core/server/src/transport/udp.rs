@@ -8,6 +8,7 @@ use koukan_sip::{Flow, ListenerId, Transport, stun};
 use mio::net::UdpSocket;
 use socket2::Socket;
 
+use super::backlog::Backlog;
 use super::counters::count;
 use super::{Counters, DropCause, Input, Sink};
 use crate::limits;
@@ -19,13 +20,17 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 pub(super) struct UdpListener {
     socket: UdpSocket,
     id: ListenerId,
+    /// The last turn left something.
+    behind: bool,
+    backlog: Backlog,
 }
 
 impl UdpListener {
     pub(super) fn new(socket: Socket, id: ListenerId) -> io::Result<Self> {
         // The system may grant less; then bursts are shorter and nothing else.
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
-        Ok(Self { socket: UdpSocket::from_std(socket.into()), id })
+        let socket = UdpSocket::from_std(socket.into());
+        Ok(Self { socket, id, behind: false, backlog: Backlog::default() })
     }
 
     pub(super) fn local_address(&self) -> io::Result<SocketAddr> {
@@ -36,35 +41,53 @@ impl UdpListener {
         &mut self.socket
     }
 
-    /// Takes a batch; whether more may wait.
+    /// Takes a batch; whether more may wait. When the last turn left something, all that has come
+    /// is taken out of the socket, and the batch is the most urgent of it.
     pub(super) fn receive(
         &mut self,
         buffer: &mut [u8],
         counters: &mut Counters,
         sink: &mut Sink<'_>,
     ) -> bool {
-        for _ in 0..limits::UDP_BATCH {
+        let from =
+            |remote| Flow { transport: Transport::Udp, listener: self.id, remote, connection: 0 };
+        let (batch, keep) = match self.behind {
+            true => (limits::UDP_DRAIN, true),
+            false => (limits::UDP_BATCH, false),
+        };
+        let mut taken = 0;
+        let mut dry = false;
+        while taken < batch && !dry && !self.backlog.is_full() {
             match self.socket.recv_from(buffer) {
                 Ok((length, remote)) => {
+                    taken += 1;
                     let bytes = buffer.get(..length).unwrap_or_default();
                     if self.keeps_alive(bytes, remote, counters) {
                         continue;
                     }
                     count(&mut counters.udp.received);
-                    let flow = Flow {
-                        transport: Transport::Udp,
-                        listener: self.id,
-                        remote,
-                        connection: 0,
-                    };
-                    sink(Input::Bytes { flow, bytes });
+                    if keep {
+                        self.backlog.push(remote, bytes);
+                    } else {
+                        sink(Input::Bytes { flow: from(remote), bytes });
+                    }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => dry = true,
                 // An ICMP error of an earlier datagram: the next call has the next datagram.
-                Err(_) => {}
+                Err(_) => taken += 1,
             }
         }
-        true
+        for _ in 0..limits::UDP_BATCH {
+            let Some((remote, bytes)) = self.backlog.pop() else { break };
+            sink(Input::Bytes { flow: from(remote), bytes: &bytes });
+        }
+        self.behind = !dry || !self.backlog.is_empty();
+        self.behind
+    }
+
+    /// Whether anything that calls are made of waits, or may wait.
+    pub(super) fn keeps_calls_waiting(&self) -> bool {
+        self.behind && (self.backlog.is_empty() || self.backlog.has_calls())
     }
 
     /// Answers what only keeps a NAT's binding open, and says whether it was that: STUN, a double
