@@ -46,17 +46,22 @@ pub(super) fn fmt(arguments: &FormatArguments) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The *.toml files below a path, links left alone, in the order of their names.
+/// The *.toml files below a path, links left alone, in the order of their names. Of a configuration
+/// directory those that `check` reads: what stands beside its prompts is not written by us.
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     if path.is_file() {
         files.push(path.to_owned());
         return Ok(());
     }
+    let is_configuration = path.join("koukan.toml").is_file();
     let mut entries = fs::read_dir(path)?.collect::<io::Result<Vec<_>>>()?;
     entries.sort_by_key(fs::DirEntry::path);
     for entry in entries {
         let (kind, path) = (entry.file_type()?, entry.path());
         if kind.is_dir() {
+            if is_configuration && path.ends_with(PROMPTS) {
+                continue;
+            }
             collect(&path, files)?;
         } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "toml") {
             files.push(path);
@@ -64,6 +69,9 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Where the prompts of a configuration directory stand.
+const PROMPTS: &str = "prompts";
 
 /// Formats a file; whether it was written otherwise. A file is replaced as a whole or not at all.
 fn one(path: &Path, only_check: bool) -> Result<bool, String> {
@@ -81,4 +89,41 @@ fn one(path: &Path, only_check: bool) -> Result<bool, String> {
         replaced.map_err(|error| error.to_string())?;
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_configuration_directory_the_prompts_are_left_alone() {
+        let own = format!("koukan-fmt-{}", std::process::id());
+        let conf = std::env::temp_dir().join(own);
+        for name in ["koukan.toml", "prompts/spoken.toml", "tenants/x/x.toml", "tenants/x/a.txt"] {
+            let path = conf.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let found = |below: &str| {
+            let mut files = Vec::new();
+            collect(&conf.join(below), &mut files).unwrap();
+            let short = |path: PathBuf| path.strip_prefix(&conf).unwrap().to_owned();
+            files.into_iter().map(short).collect::<Vec<_>>()
+        };
+        assert_eq!(found(""), [Path::new("koukan.toml"), Path::new("tenants/x/x.toml")]);
+        // Who names it means it.
+        assert_eq!(found("prompts"), [Path::new("prompts/spoken.toml")]);
+        fs::remove_dir_all(&conf).unwrap();
+    }
+
+    #[test]
+    fn the_shipped_configuration_is_written_so() {
+        let mut files = Vec::new();
+        let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conf");
+        collect(&conf, &mut files).unwrap();
+        assert!(files.len() >= 5, "{files:?}");
+        for file in files {
+            assert_eq!(one(&file, true), Ok(false), "{}", file.display());
+        }
+    }
 }
