@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use koukan_dialplan::{
-    Account, Caller, Charge, Decision, Facts, Origin, Plans, PromptRef, RateError, Start, State,
-    Step, TrunkCall, TrunkInfo,
+    Account, Caller, Charge, Charged, Decision, Facts, FinishedLeg, Origin, Plans, PromptRef,
+    RateError, Start, State, Step, TrunkCall, TrunkInfo,
 };
 use serde::{Deserialize, Serialize};
 
@@ -97,7 +97,7 @@ pub struct Simulated {
     pub steps: Vec<SimulatedStep>,
     /// How the caller is released when the steps are used up.
     pub release: SimulatedRelease,
-    /// What the talk costs; asked for with `talk` alone.
+    /// What the talk costs when the first step takes the call; asked for with `talk` alone.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub charges: Option<Vec<SimulatedCharge>>,
 }
@@ -157,6 +157,10 @@ pub struct SimulatedLeg {
     pub trunks: Vec<String>,
     /// The caller's number that is shown there; none when it is hidden.
     pub shown: Option<String>,
+    /// What the talk costs when it is this step that takes the call, besides what a toll-free
+    /// number costs; asked for with `talk` alone.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub charge: Option<SimulatedCharge>,
 }
 
 /// How a caller is released.
@@ -195,13 +199,16 @@ pub fn answer(
     let at = question.moment(plans, &origin, now)?;
     let facts = Facts { at, origin: &origin, caller: &caller, called: &question.to, state };
     let decision = plans.decide(&facts);
-    let charges = question.talk.map(|seconds| {
-        let legs = plans.charged_legs(&decision, &facts, Duration::from_secs(seconds));
-        let charge = |(payer, leg): (Arc<str>, _)| {
-            charge(&payer, plans.rate(&payer, &leg, &Account::default()))
-        };
-        legs.into_iter().map(charge).collect()
-    });
+    let talk = question.talk.map(Duration::from_secs);
+    let charge = |(payer, leg): (Arc<str>, FinishedLeg)| {
+        charge(&payer, plans.rate(&payer, &leg, &Account::default()))
+    };
+    let charges = talk
+        .map(|talk| plans.charged_legs(&decision, &facts, talk).into_iter().map(charge).collect());
+    let outside = |call: &TrunkCall| {
+        let charged = Charged::outside(call);
+        talk.map(|talk| charge((Arc::clone(&charged.payer), charged.finished(at, talk))))
+    };
     let text = |name: &Option<Arc<str>>| name.as_ref().map(ToString::to_string);
     let outcome = decision.outcome();
     let tenant = &*decision.tenant;
@@ -215,7 +222,7 @@ pub fn answer(
         lines: decision.lines(),
         outcome: outcome.to_string(),
         refused: text(&outcome.refused),
-        steps: decision.steps.iter().map(|given| step(given, tenant, state)).collect(),
+        steps: decision.steps.iter().map(|given| step(given, tenant, state, &outside)).collect(),
         release: release(&decision),
         charges,
     })
@@ -305,7 +312,13 @@ impl Question {
     }
 }
 
-fn step(step: &Step, tenant: &str, state: &dyn State) -> SimulatedStep {
+/// One step; `price` says what a leg to outside costs.
+fn step(
+    step: &Step,
+    tenant: &str,
+    state: &dyn State,
+    price: &dyn Fn(&TrunkCall) -> Option<SimulatedCharge>,
+) -> SimulatedStep {
     match step.unguarded() {
         Step::Ring { targets, timeout, .. } => SimulatedStep::Ring {
             devices: targets
@@ -329,19 +342,20 @@ fn step(step: &Step, tenant: &str, state: &dyn State) -> SimulatedStep {
                 answered: *answered,
             }
         }
-        Step::Forward(call) => SimulatedStep::Forward(leg(call)),
-        Step::Trunk(call) => SimulatedStep::Call(leg(call)),
+        Step::Forward(call) => SimulatedStep::Forward(leg(call, price(call))),
+        Step::Trunk(call) => SimulatedStep::Call(leg(call, price(call))),
         other => SimulatedStep::Other { word: other.word() },
     }
 }
 
-fn leg(call: &TrunkCall) -> SimulatedLeg {
+fn leg(call: &TrunkCall, charge: Option<SimulatedCharge>) -> SimulatedLeg {
     let shown = call.shown_caller.as_ref().filter(|_| !call.anonymous);
     SimulatedLeg {
         number: call.number.to_string(),
         class: call.class.to_string(),
         trunks: call.trunks.iter().map(|(_, trunk)| trunk.to_string()).collect(),
         shown: shown.map(ToString::to_string),
+        charge,
     }
 }
 
@@ -438,6 +452,45 @@ mod tests {
         let text = serde_json::to_string(&closed).unwrap();
         assert!(text.contains(r#""do":"announce""#), "{text}");
         assert_eq!(serde_json::from_str::<Simulated>(&text).unwrap(), closed);
+    }
+
+    #[test]
+    fn a_later_step_to_outside_has_a_price_of_its_own() {
+        let office = |no_answer: &str| {
+            format!(
+                "schema = 1\n[tenant]\nid = \"x\"\ntimezone = \"Asia/Tokyo\"\nverified = true\n\
+                 [device.A]\next = \"801\"\nkind = \"desk\"\nsecret = \"file:secrets/A\"\n\
+                 [number.main]\ndid = \"0312340001\"\nrole = \"contract\"\n\
+                 ring = {{ devices = [\"A\"] }}\nno_answer = {no_answer}\n\
+                 options = [\"forwarding\"]\n\
+                 [trunk.way]\naddress = \"127.0.0.1:5070\"\n[outbound]\ndefault_trunk = \"way\"\n\
+                 block = [\"emergency\", \"international\", \"carrier\", \"premium\", \"data\", \
+                 \"service\", \"navi\", \"directory\"]\n[tariff]\ncurrency = \"JPY\"\nrate = [\n\
+                 {{ leg = \"out\", price = \"8\", per = \"3m\" }},\n\
+                 {{ leg = \"forward\", class = [\"mobile\", \"fixed\", \"ip050\", \"tollfree\"], \
+                 price = \"17.5\", per = \"1m\" }} ]\n"
+            )
+        };
+        let files = vec![("x.toml".to_owned(), office("{ forward = \"09012345678\" }"))];
+        let sources = [TenantSource { name: "x".to_owned(), files }];
+        let now = "2026-07-01T01:00:00Z".parse().unwrap();
+        let loaded = Plans::load(&sources, &[], &Capabilities::this_version(), now);
+        assert!(loaded.report.is_ok(), "{}", loaded.report);
+        let asked = |talk| {
+            let question = Question { talk, ..called("0312340001", "2026-07-01T10:00") };
+            answer(&loaded.plans, &question, &Idle, now).unwrap()
+        };
+        let priced = asked(Some(61));
+        // The phone that rings first costs nothing.
+        assert_eq!(priced.charges.as_deref(), Some(&[][..]));
+        let [SimulatedStep::Ring { .. }, SimulatedStep::Forward(leg)] = &*priced.steps else {
+            panic!("{priced:?}")
+        };
+        let charge = leg.charge.as_ref().expect("it is priced");
+        assert_eq!((&*charge.payer, charge.amount.as_deref()), ("x", Some("35")));
+        let text = serde_json::to_string(&priced).unwrap();
+        assert_eq!(serde_json::from_str::<Simulated>(&text).unwrap(), priced);
+        assert!(!serde_json::to_string(&asked(None)).unwrap().contains("charge"));
     }
 
     #[test]

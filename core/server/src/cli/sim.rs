@@ -11,7 +11,7 @@ use koukan_dialplan::{Idle, Loaded, Plans};
 use super::{Failed, Reach, client, ctl, table};
 use crate::config::read_sources;
 use crate::plans;
-use crate::simulation::{self, Question, QuestionError, Simulated, SimulatedStep};
+use crate::simulation::{self, Question, QuestionError, Simulated, SimulatedCharge, SimulatedStep};
 
 #[derive(Debug, Args)]
 pub(super) struct SimArguments {
@@ -125,13 +125,22 @@ fn shown(simulated: &Simulated) -> String {
         text.push_str("charge: 0\n");
     }
     for charge in charges {
-        let words = match &charge.amount {
-            Some(amount) => format!("charge: {amount} ({}) to {}\n", charge.text, charge.payer),
-            None => format!("charge: unknown, {}\n", charge.text),
-        };
-        text.push_str(&words);
+        text.push_str(&format!("charge: {}\n", price(charge)));
+    }
+    for step in simulated.steps.iter().skip(1) {
+        let (SimulatedStep::Forward(leg) | SimulatedStep::Call(leg)) = step else { continue };
+        if let Some(charge) = &leg.charge {
+            text.push_str(&format!("charge when {} takes it: {}\n", leg.number, price(charge)));
+        }
     }
     text
+}
+
+fn price(SimulatedCharge { payer, amount, text }: &SimulatedCharge) -> String {
+    match amount {
+        Some(amount) => format!("{amount} ({text}) to {payer}"),
+        None => format!("unknown, {text}"),
+    }
 }
 
 /// How long a timeline is.
