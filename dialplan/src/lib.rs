@@ -30,7 +30,7 @@ mod state;
 mod timeline;
 
 pub use capability::{Capabilities, Feature};
-pub use decide::{Ask, Asker, Lookup, OutsideLeg, Resumed, RoomSecrets, TrunkCall};
+pub use decide::{Ask, Asker, CallerQuestion, OutsideLeg, Resumed, RoomSecrets, TrunkCall};
 pub use decision::{
     Alert, Caller, Decision, Direction, Diversion, DiversionCause, Facts, FaxRule, Notice, Origin,
     PromptRef, Reason, Recording, Release, RingTarget, Start, Step, Way,

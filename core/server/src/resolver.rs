@@ -23,7 +23,7 @@ use crate::http::Service;
 
 /// How names are looked up.
 #[derive(Clone, Debug)]
-pub(crate) struct Lookup {
+pub(crate) struct NameLookup {
     /// Instead of those of the system.
     pub(crate) nameservers: Vec<SocketAddr>,
     /// Whether there is a listener for IPv4.
@@ -74,7 +74,7 @@ const ADDRESSES: usize = 16;
 const SIP_PORT: u16 = 5060;
 
 /// Looks names up for as long as the runtime runs.
-pub(crate) async fn run(service: Arc<Service>, lookup: Lookup) {
+pub(crate) async fn run(service: Arc<Service>, lookup: NameLookup) {
     let resolver = match resolver(&lookup) {
         Ok(resolver) => Arc::new(resolver),
         Err(error) => return tracing::error!(%error, "names of trunks cannot be looked up"),
@@ -119,7 +119,7 @@ async fn named_trunks(service: &Service) -> Vec<Named> {
     directory.plans.trunks().filter_map(named).collect()
 }
 
-fn resolver(lookup: &Lookup) -> Result<TokioResolver, ResolveError> {
+fn resolver(lookup: &NameLookup) -> Result<TokioResolver, ResolveError> {
     let mut builder = if lookup.nameservers.is_empty() {
         TokioResolver::builder_tokio()?
     } else {
@@ -147,13 +147,13 @@ fn resolver(lookup: &Lookup) -> Result<TokioResolver, ResolveError> {
 /// Names that are looked up, some of them at a time.
 struct LookUps {
     resolver: Arc<TokioResolver>,
-    lookup: Lookup,
+    lookup: NameLookup,
     names: std::vec::IntoIter<Wanted>,
     running: JoinSet<(Wanted, Result<Known, ResolveError>)>,
 }
 
 impl LookUps {
-    fn new(resolver: &Arc<TokioResolver>, lookup: &Lookup, names: Vec<Wanted>) -> Self {
+    fn new(resolver: &Arc<TokioResolver>, lookup: &NameLookup, names: Vec<Wanted>) -> Self {
         let (resolver, lookup) = (Arc::clone(resolver), lookup.clone());
         Self { resolver, lookup, names: names.into_iter(), running: JoinSet::new() }
     }
@@ -196,7 +196,7 @@ fn note(name: &Wanted, outcome: Result<Known, ResolveError>, known: &mut HashMap
 /// the host.
 async fn look_up(
     resolver: &TokioResolver,
-    lookup: &Lookup,
+    lookup: &NameLookup,
     (name, tcp): &Wanted,
 ) -> Result<Known, ResolveError> {
     if let Some((host, port)) = name.split_once(':') {
@@ -271,7 +271,7 @@ async fn services(resolver: &TokioResolver, name: &str, tcp: bool) -> Result<Str
 
 async fn addresses(
     resolver: &TokioResolver,
-    lookup: &Lookup,
+    lookup: &NameLookup,
     host: &str,
     port: u16,
 ) -> Result<Known, ResolveError> {

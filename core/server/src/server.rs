@@ -39,7 +39,7 @@ use crate::module::shelf::Shelf;
 use crate::modules::{Modules, ModulesError};
 use crate::os::{self, DataLock, LockError};
 use crate::recordings::{Recordings, Sweeper};
-use crate::resolver::{self, Lookup};
+use crate::resolver::{self, NameLookup};
 use crate::trace::{Collector, Trace};
 use crate::transport::{
     Advertise, BindError, ConnectionLimits, ListenAddress, Tls, Transports, advertised_address,
@@ -335,15 +335,20 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     thread::Builder::new().name(name.to_owned()).spawn(body).map_err(system("a thread"))
 }
 
-fn lookup(config: &Config, listeners: &[ListenAddress]) -> Lookup {
-    Lookup {
+fn lookup(config: &Config, listeners: &[ListenAddress]) -> NameLookup {
+    NameLookup {
         nameservers: config.sip.nameservers.clone(),
         v4: listeners.iter().any(|listener| listener.address.is_ipv4()),
         v6: listeners.iter().any(|listener| listener.address.is_ipv6()),
     }
 }
 
-fn run_service(sockets: Listeners, service: Service, lookup: Lookup, end: watch::Receiver<bool>) {
+fn run_service(
+    sockets: Listeners,
+    service: Service,
+    lookup: NameLookup,
+    end: watch::Receiver<bool>,
+) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build();
     let outcome = runtime.and_then(|runtime| {

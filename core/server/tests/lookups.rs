@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use house::{Host, NOW, Room, built};
-use koukan_switch::{Found, Lookup, LookupId, ModuleOrder, ModuleRequest, Now};
+use koukan_switch::{CallerQuestion, Found, LookupId, ModuleOrder, ModuleRequest, Now};
 
 const LOOKUPS: &str = "grants = [\"lookups\"]";
 /// No order of the control loop may take longer: a source never has its thread.
@@ -33,8 +33,8 @@ fn house(wrong: &str) -> (Room, Host) {
     (room, host)
 }
 
-fn question(module: &str, national: &str) -> Box<Lookup> {
-    Box::new(Lookup {
+fn question(module: &str, national: &str) -> Box<CallerQuestion> {
+    Box::new(CallerQuestion {
         tenant: "acme".into(),
         module: module.into(),
         number: format!("+81{}", &national[1..]).into(),
@@ -45,7 +45,7 @@ fn question(module: &str, national: &str) -> Box<Lookup> {
 }
 
 /// Puts a question, which takes no time whatever the source does.
-fn put(host: &mut Host, number: u64, question: Box<Lookup>) {
+fn put(host: &mut Host, number: u64, question: Box<CallerQuestion>) {
     let began = Instant::now();
     host.modules.handle(NOW, ModuleOrder::Ask { lookup: LookupId(number), question });
     assert!(began.elapsed() < AT_ONCE, "the control loop was held up");

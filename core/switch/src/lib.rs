@@ -38,7 +38,7 @@ pub use fax::{
     Carried, Destination, FaxCall, FaxId, FaxNews, FaxOffice, FaxOrder, FaxReport, NotSent,
     Reception,
 };
-pub use koukan_dialplan::Lookup;
+pub use koukan_dialplan::CallerQuestion;
 pub use koukan_sip::subscription::{MessageCount, MessageSummary};
 pub use memory::Room;
 pub use module::{

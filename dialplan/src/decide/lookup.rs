@@ -9,7 +9,7 @@ use crate::plans::Plans;
 
 /// What is asked of a module before a call is decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lookup {
+pub struct CallerQuestion {
     /// The office that asks.
     pub tenant: Arc<str>,
     /// The module that is asked.
@@ -29,7 +29,7 @@ impl Plans {
     /// the answer belongs into [`Caller::refused`](crate::Caller::refused). Nothing when nobody
     /// wants to know, when the caller has no number, and when the plan refuses it anyhow.
     #[must_use]
-    pub fn lookup(&self, facts: &Facts<'_>) -> Option<Lookup> {
+    pub fn lookup(&self, facts: &Facts<'_>) -> Option<CallerQuestion> {
         let Origin::Trunk { tenant, trunk } = facts.origin else { return None };
         let number = facts.caller.number.as_deref().filter(|_| !facts.caller.anonymous)?;
         let (plan, called) = inbound::number_of(self, tenant.as_deref(), trunk, facts.called)?;
@@ -40,7 +40,7 @@ impl Plans {
         if inbound::is_blocked(plan, rules, &national) {
             return None;
         }
-        Some(Lookup {
+        Some(CallerQuestion {
             tenant: Arc::clone(&plan.tenant.id.value),
             module: Arc::clone(&wanted.module),
             number: Arc::from(&*country.e164(&national)),

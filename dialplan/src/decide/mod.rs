@@ -19,7 +19,7 @@ use jiff::civil::DateTime;
 
 pub use gate::{Asker, OutsideLeg, TrunkCall};
 pub use later::{Ask, Resumed};
-pub use lookup::Lookup;
+pub use lookup::CallerQuestion;
 pub use mailboxes::RoomSecrets;
 
 use crate::country::Country;

@@ -1,6 +1,6 @@
 //! Questions about callers, and what modules answer (`kk.source/1`).
 
-use koukan_switch::{Lookup, LookupId, ModuleRequest, Now};
+use koukan_switch::{CallerQuestion, LookupId, ModuleRequest, Now};
 
 use super::Modules;
 use crate::module::build::Build;
@@ -9,7 +9,7 @@ use crate::module::source::cache::Key;
 
 impl Modules {
     /// Asks a module about a caller; what holds of its answers needs no question.
-    pub(super) fn ask(&mut self, now: Now, lookup: LookupId, question: Box<Lookup>) {
+    pub(super) fn ask(&mut self, now: Now, lookup: LookupId, question: Box<CallerQuestion>) {
         let answer = match self.active(&question.module) {
             None => Err("it is not loaded".into()),
             Some(loaded) => match loaded.answerer() {

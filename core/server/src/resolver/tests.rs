@@ -69,7 +69,7 @@ fn found(wanted: &str, tcp: bool) -> (Vec<(String, u16, Option<u16>)>, u64) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         tokio::spawn(serve(UdpSocket::from_std(socket).unwrap()));
-        let lookup = Lookup { nameservers: vec![server], v4: true, v6: false };
+        let lookup = NameLookup { nameservers: vec![server], v4: true, v6: false };
         let resolver = resolver(&lookup).unwrap();
         let wanted = (Arc::from(wanted), tcp);
         let Ok(known) = look_up(&resolver, &lookup, &wanted).await else {

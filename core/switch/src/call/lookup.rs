@@ -25,12 +25,12 @@ struct Waiting {
     dialog: DialogId,
     leg: Leg,
     asking: Asking,
-    asked: Lookup,
+    asked: Asked,
 }
 
 /// What was asked, and since when and until when the call waits.
 #[derive(Debug)]
-struct Lookup {
+struct Asked {
     module: Arc<str>,
     began: Time,
     until: Time,
@@ -95,7 +95,7 @@ impl Switch {
         };
         let lookup = LookupId(self.next_number());
         let module = question.module.clone();
-        let asked = Lookup { module, began: now.time, until: now.time + question.within };
+        let asked = Asked { module, began: now.time, until: now.time + question.within };
         self.lookups.put(lookup, Box::new(Waiting { tx, dialog, leg, asking, asked }));
         self.order(ModuleOrder::Ask { lookup, question: Box::new(question) });
     }

@@ -8,7 +8,7 @@ mod voicemail;
 use std::sync::Arc;
 
 use koukan_base::{CallId, OpId};
-use koukan_dialplan::Lookup;
+use koukan_dialplan::CallerQuestion;
 
 /// The "language" of a prompt that is a file by its absolute path. The host alone gives it, for the
 /// objects that a module has made: no plan and no module can name a path of its own.
@@ -55,7 +55,7 @@ pub enum ModuleOrder {
         /// The number that the switch minted.
         lookup: LookupId,
         /// What, by whom and until when.
-        question: Box<Lookup>,
+        question: Box<CallerQuestion>,
     },
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use koukan_base::{OpId, Time};
 use koukan_switch::{
-    AppEvent, Found, InstanceId, Lookup, ModuleOrder, ModuleRequest, OpStatus, Operation,
+    AppEvent, CallerQuestion, Found, InstanceId, ModuleOrder, ModuleRequest, OpStatus, Operation,
 };
 
 /// What an application does: operations one after the other, then its end.
@@ -42,7 +42,7 @@ pub(crate) struct Modules {
     /// The arguments of every start.
     pub(crate) started: Vec<String>,
     /// What was asked about callers.
-    pub(crate) asked: Vec<Lookup>,
+    pub(crate) asked: Vec<CallerQuestion>,
     /// What is answered, and after how long; nothing ever without it.
     pub(crate) answer: Option<(Duration, Answer)>,
 }

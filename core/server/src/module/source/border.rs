@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use koukan_abi as abi;
 use koukan_abi::{CALLER, Status, Str, status};
-use koukan_switch::Lookup;
+use koukan_switch::CallerQuestion;
 
 use crate::limits;
 
@@ -57,7 +57,10 @@ pub(super) struct Source {
 impl Source {
     /// Asks who calls: the JSON of what is known, nothing, or how it failed; and for how long that
     /// holds.
-    pub(super) fn caller(&mut self, lookup: &Lookup) -> (Result<Option<&str>, Status>, Duration) {
+    pub(super) fn caller(
+        &mut self,
+        lookup: &CallerQuestion,
+    ) -> (Result<Option<&str>, Status>, Duration) {
         let facts = serde_json::json!({ "national": &*lookup.national, "called": &*lookup.called });
         let facts = facts.to_string();
         let question = abi::Question {

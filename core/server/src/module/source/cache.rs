@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use koukan_base::Time;
-use koukan_switch::{Found, Lookup};
+use koukan_switch::{CallerQuestion, Found};
 
 use crate::limits;
 
@@ -19,8 +19,8 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    pub(crate) fn new(build: usize, lookup: &Lookup) -> Self {
-        let Lookup { tenant, number, called, .. } = lookup;
+    pub(crate) fn new(build: usize, lookup: &CallerQuestion) -> Self {
+        let CallerQuestion { tenant, number, called, .. } = lookup;
         Self { build, tenant: tenant.clone(), number: number.clone(), called: called.clone() }
     }
 }

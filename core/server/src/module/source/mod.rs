@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use koukan_abi::{Status, status};
-use koukan_switch::{Found, Lookup, LookupId};
+use koukan_switch::{CallerQuestion, Found, LookupId};
 use mio::Waker;
 use serde::Deserialize;
 
@@ -53,7 +53,7 @@ pub(crate) struct Answered {
 #[derive(Debug)]
 struct Asked {
     lookup: LookupId,
-    question: Box<Lookup>,
+    question: Box<CallerQuestion>,
     until: Instant,
 }
 
@@ -107,7 +107,11 @@ impl Worker {
     }
 
     /// Asks a question; the answer comes by the exchange.
-    pub(crate) fn ask(&self, lookup: LookupId, question: Box<Lookup>) -> Result<(), &'static str> {
+    pub(crate) fn ask(
+        &self,
+        lookup: LookupId,
+        question: Box<CallerQuestion>,
+    ) -> Result<(), &'static str> {
         let until = Instant::now() + question.within;
         let asked = Asked { lookup, question, until };
         self.questions.try_send(asked).map_err(|refused| match refused {
