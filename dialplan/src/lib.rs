@@ -19,6 +19,7 @@ mod load;
 mod masked;
 mod model;
 mod outcome;
+mod places;
 mod plans;
 mod pool;
 mod rating;
@@ -58,6 +59,7 @@ pub use model::signalling::{
 };
 pub use model::tariff::ChargedLeg;
 pub use outcome::Outcome;
+pub use places::KeyPlaces;
 pub use plans::{DeviceInfo, Loaded, Plans, TrunkInfo};
 pub use rating::{Account, BillingMonth, Charge, Charged, Far, FinishedLeg, RateError};
 pub use read::{Money, json_schema};

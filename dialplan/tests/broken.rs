@@ -12,6 +12,7 @@ const ONE_ERROR: &[Break] = &[
         to: "kidn = \"desk\"\nmodel = \"grp",
         at: "kidn",
     },
+    Break { from: "strategy = \"priority\"", to: "strategy = \"prority\"", at: "\"prority\"" },
     Break { from: "forward_to = \"09012345678\"", to: "forward_to = 7", at: "7" },
     Break { from: "after = \"20s\"", to: "after = \"7s\"", at: "\"7s\"" },
     Break { from: "from = \"09:00\"", to: "from = \"09:10\"", at: "\"09:10\"" },

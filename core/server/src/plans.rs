@@ -10,8 +10,8 @@ use std::thread;
 
 use jiff::Timestamp;
 use koukan_dialplan::{
-    Aside, Capabilities, DeviceInfo, Entry, Loaded, Plans, Report, RoomSecrets, TenantSource,
-    TrunkInfo,
+    Aside, Capabilities, DeviceInfo, Entry, KeyPlaces, Loaded, Plans, Report, RoomSecrets,
+    TenantSource, TrunkInfo,
 };
 use koukan_sip::Credentials;
 use koukan_sip::digest::Ha1;
@@ -37,9 +37,10 @@ pub struct Outcome {
 #[must_use]
 pub fn load(conf: &Path, realm: &str, now: Timestamp) -> Outcome {
     let sources = read_sources(conf);
-    let Loaded { plans, report: found, .. } = check(&sources, now);
+    let Loaded { plans, report: mut found, .. } = check(&sources, now);
     let mut findings: Vec<String> = sources.findings.iter().map(Finding::to_string).collect();
-    let mut reader = Reader { conf, realm, plans: &plans, findings: &mut findings };
+    let wrong = Wrong::new(&sources, &mut findings, &mut found);
+    let mut reader = Reader { conf, realm, plans: &plans, wrong };
     let secrets = reader.secrets(plans.devices());
     let trunks = reader.trunks(plans.trunks());
     let homes = homes(conf, &plans);
@@ -67,7 +68,7 @@ pub fn load_tenant(
     if sources.tenants.is_empty() && before.is_none() {
         return None;
     }
-    let (plans, found) = if sources.tenants.is_empty() {
+    let (plans, mut found) = if sources.tenants.is_empty() {
         (current.plans.without(known), Report::default())
     } else {
         let texts = texts(&sources);
@@ -88,7 +89,8 @@ pub fn load_tenant(
         room_pins.retain(|(owner, _), _| owner != id);
     }
     if let Some(id) = plans.id_in(known) {
-        let mut reader = Reader { conf, realm, plans: &plans, findings: &mut findings };
+        let wrong = Wrong::new(&sources, &mut findings, &mut found);
+        let mut reader = Reader { conf, realm, plans: &plans, wrong };
         secrets.extend(reader.secrets(plans.devices_of(id)));
         trunks.extend(reader.trunks(plans.trunks_of(id)));
         pins.extend(reader.pins(plans.voicemail_pins().filter(|(owner, ..)| *owner == id)));
@@ -240,10 +242,62 @@ struct Reader<'r> {
     conf: &'r Path,
     realm: &'r str,
     plans: &'r Plans,
+    wrong: Wrong<'r>,
+}
+
+/// What is found wrong with secrets, at their places in the texts.
+struct Wrong<'r> {
+    sources: &'r Sources,
+    /// What has no place there.
     findings: &'r mut Vec<String>,
+    found: &'r mut Report,
+    /// The keys of the office that was wrong last: what is wrong comes office by office.
+    last: Option<(Option<String>, KeyPlaces<'r>)>,
+}
+
+impl<'r> Wrong<'r> {
+    const fn new(
+        sources: &'r Sources,
+        findings: &'r mut Vec<String>,
+        found: &'r mut Report,
+    ) -> Self {
+        Self { sources, findings, found, last: None }
+    }
+
+    /// At a key of an office's files, by its directory, or of the server's trunks.
+    fn at(&mut self, directory: Option<&str>, way: &[&str], message: String) {
+        let is_last = |(last, _): &(Option<String>, _)| last.as_deref() == directory;
+        if !self.last.as_ref().is_some_and(is_last) {
+            let pair = |(path, text): &'r (String, String)| (path.as_str(), text.as_str());
+            let places = match directory {
+                Some(name) => {
+                    let here = self.sources.tenants.iter().find(|source| source.name == name);
+                    let files = here.into_iter().flat_map(|source| &source.files);
+                    KeyPlaces::read(name, files.map(pair))
+                }
+                None => KeyPlaces::read("", self.sources.trunks.iter().map(pair)),
+            };
+            self.last = Some((directory.map(str::to_owned), places));
+        }
+        let placed = self.last.as_ref().and_then(|(_, places)| places.error(way, message.clone()));
+        match placed {
+            Some(found) => self.found.diagnostics.push(found),
+            None => {
+                let owner = directory.map_or("the server".to_owned(), |d| format!("tenant {d}"));
+                self.findings.push(format!("{owner}, {}  {message}", way.join(".")));
+            }
+        }
+    }
 }
 
 impl Reader<'_> {
+    /// Something is wrong with a secret of a tenant, or of the server.
+    fn wrong(&mut self, tenant: Option<&str>, way: &[&str], message: String) {
+        let directory = |tenant| self.plans.directory_of(tenant).unwrap_or(tenant);
+        let directory = tenant.map(directory);
+        self.wrong.at(directory, way, message);
+    }
+
     /// Every device's hash; a device whose secret cannot be read is found wrong.
     fn secrets<'d>(
         &mut self,
@@ -258,8 +312,8 @@ impl Reader<'_> {
                     secrets.insert(Arc::clone(&device.user), ha1);
                 }
                 Err(error) => {
-                    let (tenant, name) = (&device.tenant, &device.device);
-                    self.findings.push(format!("tenant {tenant}, device.{name}  {error}"));
+                    let way = ["device", &device.device, "secret"];
+                    self.wrong(Some(&device.tenant), &way, error.to_string());
                 }
             }
         }
@@ -277,9 +331,7 @@ impl Reader<'_> {
                 Ok(pin) => {
                     pins.insert((Arc::clone(tenant), Arc::clone(mailbox)), pin);
                 }
-                Err(error) => {
-                    self.findings.push(format!("tenant {tenant}, voicemail_box.{mailbox}  {error}"))
-                }
+                Err(error) => self.wrong(Some(tenant), &["voicemail_box", mailbox, "pin"], error),
             }
         }
         pins
@@ -293,13 +345,15 @@ impl Reader<'_> {
     ) -> HashMap<(Arc<str>, Arc<str>), RoomPins> {
         let mut pins = HashMap::new();
         for RoomSecrets { tenant, room, pin, moderator_pin } in rooms {
-            let read = |secret: Option<&Arc<str>>| {
-                secret.map(|secret| self.pin(tenant, secret)).transpose()
+            let read = |key, secret: Option<&Arc<str>>| {
+                let pin = secret.map(|secret| self.pin(tenant, secret)).transpose();
+                pin.map_err(|error| (key, error))
             };
-            let both = read(pin).and_then(|member| {
-                let moderator = read(moderator_pin)?;
+            let both = read("pin", pin).and_then(|member| {
+                let moderator = read("moderator_pin", moderator_pin)?;
                 if member.is_some() && member == moderator {
-                    return Err("`pin` and `moderator_pin` are the same PIN".to_owned());
+                    let same = "`pin` and `moderator_pin` are the same PIN".to_owned();
+                    return Err(("moderator_pin", same));
                 }
                 Ok(RoomPins { member, moderator })
             });
@@ -307,7 +361,7 @@ impl Reader<'_> {
                 Ok(found) => {
                     pins.insert((Arc::clone(tenant), Arc::clone(room)), found);
                 }
-                Err(error) => self.findings.push(format!("tenant {tenant}, room.{room}  {error}")),
+                Err((key, error)) => self.wrong(Some(tenant), &["room", room, key], error),
             }
         }
         pins
@@ -343,7 +397,9 @@ impl Reader<'_> {
                         password: String::from_utf8_lossy(&password).into_owned(),
                     }),
                     Err(error) => {
-                        self.wrong(trunk, &error.to_string());
+                        let key = if account.register.is_some() { "register" } else { "auth" };
+                        let way = ["trunk", &trunk.name, key, "secret"];
+                        self.wrong(trunk.tenant.as_deref(), &way, error.to_string());
                         None
                     }
                 }
@@ -353,14 +409,54 @@ impl Reader<'_> {
         }
         routes
     }
-
-    fn wrong(&mut self, trunk: &TrunkInfo, what: &str) {
-        let owner =
-            trunk.tenant.as_deref().map_or("the server".to_owned(), |t| format!("tenant {t}"));
-        self.findings.push(format!("{owner}, trunk.{}  {what}", trunk.name));
-    }
 }
 
 fn is_pin(pin: &str) -> bool {
     (4..=12).contains(&pin.len()) && pin.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const OFFICE: &str = "schema = 1\n[tenant]\nid = \"x\"\ntimezone = \"Asia/Tokyo\"\n\
+        [device.A]\next = \"801\"\nkind = \"desk\"\nsecret = \"file:secrets/gone\"\n\
+        [device.B]\next = \"802\"\nkind = \"desk\"\nsecret = \"file:secrets/open\"\n\
+        [device.C]\next = \"803\"\nkind = \"desk\"\nsecret = \"file:secrets/good\"\n\
+        [room.one]\npin = \"file:secrets/pin\"\nmoderator_pin = \"file:secrets/pin\"\n\
+        [extension.room]\ndial = \"700\"\ndo = { conference = \"one\" }\n\
+        [trunk.way]\naddress = \"192.0.2.1\"\n\
+        auth = { user = \"u\", secret = \"file:secrets/gone\" }\n\
+        [outbound]\ndefault_trunk = \"way\"\n";
+
+    #[test]
+    fn a_secret_that_cannot_be_read_is_named_where_it_is_written() {
+        let conf = std::env::temp_dir().join(format!("koukan-secrets-{}", std::process::id()));
+        let secrets = conf.join("tenants/house/secrets");
+        fs::create_dir_all(&secrets).unwrap();
+        for (name, text, mode) in
+            [("open", "opensesame", 0o644), ("good", "opensesame", 0o600), ("pin", "1234", 0o600)]
+        {
+            fs::write(secrets.join(name), text).unwrap();
+            fs::set_permissions(secrets.join(name), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        fs::write(conf.join("tenants/house/office.toml"), OFFICE).unwrap();
+        let now = "2026-07-01T01:00:00Z".parse().unwrap();
+        let whole = load(&conf, "koukan", now);
+        let again = load_tenant(&conf, "koukan", now, &whole.directory, "x").unwrap();
+        for outcome in [whole, again] {
+            let places: Vec<_> = outcome.found.errors().map(|at| (at.line, at.column)).collect();
+            assert_eq!(places, [(8, 10), (12, 10), (25, 31), (19, 17)], "{}", outcome.found);
+            assert_eq!(outcome.report.errors, 4);
+            let words = outcome.found.to_string();
+            assert!(words.contains("office.toml:12:10  the secret file"), "{words}");
+            assert!(words.contains("secrets/open may be read by others (mode 0644)"), "{words}");
+            assert!(words.contains("secret = \"file:secrets/open\"\n"), "{words}");
+            assert_eq!(outcome.directory.secrets.len(), 1);
+        }
+        fs::remove_dir_all(&conf).unwrap();
+    }
 }

@@ -54,12 +54,29 @@ impl Ring {
 
     /// The keys, the ringing devices under the name `members`.
     pub(crate) fn read_keys(table: &Table<'_>, members: &'static str) -> Option<Self> {
+        let faults = table.reader.faults();
         let strategy = table.or("strategy", Strategy::All, |item| item.choice(&STRATEGIES));
+        // Of a strategy that is none nothing follows for the other keys.
+        let is_known = table.reader.faults() == faults;
         let tiers = table.or("tiers", Vec::new(), |item| item.list(|tier| tier.list(member)));
-        let at = |key| table.key_place(key);
         let step = table.at("step", step);
         let timeout = table.at("timeout", |item| item.seconds(1, 300, 1));
         let devices = table.req(members, |item| item.names(Kind::Device))?;
+        if is_known {
+            Self::fit(table, strategy);
+        }
+        Some(Self {
+            devices,
+            strategy,
+            tiers,
+            step: step.unwrap_or(At { value: Wait::For(DEFAULT_STEP), place: table.place }),
+            timeout: timeout.unwrap_or(At { value: DEFAULT_TIMEOUT, place: table.place }),
+        })
+    }
+
+    /// Which keys go with which strategy.
+    fn fit(table: &Table<'_>, strategy: Strategy) {
+        let at = |key| table.key_place(key);
         if strategy != Strategy::Priority && table.has("tiers") {
             table.reader.error(
                 at("tiers"),
@@ -81,13 +98,6 @@ impl Ring {
                 "with strategy = \"all\" every phone rings at once",
             );
         }
-        Some(Self {
-            devices,
-            strategy,
-            tiers,
-            step: step.unwrap_or(At { value: Wait::For(DEFAULT_STEP), place: table.place }),
-            timeout: timeout.unwrap_or(At { value: DEFAULT_TIMEOUT, place: table.place }),
-        })
     }
 
     /// The devices with the tier each rings in; `None` in no tier at all.

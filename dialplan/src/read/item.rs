@@ -113,11 +113,11 @@ impl<'a> Item<'a> {
 
     /// A word out of a list that is not the tenant's own.
     pub(crate) fn known(self, kind: &str, known: Vec<&str>, what: &str) -> Option<Arc<str>> {
-        if self.note(|| Shape::Text(format!("the name of a {kind}"))) {
+        if self.note(|| Shape::Text(name_of(kind))) {
             return None;
         }
         let Value::Text(text) = &self.node.value else {
-            return self.wrong(&format!("the name of a {kind}"));
+            return self.wrong(&name_of(kind));
         };
         if known.contains(&text.as_str()) {
             return Some(Arc::from(text.as_str()));
@@ -129,12 +129,12 @@ impl<'a> Item<'a> {
 
     /// The name of an object that must be defined.
     pub(crate) fn name(self, kind: Kind) -> Option<Name> {
-        if self.note(|| Shape::Text(format!("the name of a {}", kind.word()))) {
+        if self.note(|| Shape::Text(name_of(kind.word()))) {
             return None;
         }
         let place = self.place();
         let Value::Text(text) = &self.node.value else {
-            return self.wrong(&format!("the name of a {}", kind.word()));
+            return self.wrong(&name_of(kind.word()));
         };
         let found = self.reader.names.find(kind, text);
         if found.is_none() {
@@ -211,4 +211,10 @@ impl<'a> Item<'a> {
             _ => self.wrong("a table"),
         }
     }
+}
+
+/// What is expected where an object of a kind is named.
+fn name_of(kind: &str) -> String {
+    let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("the name of {article} {kind}")
 }

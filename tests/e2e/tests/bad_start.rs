@@ -166,6 +166,12 @@ fn what_a_tree_must_not_hold_is_named_and_the_check_ends_soon() {
     };
     let text = check();
     assert!(text.contains("secrets/A may be read by others (mode 0644)"), "{text}");
+    let line = text.lines().find(|line| line.contains("may be read")).unwrap_or_default();
+    let place: Vec<&str> = line.split_whitespace().next().unwrap_or_default().split(':').collect();
+    assert!(
+        matches!(place.as_slice(), [file, _, "10", ..] if file.ends_with("office.toml")),
+        "{line}"
+    );
 
     symlink("/etc/hostname", tenant.join("zz-link.toml")).expect("it can be made");
     write("zz-long.toml", &vec![b'#'; (1 << 20) + 1]);

@@ -52,8 +52,9 @@ pub fn read_sources(conf: &Path) -> Sources {
             return sources;
         }
     };
+    let offices = entries.flatten().filter(|entry| !is_hidden(entry));
     let mut directories: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+        offices.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     directories.sort();
     let mut budget = limits::FILES;
     for directory in directories {
@@ -101,9 +102,21 @@ fn read_tenant(directory: PathBuf, sources: &mut Sources, budget: &mut usize) {
     let name = directory.file_name();
     let name = name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut tenant = TenantFiles { name, directory: directory.clone(), files: Vec::new() };
+    let before = sources.findings.len();
     match directory.canonicalize() {
         Ok(home) => walk(&directory, &home, &mut tenant, &mut sources.findings, budget),
         Err(error) => sources.findings.push(unreadable(&directory, &error)),
+    }
+    if !tenant.files.iter().any(|(path, _)| path.ends_with(".toml")) {
+        // There is no file in which anything could be missing.
+        if sources.findings.len() == before {
+            sources.findings.push(Finding::about_file(
+                shown(&directory),
+                "is the directory of an office without a *.toml file".to_owned(),
+                "remove it, or write schema = 1 and [tenant] into a file in it".to_owned(),
+            ));
+        }
+        return;
     }
     tenant.files.sort();
     sources.tenants.push(tenant);
@@ -137,7 +150,7 @@ fn walk(
         Ok(entries) => entries,
         Err(error) => return findings.push(unreadable(directory, &error)),
     };
-    for entry in entries.flatten() {
+    for entry in entries.flatten().filter(|entry| !is_hidden(entry)) {
         let path = entry.path();
         let Ok(kind) = entry.file_type() else { continue };
         if kind.is_dir() {
@@ -168,6 +181,11 @@ fn walk(
     }
 }
 
+/// What a version control or an editor keeps beside the files is none of an office.
+fn is_hidden(entry: &fs::DirEntry) -> bool {
+    entry.file_name().as_encoded_bytes().starts_with(b".")
+}
+
 /// The text of a configuration file.
 pub(super) fn read_text(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
@@ -192,4 +210,33 @@ fn unreadable(path: &Path, error: &io::Error) -> Finding {
 
 fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn what_is_hidden_is_no_office_and_a_directory_without_a_file_is_named() {
+        let conf = std::env::temp_dir().join(format!("koukan-tenants-{}", std::process::id()));
+        let tenants = conf.join("tenants");
+        for directory in [".git", "good/.git", "bare"] {
+            fs::create_dir_all(tenants.join(directory)).unwrap();
+        }
+        for file in [".git/x.toml", "good/.git/x.toml", "good/office.toml", "bare/days.ics"] {
+            fs::write(tenants.join(file), "").unwrap();
+        }
+        // As an editor locks a file.
+        symlink("me@host.1", tenants.join("good/.#office.toml")).unwrap();
+        let sources = read_sources(&conf);
+        let [office] = sources.tenants.as_slice() else { panic!("{:?}", sources.tenants) };
+        assert_eq!((office.name.as_str(), office.files.len()), ("good", 1));
+        let found: Vec<String> = sources.findings.iter().map(Finding::to_string).collect();
+        let words = "tenants/bare  is the directory of an office without a *.toml file\n    remove";
+        assert!(matches!(found.as_slice(), [only] if only.contains(words)), "{found:?}");
+        assert_eq!(read_office(&conf, "bare").findings.len(), 1);
+        fs::remove_dir_all(&conf).unwrap();
+    }
 }
