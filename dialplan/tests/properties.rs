@@ -3,11 +3,13 @@
 
 mod office;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::civil::date;
 use jiff::tz::TimeZone;
-use koukan_dialplan::{Caller, Capabilities, Facts, Idle, Origin, State, Step};
+use koukan_dialplan::{Caller, Capabilities, Change, Facts, Live, Mode, Origin, State, Step};
+use office::world::World;
 use office::{load, sample, wednesday};
 use proptest::prelude::*;
 
@@ -107,41 +109,59 @@ thread_local! {
         Arc::new(load(&sample(), &Capabilities::all()).plans);
 }
 
+/// What a half hour says of the sample's schedule; `class` is the place of its day among the four.
+fn cell_says(class: usize, cell: i8) -> &'static str {
+    match (class, cell) {
+        (0, 18..24 | 26..36) => "ring 5",
+        (0, 24..26) => "lunch",
+        (0, 36..40) | (1, 20..30) => "forward",
+        _ => "closed",
+    }
+}
+
 #[test]
-fn all_half_hours_of_the_four_kinds_of_day_follow_the_grid() {
+fn all_half_hours_of_the_four_kinds_of_day_follow_the_grid_and_the_mode() {
     let plans = load(&sample(), &Capabilities::all()).plans;
     let trunk = Origin::Trunk { tenant: Some(Arc::from("acme")), trunk: Arc::from("carrier") };
     let caller = Caller { number: Some(Arc::from("0455550001")), ..Caller::default() };
     let tokyo = TimeZone::get("Asia/Tokyo").expect("a time zone");
     // A Wednesday, a Saturday, a Sunday, Marine Day.
     let days = [date(2026, 7, 1), date(2026, 7, 4), date(2026, 7, 5), date(2026, 7, 20)];
-    for (class, day) in days.into_iter().enumerate() {
-        for cell in 0_i8..48 {
-            // The first and the last second of the half hour.
-            for (minute, second) in [(0, 0), (29, 59)] {
-                let at = day.at(cell / 2, cell % 2 * 30 + minute, second, 0);
-                let at = tokyo.to_timestamp(at).expect("Japan has no summer time");
-                let facts = Facts {
-                    at,
-                    origin: &trunk,
-                    caller: &caller,
-                    called: "0312340001",
-                    state: &Idle,
-                };
-                let outcome = plans.decide(&facts).outcome();
-                let got = match (&outcome.announces, &outcome.forwards) {
-                    (Some(name), _) => name.to_string(),
-                    (None, Some(_)) => String::from("forward"),
-                    (None, None) => format!("ring {}", outcome.rings.len()),
-                };
-                let wanted = match (class, cell) {
-                    (0, 18..24 | 26..36) => "ring 5",
-                    (0, 24..26) => "lunch",
-                    (0, 36..40) | (1, 20..30) => "forward",
-                    _ => "closed",
-                };
-                assert_eq!(got, wanted, "day {class}, half hour {cell}");
-            }
+    let modes = [Mode::Schedule, Mode::Ring, Mode::Forward];
+    for (mode, is_closed) in modes.into_iter().flat_map(|mode| [(mode, false), (mode, true)]) {
+        let number: Arc<str> = Arc::from("number1");
+        let mut live = Live::new();
+        for change in [
+            Change::Mode { number: Arc::clone(&number), mode: Some(mode) },
+            Change::Closed { number, closed: Some(is_closed) },
+        ] {
+            let by = Arc::from("ctl");
+            plans.change("acme", &mut live, &change, &by, wednesday()).expect("allowed");
+        }
+        let world = World { live: HashMap::from([("acme".into(), live)]), ..World::default() };
+        let moments = days.into_iter().enumerate().flat_map(|(class, day)| {
+            // The first and the last second of each half hour.
+            let seconds = [(0, 0), (29, 59)];
+            (0_i8..48).flat_map(move |cell| seconds.map(|second| (class, day, cell, second)))
+        });
+        for (class, day, cell, (minute, second)) in moments {
+            let at = day.at(cell / 2, cell % 2 * 30 + minute, second, 0);
+            let at = tokyo.to_timestamp(at).expect("Japan has no summer time");
+            let (origin, called, state) = (&trunk, "0312340001", &world);
+            let outcome =
+                plans.decide(&Facts { at, origin, caller: &caller, called, state }).outcome();
+            let got = match (&outcome.announces, &outcome.forwards) {
+                (Some(name), _) => name.to_string(),
+                (None, Some(_)) => String::from("forward"),
+                (None, None) => format!("ring {}", outcome.rings.len()),
+            };
+            let wanted = match mode {
+                _ if is_closed => "closed",
+                Mode::Schedule => cell_says(class, cell),
+                Mode::Ring => "ring 5",
+                Mode::Forward => "forward",
+            };
+            assert_eq!(got, wanted, "{mode:?}, closed {is_closed}, day {class}, half hour {cell}");
         }
     }
 }

@@ -190,7 +190,24 @@ fn s_98_toll_free_needs_several_ids_is_not_shown_and_is_billed_later() {
     assert_eq!(out(&plans, "D", FIXED, 31), "40");
     let refused = shown.replace("\noptions = [\"number_notification\"]", "");
     let report = load(&refused, &Capabilities::all()).report;
-    assert!(report.errors().any(|error| error.hint.contains("(S-98)")), "{report}");
+    let found: Vec<_> = report.errors().map(|error| error.message.as_str()).collect();
+    assert_eq!(found, ["toll-free number.free cannot be shown"]);
+    // An office with one ID, and with two.
+    let office = |devices: &str| {
+        let text = format!(
+            "schema = 1\ntenant = {{ id = \"x\", timezone = \"Asia/Tokyo\" }}\n{devices}\
+             [number.main]\ndid = \"0312340001\"\nrole = \"contract\"\n\
+             ring = {{ devices = [\"A\"] }}\n\
+             [number.free]\ndid = \"0120000001\"\nrole = \"tollfree\"\ntarget = \"main\"\n\
+             [trunk.t]\naddress = \"192.0.2.1\"\n[outbound]\ndefault_trunk = \"t\"\n"
+        );
+        let report = load(&text, &Capabilities::all()).report;
+        report.errors().map(|error| error.hint.clone()).collect::<Vec<_>>()
+    };
+    let one = "[device.A]\next = \"801\"\nkind = \"desk\"\nsecret = \"env:A\"\n";
+    let two = format!("{one}{}", one.replace('A', "B").replace("801", "802"));
+    assert_eq!(office(one), ["toll-free needs several IDs (S-98)"]);
+    assert_eq!(office(&two), [""; 0]);
 }
 
 #[test]

@@ -107,6 +107,19 @@ fn s_21_a_cell_rings_announces_or_forwards_and_a_customer_may_change_it() {
     assert_eq!(live.entries(), []);
     let unknown = flip(&plans, &mut live, cells(Some(CellValue::Announce(Arc::from("party")))));
     assert!(matches!(unknown, Err(ChangeError::Unknown { kind: "announcement", .. })));
+    // Forwarding is a value for whoever has subscribed it.
+    let without = changed(&[
+        ("\"fax\", \"forwarding\", \"recording\"", "\"fax\", \"recording\""),
+        ("forward_to = \"09012345678\"\n", ""),
+        ("{ from = \"18:00\", to = \"20:00\", do = \"forward\" }", ""),
+        ("{ from = \"10:00\", to = \"15:00\", do = \"forward\" }", ""),
+    ]);
+    let plans = office::world::plans(&without);
+    let refused = flip(&plans, &mut Live::new(), cells(Some(CellValue::Forward)));
+    assert!(
+        matches!(refused, Err(ChangeError::NotSubscribed { option: "forwarding", .. })),
+        "{refused:?}"
+    );
 }
 
 #[test]
