@@ -10,7 +10,7 @@ use koukan_sip::{ClientTx, DialogId, ServerTx};
 use serde_json::Value;
 
 use crate::office::Office;
-use crate::story::{Beat, Manner};
+use crate::story::{Beat, Manner, Story};
 
 /// How long anything of a call may take, on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,9 +38,11 @@ pub(crate) struct Call {
     pub(crate) simulated: Value,
     /// Whom the rung phones are to be shown.
     shown: Option<String>,
-    /// The charges when it ends at once.
-    pub(crate) short: Value,
+    /// The same with the price of each half minute of talk.
+    pub(crate) priced: Vec<Value>,
     pub(crate) kind: &'static str,
+    /// The step that takes it.
+    pub(crate) taken_by: Option<usize>,
     beats: Vec<Beat>,
     beat: usize,
     pub(crate) caller: Place,
@@ -58,8 +60,6 @@ pub(crate) struct Call {
     pub(crate) settled: bool,
     /// It is up until somebody hangs up.
     pub(crate) stands: bool,
-    /// It was up when the clock was moved.
-    pub(crate) long: bool,
     pub(crate) ended: bool,
     pub(crate) wrong: Option<String>,
 }
@@ -67,8 +67,8 @@ pub(crate) struct Call {
 impl Call {
     pub(crate) fn new(
         title: String,
-        (manner, simulated, short, shown): (Manner, Value, Value, Option<String>),
-        (beats, kind): (Vec<Beat>, &'static str),
+        (manner, simulated, priced, shown): (Manner, Value, Vec<Value>, Option<String>),
+        Story { beats, kind, taken_by }: Story,
         (caller, tx, ear): (Place, ClientTx, Ear),
     ) -> Self {
         Self {
@@ -76,8 +76,9 @@ impl Call {
             manner,
             simulated,
             shown,
-            short,
+            priced,
             kind,
+            taken_by,
             beats,
             beat: 0,
             caller,
@@ -92,7 +93,6 @@ impl Call {
             since: Instant::now(),
             settled: false,
             stands: false,
-            long: false,
             ended: false,
             wrong: None,
         }

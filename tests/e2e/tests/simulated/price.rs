@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use koukan_e2e::api::Api;
 use koukan_e2e::wait::wait_for;
 use serde_json::Value;
@@ -19,7 +20,7 @@ pub(crate) struct Prices {
     pub(crate) free: usize,
     /// Calls that nobody answered.
     pub(crate) unanswered: usize,
-    /// Calls that a later step of the plan took: what is said of talk is of the first.
+    /// Calls that went outside by a later step than the first, which has a price of its own.
     pub(crate) later: usize,
     /// Calls whose explain log was read beside the lines of the simulation: one of ten.
     pub(crate) explained: usize,
@@ -47,14 +48,12 @@ pub(crate) fn compare(api: &Api, calls: &mut [Call]) -> io::Result<Prices> {
             explained(call, &why);
             prices.explained += 1;
         }
-        let said = if call.long { &call.simulated } else { &call.short };
-        let said = charges(said["charges"].as_array().into_iter().flatten());
         let legs = record["legs"].as_array().into_iter().flatten();
-        let charged = charges(legs.map(|leg| &leg["charge"]).filter(|charge| !charge.is_null()));
-        if said != charged && outside_later(call) {
-            prices.later += 1;
-            continue;
-        }
+        let legs = legs.filter(|leg| !leg["charge"].is_null());
+        let talked = legs.clone().find_map(talked).unwrap_or_default();
+        let said = charges(said(call, talked).into_iter());
+        let charged = charges(legs.map(|leg| &leg["charge"]));
+        prices.later += usize::from(outside_later(call));
         let sum: i64 = said.iter().map(|(_, amount)| amount).sum();
         let total = thousandths(&record["price"]);
         if said != charged || total != Some(sum) {
@@ -113,8 +112,31 @@ fn thousandths(amount: &Value) -> Option<i64> {
     Some(whole.parse::<i64>().ok()? * 1_000 + part)
 }
 
+/// How long a leg was up.
+fn talked(leg: &Value) -> Option<SignedDuration> {
+    let at = |key: &str| text(&leg[key]).parse::<Timestamp>().ok();
+    Some(at("ended")?.duration_since(at("answered")?))
+}
+
+/// What the simulation says that so much talk costs: of a toll-free number, and of the step that
+/// took the call.
+fn said(call: &Call, talked: SignedDuration) -> Vec<&Value> {
+    let half_minutes = usize::try_from(talked.as_millis().max(1) - 1).unwrap_or(0) / 30_000;
+    let said = call.priced.get(half_minutes).expect("no call is up for so long");
+    let mut all: Vec<&Value> = said["charges"].as_array().into_iter().flatten().collect();
+    let of_step = |at: usize| Some(&said["steps"][at]["charge"]).filter(|charge| !charge.is_null());
+    if call.taken_by != Some(0) {
+        if let Some(first) = of_step(0) {
+            let at = all.iter().position(|charge| *charge == first);
+            all.remove(at.expect("the first step's charge is among all"));
+        }
+        all.extend(call.taken_by.and_then(of_step));
+    }
+    all
+}
+
 /// Whether the call has gone outside behind another step.
 fn outside_later(call: &Call) -> bool {
-    let steps = call.simulated["steps"].as_array().into_iter().flatten().skip(1);
-    steps.filter_map(|step| step["do"].as_str()).any(|word| matches!(word, "forward" | "call"))
+    let word = |at: usize| call.simulated["steps"][at]["do"].as_str();
+    call.taken_by.is_some_and(|at| at > 0 && matches!(word(at), Some("forward" | "call")))
 }

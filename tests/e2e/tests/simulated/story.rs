@@ -32,12 +32,23 @@ pub(crate) enum Beat {
     Over,
 }
 
-/// The beats, and the kind of outcome that they are.
-pub(crate) fn of(simulated: &Value, manner: Manner) -> (Vec<Beat>, &'static str) {
+/// How a call goes.
+#[derive(Debug)]
+pub(crate) struct Story {
+    pub(crate) beats: Vec<Beat>,
+    /// The kind of outcome that they are.
+    pub(crate) kind: &'static str,
+    /// The step that takes the call, by its place; none when no phone and no carrier does.
+    pub(crate) taken_by: Option<usize>,
+}
+
+/// How a call goes that does what its simulation says.
+pub(crate) fn of(simulated: &Value, manner: Manner) -> Story {
     let mut beats = Vec::new();
     let (mut answered, mut failures) = (false, Vec::new());
     let mut kind = None;
-    for step in simulated["steps"].as_array().into_iter().flatten() {
+    let story = |beats, kind, taken_by| Story { beats, kind, taken_by };
+    for (at, step) in simulated["steps"].as_array().into_iter().flatten().enumerate() {
         let word = step["do"].as_str().unwrap_or_default();
         match word {
             "ring" => {
@@ -46,7 +57,7 @@ pub(crate) fn of(simulated: &Value, manner: Manner) -> (Vec<Beat>, &'static str)
                 beats.push(Beat::Ring(waves));
                 kind = kind.or(Some("rings"));
                 match manner {
-                    Manner::Answers => return (beats, kind.unwrap_or_default()),
+                    Manner::Answers => return story(beats, kind.unwrap_or_default(), Some(at)),
                     Manner::Refuses => failures.extend(std::iter::repeat_n(486, rung)),
                     Manner::Waits => failures.push(408),
                 }
@@ -56,7 +67,7 @@ pub(crate) fn of(simulated: &Value, manner: Manner) -> (Vec<Beat>, &'static str)
                 beats.push(Beat::Outside(text("number").unwrap_or_default(), text("shown")));
                 kind = kind.or(Some(if word == "call" { "calls" } else { "forwards" }));
                 if manner != Manner::Refuses {
-                    return (beats, kind.unwrap_or_default());
+                    return story(beats, kind.unwrap_or_default(), Some(at));
                 }
                 failures.push(486);
             }
@@ -69,11 +80,11 @@ pub(crate) fn of(simulated: &Value, manner: Manner) -> (Vec<Beat>, &'static str)
             _ => match step["word"].as_str().unwrap_or_default() {
                 "echo" => {
                     beats.push(Beat::Echo);
-                    return (beats, "echo");
+                    return story(beats, "echo", None);
                 }
                 word if word.starts_with("voicemail:") => {
                     beats.push(Beat::Voicemail);
-                    return (beats, kind.unwrap_or("voicemail"));
+                    return story(beats, kind.unwrap_or("voicemail"), None);
                 }
                 // What it sets is looked at when the call is over.
                 word if word.starts_with("set:") => kind = Some("sets"),
@@ -84,12 +95,14 @@ pub(crate) fn of(simulated: &Value, manner: Manner) -> (Vec<Beat>, &'static str)
         }
     }
     let release = &simulated["release"];
-    if release["prompt"].is_string() {
+    let status = status(release["status"].as_u64().unwrap_or(0), &failures);
+    // Whom the network has told that the callee is busy hears nothing else.
+    let network_said = release["cause"] == "trunk-failed" && status == 486;
+    if release["prompt"].is_string() && !network_said {
         beats.push(Beat::Hear(prompt(&release["prompt"]), answered));
     }
-    let status = status(release["status"].as_u64().unwrap_or(0), &failures);
     beats.push(if answered { Beat::Over } else { Beat::Refused(status) });
-    (beats, kind.unwrap_or("refused"))
+    story(beats, kind.unwrap_or("refused"), None)
 }
 
 /// A prompt by the name that its tone has.
