@@ -17,13 +17,14 @@ pub const TCP_BATCH: usize = 256 * 1024;
 /// Events of media and modules taken before the sockets get their turn.
 pub const EVENT_BATCH: usize = 1024;
 
-/// Milliseconds for which more than a turn's worth may wait in the sockets.
+/// Milliseconds for which more calls than a turn serves may wait in the sockets.
 pub const OVERLOAD_MS: Limit = Limit {
     name: "overload_ms",
-    default: 300,
+    default: 100,
     min: 50,
     max: 60_000,
-    why: "a caller waits for the first answer as long as this: beyond it new calls get a 503",
+    why: "a caller waits twice as long as this, for the challenge and for the answer: beyond it new \
+          calls get a 503",
 };
 
 /// TCP connections at once.

@@ -31,7 +31,7 @@ const FAILED: Duration = Duration::from_secs(32);
 const TALK: Duration = Duration::from_millis(200);
 
 pub(crate) fn bench() -> io::Result<Vec<Figure>> {
-    let office = Office::generate_of("storm", PHONES, "overload_ms = 300")?;
+    let office = Office::generate_of("storm", PHONES, "overload_ms = 100")?;
     let server = office.start()?;
     let before = proc::rss_kb(server.pid())?;
     let mut crowd = Crowd::new(office.sip)?;
@@ -61,7 +61,12 @@ pub(crate) fn bench() -> io::Result<Vec<Figure>> {
     let peak = proc::rss_kb(server.pid())?;
     crowd.settle(&mut ended)?;
     let mut account = Account::of(&ended);
-    println!("storm: {calls:.0} calls in {} s: {}", STORM.as_secs(), account.text());
+    let put_off = crowd.again;
+    println!(
+        "storm: {calls:.0} calls in {} s: {}; registrations were put off {put_off} times",
+        STORM.as_secs(),
+        account.text()
+    );
     std::thread::sleep(TRANSACTIONS_GONE + MEMORY_GIVEN_BACK);
     let after = proc::rss_kb(server.pid())?;
     println!("storm: {before} kB before, {peak} kB at the end of it, {after} kB behind it");
@@ -154,6 +159,8 @@ enum Step {
     Asking {
         heard: bool,
     },
+    /// A registration was told to come again at that time, and does.
+    Waiting,
     /// The call is up until then.
     Up,
     /// The BYE waits for its response.
@@ -169,6 +176,8 @@ struct Wish {
     /// When this request was sent first.
     asked: Instant,
     cseq: u32,
+    /// This request has credentials.
+    proves: bool,
     step: Step,
     text: Vec<u8>,
     wait: Duration,
@@ -185,6 +194,13 @@ struct Crowd {
     buffer: Vec<u8>,
     registers: Count,
     calls: Count,
+    /// Registrations that were told to come again.
+    again: usize,
+}
+
+/// When the caller may come again, in seconds.
+fn retry_after(message: &Message) -> Option<u64> {
+    std::str::from_utf8(message.header(Header::RetryAfter)?).ok()?.trim().parse().ok()
 }
 
 /// Wishes of a kind.
@@ -212,6 +228,7 @@ impl Crowd {
             buffer: vec![0; 4_096],
             registers: Count::default(),
             calls: Count::default(),
+            again: 0,
         })
     }
 
@@ -239,6 +256,7 @@ impl Crowd {
             begun: now,
             asked: now,
             cseq: 1,
+            proves: false,
             step: Step::Asking { heard: false },
             text: Vec::new(),
             wait: T1,
@@ -335,6 +353,7 @@ impl Crowd {
                 self.timers.push(Reverse((wish.next, at)));
             }
             Step::Asking { heard: false } => self.send(at),
+            Step::Waiting => self.come_again(at),
             Step::Up => self.leave(at),
             // The BYE is repeated a few times; the server ends what is silent by itself.
             Step::Leaving if now.duration_since(wish.asked) < Duration::from_secs(8) => {
@@ -355,9 +374,18 @@ impl Crowd {
         };
         match (wish.step, status) {
             (Step::Asking { .. }, 100..=199) => wish.step = Step::Asking { heard: true },
-            (Step::Asking { .. }, 401 | 407) if wish.cseq == 1 => {
+            (Step::Asking { .. }, 401 | 407) if !wish.proves => {
                 self.acknowledge(at, message);
                 self.answer(at, message, status);
+            }
+            (Step::Asking { .. }, 503)
+                if wish.what == What::Register
+                    && let Some(seconds) = retry_after(message) =>
+            {
+                wish.step = Step::Waiting;
+                wish.next = Instant::now() + Duration::from_secs(seconds);
+                self.timers.push(Reverse((wish.next, at)));
+                self.again += 1;
             }
             (Step::Asking { .. }, _) => {
                 let again = message.header(Header::RetryAfter).is_some();
@@ -369,8 +397,16 @@ impl Crowd {
                 self.acknowledge(at, message);
             }
             (Step::Leaving, _) => self.over(at),
-            (Step::Up | Step::Over, _) => {}
+            (Step::Waiting | Step::Up | Step::Over, _) => {}
         }
+    }
+
+    /// A registration that was put off begins anew.
+    fn come_again(&mut self, at: usize) {
+        let Some(wish) = self.wishes.get_mut(at) else { return };
+        wish.cseq += 1;
+        wish.proves = false;
+        self.ask(at, "");
     }
 
     /// The ACK of a final response to an INVITE; none to a REGISTER's.
@@ -416,7 +452,8 @@ impl Crowd {
             uri.as_bytes(),
             b"storm",
         );
-        wish.cseq = 2;
+        wish.cseq += 1;
+        wish.proves = true;
         let value = String::from_utf8(value.unwrap_or_default()).unwrap_or_default();
         self.ask(at, &format!("{name}: {value}\r\n"));
     }
