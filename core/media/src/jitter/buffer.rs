@@ -485,7 +485,11 @@ impl JitterBuffer {
         let (heard, room) = self.pcm.split_at_mut(self.end);
         let Some(room) = room.get_mut(..count) else { return };
         match self.mode {
-            JitterMode::Fixed { .. } => room.fill(0),
+            JitterMode::Fixed { .. } => {
+                if !decoder.conceal(payload, room) {
+                    room.fill(0);
+                }
+            }
             JitterMode::Adaptive { .. } => {
                 if self.concealer.is_active() || !decoder.conceal(payload, room) {
                     self.concealer.conceal(heard, room);

@@ -34,8 +34,9 @@ pub enum JitterMode {
         /// The bound: what would be played later is dropped.
         most: Duration,
     },
-    /// Fax and modems: one delay, no sample made up or lost while a carrier is on; a lost packet is
-    /// silence, and drift is made up in pauses. Half and twice the delay are the bounds.
+    /// Fax and modems: one delay, no sample more or less while a carrier is on. In the place of a
+    /// lost packet stands what the decoder makes up, or silence; drift is made up in pauses. Half
+    /// and twice the delay are the bounds.
     Fixed {
         /// The delay.
         delay: Duration,
