@@ -141,11 +141,11 @@ fn every_fax_by_t38_with_parities_comes_through_a_tenth_of_loss() {
     runs(Way::Fec, 200);
 }
 
-/// Sound has no copies: what is lost is made up in phase, so that carriers go on, and its frames are
-/// asked for again. A thousandth costs no fax; of more it is told how many come through, and none
-/// that does may have a picture element wrong.
+/// Sound has no copies: what is lost is made up in phase, so that carriers go on, and its frames
+/// are asked for again. A thousandth costs no fax; of more it is told how many come through, and
+/// none that does may have a picture element wrong.
 #[test]
-fn a_fax_over_g711_comes_through_a_thousandth_of_loss_and_never_says_so_without_its_pages() {
+fn a_fax_over_g711_comes_through_a_thousandth_of_loss_and_never_says_so_wrongly() {
     assert_eq!(runs(Way::Audio, 1), 0);
     for lost in [3, 10] {
         runs(Way::Audio, lost);
