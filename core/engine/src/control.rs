@@ -17,27 +17,27 @@ use koukan_codecs::opus::OpusSettings;
 use koukan_media::rtcp::RtcpSession;
 use koukan_media::sealed::SealKey;
 use koukan_media::{Command, Event, KeyOrder, OpenError, Shares, Shed, Source, StreamConfig};
-use mio::{Poll, Waker};
 use thiserror::Error;
 
 use crate::ear::Wanted;
 use crate::jobs::{Job, Target, Task, read_prompts};
 use crate::lent::{Lendings, Lent};
 use crate::limits;
-use crate::order::{Order, Returned, Setup};
+use crate::order::{Order, Setup};
 use crate::ports::Ports;
 use crate::prompts::Library;
 use crate::record::{Session, write_recordings};
 use crate::rooms::{Orders, Rooms};
 use crate::routes::{Change, Routes};
-use crate::stats::{Counters, EngineStats};
+use crate::stats::EngineStats;
 use crate::stream::Stream;
-use crate::worker::{WAKE, Worker};
 
 mod lending;
 mod recorder;
+mod remote;
 
 use recorder::most_recordings;
+use remote::{Remote, start_worker};
 
 /// How the engine is set up.
 #[derive(Clone)]
@@ -50,6 +50,8 @@ pub struct EngineConfig {
     pub prompts: PathBuf,
     /// Whether each worker is pinned to a core.
     pub pin: bool,
+    /// Whether each worker goes before all other threads of the machine, where the system lets it.
+    pub real_time: bool,
     /// Streams a worker, see [`limits::STREAMS`].
     pub max_streams: usize,
     /// How Opus is spoken.
@@ -107,16 +109,6 @@ impl Events {
     }
 }
 
-struct Remote {
-    orders: Arc<ArrayQueue<Order>>,
-    returned: Arc<ArrayQueue<Returned>>,
-    waker: Arc<Waker>,
-    /// Orders wait that the worker was not woken for.
-    queued: bool,
-    counters: Arc<Counters>,
-    thread: Option<JoinHandle<()>>,
-}
-
 /// The running engine. Dropping it ends its threads.
 pub struct Engine {
     remotes: Vec<Remote>,
@@ -137,6 +129,7 @@ pub struct Engine {
     recorder_thread: Option<JoinHandle<()>>,
     /// Recordings whose end has not been told.
     recordings: usize,
+    usual_rank: Option<io::Error>,
     stop: Arc<AtomicBool>,
     phase: u8,
 }
@@ -158,8 +151,11 @@ impl Engine {
         let mut remotes = Vec::new();
         // One clock for all: what a stream remembers of its times is true on its next worker.
         let started = Instant::now();
+        let mut usual_rank = None;
         for index in 0..workers {
-            remotes.push(start_worker(index, started, &config, &events, &stop)?);
+            let (remote, usual) = start_worker(index, started, &config, &events, &stop)?;
+            remotes.push(remote);
+            usual_rank = usual_rank.or(usual);
         }
         let (jobs, waiting) = crossbeam_channel::bounded(config.max_streams);
         let targets: Vec<_> =
@@ -193,9 +189,16 @@ impl Engine {
             recorder: Some(recorder),
             recorder_thread: Some(recorder_thread),
             recordings: 0,
+            usual_rank,
             stop,
             phase: 0,
         })
+    }
+
+    /// Why workers that were to go before all other threads do not: the system's words.
+    #[must_use]
+    pub const fn usual_rank(&self) -> Option<&io::Error> {
+        self.usual_rank.as_ref()
     }
 
     /// So many tenants there are, whom the workers' streams are shared between.
@@ -552,39 +555,6 @@ impl Drop for Engine {
             let _ = thread.join();
         }
     }
-}
-
-fn start_worker(
-    index: usize,
-    started: Instant,
-    config: &EngineConfig,
-    events: &Arc<Events>,
-    stop: &Arc<AtomicBool>,
-) -> io::Result<Remote> {
-    let poll = Poll::new()?;
-    let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
-    let orders = Arc::new(ArrayQueue::new(config.max_streams.saturating_mul(2)));
-    let returned = Arc::new(ArrayQueue::new(config.max_streams.saturating_mul(2)));
-    let counters = Arc::new(Counters::default());
-    let mut worker = Worker::new(
-        (poll, started),
-        orders.clone(),
-        returned.clone(),
-        events.clone(),
-        counters.clone(),
-        config.max_streams,
-    );
-    let (pin, stop) = (config.pin, stop.clone());
-    let thread = std::thread::Builder::new().name(format!("media-{index}")).spawn(move || {
-        if pin {
-            // Without the right to pin, the scheduler decides; media works all the same.
-            let _ = crate::pin::pin_to_core(index);
-        }
-        // An older system knows no such wish.
-        let _ = crate::pin::take_short_turns();
-        worker.run(&stop);
-    })?;
-    Ok(Remote { orders, returned, waker, queued: false, counters, thread: Some(thread) })
 }
 
 /// The default bound of streams a worker.

@@ -42,6 +42,23 @@ pub fn take_short_turns() -> io::Result<()> {
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// The lowest of the real-time ranks: any of them goes before every thread that has none.
+const REAL_TIME_RANK: libc::c_int = 1;
+
+/// Asks that the calling thread goes before every thread of the usual rank, as sound must: it is
+/// let in at once when it wakes, and is not put out before it waits again. Threads and processes
+/// that it starts do not inherit that. The system leaves the others a twentieth of the time.
+///
+/// # Errors
+/// The right is missing: `CAP_SYS_NICE`, or `RLIMIT_RTPRIO` of one at least.
+pub fn take_real_time() -> io::Result<()> {
+    let rank = libc::sched_param { sched_priority: REAL_TIME_RANK };
+    let policy = libc::SCHED_RR | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: the struct is valid for the whole call; 0 names the calling thread.
+    let status = unsafe { libc::sched_setscheduler(0, policy, &raw const rank) };
+    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// CPU time of the calling thread, in nanoseconds.
 pub(crate) fn thread_cpu_ns() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -57,6 +74,23 @@ pub(crate) fn thread_cpu_ns() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_goes_before_others_where_it_may_and_hears_where_it_may_not() {
+        let policy = || {
+            // SAFETY: a question about the calling thread.
+            unsafe { libc::sched_getscheduler(0) }
+        };
+        std::thread::spawn(move || match take_real_time() {
+            Ok(()) => assert_eq!(policy(), libc::SCHED_RR | libc::SCHED_RESET_ON_FORK),
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+                assert_eq!(policy(), libc::SCHED_OTHER);
+            }
+        })
+        .join()
+        .expect("the thread ends");
+    }
 
     #[test]
     fn a_thread_may_ask_for_short_turns_and_keeps_its_rank() {

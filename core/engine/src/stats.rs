@@ -12,6 +12,8 @@ pub(crate) struct Counters {
     pub(crate) dropped: AtomicU64,
     pub(crate) send_errors: AtomicU64,
     pub(crate) late_ticks: AtomicU64,
+    pub(crate) late_taken: AtomicU64,
+    pub(crate) taken_us: AtomicU64,
     pub(crate) spans: AtomicU64,
     pub(crate) poor_spans: AtomicU64,
     faults: [AtomicU64; FAULTS],
@@ -53,6 +55,8 @@ impl Counters {
             dropped: get(&self.dropped),
             send_errors: get(&self.send_errors),
             late_ticks: get(&self.late_ticks),
+            late_taken: get(&self.late_taken),
+            taken_us: get(&self.taken_us),
             spans: get(&self.spans),
             poor_spans: get(&self.poor_spans),
             faults: self.faults.each_ref().map(get),
@@ -80,6 +84,11 @@ pub struct WorkerStats {
     pub send_errors: u64,
     /// Ticks that came more than 5 ms late.
     pub late_ticks: u64,
+    /// Those among them that would have been in time had the worker had its core throughout.
+    pub late_taken: u64,
+    /// Microseconds in which the worker had something to do and not its core: the host or the
+    /// system gave it to others. Gaps of less than 0.3 ms are not seen.
+    pub taken_us: u64,
     /// Spans of five seconds that streams were judged over.
     pub spans: u64,
     /// Those below R 70.

@@ -56,6 +56,7 @@ impl Media {
             prompts: config.media.prompts.clone(),
             // A set number may be meant for a machine that is shared.
             pin: config.media.workers.is_none(),
+            real_time: config.media.real_time,
             max_streams: default_max_streams(),
             opus: OpusSettings::default(),
             seed: os::random_seed()?,
@@ -67,6 +68,14 @@ impl Media {
                 }
             }),
         })?;
+        if let Some(error) = engine.usual_rank() {
+            tracing::warn!(
+                %error,
+                "media workers have the rank of any other thread: sound may wait for other programs \
+                 where this machine is busy; give the service CAP_SYS_NICE or LimitRTPRIO=1, or set \
+                 media.real_time = false"
+            );
+        }
         Ok(Self { engine, workers, told })
     }
 
@@ -141,6 +150,8 @@ impl Media {
             sum.sent = sum.sent.saturating_add(worker.sent);
             sum.dropped = sum.dropped.saturating_add(worker.dropped);
             sum.late_ticks = sum.late_ticks.saturating_add(worker.late_ticks);
+            sum.late_taken = sum.late_taken.saturating_add(worker.late_taken);
+            sum.taken_s += worker.taken_us as f64 / 1e6;
             sum.quality_spans = sum.quality_spans.saturating_add(worker.spans);
             sum.quality_poor_spans = sum.quality_poor_spans.saturating_add(worker.poor_spans);
             for ((_, all), count) in sum.faults.iter_mut().zip(worker.faults) {

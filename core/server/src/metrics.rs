@@ -109,6 +109,10 @@ pub struct MediaSnapshot {
     pub dropped: u64,
     /// Ticks that came late.
     pub late_ticks: u64,
+    /// Those among them that were late only since the core was taken from the worker.
+    pub late_taken: u64,
+    /// Seconds for which that was so.
+    pub taken_s: f64,
     /// What the worker that is furthest behind has given up (0 to 4), and how often that changed.
     pub shed: u64,
     /// See `shed`.
@@ -307,6 +311,16 @@ impl Snapshot {
             "Media ticks that came late.",
             media.late_ticks,
         );
+        page.counter(
+            "koukan_media_late_ticks_taken_total",
+            "Those among them that were late only since the host or the system gave the worker's \
+             core to others.",
+            media.late_taken,
+        );
+        let name = "koukan_media_taken_seconds_total";
+        let help = "Time in which media workers had something to do and not their core.";
+        page.head(name, help, "counter");
+        page.value(name, media.taken_s);
         page.gauge(
             "koukan_media_shed",
             "What the worker furthest behind has given up: 1 its encoders' effort, 2 new streams, \

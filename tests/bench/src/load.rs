@@ -126,8 +126,11 @@ struct Player<V> {
 impl<V: Voice> Player<V> {
     fn run(mut self, core: u32, start: Instant) -> io::Result<(V, Vec<Duration>)> {
         proc::pin(proc::thread_id()?, core)?;
-        // What it measures is not its own waiting; an older system knows no such wish.
-        let _ = koukan_engine::take_short_turns();
+        // What it measures is not its own waiting.
+        if koukan_engine::take_real_time().is_err() {
+            // An older system knows no such wish.
+            let _ = koukan_engine::take_short_turns();
+        }
         let mut poll = Poll::new()?;
         let mut events = Events::with_capacity(1024);
         for (index, (socket, _)) in self.pairs.iter_mut().enumerate() {

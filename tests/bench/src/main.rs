@@ -12,6 +12,7 @@ mod faxes;
 mod forwarder;
 mod kamailio;
 mod lamps;
+mod late;
 mod load;
 mod media;
 mod memory;

@@ -33,6 +33,7 @@ pub(crate) fn start_engine(pin: bool) -> io::Result<Engine> {
         ports: 20_000..=29_999,
         prompts: std::env::temp_dir(),
         pin,
+        real_time: pin,
         max_streams: MOST_STREAMS,
         opus: OpusSettings::default(),
         seed: [7; 32],

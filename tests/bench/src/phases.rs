@@ -74,33 +74,6 @@ impl Watched {
         }
         Ok(phases)
     }
-
-    /// Counts what `count` counts for so long, in short spans: what was counted while the threads
-    /// had their cores, what besides, and for how long they had them.
-    pub(crate) fn count(
-        &self,
-        length: Duration,
-        count: impl Fn() -> u64,
-    ) -> io::Result<(u64, u64, Duration)> {
-        const LOOK: Duration = Duration::from_millis(100);
-        let begun = Instant::now();
-        let (mut ours, mut others, mut calm_time) = (0, 0, Duration::ZERO);
-        let (mut account, mut counted) = (self.account()?, count());
-        while begun.elapsed() < length {
-            let at = Instant::now();
-            std::thread::sleep(LOOK);
-            let (now, counted_now) = (self.account()?, count());
-            let new = counted_now.saturating_sub(counted);
-            if Self::calm(&account, &now) {
-                ours += new;
-                calm_time += at.elapsed();
-            } else {
-                others += new;
-            }
-            (account, counted) = (now, counted_now);
-        }
-        Ok((ours, others, calm_time))
-    }
 }
 
 /// The median over the calm phases, or over all when none was calm, of a quantile of what was noted

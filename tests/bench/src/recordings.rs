@@ -14,16 +14,14 @@ use koukan_media::{
     Codec, Command, Event, RecordFormat, RecordReport, Recorded, Recording, Source,
 };
 
-use crate::Figure;
 use crate::load::{Load, PAYLOAD, Said, Voice};
 use crate::media::{self, LOAD_CORE, WORKER, WORKER_CORE};
 use crate::proc;
+use crate::{Figure, late};
 
 const MESSAGES: usize = 200;
 const CALLS: usize = 200;
 const MEASURED: Duration = Duration::from_secs(30);
-/// The machine's account is read so often.
-const LOOK: Duration = Duration::from_millis(100);
 /// What phones say goes round so often, in packets.
 const ROUND: u64 = 100;
 /// A G.711 packet, and such samples a second.
@@ -71,19 +69,7 @@ fn measured(directory: &Path) -> io::Result<Vec<Figure>> {
     let files = record(&mut engine, directory);
     let worker = media::thread_cpu(media::THREAD);
     let (begun, cpu) = (Instant::now(), worker()?);
-    let (mut late, mut stolen_late) = (0, 0);
-    let (mut ticks, mut stolen) = (late_ticks(&engine), proc::stolen_ticks(WORKER_CORE)?);
-    while begun.elapsed() < MEASURED {
-        std::thread::sleep(LOOK);
-        let (ticks_now, stolen_now) = (late_ticks(&engine), proc::stolen_ticks(WORKER_CORE)?);
-        let count = ticks_now.saturating_sub(ticks);
-        if stolen_now == stolen {
-            late += count;
-        } else {
-            stolen_late += count;
-        }
-        (ticks, stolen) = (ticks_now, stolen_now);
-    }
+    let late = late::watch(&engine, MEASURED)?;
     let share = Duration::from_nanos(worker()?.saturating_sub(cpu)).as_secs_f64()
         / begun.elapsed().as_secs_f64();
     let reports = stop(&mut engine, files.len())?;
@@ -96,16 +82,19 @@ fn measured(directory: &Path) -> io::Result<Vec<Figure>> {
     }
     println!(
         "recordings: {MESSAGES} messages and {CALLS} calls for {:.0} s, worker {:.0} % of a core: \
-         {late} ticks more than 5 ms late, {stolen_late} more while the host had the core, {lost} \
-         samples missing, {dropped} of them dropped",
+         {} ticks more than 5 ms late, {} more while its core was taken from it, in all for {:.0} \
+         ms; {lost} samples missing, {dropped} of them dropped",
         begun.elapsed().as_secs_f64(),
-        share * 100.0
+        share * 100.0,
+        late.ours,
+        late.hosts,
+        late.taken.as_secs_f64() * 1e3,
     );
     #[expect(clippy::cast_precision_loss, reason = "counts")]
     let figure =
         |name, unit, value: u64| Figure { name, unit, value: value as f64, floor: 0.0, goal: 0.0 };
     Ok(vec![
-        figure("ticks more than 5 ms late under 400 recordings", "ticks", late),
+        figure("ticks more than 5 ms late under 400 recordings", "ticks", late.ours),
         figure("samples missing in 400 recordings", "samples", lost),
     ])
 }
@@ -236,8 +225,4 @@ fn gaps(heard: &[i16]) -> u64 {
         before = Some(turn);
     }
     missing
-}
-
-fn late_ticks(engine: &Engine) -> u64 {
-    engine.stats().workers.iter().map(|worker| worker.late_ticks).sum()
 }

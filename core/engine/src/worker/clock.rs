@@ -52,7 +52,7 @@ impl Worker {
             if empty || due > now {
                 continue;
             }
-            self.ticked(now.since(due) > LATE);
+            self.ticked(now, due);
             let next = if now.since(due) > TICK * 5 { phase_after(now, phase) } else { due + TICK };
             if let Some(at) = self.next_tick.get_mut(phase) {
                 *at = next;

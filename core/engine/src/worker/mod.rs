@@ -10,6 +10,7 @@ mod record;
 mod rooms;
 mod shed;
 mod table;
+mod taken;
 
 use std::collections::HashMap;
 use std::io;
@@ -28,6 +29,9 @@ use crate::order::{Order, Returned};
 use crate::room::Room;
 use crate::stats::{Counters, add};
 use crate::stream::Stream;
+
+/// So many sockets are read before the clock is looked at again: half a millisecond's work or so.
+const BETWEEN_TICKS: usize = 64;
 
 /// The token of the waker.
 pub(crate) const WAKE: Token = Token(usize::MAX);
@@ -52,6 +56,7 @@ pub(crate) struct Worker {
     /// What it did since it was looked at.
     ticked: shed::Ticked,
     looked: Time,
+    taken: taken::Taken,
     /// Streams that are left unread until then.
     resting: Vec<u32>,
     next_rest: Time,
@@ -86,6 +91,7 @@ impl Worker {
             overload: Overload::default(),
             ticked: shed::Ticked::default(),
             looked: Time::ZERO,
+            taken: taken::Taken::default(),
             resting: Vec::with_capacity(max_streams),
             next_rest: Time::MAX,
             started,
@@ -99,19 +105,29 @@ impl Worker {
     pub(crate) fn run(&mut self, stop: &AtomicBool) {
         let mut ready = Ready::with_capacity(1024);
         while !stop.load(Ordering::Acquire) {
-            let timeout = self.next_deadline().since(self.now());
+            let (due, begun) = (self.next_deadline(), self.now());
+            self.rest_until(begun, due);
+            let timeout = due.since(begun);
             match self.poll.poll(&mut ready, Some(timeout)) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => return,
             }
-            let now = self.now();
-            for event in &ready {
+            let mut now = self.now();
+            self.wake_up(now, due);
+            for (number, event) in ready.iter().enumerate() {
+                if number % BETWEEN_TICKS == BETWEEN_TICKS - 1 {
+                    // What is due by the clock does not wait for a flood to be read.
+                    now = self.now();
+                    self.tick_rooms(now);
+                    self.ticks(now);
+                }
                 match event.token() {
                     WAKE => self.take_orders(now),
                     Token(token) => self.readable(now, token),
                 }
             }
+            now = self.now();
             self.end_rests(now);
             self.tick_rooms(now);
             self.ticks(now);

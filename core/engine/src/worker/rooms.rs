@@ -4,7 +4,7 @@ use koukan_base::{BridgeId, OpId, StreamId, Time};
 use koukan_media::{Event, HEADER_BYTES, PlayEnd, Shed, Source};
 
 use super::Worker;
-use super::clock::{LATE, TICK, phase_after};
+use super::clock::{TICK, phase_after};
 use crate::neighbour::Neighbour;
 use crate::order::Returned;
 use crate::room::{Room, Seat};
@@ -173,8 +173,8 @@ impl Worker {
             else {
                 continue;
             };
-            self.ticked(now.since(room.next) > LATE);
             let due = room.next;
+            self.ticked(now, due);
             let behind = now.since(due) > TICK * 5;
             room.next = if behind { phase_after(now, room.phase.into()) } else { due + TICK };
             self.tick_room(now, frame_at(due), &mut room);

@@ -9,6 +9,7 @@ use koukan_media::{Shed, Workload};
 use mio::{Interest, Token};
 
 use super::Worker;
+use super::clock::LATE;
 use crate::stats::add;
 
 /// How long a stream is left unread that has brought more than it may.
@@ -22,12 +23,40 @@ pub(super) struct Ticked {
 }
 
 impl Worker {
-    /// Something was done by the clock, in time or late.
-    pub(super) fn ticked(&mut self, is_late: bool) {
+    /// Something that was due is done by the clock now.
+    pub(super) fn ticked(&mut self, now: Time, due: Time) {
         self.ticked.ticks = self.ticked.ticks.saturating_add(1);
-        if is_late {
-            self.ticked.late = self.ticked.late.saturating_add(1);
-            add(&self.counters.late_ticks, 1);
+        let late = now.since(due);
+        if late <= LATE {
+            return;
+        }
+        self.ticked.late = self.ticked.late.saturating_add(1);
+        add(&self.counters.late_ticks, 1);
+        let taken = self.taken.look(now, crate::pin::thread_cpu_ns);
+        self.took(taken);
+        if late.saturating_sub(self.taken.behind()) <= LATE {
+            add(&self.counters.late_taken, 1);
+        }
+    }
+
+    /// The poll is over, which was to last until `due` at most.
+    pub(super) fn wake_up(&mut self, now: Time, due: Time) {
+        let taken = self.taken.woke(now, due, crate::pin::thread_cpu_ns);
+        self.took(taken);
+    }
+
+    /// Everything is done; the next is due at `due`.
+    pub(super) fn rest_until(&mut self, now: Time, due: Time) {
+        let taken = self.taken.look(now, crate::pin::thread_cpu_ns);
+        self.took(taken);
+        if due >= now {
+            self.taken.caught_up();
+        }
+    }
+
+    fn took(&self, taken: Duration) {
+        if !taken.is_zero() {
+            add(&self.counters.taken_us, u64::try_from(taken.as_micros()).unwrap_or(0));
         }
     }
 

@@ -29,6 +29,7 @@ pub(crate) fn engine_of(workers: u16, prompts: PathBuf) -> Engine {
         ports: base..=base + 1_999,
         prompts,
         pin: false,
+        real_time: false,
         max_streams: 256,
         opus: OpusSettings { complexity: 0, ..OpusSettings::default() },
         seed: [7; 32],

@@ -158,7 +158,9 @@ fn media(table: &Table<'_>, base: &Base, home: &Path) -> MediaConfig {
     });
     let room_part = table.item("room_part").and_then(|item| item.integer(2..=2_000));
     let rtp_timeout = table.item("rtp_timeout").and_then(|item| item.duration(1..=86_400));
+    let real_time = table.item("real_time").and_then(|item| item.boolean());
     MediaConfig {
+        real_time: real_time.unwrap_or(true),
         workers: workers.flatten(),
         ports: ports.unwrap_or((16_384, 32_767)),
         address: advertise(table.item("address")),

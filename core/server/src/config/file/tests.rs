@@ -43,6 +43,7 @@ fn every_key_is_taken() {
         prompts = "prompts"
         rtp_timeout = "3s"
         room_part = 200
+        real_time = false
         [control]
         socket = "run/koukan.sock"
         http = "127.0.0.1:8080"
@@ -70,6 +71,7 @@ fn every_key_is_taken() {
     assert_eq!(shown, Some(Advertise::Socket("198.51.100.9:15070".parse().unwrap())));
     assert_eq!(config.sip.max_expires, Duration::from_secs(7_200));
     assert_eq!(config.media.workers, None);
+    assert!(!config.media.real_time);
     assert_eq!(config.media.codecs, [Codec::Opus, Codec::G722, Codec::Pcmu]);
     assert_eq!(config.media.ports, (20_000, 20_999));
     assert_eq!(config.control.socket, PathBuf::from("/srv/run/koukan.sock"));
