@@ -280,6 +280,10 @@ impl Known {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
+mod spread;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is a failed test")]
 mod tests {
     use koukan_base::ShardId;
 

@@ -390,3 +390,91 @@ fn a_room_that_grows_goes_on_in_the_middle_of_a_word() {
     assert!(heard[2][0] < 100 && heard[2][159] == 3_000, "the newcomer hears from nothing up");
     assert_eq!(large.present(), 3);
 }
+
+/// A room of 2,000 on four workers.
+const BIG: [usize; 4] = [640, 560, 500, 300];
+
+/// Those who talk in it, by part and place: two in one part, some alone in theirs.
+const VOICES: [(usize, usize); 5] = [(0, 3), (0, 600), (1, 0), (2, 499), (3, 120)];
+
+/// What a talker says in a frame: loud, and no two samples of anybody alike for long.
+fn talk(voice: usize, number: u32) -> [i16; 160] {
+    let mut state = number.wrapping_mul(31).wrapping_add(u32::try_from(voice).unwrap()) | 1;
+    std::array::from_fn(|_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let [high, low, ..] = state.to_be_bytes();
+        i16::from_be_bytes([high, low])
+    })
+}
+
+fn voice(part: usize, place: usize) -> Option<usize> {
+    VOICES.iter().position(|known| *known == (part, place))
+}
+
+#[test]
+fn in_a_room_of_2000_on_four_workers_each_hears_the_exact_sum_of_the_other_talkers() {
+    let mut spread = Spread::new(&BIG, 8);
+    // Everybody's line hums; only who talks is summed.
+    let says = |number: u32| {
+        move |part, place| Some(voice(part, place).map_or([30; 160], |who| talk(who, number)))
+    };
+    for number in 0..4 {
+        spread.turn(says(number), |_, _| true);
+    }
+    for number in 4..10 {
+        let (heard, events) = spread.turn(says(number), |_, _| true);
+        assert_eq!(events, [], "nobody begins or ends to talk");
+        let sum = |part: usize, of: usize| -> [i32; 160] {
+            let said = VOICES.iter().enumerate().filter(|(_, (home, _))| *home == of);
+            // What comes from another part was said a frame ago.
+            let said = said.map(|(who, _)| talk(who, number - u32::from(of != part)));
+            said.fold([0; 160], |sum, said| std::array::from_fn(|at| sum[at] + i32::from(said[at])))
+        };
+        for (part, size) in BIG.iter().enumerate() {
+            let all = (0..BIG.len())
+                .map(|of| sum(part, of))
+                .fold([0; 160], |all, sum| std::array::from_fn(|at| all[at] + sum[at]));
+            for (place, heard) in heard[part].iter().enumerate().take(*size) {
+                let own = voice(part, place).map_or([0; 160], |who| talk(who, number));
+                let due: [i16; 160] =
+                    std::array::from_fn(|at| narrow(all[at] - i32::from(own[at])));
+                assert_eq!(*heard, due, "part {part}, place {place}");
+                let tells = spread.parts[part].hears_own(place, &spread.distant[part]);
+                assert_eq!(tells, own != [0; 160], "all others share one sum");
+            }
+        }
+    }
+}
+
+#[test]
+fn coming_and_going_in_a_room_of_2000_on_four_workers_does_not_click() {
+    let mut spread = Spread::new(&BIG, 8);
+    let mut sound: Vec<Vec<i16>> = vec![vec![0]; BIG.len()];
+    // In each part somebody leaves who talks, and who takes the place talks from the first frame.
+    for frame in 0..24u16 {
+        for (part, name) in [(0, 5_000), (1, 5_001), (2, 5_002), (3, 5_003)] {
+            // The newcomer has the lowest place that is free.
+            let (comes, goes) = (frame % 12 == 4, frame % 12 == 9);
+            if comes {
+                let name = name + u64::from(frame);
+                assert_eq!(spread.parts[part].join(name), Some(BIG[part]));
+            } else if goes {
+                spread.parts[part].leave(BIG[part]);
+            }
+        }
+        let present = |part: usize, place: usize| place == BIG[part];
+        let (heard, _) =
+            spread.turn(|part, place| present(part, place).then_some([7_000; 160]), |_, _| true);
+        for (part, sound) in sound.iter_mut().enumerate() {
+            sound.extend(heard[part][7]);
+        }
+    }
+    for (part, sound) in sound.iter().enumerate() {
+        let loudest = sound.iter().max().unwrap();
+        assert_eq!(*loudest, 28_000, "all four newcomers are heard in part {part}");
+        let step = sound.windows(2).map(|pair| pair[1].abs_diff(pair[0])).max().unwrap();
+        // Four of them grow by 7,000 in a frame, the three others a frame later.
+        assert!(step <= 4 * 7_000 / 160 + 4, "a step of {step} in part {part}");
+        assert_eq!(sound.last(), Some(&0), "whoever left is heard no more");
+    }
+}

@@ -1,19 +1,20 @@
 //! Key derivation (RFC 3711, section 4.3) and the two kinds of ciphers on their session keys.
 
 use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
-use aes::{Aes128, Aes256};
+use aes::{Aes128Enc, Aes256Enc};
 use aes_gcm::aead::{AeadInOut, inout::InOutBuf};
 use aes_gcm::{Aes128Gcm, Aes256Gcm};
-use hmac::{Hmac, Mac};
-use sha1::Sha1;
 
+use super::tag::Authenticator;
 use super::{MasterKey, SrtpError, Suite};
 
 /// Bytes of a block of AES.
 const BLOCK: usize = 16;
 
-/// Blocks of key stream made in one go: what the processor has pipelines for.
-const BATCH: usize = 8;
+/// Blocks of key stream made in one go: all that a packet of 20 ms needs, since with each go the
+/// processor's wide form of the key is made anew.
+const BATCH: usize = 16;
+const BATCH_COUNT: u128 = 16;
 
 /// Labels of the derivation (section 4.3.2): of RTP; RTCP's are three more.
 const LABEL_CIPHER: u8 = 0;
@@ -37,9 +38,9 @@ pub(super) enum Cipher {
 
 /// AES in counter mode with HMAC-SHA1.
 pub(super) struct Counter {
-    aes: Aes128,
+    aes: Aes128Enc,
     salt: [u8; 14],
-    hmac: Hmac<Sha1>,
+    authenticator: Authenticator,
 }
 
 /// A packet's number and where it came from, of which the initial values are made.
@@ -81,36 +82,32 @@ impl Cipher {
 
     /// Counter mode on session keys.
     pub(super) fn counter(key: [u8; 16], salt: [u8; 14], auth: &[u8; 20]) -> Self {
-        let mut padded = [0; 64];
-        if let Some(start) = padded.first_chunk_mut::<20>() {
-            *start = *auth;
-        }
-        let hmac = Hmac::<Sha1>::new(&padded.into());
-        Self::Counter(Box::new(Counter { aes: Aes128::new(&key.into()), salt, hmac }))
+        let (aes, authenticator) = (Aes128Enc::new(&key.into()), Authenticator::new(auth));
+        Self::Counter(Box::new(Counter { aes, salt, authenticator }))
     }
 
-    /// Encrypts `text` behind `head` in place and gives the tag, of which `tag` takes its length.
+    /// Encrypts in place and writes the tag, of which `tag` takes its length.
     pub(super) fn seal(
         &self,
         nonce: Nonce,
         protocol: Protocol,
-        packet: Sealing<'_>,
+        sealing: Sealing<'_>,
     ) -> Result<(), SrtpError> {
-        let Sealing { head, text, trailer, tag } = packet;
         match self {
             Self::Counter(counter) => {
-                counter.apply(nonce, text);
-                let mac = counter.mac(head, text, trailer).finalize().into_bytes();
-                tag.copy_from_slice(mac.get(..tag.len()).ok_or(SrtpError::NoRoom)?);
+                let Sealing { packet, head, trailer, tag } = sealing;
+                counter.apply(nonce, packet.get_mut(head..).ok_or(SrtpError::TooShort)?);
+                let made = counter.authenticator.tag(packet, trailer);
+                tag.copy_from_slice(made.get(..tag.len()).ok_or(SrtpError::NoRoom)?);
+                Ok(())
             }
             Self::Gcm128(gcm, salt) => {
-                seal_gcm(gcm.as_ref(), &iv(salt, nonce, protocol), head, trailer, text, tag)?;
+                seal_gcm(gcm.as_ref(), &iv(salt, nonce, protocol), protocol, sealing)
             }
             Self::Gcm256(gcm, salt) => {
-                seal_gcm(gcm.as_ref(), &iv(salt, nonce, protocol), head, trailer, text, tag)?;
+                seal_gcm(gcm.as_ref(), &iv(salt, nonce, protocol), protocol, sealing)
             }
         }
-        Ok(())
     }
 
     /// The reverse; nothing is changed when the tag is wrong.
@@ -118,63 +115,72 @@ impl Cipher {
         &self,
         nonce: Nonce,
         protocol: Protocol,
-        packet: Opening<'_>,
+        opening: Opening<'_>,
     ) -> Result<(), SrtpError> {
-        let Opening { head, text, trailer, tag } = packet;
         match self {
             Self::Counter(counter) => {
-                let mac = counter.mac(head, text, trailer);
-                mac.verify_truncated_left(tag).map_err(|_| SrtpError::Authentication)?;
-                counter.apply(nonce, text);
+                let Opening { packet, head, trailer, tag } = opening;
+                // The key stream does not depend on the packet: made first, it is made beside the
+                // hash, which leaves most of the processor idle.
+                let iv = counter.iv(nonce);
+                let first = packet.len().saturating_sub(head).min(BLOCK * BATCH);
+                let keys = key_blocks(&counter.aes, iv, first);
+                if !counter.authenticator.agrees(packet, trailer, tag) {
+                    return Err(SrtpError::Authentication);
+                }
+                let text = packet.get_mut(head..).ok_or(SrtpError::TooShort)?;
+                let (text, rest) = text.split_at_mut_checked(first).ok_or(SrtpError::TooShort)?;
+                xor(text, &keys);
+                key_stream(&counter.aes, iv.wrapping_add(BATCH_COUNT), rest);
+                Ok(())
             }
             Self::Gcm128(gcm, salt) => {
-                open_gcm(gcm.as_ref(), &iv(salt, nonce, protocol), head, trailer, text, tag)?;
+                open_gcm(gcm.as_ref(), &iv(salt, nonce, protocol), protocol, opening)
             }
             Self::Gcm256(gcm, salt) => {
-                open_gcm(gcm.as_ref(), &iv(salt, nonce, protocol), head, trailer, text, tag)?;
+                open_gcm(gcm.as_ref(), &iv(salt, nonce, protocol), protocol, opening)
             }
         }
-        Ok(())
     }
 }
 
-/// The parts of a packet to protect. `trailer` is authenticated and stands behind the text: the
-/// rollover counter, or SRTCP's index.
+/// A packet to protect, whose first `head` bytes stay in the clear. `trailer` is what is
+/// authenticated behind the text: the rollover counter (in AEAD part of the initial value), or
+/// SRTCP's index.
 pub(super) struct Sealing<'a> {
-    pub(super) head: &'a [u8],
-    pub(super) text: &'a mut [u8],
-    pub(super) trailer: &'a [u8],
+    pub(super) packet: &'a mut [u8],
+    pub(super) head: usize,
+    pub(super) trailer: [u8; 4],
     pub(super) tag: &'a mut [u8],
 }
 
-/// The parts of a packet to unprotect.
+/// A packet to unprotect.
 pub(super) struct Opening<'a> {
-    pub(super) head: &'a [u8],
-    pub(super) text: &'a mut [u8],
-    pub(super) trailer: &'a [u8],
+    pub(super) packet: &'a mut [u8],
+    pub(super) head: usize,
+    pub(super) trailer: [u8; 4],
     pub(super) tag: &'a [u8],
 }
 
 impl Counter {
     /// The key stream over `text` (section 4.1.1).
     fn apply(&self, nonce: Nonce, text: &mut [u8]) {
+        key_stream(&self.aes, self.iv(nonce), text);
+    }
+
+    /// The first block of a packet's key stream.
+    fn iv(&self, nonce: Nonce) -> u128 {
         let mut iv = [0u8; BLOCK];
         if let Some(start) = iv.first_chunk_mut::<14>() {
             *start = self.salt;
         }
         let shifted = (u128::from(nonce.ssrc) << 64) ^ (u128::from(nonce.index) << 16);
-        let iv = u128::from_be_bytes(iv) ^ shifted;
-        key_stream(&self.aes, iv, text);
-    }
-
-    fn mac(&self, head: &[u8], text: &[u8], trailer: &[u8]) -> Hmac<Sha1> {
-        let mut mac = self.hmac.clone();
-        mac.update(head);
-        mac.update(text);
-        mac.update(trailer);
-        mac
+        u128::from_be_bytes(iv) ^ shifted
     }
 }
+
+/// A block of key stream.
+type Block = Array<u8, aes::cipher::consts::U16>;
 
 /// XORs AES in counter mode from `iv` on over `text`.
 fn key_stream<C: BlockCipherEncrypt<BlockSize = aes::cipher::consts::U16>>(
@@ -184,18 +190,40 @@ fn key_stream<C: BlockCipherEncrypt<BlockSize = aes::cipher::consts::U16>>(
 ) {
     let mut counter = iv;
     for part in text.chunks_mut(BLOCK * BATCH) {
-        let mut blocks = [Array::default(); BATCH];
-        let used = blocks.get_mut(..part.len().div_ceil(BLOCK)).unwrap_or_default();
-        for block in used.iter_mut() {
-            *block = counter.to_be_bytes().into();
-            counter = counter.wrapping_add(1);
-        }
-        cipher.encrypt_blocks(used);
-        for (bytes, block) in part.chunks_mut(BLOCK).zip(used.iter()) {
-            for (byte, key) in bytes.iter_mut().zip(block.iter()) {
-                *byte ^= key;
-            }
-        }
+        xor(part, &key_blocks(cipher, counter, part.len()));
+        counter = counter.wrapping_add(BATCH_COUNT);
+    }
+}
+
+/// AES in counter mode from `iv` on for so many bytes, at most a batch.
+#[inline]
+fn key_blocks<C: BlockCipherEncrypt<BlockSize = aes::cipher::consts::U16>>(
+    cipher: &C,
+    iv: u128,
+    bytes: usize,
+) -> [Block; BATCH] {
+    let mut blocks = [Block::default(); BATCH];
+    let used = blocks.get_mut(..bytes.div_ceil(BLOCK)).unwrap_or_default();
+    let mut counter = iv;
+    for block in used.iter_mut() {
+        *block = counter.to_be_bytes().into();
+        counter = counter.wrapping_add(1);
+    }
+    cipher.encrypt_blocks(used);
+    blocks
+}
+
+/// At most a batch of bytes, with their key stream.
+#[inline]
+fn xor(text: &mut [u8], keys: &[Block; BATCH]) {
+    let (whole, rest) = text.as_chunks_mut::<BLOCK>();
+    let mut keys = keys.iter();
+    for (bytes, key) in whole.iter_mut().zip(&mut keys) {
+        let key = u128::from_ne_bytes((*key).into());
+        *bytes = (u128::from_ne_bytes(*bytes) ^ key).to_ne_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(keys.flatten()) {
+        *byte ^= key;
     }
 }
 
@@ -209,8 +237,8 @@ fn expand(master: &MasterKey, label: u8, out: &mut [u8]) {
     let iv = u128::from_be_bytes(x) ^ (u128::from(label) << 64);
     out.fill(0);
     match (key.first_chunk::<32>(), key.first_chunk::<16>()) {
-        (Some(key), _) => key_stream(&Aes256::new(&(*key).into()), iv, out),
-        (None, Some(key)) => key_stream(&Aes128::new(&(*key).into()), iv, out),
+        (Some(key), _) => key_stream(&Aes256Enc::new(&(*key).into()), iv, out),
+        (None, Some(key)) => key_stream(&Aes128Enc::new(&(*key).into()), iv, out),
         (None, None) => {}
     }
 }
@@ -231,32 +259,42 @@ fn iv(salt: &[u8; 12], nonce: Nonce, protocol: Protocol) -> [u8; 12] {
     iv
 }
 
-/// Associated data that lies in two places, in one: a header and an index.
-const MOST_HEAD: usize = 512;
+/// Bytes of the longest head that is authenticated together with an index.
+const MOST_HEAD: usize = 508;
 
-/// `head` and `trailer` in one piece; `None` when the header is longer than any that is sent.
-fn joined<'b>(head: &[u8], trailer: &[u8], buffer: &'b mut [u8; MOST_HEAD]) -> Option<&'b [u8]> {
-    let whole = buffer.get_mut(..head.len() + trailer.len())?;
-    let (start, end) = whole.split_at_mut_checked(head.len())?;
-    start.copy_from_slice(head);
-    end.copy_from_slice(trailer);
-    Some(whole)
+/// What AEAD authenticates and does not encrypt behind SRTCP's header: its index (RFC 7714, section
+/// 17), put into one piece with it.
+fn joined<'b>(
+    head: &[u8],
+    trailer: [u8; 4],
+    buffer: &'b mut [u8; MOST_HEAD + 4],
+) -> Result<&'b [u8], SrtpError> {
+    let whole = buffer.get_mut(..head.len() + trailer.len()).ok_or(SrtpError::TooShort)?;
+    for (to, from) in whole.iter_mut().zip(head.iter().chain(&trailer)) {
+        *to = *from;
+    }
+    Ok(whole)
 }
 
 fn seal_gcm<A>(
     gcm: &A,
     iv: &[u8; 12],
-    head: &[u8],
-    trailer: &[u8],
-    text: &mut [u8],
-    tag: &mut [u8],
+    protocol: Protocol,
+    sealing: Sealing<'_>,
 ) -> Result<(), SrtpError>
 where
     A: AeadInOut<NonceSize = aes::cipher::consts::U12, TagSize = aes::cipher::consts::U16>,
 {
-    let mut buffer = [0; MOST_HEAD];
-    let data = if trailer.is_empty() { Some(head) } else { joined(head, trailer, &mut buffer) };
-    let data = data.ok_or(SrtpError::TooShort)?;
+    let Sealing { packet, head, trailer, tag } = sealing;
+    let (head, text) = packet.split_at_mut_checked(head).ok_or(SrtpError::TooShort)?;
+    let mut buffer;
+    let data = match protocol {
+        Protocol::Rtp => &*head,
+        Protocol::Rtcp => {
+            buffer = [0; MOST_HEAD + 4];
+            joined(head, trailer, &mut buffer)?
+        }
+    };
     let made = gcm
         .encrypt_inout_detached(&(*iv).into(), data, InOutBuf::from(text))
         .map_err(|_| SrtpError::NoRoom)?;
@@ -267,17 +305,22 @@ where
 fn open_gcm<A>(
     gcm: &A,
     iv: &[u8; 12],
-    head: &[u8],
-    trailer: &[u8],
-    text: &mut [u8],
-    tag: &[u8],
+    protocol: Protocol,
+    opening: Opening<'_>,
 ) -> Result<(), SrtpError>
 where
     A: AeadInOut<NonceSize = aes::cipher::consts::U12, TagSize = aes::cipher::consts::U16>,
 {
-    let mut buffer = [0; MOST_HEAD];
-    let data = if trailer.is_empty() { Some(head) } else { joined(head, trailer, &mut buffer) };
-    let data = data.ok_or(SrtpError::TooShort)?;
+    let Opening { packet, head, trailer, tag } = opening;
+    let (head, text) = packet.split_at_mut_checked(head).ok_or(SrtpError::TooShort)?;
+    let mut buffer;
+    let data = match protocol {
+        Protocol::Rtp => &*head,
+        Protocol::Rtcp => {
+            buffer = [0; MOST_HEAD + 4];
+            joined(head, trailer, &mut buffer)?
+        }
+    };
     let tag: &[u8; 16] = tag.first_chunk().ok_or(SrtpError::TooShort)?;
     gcm.decrypt_inout_detached(&(*iv).into(), data, InOutBuf::from(text), &(*tag).into())
         .map_err(|_| SrtpError::Authentication)
@@ -290,5 +333,5 @@ pub(super) fn derived(master: &MasterKey, label: u8, out: &mut [u8]) {
 
 #[cfg(test)]
 pub(super) fn counter_stream(key: [u8; 16], iv: u128, out: &mut [u8]) {
-    key_stream(&Aes128::new(&key.into()), iv, out);
+    key_stream(&Aes128Enc::new(&key.into()), iv, out);
 }

@@ -78,10 +78,7 @@ impl SrtpSender {
             (self.ssrc, self.highest) = (ssrc, None);
         }
         let index = self.index(sequence)?;
-        let (head, text) = packet.split_at_mut_checked(head_bytes).ok_or(SrtpError::TooShort)?;
-        let rollover = rollover(index);
-        let trailer = trailer(self.keys.suite, &rollover);
-        let sealing = Sealing { head, text, trailer, tag };
+        let sealing = Sealing { packet, head: head_bytes, trailer: rollover(index), tag };
         self.keys.rtp.seal(Nonce { ssrc, index }, Protocol::Rtp, sealing)?;
         self.highest = Some(self.highest.map_or(index, |highest| highest.max(index)));
         Ok(length + tag_bytes)
@@ -109,7 +106,6 @@ impl SrtpSender {
             return Err(SrtpError::KeyExhausted);
         }
         let index = (self.rtcp_index | ENCRYPTED).to_be_bytes();
-        let (head, text) = packet.split_at_mut_checked(RTCP_HEAD).ok_or(SrtpError::TooShort)?;
         let nonce = Nonce { ssrc, index: u64::from(self.rtcp_index) };
         // Counter mode: index, then tag. AEAD: tag, then index.
         let aead = is_aead(self.keys.suite);
@@ -117,7 +113,7 @@ impl SrtpSender {
         let (first, second) = end.split_at_mut_checked(split).ok_or(SrtpError::NoRoom)?;
         let (tag, place) = if aead { (first, second) } else { (second, first) };
         place.copy_from_slice(&index);
-        let sealing = Sealing { head, text, trailer: &index, tag };
+        let sealing = Sealing { packet, head: RTCP_HEAD, trailer: index, tag };
         self.keys.rtcp.seal(nonce, Protocol::Rtcp, sealing)?;
         self.rtcp_index += 1;
         Ok(length + growth)
@@ -214,6 +210,12 @@ impl Keyed {
 
     /// Remembers a source whose packet was authentic, in front of the others.
     fn keep(&mut self, source: Source) {
+        if let Some(Some(first)) = self.sources.first_mut()
+            && first.ssrc == source.ssrc
+        {
+            *first = source;
+            return;
+        }
         let is_same = |place: &Option<Source>| place.is_none_or(|old| old.ssrc == source.ssrc);
         let at = self.sources.iter().position(is_same).unwrap_or(SOURCES - 1);
         if let Some(places) = self.sources.get_mut(..=at) {
@@ -234,10 +236,7 @@ impl Keyed {
             return Err(SrtpError::Replayed);
         }
         let (packet, tag) = packet.split_at_mut_checked(length).ok_or(SrtpError::TooShort)?;
-        let (head, text) = packet.split_at_mut_checked(head_bytes).ok_or(SrtpError::TooShort)?;
-        let rollover = rollover(index);
-        let trailer = trailer(self.keys.suite, &rollover);
-        let opening = Opening { head, text, trailer, tag };
+        let opening = Opening { packet, head: head_bytes, trailer: rollover(index), tag };
         self.keys.rtp.open(Nonce { ssrc, index }, Protocol::Rtp, opening)?;
         source.rtp.note(index);
         self.keep(source);
@@ -254,7 +253,8 @@ impl Keyed {
         let split = if aead { growth - 4 } else { 4 };
         let (first, second) = end.split_at_checked(split).ok_or(SrtpError::TooShort)?;
         let (tag, trailer) = if aead { (first, second) } else { (second, first) };
-        let word = u32::from_be_bytes(*trailer.first_chunk().ok_or(SrtpError::TooShort)?);
+        let trailer = *trailer.first_chunk().ok_or(SrtpError::TooShort)?;
+        let word = u32::from_be_bytes(trailer);
         if word & ENCRYPTED == 0 {
             // Nobody agreed on unencrypted SRTCP.
             return Err(SrtpError::Authentication);
@@ -264,8 +264,7 @@ impl Keyed {
         if !source.rtcp.is_fresh(index) {
             return Err(SrtpError::Replayed);
         }
-        let (head, text) = packet.split_at_mut_checked(RTCP_HEAD).ok_or(SrtpError::TooShort)?;
-        let opening = Opening { head, text, trailer, tag };
+        let opening = Opening { packet, head: RTCP_HEAD, trailer, tag };
         self.keys.rtcp.open(Nonce { ssrc, index }, Protocol::Rtcp, opening)?;
         source.rtcp.note(index);
         self.keep(source);
@@ -289,11 +288,6 @@ fn rtcp_ssrc(packet: &[u8]) -> Result<u32, SrtpError> {
 const fn rollover(index: u64) -> [u8; 4] {
     let [_, _, a, b, c, d, _, _] = index.to_be_bytes();
     [a, b, c, d]
-}
-
-/// The rollover counter is authenticated by HMAC; in AEAD it is part of the initial value.
-const fn trailer(suite: Suite, rollover: &[u8; 4]) -> &[u8] {
-    if is_aead(suite) { &[] } else { rollover }
 }
 
 const fn is_aead(suite: Suite) -> bool {

@@ -6,6 +6,7 @@
 mod attribute;
 mod cipher;
 mod context;
+mod tag;
 mod window;
 
 pub use attribute::{Crypto, CryptoError};

@@ -48,9 +48,8 @@ fn the_packet_of_rfc_7714_16_1_1() {
     packet.extend_from_slice(b"Gallia est omnis divisa in partes tres");
     packet.extend_from_slice(&[0; 16]);
     let (packet_part, tag) = packet.split_at_mut(50);
-    let (head, text) = packet_part.split_at_mut(12);
     let nonce = cipher::Nonce { ssrc: 0x5501_a0b2, index: 0xf17b };
-    let sealing = cipher::Sealing { head, text, trailer: &[], tag };
+    let sealing = cipher::Sealing { packet: packet_part, head: 12, trailer: [0; 4], tag };
     cipher.seal(nonce, cipher::Protocol::Rtp, sealing).unwrap();
     let wanted = "8040f17b 8041f8d3 5501a0b2 f24de3a3 fb34de6c acba861c 9d7e4bca be633bd5
         0d294e6f 42a5f47a 51c7d19b 36de3adf 8833899d 7f27beb1 6a9152cf 765ee439 0cce";
