@@ -381,12 +381,42 @@ fn a_first_offer_of_t38_alone_is_taken_by_a_number_for_faxes_and_by_one_for_both
         let cdr = only(office.finish());
         assert_eq!(ending(&cdr), (CallCause::CallerHungUp, 200));
     }
-    // Where no faxes are received it is refused, and nobody is rung.
+}
+
+/// N-12: whoever asks why finds a record and its words, however the refusal came about.
+#[test]
+fn a_first_offer_of_t38_alone_that_is_refused_leaves_a_record_that_says_why() {
+    let cases: [(&str, fn(&str) -> String, &str); 3] = [
+        ("0312340003", str::to_owned, "it offers T.38 alone, and no fax is taken here"),
+        ("0312340002", |offer| offer.replace("udptl", "tcp"), "no sound or fax that we can take"),
+        (
+            "0312340002",
+            |offer| offer.replace("IP4 ", "IP6 ::"),
+            "no fax: the caller speaks no T.38",
+        ),
+    ];
+    for (number, own, words) in cases {
+        let mut office = only_fax();
+        office.call_by_own_t38(TRUNK, number, own);
+        office.run(secs(1));
+        assert!(office.phone(TRUNK).heard("failed 488"), "{:?}", office.phone(TRUNK).log);
+        assert!(office.explained(words), "{words}: {:?}", office.explained);
+        assert!(office.faxes.is_empty() && office.switch.calls().is_empty());
+        assert!(!office.phone('A').heard("invite"), "nobody is rung");
+        let cdr = only(office.finish());
+        assert_eq!((cdr.called.as_str(), cdr.answered), (number, None));
+        assert_eq!(ending(&cdr), (CallCause::Plan, 488));
+    }
+    // Nobody speaks T.30: the call was answered, and its record says what became of it.
     let mut office = only_fax();
-    office.call_by_t38(TRUNK, "0312340003");
+    office.call_by_t38(TRUNK, "0312340002");
     office.run(secs(1));
-    assert!(office.phone(TRUNK).heard("failed 488"), "{:?}", office.phone(TRUNK).log);
-    assert!(office.faxes.is_empty() && office.switch.calls().is_empty());
+    let FaxOrder::Receive(reception) = &office.faxes[0] else { panic!("{:?}", office.faxes) };
+    let fax = reception.fax;
+    office.fax_says(fax, FaxNews::Over("the process has ended".to_owned()));
+    office.run(secs(1));
+    assert!(office.explained("fax: the process has ended") && office.phone(TRUNK).heard("bye "));
+    assert_eq!(ending(&only(office.finish())), (CallCause::Plan, 200));
 }
 
 /// The machine on an adapter takes it live; the box when it does not.

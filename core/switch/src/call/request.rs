@@ -77,7 +77,7 @@ impl Switch {
                 self.asked_by_device(&device.tenant, &device.device, &device.extension, message)
             }),
         };
-        let Some(asking) = asking else { return };
+        let Some(mut asking) = asking else { return };
         if self.stopping
             || self.calls.len().saturating_add(self.lookups.len()) >= self.config.max_calls
         {
@@ -93,6 +93,10 @@ impl Switch {
             {
                 Some(session)
             }
+            Some(Ok(session)) if is_image_of_any_kind(&session) => {
+                asking.unfit = true;
+                None
+            }
             Some(Ok(_) | Err(_)) => {
                 self.ua.respond(now.time, tx, Response::new(488));
                 return;
@@ -105,12 +109,32 @@ impl Switch {
         leg.sip_call_id = text(message.call_id());
         leg.learn_methods(message);
         leg.takes_reliable = message.supports(b"100rel");
+        if asking.unfit {
+            return self.unfit_call(now, (tx, dialog), leg, asking, message);
+        }
         if message.header(Header::Replaces).is_some() {
             leg.identity = Identity { number: asking.caller.number, display: asking.display };
             self.incoming_replacement(now, (tx, dialog), leg, message);
             return;
         }
         self.considered_call(now, (tx, dialog), leg, asking);
+    }
+
+    /// A fax machine calls whose offer has nothing that we can take: nobody is asked or rung for it,
+    /// and its record says why. One that would replace another call leaves that as it is.
+    fn unfit_call(
+        &mut self,
+        now: Now,
+        (tx, dialog): (ServerTx, DialogId),
+        leg: Leg,
+        asking: Asking,
+        message: &Message,
+    ) {
+        if message.header(Header::Replaces).is_some() {
+            return self.ua.respond(now.time, tx, Response::new(488));
+        }
+        let said = Some("its offer has no sound or fax that we can take".to_owned());
+        self.decided_call(now, (tx, dialog), leg, asking, said);
     }
 
     /// A call as the plan decides it; `said` is what has become of a question about its caller.
@@ -129,10 +153,12 @@ impl Switch {
             called: &asking.called,
             state: self,
         });
-        if leg.offer.as_ref().is_some_and(is_image_alone) && !self.takes_image(&mut decision) {
-            return self.ua.respond(now.time, tx, Response::new(488));
-        }
         let lines = decision.lines();
+        let image_alone = leg.offer.as_ref().is_some_and(is_image_alone);
+        let no_fax = image_alone && !self.takes_image(&mut decision);
+        if no_fax || asking.unfit {
+            refuse_offer(&mut decision, if no_fax { "no-fax" } else { "no-codec" });
+        }
         self.note_refusal(now, &decision);
         leg.identity = asking.identity(&decision);
         let free = Charged::toll_free(&decision, &asking.origin, &asking.caller);
@@ -154,7 +180,8 @@ impl Switch {
         let party = call.legs.first().map(|leg| leg.party.name()).unwrap_or_default();
         let intro = format!("call from {} ({party}) to {}", call.caller, call.called);
         self.explain(call.id, intro);
-        for line in said.into_iter().chain(lines) {
+        let no_fax = no_fax.then(|| "it offers T.38 alone, and no fax is taken here".to_owned());
+        for line in said.into_iter().chain(lines).chain(no_fax) {
             self.explain(call.id, line);
         }
         if !self.divert_by_plan(&mut call, &diverted) {
@@ -272,6 +299,7 @@ impl Switch {
             caller: Caller { anonymous: number.is_none(), number, ..Caller::default() },
             called: self.called_by_trunk(trunk, message),
             hops: hops(message),
+            unfit: false,
         })
     }
 
@@ -310,6 +338,7 @@ impl Switch {
             },
             called: named.map_or(called, |known| known.extension.clone()),
             hops: hops(message),
+            unfit: false,
         }
     }
 }
@@ -332,6 +361,8 @@ pub(super) struct Asking {
     pub(super) called: Arc<str>,
     /// How far it may be passed on, and to how many at once.
     hops: (u8, Option<u32>),
+    /// It is a fax machine whose offer has nothing that we can take.
+    unfit: bool,
 }
 
 /// How far a request may be passed on from here, and to how many at once.
@@ -369,8 +400,21 @@ fn has_our_codec(ours: &[Codec], offer: &Session) -> bool {
 }
 
 /// Whether an offer has T.38 and nothing to talk by: a machine that knows that it calls one.
-fn is_image_alone(offer: &Session) -> bool {
+pub(crate) fn is_image_alone(offer: &Session) -> bool {
     offer.image().is_some() && offer.audio().is_none()
+}
+
+/// Whether an offer has an image in it, over whatever transport.
+fn is_image_of_any_kind(offer: &Session) -> bool {
+    offer.media.iter().any(|media| media.kind.eq_ignore_ascii_case(b"image"))
+}
+
+/// A call whose offer cannot be taken ends before anything is done for it, with 488.
+fn refuse_offer(decision: &mut Decision, cause: &str) {
+    decision.steps.clear();
+    decision.uses_channel = false;
+    (decision.fax, decision.record) = (None, None);
+    decision.release = Release { status: 488, prompt: None, cause: cause.into() };
 }
 
 /// The end of a call that goes in a circle.

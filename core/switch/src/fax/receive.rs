@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use koukan_base::StreamId;
-use koukan_dialplan::FaxBox;
+use koukan_dialplan::{FaxBox, Release};
 use koukan_media::Command;
 
 use super::{Duty, FaxId, FaxNews, FaxOrder, FaxReport, FaxRun, NotSent, Reception};
 use crate::action::{Action, Now};
+use crate::call::request::is_image_alone;
 use crate::call::{Call, Stage};
 use crate::leg::{Leg, LegStream};
 use crate::record::CallCause;
@@ -29,16 +30,14 @@ impl Switch {
     ) -> Option<Fate> {
         // Whoever did not answer has no say any more in how this call ends.
         call.failures.clear();
+        let alone = call.leg(0).and_then(|leg| leg.offer.as_ref()).is_some_and(is_image_alone);
         if let Some(leg) = call.leg_mut(0) {
             leg.speaks_fax = true;
         }
         let image = self.answer_with_image(now, call);
         let taken = image.is_some() || (self.answer_caller(now, call, None) && speaks_g711(call));
         if !taken {
-            self.explain(call.id, "no fax: the caller speaks no G.711 in the clear");
-            if let Some(leg) = call.leg_mut(0) {
-                leg.speaks_fax = false;
-            }
+            self.no_fax(call, alone);
             return None;
         }
         self.stop_music(call, 0);
@@ -57,6 +56,20 @@ impl Switch {
         self.lend_first(call);
         self.transfer_done(now, call);
         Some(Fate::Keep)
+    }
+
+    /// The caller cannot be answered as a fax machine. One that speaks T.38 alone is refused: there
+    /// is nothing else that it could hear.
+    fn no_fax(&mut self, call: &mut Call, alone: bool) {
+        if let Some(leg) = call.leg_mut(0) {
+            leg.speaks_fax = false;
+        }
+        if alone {
+            call.steps.clear();
+            call.release = Release { status: 488, prompt: None, cause: "no-codec".into() };
+        }
+        let speaks = if alone { "T.38 that we can take" } else { "G.711 in the clear" };
+        self.explain(call.id, format!("no fax: the caller speaks no {speaks}"));
     }
 
     /// The first leg's stream leaves its worker.

@@ -106,8 +106,13 @@ impl Office {
 
     /// A machine calls that offers T.38 and no audio.
     pub(crate) fn call_by_t38(&mut self, name: char, number: &str) {
+        self.call_by_own_t38(name, number, str::to_owned);
+    }
+
+    /// The same in words of its own.
+    pub(crate) fn call_by_own_t38(&mut self, name: char, number: &str, own: fn(&str) -> String) {
         let now = self.now;
-        self.phone(name).call_by_t38(now, number);
+        self.phone(name).call_by_t38(now, number, own);
         self.drain();
     }
 

@@ -225,13 +225,13 @@ impl Phone {
         self.calling = Some(self.ua.invite(now, request));
     }
 
-    /// Calls as a machine that offers T.38 and no audio.
-    pub(crate) fn call_by_t38(&mut self, now: Time, number: &str) {
+    /// Calls as a machine that offers T.38 and no audio, in words of its own.
+    pub(crate) fn call_by_t38(&mut self, now: Time, number: &str, own: fn(&str) -> String) {
         let user = self.user.clone();
         let mut request =
             request(Method::Invite, &user, &format!("sip:{number}@{SERVER}"), PASSWORD);
-        let local = self.image();
-        request.body = Some(Body::sdp(self.session.offer_image(&local)));
+        let offer = self.session.offer_image(&self.image());
+        request.body = Some(Body::sdp(own(&String::from_utf8_lossy(&offer)).into_bytes()));
         self.calling = Some(self.ua.invite(now, request));
     }
 
