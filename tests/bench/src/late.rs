@@ -47,10 +47,19 @@ pub(crate) fn watch(engine: &Engine, length: Duration) -> io::Result<Late> {
         let ((late_then, taken_then), us_then, waited_then) = before;
         let (late, taken) = (late.saturating_sub(late_then), taken.saturating_sub(taken_then));
         let waited = Duration::from_nanos(waited.saturating_sub(waited_then));
+        let us = us.saturating_sub(us_then);
+        if late > 0 {
+            println!(
+                "late: {late} ticks at {:.1} s, {taken} of them while {us} us were taken; the \
+                 worker waited {} us for another thread",
+                begun.elapsed().as_secs_f64(),
+                waited.as_micros()
+            );
+        }
         let hosts = if waited > WAITED { 0 } else { taken };
         sum.hosts += hosts;
         sum.ours += late.saturating_sub(hosts);
-        sum.taken += Duration::from_micros(us.saturating_sub(us_then));
+        sum.taken += Duration::from_micros(us);
         before = now;
     }
     Ok(sum)

@@ -210,7 +210,10 @@ fn gaps(heard: &[i16]) -> u64 {
     let packet = u64::try_from(PACKET).unwrap_or(0);
     let mut missing = 0_u64;
     let mut before: Option<u64> = None;
+    let mut at = 0;
     for (number, run) in runs.iter().enumerate() {
+        let known = missing;
+        at += run.len();
         let length = u64::try_from(run.len()).unwrap_or(0);
         let Some(turn) = run.first().and_then(|sample| turn_of(*sample)) else {
             // Silence before the first packet is none that is missing.
@@ -221,6 +224,14 @@ fn gaps(heard: &[i16]) -> u64 {
             missing += (turn + ROUND - before - 1) % ROUND * packet;
             let is_last = number + 1 == runs.len();
             missing += if is_last { 0 } else { length.abs_diff(packet) };
+        }
+        if missing > known {
+            let seconds = Duration::from_micros(u64::try_from(at).unwrap_or(0) * 125).as_secs_f64();
+            println!(
+                "recordings: {} samples wrong before {seconds:.2} s: {length} of packet {turn}, \
+                 behind {before:?}",
+                missing - known
+            );
         }
         before = Some(turn);
     }
