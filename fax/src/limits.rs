@@ -1,5 +1,7 @@
 //! Bounds on pages and documents. A document that exceeds one is refused with its name; nothing is
-//! allocated for it first.
+//! allocated for it first. Bounds on time hold on both sides of the worker's socket.
+
+use std::time::Duration;
 
 /// Bytes of a TIFF file or of a document that is read at all.
 pub const FILE_BYTES: usize = 64 * 1024 * 1024;
@@ -24,3 +26,10 @@ pub const TEXT_BYTES: usize = 1024 * 1024;
 
 /// Characters of each part of a header line.
 pub const HEADER_CHARACTERS: usize = 60;
+
+/// No fax lasts longer: 500 pages at two minutes each would, and nobody sends those.
+pub const ATTEMPT: Duration = Duration::from_secs(4 * 3_600);
+
+/// A document is drawn no longer, by the clock and in time that it computes. A page takes some
+/// hundredths of a second.
+pub const DRAWING: Duration = Duration::from_secs(50);

@@ -22,6 +22,7 @@ pub mod media;
 pub mod metrics;
 pub mod module;
 pub mod modules;
+pub mod notices;
 pub mod notify;
 #[expect(unsafe_code, reason = "limits and memory of the process, through libc")]
 pub mod os;

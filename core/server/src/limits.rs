@@ -129,6 +129,25 @@ pub const HTTP_BODY_BYTES: usize = 65_536;
 /// Bytes of a document that is handed in to be sent as a fax; the box has a bound of its own.
 pub const FAX_BODY_BYTES: usize = koukan_fax::limits::FILE_BYTES;
 
+/// Documents that are drawn at the same time: each may take two gigabytes.
+pub const FAX_DRAWINGS: usize = 2;
+
+/// Bytes of documents that are being drawn or wait for that. Who brings more is told to come again:
+/// each is in memory until it is drawn.
+pub const FAX_WAITING_BYTES: usize = 4 * FAX_BODY_BYTES;
+
+/// Notices for apps that are kept of an office: a day of an office with many faxes.
+pub const NOTICES: u64 = 1_000;
+
+/// Notices that one answer has.
+pub const NOTICES_AT_ONCE: usize = 100;
+
+/// Seconds that a request for notices may wait: less than most proxies let a request be silent.
+pub const NOTICE_WAIT_S: u64 = 50;
+
+/// Requests for notices that wait at once: the rest of [`HTTP_CONNECTIONS`] is for orders.
+pub const NOTICE_WAITS: usize = HTTP_CONNECTIONS / 2;
+
 /// Requests of the HTTP API that wait for the control loop.
 pub const CONTROL_QUEUE: usize = 64;
 

@@ -241,6 +241,7 @@ fn build(
     switch.restore_charges(restored.charges);
     switch.restore_maintenance(&notes);
     switch.restore_alerts(&notes);
+    switch.restore_fax_pages(&notes);
     for (tenant, aside) in switch.settings_aside() {
         tracing::warn!("{}", plans::aside_words(&tenant, &aside));
     }

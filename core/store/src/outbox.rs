@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use koukan_switch::Record;
+use koukan_switch::{NOTICES, Note, Record};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{ConnectOptions, Row};
@@ -225,10 +225,21 @@ fn row(record: &Record) -> Option<Value> {
         | Record::Registered(_)
         | Record::Unregistered { .. }
         | Record::Setting(_) => (Kind::Event, serde_json::to_value(record).ok()?),
+        Record::Note(note) if note.module == NOTICES => (Kind::Event, notice(note)?),
         // A module's own, and what phones watch.
         Record::Watching(_) | Record::Unwatched { .. } | Record::Note(_) => return None,
     };
     Some(json!([kind.number(), value.to_string()]))
+}
+
+/// A notice for apps as an event: what they hear, and whose. One that has given way is no event.
+fn notice(note: &Note) -> Option<Value> {
+    let Value::Object(mut notice) = serde_json::from_str(note.value.as_ref()?).ok()? else {
+        return None;
+    };
+    notice.insert("kind".to_owned(), "notice".into());
+    notice.insert("tenant".to_owned(), note.tenant.clone().into());
+    Some(notice.into())
 }
 
 /// The way to the records that wait, for any number of receivers.

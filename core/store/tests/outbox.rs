@@ -133,6 +133,12 @@ fn events_are_of_their_own_kind_and_what_modules_keep_is_nobody_elses() {
         key: "pin/main".to_owned(),
         value: Some("3 wrong".to_owned()),
     };
+    let notice = |value: Option<&str>| Note {
+        module: koukan_switch::NOTICES.to_owned(),
+        tenant: "acme".to_owned(),
+        key: "7".to_owned(),
+        value: value.map(str::to_owned),
+    };
     let setting = SettingRecord {
         tenant: "acme".to_owned(),
         key: "number.main.mode".to_owned(),
@@ -142,6 +148,8 @@ fn events_are_of_their_own_kind_and_what_modules_keep_is_nobody_elses() {
     };
     assert!(state.journal.append([
         Record::Note(note),
+        Record::Note(notice(Some("{\"number\":7,\"event\":\"fax_received\",\"id\":\"x\"}"))),
+        Record::Note(notice(None)),
         Record::Setting(setting),
         call(1, false),
         call(1, true)
@@ -149,7 +157,12 @@ fn events_are_of_their_own_kind_and_what_modules_keep_is_nobody_elses() {
     assert_eq!(all(&mut receiver, 1).len(), 1);
     let both = receiver.next(&[Kind::Call, Kind::Event], 10).expect("it reads");
     let kinds: Vec<u32> = both.iter().map(|kept| kept.kind).collect();
-    assert_eq!(kinds, [2, 2, 1]);
+    assert_eq!(kinds, [2, 2, 2, 1]);
+    let told: serde_json::Value = serde_json::from_str(&both[0].record).expect("JSON");
+    let expected = serde_json::json!({
+        "kind": "notice", "tenant": "acme", "number": 7, "event": "fax_received", "id": "x"
+    });
+    assert_eq!(told, expected, "what apps hear is an event for sinks");
     assert!(both.iter().all(|kept| !kept.record.contains("pin/main")));
     state.journal.close();
     fs::remove_dir_all(directory).expect("it can be removed");

@@ -31,7 +31,7 @@ mod trunk;
 mod view;
 
 pub use action::{Action, Mail, Now};
-pub use charge::{CAPS_OWNER, CapCount, CdrCharge, CdrPrice, PastCharge};
+pub use charge::{CAPS_OWNER, CapCount, CdrCharge, CdrPrice, FAX_PAGES_OWNER, PastCharge};
 pub use conference::{MemberView, RoomError, RoomOrder, RoomView};
 pub use config::{Directory, ListenerMedia, RoomPins, SwitchConfig, TrunkKey, TrunkRoute};
 pub use fax::{
@@ -46,7 +46,7 @@ pub use module::{
 };
 pub use queue::{AgentView, CallerView, QueueView};
 pub use record::tape::{CallRecording, RECORDINGS};
-pub use record::{CallCause, Cdr, CdrLeg, Contact, Note, Record, SettingRecord};
+pub use record::{CallCause, Cdr, CdrLeg, Contact, NOTICES, Note, Record, SettingRecord};
 pub use registration::guard::BanView;
 pub use subscription::watch::Watch;
 pub use switch::Switch;

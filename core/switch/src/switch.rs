@@ -21,7 +21,7 @@ use crate::action::{Action, Now};
 use crate::call::channels::Channels;
 use crate::call::lookup::Lookups;
 use crate::call::{Call, Stage};
-use crate::charge::{Alerts, Usages};
+use crate::charge::{Alerts, FaxPages, Usages};
 use crate::conference::Rooms;
 use crate::config::{Directory, SwitchConfig};
 use crate::draining::Draining;
@@ -101,6 +101,7 @@ pub struct Switch {
     pub(crate) mailboxes: HashMap<(Arc<str>, Arc<str>), MessageCount>,
     /// What the offices have used of the outside.
     pub(crate) usages: Usages,
+    pub(crate) fax_pages: FaxPages,
     /// What the offices were told of their caps.
     pub(crate) alerts: Alerts,
     /// The request that is being handled, and is of no call yet.
@@ -162,6 +163,7 @@ impl Switch {
             settings: HashMap::new(),
             mailboxes: HashMap::new(),
             usages: Usages::default(),
+            fax_pages: FaxPages::default(),
             alerts: Alerts::default(),
             in_hand: None,
             latest: None,

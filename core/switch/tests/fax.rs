@@ -183,6 +183,26 @@ fn t38_is_asked_for_a_moment_after_the_answer_and_a_refusal_changes_nothing() {
 }
 
 #[test]
+fn every_refusal_of_t38_leaves_the_fax_in_its_audio_and_takes_a_later_offer() {
+    for status in [415, 488, 500, 501, 603, 606] {
+        let mut office = only_fax();
+        office.phone(TRUNK).refuses_t38 = status;
+        office.call(TRUNK, "0312340002");
+        office.run(secs(3));
+        assert!(office.explained(&format!("T.38: {status}; the fax stays in audio")));
+        assert_eq!((office.faxes.len(), office.switch.tables().faxes), (1, 1), "{status}");
+        let moved = |order: &Command| matches!(order, Command::Reclaim { .. });
+        assert!(!office.media.orders.iter().any(moved), "its stream stays where it is");
+        let now = office.now;
+        office.phone(TRUNK).offer_t38(now);
+        office.run(secs(1));
+        assert_eq!(switched(&office).len(), 1, "{status}");
+        office.hang_up(TRUNK);
+        office.finish();
+    }
+}
+
+#[test]
 fn t38_that_is_taken_goes_over_once_and_audio_is_not_taken_back() {
     let mut office = only_fax();
     office.phone(TRUNK).takes_t38 = true;

@@ -38,6 +38,7 @@ fn sends(office: &mut Office, to: &str, t38: bool) {
         number: "number2".into(),
         to: Destination::Number(to.into()),
         t38,
+        app: None,
     };
     office.send_fax(&call);
 }
@@ -225,6 +226,7 @@ fn s_40_a_machine_behind_an_adapter_is_rung_for_a_fax() {
         number: "number2".into(),
         to: Destination::Device("F".into()),
         t38: true,
+        app: None,
     };
     office.send_fax(&call);
     office.run(secs(1));
@@ -269,6 +271,7 @@ fn faxes_that_are_sent_leave_half_of_an_office_s_lines_to_its_callers() {
             number: "number2".into(),
             to: Destination::Number(format!("035555123{number}").into()),
             t38: false,
+            app: None,
         });
     };
     // The office has six devices, and with them six lines.
@@ -287,4 +290,74 @@ fn faxes_that_are_sent_leave_half_of_an_office_s_lines_to_its_callers() {
     assert!(office.faxes.is_empty(), "the lines are free again");
     office.run(secs(90));
     office.finish();
+}
+
+/// What a fax of an app to outside costs: the words about its pages, and its price.
+fn fax_of_app(office: &mut Office, app: Option<&str>, pages: u32) -> String {
+    let before = office.finals().len();
+    office.phone(TRUNK).does = Does::AnswersAtOnce;
+    office.send_fax(&FaxCall {
+        fax: FAX,
+        tenant: "acme".into(),
+        number: "number2".into(),
+        to: Destination::Number("0355551234".into()),
+        t38: false,
+        app: app.map(Into::into),
+    });
+    office.run(secs(30));
+    (1..=pages).for_each(|page| office.fax_says(FAX, FaxNews::Confirmed(page)));
+    office.run(secs(29));
+    office.fax_says(FAX, FaxNews::Over("sent".to_owned()));
+    office.run(secs(70));
+    let finals = office.finals();
+    assert_eq!(finals.len(), before + 1);
+    let charge = finals[before].legs.iter().find_map(|leg| leg.charge.clone()).unwrap();
+    assert_eq!(charge.leg, "fax-out");
+    assert_eq!(charge.device.as_deref(), app);
+    let price = charge.price.unwrap();
+    assert_eq!(finals[before].price.as_deref(), Some(&*price.amount));
+    price.text
+}
+
+/// The option of app C makes three pages of a month free; a minute costs 40.
+fn office_of_free_pages(plan: &str) -> String {
+    let rate = "  { leg = \"fax-out\", class = [\"fixed\"], price = \"20\", per = \"30s\" },\n]\n";
+    let option = "option.fax3 = { free_pages = 3, per = \"month\", from = [\"app\"] }";
+    plan.replacen("]\n# The first ten minutes", &format!("{rate}# The first ten minutes"), 1)
+        .replacen("option.free10 =", &format!("{option}\noption.free10 ="), 1)
+        .replacen("options = [\"free10\"]", "options = [\"free10\", \"fax3\"]", 1)
+}
+
+/// S-43: the count goes on from fax to fax, over a restart, and begins anew with the month.
+#[test]
+fn s_43_pages_of_an_app_are_counted_and_free_until_its_option_is_used_up() {
+    let mut office = planned(office_of_free_pages);
+    let paid = "2 x 20 for each 30 s = 40";
+    let first = fax_of_app(&mut office, Some("C"), 2);
+    assert!(first.contains("2 of 2 pages free (fax3): 0 x 20"), "{first}");
+    assert!(office.explained("pages of the app C in 2026-07: 2 more, 2 with those"));
+    // Whoever has no app or no option pays, and takes none of C's pages.
+    for other in [None, Some("D")] {
+        let words = fax_of_app(&mut office, other, 2);
+        assert!(words.ends_with(paid) && !words.contains("pages"), "{words}");
+    }
+    let second = fax_of_app(&mut office, Some("C"), 2);
+    assert!(second.contains("1 of 2 pages free (fax3): 1 x 20 for each 30 s = 20"), "{second}");
+    // Behind a restart the count is what it was.
+    let notes: Vec<koukan_switch::Note> = office
+        .did
+        .iter()
+        .filter_map(|did| match did {
+            office::Did::Record(koukan_switch::Record::Note(note)) => Some(note.clone()),
+            _ => None,
+        })
+        .collect();
+    let mut again = planned(office_of_free_pages);
+    again.switch.restore_fax_pages(&notes);
+    let third = fax_of_app(&mut again, Some("C"), 1);
+    assert!(third.ends_with(paid) && !third.contains("pages"), "{third}");
+    // The month closes on the 25th.
+    again.date += secs(27 * 86_400);
+    let next = fax_of_app(&mut again, Some("C"), 1);
+    assert!(next.contains("1 of 1 pages free (fax3)"), "{next}");
 }

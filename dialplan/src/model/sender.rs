@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Plan;
 use super::boxes::FaxBox;
+use super::device::DeviceKind;
 use super::number::Number;
 use super::objects::Object;
 use crate::plans::Plans;
@@ -41,6 +42,14 @@ pub enum FaxSenderError {
         /// Of whom.
         tenant: Arc<str>,
     },
+    /// There is no such app.
+    #[error("{app} is no app of {tenant}")]
+    App {
+        /// Which.
+        app: Arc<str>,
+        /// Of whom.
+        tenant: Arc<str>,
+    },
     /// It has no fax box.
     #[error("number.{number} has no fax box: it sends no faxes")]
     NoBox {
@@ -67,6 +76,13 @@ impl Plans {
     pub fn fax_delivery(&self, tenant: &str, number: &str) -> Option<&Arc<str>> {
         let number = self.plan(tenant)?.numbers.find(number)?;
         Some(&number.fax.as_ref()?.value.deliver_to.as_ref()?.value)
+    }
+
+    /// Whether a device of an office is an app, for which pages may be free (S-43).
+    #[must_use]
+    pub fn is_app(&self, tenant: &str, device: &str) -> bool {
+        let device = self.plan(tenant).and_then(|plan| plan.devices.find(device));
+        device.is_some_and(|device| device.kind == DeviceKind::App)
     }
 
     /// The number of an office that sends a fax, and the rules of its box; `from` names it by its

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 /// The version that both sides speak.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Bytes of a frame without its length; the longest has two file names and a reason.
 pub const MAX_FRAME: usize = 64 * 1024;

@@ -243,6 +243,8 @@ pub struct Page {
     pub bytes: u32,
     /// Lines with errors.
     pub bad_rows: u32,
+    /// Microseconds that the disk took for a page that came, before it was confirmed.
+    pub stored_us: u32,
 }
 
 /// How a fax ended.
@@ -262,13 +264,19 @@ pub struct End {
     pub ecm_retries: u32,
     /// More pages came than are taken.
     pub page_limit: bool,
+    /// The disk did not take a page that came; it was not confirmed.
+    pub unstored: bool,
 }
 
 impl End {
     /// Why, in the queue's words.
     #[must_use]
     pub fn cause(&self) -> crate::Cause {
-        if self.page_limit { crate::Cause::PageLimit } else { crate::Cause::of_t30(self.code) }
+        match self {
+            Self { unstored: true, .. } => crate::Cause::Storage,
+            Self { page_limit: true, .. } => crate::Cause::PageLimit,
+            Self { code, .. } => crate::Cause::of_t30(*code),
+        }
     }
 }
 

@@ -46,7 +46,14 @@ fn messages() -> (Vec<Order>, Vec<Report>) {
         Event::Remote { ident: String::new() },
         Event::Rate { bit_rate: 9_600, ecm: false },
         Event::Retrain,
-        Event::Page(Page { number: 1, width: 1_728, length: 2_200, bytes: 40_000, bad_rows: 2 }),
+        Event::Page(Page {
+            number: 1,
+            width: 1_728,
+            length: 2_200,
+            bytes: 40_000,
+            bad_rows: 2,
+            stored_us: 9,
+        }),
         Event::RefusedFrame { kind: 0xC1 },
         Event::End(End { code: 49, words: "dropped".to_owned(), ..End::default() }),
     ];
@@ -81,16 +88,16 @@ fn messages_come_as_they_were_sent_in_any_pieces() {
 #[test]
 fn another_version_and_lengths_that_none_has_end_the_connection() {
     let mut other = frame(&Order::Shutdown).unwrap();
-    other[4] = 2;
+    other[4] = VERSION + 1;
     let read = |bytes: &[u8]| {
         let mut frames = Frames::default();
         frames.push(bytes);
         frames.poll::<Order>()
     };
-    assert_eq!(read(&other), Err(FrameError::Version(2)));
-    assert_eq!(read(&[0, 0, 0, 1, 1]), Err(FrameError::Length(1)));
+    assert_eq!(read(&other), Err(FrameError::Version(VERSION + 1)));
+    assert_eq!(read(&[0, 0, 0, 1, VERSION]), Err(FrameError::Length(1)));
     assert_eq!(read(&[0xFF; 4]), Err(FrameError::Length(u32::MAX as usize)));
-    assert!(matches!(read(&[0, 0, 0, 3, 1, b'{', b'}']), Err(FrameError::Content(_))));
+    assert!(matches!(read(&[0, 0, 0, 3, VERSION, b'{', b'}']), Err(FrameError::Content(_))));
     let long = Order::Start {
         session: SessionId(1),
         task: Task::Gateway {
@@ -121,7 +128,7 @@ proptest! {
         let mut frames = Frames::default();
         let length = u32::try_from(bytes.len() + 1).unwrap().to_be_bytes();
         frames.push(&length);
-        frames.push(&[if version { 1 } else { 9 }]);
+        frames.push(&[if version { VERSION } else { 9 }]);
         frames.push(&bytes);
         let _ = frames.poll::<Order>();
         let _ = frames.poll::<Report>();

@@ -125,6 +125,28 @@ fn hostile_documents_are_refused_in_a_sentence() {
     assert!(verdict.as_ref().is_some_and(fits), "{verdict:?}");
 }
 
+/// Behind a password nobody can look; one that is needed for changes alone keeps no fax.
+#[test]
+fn a_document_behind_a_password_says_so() {
+    let directory = std::env::temp_dir().join(format!("koukan-password-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let (plain, locked) = (directory.join("plain.pdf"), directory.join("locked.pdf"));
+    std::fs::write(&plain, document(1)).unwrap();
+    let mut told = Vec::new();
+    for password in ["secret", ""] {
+        let mut qpdf = std::process::Command::new("qpdf");
+        qpdf.args(["--encrypt", password, "owner", "256", "--"]).arg(&plain).arg(&locked);
+        assert!(qpdf.status().expect("qpdf runs").success());
+        told.push(render(&std::fs::read(&locked).unwrap(), &order(None)));
+    }
+    std::fs::remove_dir_all(&directory).unwrap();
+    let Some(Rendered::Refused { words, too_large: false }) = &told[0].0 else {
+        panic!("{told:?}")
+    };
+    assert_eq!(words, "the document is protected by a password");
+    assert!(matches!(told[1].0, Some(Rendered::Pages { pages: 1, .. })), "{told:?}");
+}
+
 /// A PDF of so many empty pages.
 fn many(pages: usize) -> Vec<u8> {
     let mut file = b"%PDF-1.4\n".to_vec();

@@ -101,6 +101,23 @@ fn why(server: &Server, fax: &Value) -> String {
     lines.filter_map(|line| Some(format!("{}\n", line["text"].as_str()?))).collect()
 }
 
+/// N-12: a machine that offers T.38 alone where no fax is taken is refused at once, and whoever
+/// asks why finds its record.
+#[test]
+fn a_call_by_t38_alone_that_is_refused_is_in_the_records_with_its_reason() {
+    let server = office("fax-alone-refused");
+    let file = server.directory.join("sent.tif");
+    document(&file, &[page(1, 200)]).expect("it is written");
+    let refused = fax::send(&server, &Sending::new("0312340001", &file, T38::Alone));
+    assert!(refused.is_err(), "{refused:?}");
+    let record = wait_for(LIMIT, || server.ctl(&["cdrs"]).ok()?.get(0).cloned()).expect("a record");
+    assert_eq!((&record["called"], &record["status"]), (&"0312340001".into(), &488.into()));
+    assert_eq!((&record["answered"], &record["cause"]), (&Value::Null, &"plan".into()));
+    let lines = why(&server, &record);
+    assert!(lines.contains("it offers T.38 alone, and no fax is taken here"), "{lines}");
+    server.wait_empty(LIMIT).expect("nothing is left");
+}
+
 #[test]
 fn s_30_a_fax_over_g711_is_kept_mailed_and_fetched_in_both_formats() {
     let server = office("fax");
@@ -113,6 +130,17 @@ fn s_30_a_fax_over_g711_is_kept_mailed_and_fetched_in_both_formats() {
     assert_eq!((&fax["pages"], &fax["station"]), (&2.into(), &"0.0.6".into()), "{fax}");
     assert_eq!((&fax["caller"], &fax["cause"]), (&"0455550001".into(), &"done".into()));
     assert_same(&fetched(&server, id), &pages);
+    // An office's apps hear of it, at once or as soon as it is there.
+    let told = server.ctl(&["notices", "acme", "--wait", "20"]).expect("it answers");
+    let notice = &told[0];
+    assert_eq!((&notice["number"], &notice["event"]), (&1.into(), &"fax_received".into()));
+    assert_eq!(
+        (&notice["id"], &notice["box"], &notice["pages"]),
+        (&id.into(), &"main".into(), &2.into())
+    );
+    assert_eq!((&notice["from"], &notice["to"]), (&"0455550001".into(), &"0312340002".into()));
+    let none = server.ctl(&["notices", "acme", "--after", "1"]).expect("it answers");
+    assert_eq!(none.as_array().map(Vec::len), Some(0));
     let jpeg = server.directory.join("page.jpg");
     koukan(&server, &["get", "acme", id, &jpeg.to_string_lossy(), "--page", "2"]);
     assert!(fs::read(&jpeg).expect("it is written").starts_with(&[0xFF, 0xD8, 0xFF]));
@@ -133,6 +161,22 @@ fn s_30_a_fax_over_g711_is_kept_mailed_and_fetched_in_both_formats() {
 }
 
 /// The machine refuses T.38 in the other tests, and the fax stays in audio.
+/// S-33: the notice waits in the spool, and the fax can be read meanwhile.
+#[test]
+fn a_mail_server_that_is_down_gets_the_notice_when_it_is_up_again() {
+    let server = office("fax-mail-down");
+    let sent = [page(4, 200)];
+    send(&server, &sent);
+    let list = kept(&server, 1);
+    assert_same(&fetched(&server, list[0]["id"].as_str().expect("an id")), &sent);
+    // The first attempt has failed by then; the next one comes five seconds later.
+    std::thread::sleep(Duration::from_secs(2));
+    let mails = MailSink::start(server.smtp_port).expect("the port is free");
+    let mail = wait_for(Duration::from_secs(60), || mails.mails().first().cloned());
+    let mail = mail.expect("it comes");
+    assert!(mail.contains("To: office@example.jp") && mail.contains(".pdf"), "{mail}");
+}
+
 #[test]
 fn s_30_a_fax_goes_over_to_t38_when_it_is_taken_or_asked_for() {
     let server = office("fax-t38");

@@ -15,6 +15,7 @@ use super::backup::{self, BackupArguments};
 use super::client::{self, Answer};
 use super::drain::{self, DrainArguments};
 use super::modules::ModuleOrder;
+use super::notices::{self, NoticesOrder};
 use super::recordings::{self, RecordingsOrder};
 use super::rooms::RoomArguments;
 use super::settings::SettingOrder;
@@ -114,6 +115,8 @@ pub(super) enum Order {
         #[arg(long)]
         tenant: Option<String>,
     },
+    /// What an office's apps hear of: faxes that came or were sent, numbered
+    Notices(NoticesOrder),
     /// Why a call went as it did
     Why {
         /// The call's id
@@ -270,6 +273,7 @@ fn request(order: &Order) -> (Method, String, Option<Value>) {
         Order::Trace(_) => get("/v1/trace"),
         Order::Boxes => get("/v1/boxes"),
         Order::Faxes { tenant } => get(&format!("/v1/faxes?{}", query(&[("tenant", tenant)]))),
+        Order::Notices(order) => get(&order.path()),
         Order::Why { call } => get(&format!("/v1/why/{}", escaped(call))),
         Order::Recordings(order) => get(&order.path()),
         Order::DeleteRecordings { tenant, ids, by } => {
@@ -496,6 +500,7 @@ fn shown(order: &Order, value: &Value) -> String {
         Order::Kill { call } => format!("call {call} is being ended\n"),
         Order::Boxes => table::columns(value, BOXES, "no box has had a message"),
         Order::Faxes { .. } => faxes(value),
+        Order::Notices(_) => notices::shown(value),
         Order::Metrics | Order::Drain(_) | Order::Backup(_) | Order::Trace(_) => String::new(),
     }
 }

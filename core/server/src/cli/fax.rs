@@ -87,6 +87,9 @@ struct SendArguments {
     /// The number that sends, by its digits or its name in the plan [default: the first with a box]
     #[arg(long)]
     from: Option<String>,
+    /// The app that sends, by its device's name in the plan: its option may make pages free
+    #[arg(long)]
+    app: Option<String>,
     /// Lines a millimetre
     #[arg(long, value_enum, default_value = "fine")]
     resolution: Resolution,
@@ -213,10 +216,13 @@ fn one(tenant: &str, fax: &str) -> String {
 
 /// Hands a document in, and says how far it is until it is over.
 fn send(reach: &Reach, arguments: &SendArguments) -> Result<(), Failed> {
-    let SendArguments { tenant, file, to, from, resolution, no_header, no_wait } = arguments;
+    let SendArguments { tenant, file, to, from, app, resolution, no_header, no_wait } = arguments;
     let document = std::fs::read(file)
         .map_err(|error| Failed(format!("{} cannot be read: {error}", file.display())))?;
     let mut path = format!("{}?to={}", of_sent(tenant), escaped(to));
+    if let Some(app) = app {
+        path.push_str(&format!("&app={}", escaped(app)));
+    }
     if let Some(from) = from {
         path.push_str(&format!("&from={}", escaped(from)));
     }

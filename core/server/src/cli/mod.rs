@@ -11,6 +11,7 @@ mod drain;
 mod fax;
 mod fmt;
 mod modules;
+mod notices;
 mod recordings;
 mod rooms;
 mod run;

@@ -195,8 +195,9 @@ impl Control {
                 let _ = reply.send(settings.unwrap_or_default());
             }
             Request::Set(order, reply) => drop(reply.send(self.core.set(now, &order))),
-            Request::FaxOffice(tenant, from, reply) => {
-                let office = self.core.switch().fax_office(now, &tenant, from.as_deref());
+            Request::FaxOffice(tenant, [from, app], reply) => {
+                let wish = (from.as_deref(), app.as_deref());
+                let office = self.core.switch().fax_office(now, &tenant, wish);
                 let _ = reply.send(office);
             }
             Request::Commit(reply) => drop(reply.send(self.core.commit())),

@@ -68,7 +68,7 @@ pub enum Request {
     /// Flip a setting of an office.
     Set(SetOrder, Reply<Result<SetDone, ChangeError>>),
     /// Who sends a fax of a tenant, by the number that is named.
-    FaxOffice(Arc<str>, Option<String>, Reply<Result<FaxOffice, FaxSenderError>>),
+    FaxOffice(Arc<str>, [Option<String>; 2], Reply<Result<FaxOffice, FaxSenderError>>),
     /// What was kept is written to the journal: whether the disk has taken it.
     Commit(Reply<bool>),
     /// `GET /v1/modules`.

@@ -1,11 +1,13 @@
 //! The thread of the faxes: processes started, supervised and reaped, orders and sockets handed on,
 //! what they report turned into sentences and kept pages.
 
+mod ending;
+
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 use koukan_base::{CallId, Time};
@@ -36,9 +38,6 @@ const AGAIN: Duration = Duration::from_secs(30);
 
 /// While no machine is called, attempts that nobody tells the end of are looked for so often.
 const HELD: Duration = Duration::from_secs(1);
-
-/// How long the processes have to end their sessions when the server ends.
-const ENDING: Duration = Duration::from_secs(2);
 
 /// One place for a process.
 #[derive(Debug)]
@@ -158,6 +157,7 @@ impl Driver {
         for fax in self.queue.overdue(now) {
             self.hang_up(fax, "it has taken too long");
         }
+        self.hang_up_unheard();
         if self.held {
             return;
         }
@@ -169,13 +169,6 @@ impl Driver {
             }
             let _ = self.control.wake();
         }
-    }
-
-    /// A call is not wanted any more, nor whoever speaks in it.
-    fn hang_up(&mut self, fax: FaxId, why: &str) {
-        let session = SessionId(fax.0);
-        self.tell(session, FaxNews::Over(why.to_owned()));
-        self.stop(session);
     }
 
     /// A machine has answered.
@@ -212,7 +205,8 @@ impl Driver {
         // What is due stays due while it is held, and would wake this thread again and again.
         let queue = self.queue.poll_timeout();
         let queue = if self.held { queue.map(|at| at.max(now + HELD)) } else { queue };
-        let mut next = [unkept, queue].into_iter().flatten().min();
+        let unheard = self.running.values().filter_map(|run| Some(run.unwanted.as_ref()?.1)).min();
+        let mut next = [unkept, queue, unheard].into_iter().flatten().min();
         for place in &self.places {
             let blocked = place.process.as_ref().is_some_and(Process::waits);
             let soon = blocked.then(|| now + Duration::from_millis(20));
@@ -401,7 +395,9 @@ impl Driver {
                 running.lines += 1;
                 let told = running.lines <= LINES && !running.stopped;
                 if let What::Sends(progress) = &running.what {
+                    let confirmed = FaxNews::Confirmed(progress.confirmed);
                     self.queue.progress(FaxId(session.0), progress);
+                    self.tell(session, confirmed);
                 }
                 if told {
                     self.tell(session, FaxNews::Told(words));
@@ -414,7 +410,7 @@ impl Driver {
     /// A fax has ended: kept, told.
     fn over(&mut self, session: SessionId, cause: Cause, end: &End) {
         let Some(running) = self.running.remove(&session) else { return };
-        let Running { tenant, id, what, heard, stopped, retrains, .. } = running;
+        let Running { tenant, id, what, heard, stopped, unwanted, retrains, .. } = running;
         let sends = matches!(what, What::Sends(_));
         let why = likely(cause, end, retrains, sends);
         let tail = format!(" ({}; code {}){why}", end.words, end.code);
@@ -425,6 +421,7 @@ impl Driver {
             }
             What::Sends(progress) => {
                 let said = self.queue.ended(FaxId(session.0), cause, &progress, self.clock.now());
+                let said = said.or(unwanted.map(|(why, _)| why));
                 let said = said.unwrap_or_else(|| "It is not wanted any more.".to_owned());
                 format!("{said}{tail}")
             }
@@ -559,30 +556,5 @@ impl Driver {
             }
         }
         let _ = self.control.wake();
-    }
-
-    /// The server ends: sessions are ended, so that their files are whole, and their pages kept.
-    fn end(&mut self) {
-        for place in 0..self.places.len() {
-            self.order(place, Order::Shutdown, Vec::new());
-        }
-        let until = Instant::now() + ENDING;
-        for place in 0..self.places.len() {
-            while let Some(process) =
-                self.places.get_mut(place).and_then(|own| own.process.as_mut())
-            {
-                if process.has_ended() || Instant::now() >= until {
-                    self.read(place);
-                    break;
-                }
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
-        let left: Vec<SessionId> = self.running.keys().copied().collect();
-        for session in left {
-            let words = "the server has ended".to_owned();
-            let end = End { code: u16::MAX, words, ..End::default() };
-            self.over(session, Cause::Worker, &end);
-        }
     }
 }

@@ -16,6 +16,7 @@ use super::entry::Fax;
 use super::letter;
 use crate::mail::Letter;
 use crate::module::shelf::{Of, Shelf, is_directory};
+use crate::notices::{FaxNotice, News, Notices};
 
 /// Whose notes faxes are; no module of the configuration is called so.
 const OWNER: &str = "kk:fax";
@@ -68,6 +69,7 @@ pub enum InboxError {
 #[derive(Clone, Debug)]
 pub struct Inbox {
     shelf: Arc<Shelf>,
+    notices: Notices,
     /// Where kept faxes are: `TENANT/ID.tif` and `.pdf`.
     kept: PathBuf,
     /// Where faxes under way are: `ID.tif`.
@@ -77,9 +79,16 @@ pub struct Inbox {
 impl Inbox {
     /// The faxes of a shelf. Those that the last run left under way are finished.
     pub(crate) fn new(shelf: Arc<Shelf>, kept: PathBuf, spool: PathBuf, now: Timestamp) -> Self {
-        let own = Self { shelf, kept, spool };
+        let notices = Notices::new(Arc::clone(&shelf));
+        let own = Self { shelf, notices, kept, spool };
         own.settle(now);
         own
+    }
+
+    /// What apps hear of: of these faxes, and of those that are sent.
+    #[must_use]
+    pub const fn notices(&self) -> &Notices {
+        &self.notices
     }
 
     fn of(tenant: &str) -> Of<'_> {
@@ -157,6 +166,9 @@ impl Inbox {
         if heard {
             self.tell(tenant, id, &fax, attachment.as_deref());
         }
+        if heard || !pages.is_empty() {
+            self.tell_apps(tenant, id, &fax);
+        }
         // It may never have been made.
         let _ = fs::remove_file(spooled);
         Ok(pages.len())
@@ -178,6 +190,23 @@ impl Inbox {
         if let Err(status) = self.shelf.queue_letter((tenant, &format!("fax/{id}")), letter) {
             tracing::error!(tenant, id, status, "the notice of a fax cannot be queued");
         }
+    }
+
+    /// The office's apps hear of it, as whoever gets mails does.
+    fn tell_apps(&self, tenant: &str, id: &str, fax: &Fax) {
+        let notice = FaxNotice {
+            id: (fax.pages > 0).then(|| id.to_owned()),
+            mailbox: fax.mailbox.clone(),
+            from: fax.caller.clone(),
+            to: fax.called.clone(),
+            station: fax.station.clone(),
+            pages: fax.pages,
+            confirmed: fax.pages,
+            cause: fax.cause,
+            result: fax.sentence(fax.language()),
+            calls: vec![fax.call.clone()],
+        };
+        self.notices.tell(tenant, fax.ended.unwrap_or(fax.started), News::FaxReceived(notice));
     }
 
     /// S-32: the oldest faxes of a box that has too many go.

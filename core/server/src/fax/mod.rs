@@ -103,7 +103,7 @@ impl Faxes {
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (deeds, orders) = bounded(QUEUE);
         let (out, words) = bounded(QUEUE);
-        let drawer = Drawer::new(shelf, config.spool.clone());
+        let drawer = Drawer::new(shelf, inbox.notices().clone(), config.spool.clone());
         let wakers = [Arc::clone(&waker), Arc::clone(&control)];
         let tray = Tray::new(&config, drawer.clone(), clock.clone(), deeds.clone(), wakers);
         let queue = Queue::new(drawer, clock.now());

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use koukan_base::Time;
 use koukan_engine::Lent;
 use koukan_fax::Cause;
 use koukan_fax::protocol::{Audio, End, Event, FEC, Law, Media, REDUNDANCY, T38};
@@ -24,6 +25,8 @@ pub(super) struct Running {
     pub(super) heard: bool,
     /// The call is over: nobody wants reports.
     pub(super) stopped: bool,
+    /// It was stopped for this reason; its call is hung up when it has ended, and by then.
+    pub(super) unwanted: Option<(String, Time)>,
     pub(super) lines: u32,
     pub(super) retrains: u32,
 }
@@ -63,8 +66,8 @@ impl Running {
         place: usize,
         socket: Option<OwnedFd>,
     ) -> Self {
-        let (heard, stopped, lines, retrains) = (false, false, 0, 0);
-        Self { tenant, id, what, place, socket, heard, stopped, lines, retrains }
+        let (heard, stopped, unwanted, lines, retrains) = (false, false, None, 0, 0);
+        Self { tenant, id, what, place, socket, heard, stopped, unwanted, lines, retrains }
     }
 
     /// It goes on over T.38.
@@ -115,8 +118,10 @@ impl Running {
                         fax.pages = page.number;
                         let bad = page.bad_rows;
                         let number = page.number;
+                        let ms = page.stored_us.div_ceil(1_000);
                         format!(
-                            "page {number} is here and confirmed: {size}, {bad} lines with errors"
+                            "page {number} is here, on the disk after {ms} ms and confirmed: \
+                             {size}, {bad} lines with errors"
                         )
                     }
                     What::Sends(progress) => {

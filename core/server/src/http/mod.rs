@@ -12,6 +12,7 @@ mod cdrs;
 mod drain;
 mod faxes;
 mod modules;
+mod notices;
 mod recordings;
 mod reload;
 mod rooms;
@@ -129,7 +130,13 @@ pub async fn serve(
     service: Arc<Service>,
     end: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let router = router(service);
+    let router = router(Arc::clone(&service));
+    let mut ends = end.clone();
+    let waits = async {
+        // Requests that wait for something to be told hold up no end.
+        let _ = ends.wait_for(|end| *end).await;
+        service.faxes.notices().close();
+    };
     let socket = UnixListener::from_std(listeners.socket)?;
     let unix = serve::serve(socket, router.clone(), end.clone());
     let http = listeners.http.map(TcpListener::from_std).transpose()?;
@@ -138,7 +145,7 @@ pub async fn serve(
             serve::serve(listener, router, end).await;
         }
     };
-    tokio::join!(unix, tcp);
+    tokio::join!(unix, tcp, waits);
     // Gone or taken by a successor: nothing is left to tidy then.
     let _ = fs::remove_file(&listeners.path);
     Ok(())

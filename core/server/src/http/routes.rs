@@ -15,7 +15,7 @@ use koukan_store::CdrReader;
 use serde::Deserialize;
 
 use super::{
-    backup, bans, boxes, cdrs, drain, faxes, modules, recordings, reload, rooms, selftest,
+    backup, bans, boxes, cdrs, drain, faxes, modules, notices, recordings, reload, rooms, selftest,
     sent_faxes, settings, trace, trunks,
 };
 use crate::api::{self, ClockState, Failure};
@@ -96,14 +96,15 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/tenants/{tenant}/recordings", get(recordings::list).delete(recordings::delete))
         .route("/v1/tenants/{tenant}/recordings.zip", get(recordings::zip))
         .route("/v1/tenants/{tenant}/audit", get(recordings::audit))
+        .route("/v1/tenants/{tenant}/notices", get(notices::list))
         .route("/v1/tenants/{tenant}/faxes", get(faxes::list))
         .route("/v1/tenants/{tenant}/faxes/{id}", get(faxes::show).delete(faxes::delete))
         .route("/v1/tenants/{tenant}/faxes/{id}/pdf", get(faxes::pdf))
         .route("/v1/tenants/{tenant}/faxes/{id}/pages/{page}", get(faxes::page))
         .route(
             "/v1/tenants/{tenant}/sent-faxes",
-            get(sent_faxes::list)
-                .merge(post(sent_faxes::send).layer(DefaultBodyLimit::max(limits::FAX_BODY_BYTES))),
+            // It counts the bytes of its body itself.
+            get(sent_faxes::list).post(sent_faxes::send),
         )
         .route(
             "/v1/tenants/{tenant}/sent-faxes/{id}",

@@ -120,8 +120,8 @@ impl Switch {
         self.considered_call(now, (tx, dialog), leg, asking);
     }
 
-    /// A fax machine calls whose offer has nothing that we can take: nobody is asked or rung for it,
-    /// and its record says why. One that would replace another call leaves that as it is.
+    /// A fax machine calls whose offer has nothing that we can take: nobody is asked or rung, and
+    /// its record says why. One that would replace another call leaves that as it is.
     fn unfit_call(
         &mut self,
         now: Now,

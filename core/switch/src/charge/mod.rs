@@ -2,6 +2,7 @@
 //! decided the call, written into its record, and added up for the caps of `[limits]`.
 
 mod alerts;
+mod pages;
 mod usage;
 
 use std::sync::Arc;
@@ -16,7 +17,10 @@ use crate::switch::Switch;
 
 pub use alerts::{CAPS_OWNER, CapCount};
 
+pub use pages::FAX_PAGES_OWNER;
+
 pub(crate) use alerts::Alerts;
+pub(crate) use pages::FaxPages;
 pub(crate) use usage::Usages;
 
 /// The charge of a leg as its record keeps it: as it stands while the leg is up, final when it is
@@ -89,13 +93,15 @@ pub(crate) struct Paying {
     charged: Charged,
     /// The number that it is a call of, by its name in the plan.
     number: Option<Arc<str>>,
+    /// It is a fax that an app sends.
+    app: Option<pages::AppPages>,
     /// Set when the leg is over and its charge has been added up.
     settled: bool,
 }
 
 impl Paying {
     pub(crate) fn new(charged: Charged, number: Option<Arc<str>>) -> Box<Self> {
-        Box::new(Self { charged, number, settled: false })
+        Box::new(Self { charged, number, app: None, settled: false })
     }
 
     pub(crate) fn outside(leg: &OutsideLeg) -> Box<Self> {
@@ -116,9 +122,14 @@ impl Paying {
 /// What a leg costs, as it stands at a moment or finally; `None` for one that is not answered or
 /// that nobody pays for.
 fn price(plans: &Plans, leg: &Leg, at: Timestamp) -> Option<Result<Charge, RateError>> {
-    let (charged, answered) = (&leg.paying.as_ref()?.charged, leg.answered?);
+    let (paying, answered) = (leg.paying.as_ref()?, leg.answered?);
     let talk = leg.ended.unwrap_or(at).duration_since(answered).unsigned_abs();
-    Some(plans.rate(&charged.payer, &charged.finished(answered, talk), &Account::default()))
+    let (mut finished, mut account) = (paying.charged.finished(answered, talk), Account::default());
+    if let Some(app) = &paying.app {
+        (finished.by_app, finished.pages) = (true, app.confirmed);
+        account.fax_pages = app.before;
+    }
+    Some(plans.rate(&paying.charged.payer, &finished, &account))
 }
 
 /// The charge of a leg for its record.
@@ -149,7 +160,9 @@ impl Switch {
             if leg.paying.as_ref().is_none_or(|paying| paying.settled) {
                 continue;
             }
+            let counted = self.count_pages(&plans, leg);
             let outcome = price(&plans, leg, ended);
+            counted.into_iter().for_each(|words| self.explain(call.id, words));
             let Some(paying) = leg.paying.as_mut() else { continue };
             paying.settled = true;
             let Some(answered) = leg.answered else { continue };

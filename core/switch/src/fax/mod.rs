@@ -120,6 +120,8 @@ pub struct FaxReport {
 pub enum FaxNews {
     /// It goes on.
     Told(String),
+    /// So many pages of a fax that is sent are confirmed in this call.
+    Confirmed(u32),
     /// It is over: the call is hung up.
     Over(String),
 }

@@ -143,6 +143,10 @@ impl Switch {
                     switch.explain(call.id, format!("fax: {words}"));
                     Fate::Keep
                 }
+                FaxNews::Confirmed(pages) => {
+                    Self::pages_confirmed(call, pages);
+                    Fate::Keep
+                }
                 FaxNews::Over(words) if call.carries_fax() => {
                     switch.explain(call.id, format!("fax: {words}"));
                     switch.by_fax.remove(&fax);

@@ -44,6 +44,8 @@ pub struct FaxCall {
     pub to: Destination,
     /// T.38 is asked for and accepted.
     pub t38: bool,
+    /// The app that sends it, by its device's name in the plan: pages may be free for it (S-43).
+    pub app: Option<Arc<str>>,
 }
 
 /// An office as one that sends faxes.
@@ -91,10 +93,12 @@ pub(crate) struct Sending {
     pub(crate) fax: FaxId,
     mailbox: Arc<str>,
     t38: bool,
+    app: Option<Arc<str>>,
 }
 
 impl Switch {
-    /// Who sends a fax of an office; `from` names one of its numbers.
+    /// Who sends a fax of an office; `from` names one of its numbers, `app` the device of the app
+    /// that sends.
     ///
     /// # Errors
     /// Why nobody does.
@@ -102,10 +106,13 @@ impl Switch {
         &self,
         now: Now,
         tenant: &str,
-        from: Option<&str>,
+        (from, app): (Option<&str>, Option<&str>),
     ) -> Result<FaxOffice, FaxSenderError> {
         let plans = &self.directory.plans;
         let sender = plans.fax_sender(tenant, from)?;
+        if let Some(app) = app.filter(|app| !plans.is_app(tenant, app)) {
+            return Err(FaxSenderError::App { app: app.into(), tenant: tenant.into() });
+        }
         let zone = plans.time_zone(tenant);
         let utc_offset_s = zone.map_or(0, |zone| zone.to_offset(now.date).seconds());
         Ok(FaxOffice { sender, language: plans.language(tenant).into(), utc_offset_s })
@@ -162,7 +169,8 @@ impl Switch {
         let mut own = Leg::new(party, flow, LegState::Ended, self.next_number(), now.date);
         own.identity = Identity::of_number(sender.did.clone());
         call.legs.push(own);
-        call.sending = Some(Box::new(Sending { fax: wish.fax, mailbox, t38: wish.t38 }));
+        let (fax, t38, app) = (wish.fax, wish.t38, wish.app.clone());
+        call.sending = Some(Box::new(Sending { fax, mailbox, t38, app }));
         let id = call.id;
         self.explain(id, format!("fax box {} calls {}", sender.mailbox, call.called));
         for line in lines {
@@ -228,8 +236,11 @@ impl Switch {
         index: u16,
         sending: Sending,
     ) -> Fate {
-        let Sending { fax, mailbox, t38 } = sending;
+        let Sending { fax, mailbox, t38, app } = sending;
         self.put_first(call, index);
+        if let Some(app) = &app {
+            self.paid_by_app(call, app);
+        }
         call.answered = call.answered.or(Some(now.date));
         if !speaks_g711(call) {
             self.explain(call.id, "no fax: who answers speaks no G.711 in the clear");

@@ -40,6 +40,10 @@ pub enum Record {
     Note(Note),
 }
 
+/// Whose notes the notices for apps are, each under its number; no module of the configuration is
+/// called so.
+pub const NOTICES: &str = "kk:notice";
+
 /// A small record of a module's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {

@@ -88,6 +88,7 @@ pub(crate) struct Phone {
     pub(crate) descriptions: Vec<Session>,
     /// It answers offers of T.38, instead of refusing them.
     pub(crate) takes_t38: bool,
+    pub(crate) refuses_t38: u16,
     calling: Option<ClientTx>,
     /// Provisional responses that had to be acknowledged.
     pub(crate) reliable: usize,
@@ -154,6 +155,7 @@ impl Phone {
             connected: Vec::new(),
             descriptions: Vec::new(),
             takes_t38: false,
+            refuses_t38: 488,
             calling: None,
             reliable: 0,
             offered_early: false,
@@ -487,7 +489,7 @@ impl Phone {
                     let local = self.image();
                     let taken = self.takes_t38.then(|| self.session.answer_image(&offer, &local));
                     let body = taken.map(|answer| Body::sdp(answer.unwrap().0));
-                    let status = if body.is_some() { 200 } else { 488 };
+                    let status = if body.is_some() { 200 } else { self.refuses_t38 };
                     self.ua.respond(now, tx, Response { body, ..Response::new(status) });
                     return;
                 }

@@ -6,19 +6,18 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use koukan_base::Time;
+use koukan_fax::limits;
 use koukan_fax::protocol::{Media, Order, Report, SessionId, Task, Walls};
 use mio::net::UdpSocket;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::link::Link;
+use super::sync::{Synced, Syncer};
 use super::{ProcessError, system};
 use crate::session::{Line, Session, TICK};
 
 /// Faxes at once in one process.
 const SESSIONS: usize = 1_000;
-
-/// No fax lasts longer: 500 pages at two minutes each would, and nobody sends those.
-const LONGEST: Duration = Duration::from_secs(4 * 3_600);
 
 /// Datagrams that one socket gives at a time: nobody's flood holds up the others' ticks.
 const BATCH: usize = 32;
@@ -30,6 +29,7 @@ const LATEST: Duration = Duration::from_millis(500);
 const AGAIN: Duration = Duration::from_millis(20);
 
 const LINK: Token = Token(usize::MAX);
+const SYNCED: Token = Token(usize::MAX - 1);
 
 /// One session with its sockets.
 #[derive(Debug)]
@@ -61,6 +61,7 @@ pub(super) struct Carrier {
     directory: PathBuf,
     poll: Poll,
     link: Link,
+    syncer: Syncer,
     sessions: Vec<Option<Carried>>,
     next_tick: Time,
     started: Instant,
@@ -73,8 +74,10 @@ impl Carrier {
         poll.registry()
             .register(&mut link.stream, LINK, Interest::READABLE)
             .map_err(system("the socket to the server"))?;
+        let waker = Waker::new(poll.registry(), SYNCED).map_err(system("a waker"))?;
+        let syncer = Syncer::start(&directory, waker).map_err(system("a thread"))?;
         let (sessions, started) = (Vec::new(), Instant::now());
-        Ok(Self { directory, poll, link, sessions, next_tick: Time::MAX, started })
+        Ok(Self { directory, poll, link, syncer, sessions, next_tick: Time::MAX, started })
     }
 
     fn now(&self) -> Time {
@@ -104,6 +107,7 @@ impl Carrier {
                             return Ok(());
                         }
                     }
+                    SYNCED => self.synced(),
                     Token(token) => self.read(token),
                 }
             }
@@ -170,7 +174,7 @@ impl Carrier {
                 Err(error) => error.to_string(),
                 Ok(session) => {
                     let next_tick = now + TICK;
-                    let until = now + LONGEST;
+                    let until = now + limits::ATTEMPT;
                     let carried = Carried { id, task, session, sockets, next_tick, until };
                     match self.carry(carried) {
                         Ok(()) => return,
@@ -259,8 +263,37 @@ impl Carrier {
             self.next_tick = self.next_tick.min(*next_tick);
             let id = carried.id;
             if due {
+                self.store(id);
                 self.report(id);
             }
+        }
+    }
+
+    /// A page that came waits for the disk.
+    fn store(&mut self, id: SessionId) {
+        let now = self.now();
+        let directory = self.directory.clone();
+        let Some((_, carried)) = self.find(id) else { return };
+        if !carried.session.take_store() {
+            return;
+        }
+        let (task, first) = (carried.task.clone(), carried.session.confirmed() == 0);
+        let Task::Receive { file, .. } = task else { return };
+        if !self.syncer.order(id, directory.join(file), first)
+            && let Some((_, carried)) = self.find(id)
+        {
+            carried.session.stored(now, false);
+        }
+    }
+
+    /// Pages are on the disk: they are confirmed.
+    fn synced(&mut self) {
+        while let Some(Synced { session, safe }) = self.syncer.poll() {
+            let now = self.now();
+            if let Some((_, carried)) = self.find(session) {
+                carried.session.stored(now, safe);
+            }
+            self.report(session);
         }
     }
 

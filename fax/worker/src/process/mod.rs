@@ -1,10 +1,11 @@
 //! The process: one thread, one mio poll. Orders and sockets come over the standard input, which is
-//! a Unix socket; each session has its ticks of 20 ms. When the server is gone, the sessions are
-//! ended, so that their files are whole, and so is the process.
+//! a Unix socket; each session has its ticks of 20 ms. A second thread waits for the disk. When the
+//! server is gone, the sessions are ended, so that their files are whole, and so is the process.
 
 mod carrier;
 mod link;
 mod rendering;
+mod sync;
 pub mod walls;
 
 use std::io;

@@ -6,12 +6,9 @@ use std::io::{self, Read, Write};
 
 use koukan_fax::protocol::{RenderOrder, Rendered};
 use koukan_fax::render::{Kind, RenderError, Typeface, render as draw, seconds};
-use koukan_fax::{EncodedPage, tiff};
+use koukan_fax::{EncodedPage, limits, tiff};
 
 use super::{BEHIND_ALL, ProcessError, system, walls};
-
-/// Seconds that a document may be computed on. A page takes some hundredths of one.
-const CPU_SECONDS: u64 = 60;
 
 /// bit/s that the time on the wire is estimated for.
 const BIT_RATE: u32 = 14_400;
@@ -25,7 +22,7 @@ pub fn render(order: &str) -> Result<(), ProcessError> {
         .map_err(|error| system("the order of a rendering")(io::Error::other(error)))?;
     rustix::process::nice(BEHIND_ALL).map_err(|error| system("its rank")(error.into()))?;
     let font = order.font.as_ref().map(std::fs::read).transpose();
-    walls::raise_around_rendering(CPU_SECONDS)?;
+    walls::raise_around_rendering(limits::DRAWING.as_secs())?;
     let (verdict, pages) = match font.and_then(|font| Ok((font, document(&order)?))) {
         Ok((font, document)) => match drawn(&order, &document, font) {
             Ok(pages) => (verdict(&pages), pages),

@@ -137,6 +137,8 @@ const ALLOWED: &[i64] = &[
     libc::SYS_newfstatat,
     libc::SYS_statx,
     libc::SYS_ftruncate,
+    libc::SYS_fsync,
+    libc::SYS_fdatasync,
     libc::SYS_unlinkat,
     libc::SYS_fcntl,
     libc::SYS_munmap,

@@ -86,17 +86,24 @@ impl Engine {
         }
     }
 
-    /// 20 ms have passed.
+    /// 20 ms have passed. A machine that is held hears and says nothing.
     pub(super) fn tick(&mut self, now: Time, send: &mut impl FnMut(Line, SocketAddr, &[u8])) {
         let mut samples = [0; TICK_SAMPLES];
         match self {
             Self::Audio { fax, line } => {
                 line.pull(now, &mut samples);
                 fax.hear(&mut samples);
-                fax.speak(&mut samples);
+                if fax.machine().is_held() {
+                    samples.fill(0);
+                } else {
+                    fax.speak(&mut samples);
+                }
                 line.send(&samples, |to, datagram| send(Line::Audio, to, datagram));
             }
             Self::T38 { terminal, line } => {
+                if terminal.machine().is_held() {
+                    return;
+                }
                 terminal.tick(160);
                 for packet in terminal.take_packets() {
                     line.send(&packet, |to, datagram| send(Line::T38, to, datagram));

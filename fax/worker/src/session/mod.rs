@@ -61,7 +61,23 @@ pub struct Session {
     rate: (u32, bool),
     ident: Option<String>,
     events: Vec<Event>,
+    storing: Storing,
     over: bool,
+}
+
+/// A page that came goes to the disk before it is confirmed.
+#[derive(Debug, Default)]
+struct Storing {
+    /// The page that waits, since when.
+    since: Option<Time>,
+    /// Nobody was told of it yet.
+    untold: bool,
+    /// Pages of the file that are safe.
+    pages: u32,
+    /// How long the newest took, in microseconds.
+    took_us: u32,
+    /// The disk did not take one.
+    failed: bool,
 }
 
 impl Session {
@@ -88,6 +104,7 @@ impl Session {
             rate: (0, false),
             ident: None,
             events: Vec::new(),
+            storing: Storing::default(),
             over: false,
         })
     }
@@ -116,7 +133,8 @@ impl Session {
         }
         self.observe(now);
         let vanished = now.since(self.heard) >= SILENCE;
-        if self.cut_at.is_some_and(|at| at <= now) || vanished {
+        let confirmed = self.storing.since.is_none();
+        if self.cut_at.is_some_and(|at| at <= now && confirmed) || vanished {
             self.stop(now);
         }
     }
@@ -135,6 +153,30 @@ impl Session {
         if !self.over {
             self.end(CALL_DROPPED, self.engine.totals());
         }
+    }
+
+    /// Whether a page has come whose file is to be synced now, told once; [`Self::stored`] is to be
+    /// called when that is done, and the page is confirmed then.
+    pub fn take_store(&mut self) -> bool {
+        std::mem::take(&mut self.storing.untold)
+    }
+
+    /// The page that waits is on the disk, or cannot be: then it is confirmed to nobody, and the
+    /// fax ends.
+    pub fn stored(&mut self, now: Time, safe: bool) {
+        let Some(since) = self.storing.since.take() else { return };
+        if !safe {
+            self.storing.failed = true;
+            return self.stop(now);
+        }
+        let took_us = u32::try_from(now.since(since).as_micros()).unwrap_or(u32::MAX);
+        (self.storing.pages, self.storing.took_us) = (self.engine.totals().pages, took_us);
+        if let Some(machine) = self.engine.machine() {
+            machine.release();
+        }
+        // The last page that is taken is confirmed from now on.
+        self.cut_at = self.cut_at.map(|_| now + PAGE_LIMIT_GRACE);
+        self.observe(now);
     }
 
     /// What has happened since the last time.
@@ -171,6 +213,22 @@ impl Session {
                 Seen::Over(code) => ended = Some(code),
             }
         }
+        let held = self.engine.machine().is_some_and(|machine| machine.is_held());
+        if held && self.storing.since.is_none() && !self.storing.failed && !self.over {
+            self.storing.since = Some(now);
+            // One that was confirmed without a page in the file would be lost.
+            self.storing.untold = totals.pages > self.storing.pages;
+            if !self.storing.untold {
+                return self.stored(now, false);
+            }
+        }
+        if held {
+            if let Some(code) = ended {
+                self.end(code, totals);
+            }
+            return;
+        }
+        self.storing.pages = totals.pages;
         if self.pages < totals.pages {
             // A gateway is not told what was agreed on; by the first page it has heard it.
             self.negotiated(totals);
@@ -183,6 +241,7 @@ impl Session {
                 length: totals.length,
                 bytes: totals.bytes,
                 bad_rows: totals.bad_rows,
+                stored_us: self.storing.took_us,
             }));
         }
         if let Some(code) = ended {
@@ -216,6 +275,7 @@ impl Session {
             ecm: totals.ecm,
             ecm_retries: totals.ecm_retries,
             page_limit: self.cut_at.is_some(),
+            unstored: self.storing.failed,
         }));
     }
 }

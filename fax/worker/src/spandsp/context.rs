@@ -32,6 +32,10 @@ pub(super) struct Context {
 struct Inner {
     seen: Vec<Seen>,
     more: bool,
+    /// A page has ended whose confirmation was not queued yet.
+    fresh: bool,
+    /// Nothing is to be said until the page that ended is on the disk.
+    held: bool,
     packets: Vec<(Vec<u8>, u8)>,
 }
 
@@ -55,6 +59,25 @@ impl Context {
         std::mem::take(&mut self.inner.borrow_mut().packets)
     }
 
+    /// Whether a page waits for its confirmation, which is queued and not said yet.
+    pub(super) fn is_held(&self) -> bool {
+        self.inner.borrow().held
+    }
+
+    /// The page that waited is safe: it may be confirmed.
+    pub(super) fn release(&self) {
+        self.inner.borrow_mut().held = false;
+    }
+
+    /// Notes what follows a page that has ended: MCF, or RTP, which confirms it too. A refused one
+    /// (RTN) and the repetition of what was said wait for nothing.
+    fn answers(&self, kind: u8) {
+        let mut inner = self.inner.borrow_mut();
+        if matches!(kind, MCF | RTP | RTN) {
+            inner.held |= std::mem::take(&mut inner.fresh) && kind != RTN;
+        }
+    }
+
     fn push(&self, seen: Seen) {
         let mut inner = self.inner.borrow_mut();
         if inner.seen.len() < MOST_SEEN || matches!(seen, Seen::Over(_)) {
@@ -64,6 +87,9 @@ impl Context {
 
     fn frame(&self, incoming: bool, frame: &[u8]) -> Option<Seen> {
         let kind = *frame.get(2)? & !X_BIT;
+        if !incoming {
+            self.answers(kind);
+        }
         match (incoming, kind) {
             (true, DCS | CTC) => {
                 let rate = frame.get(4).copied();
@@ -102,6 +128,16 @@ unsafe fn context<'c>(user: *mut c_void) -> &'c Context {
 pub(super) unsafe extern "C" fn on_phase_b(user: *mut c_void, _: c_int) -> c_int {
     // SAFETY: the library hands back what it was given, and is freed before the context.
     unsafe { context(user) }.push(Seen::Negotiated);
+    0
+}
+
+/// A page that came has ended and lies in the file.
+///
+/// # Safety
+/// Called by spandsp with the user data of a living [`Context`].
+pub(super) unsafe extern "C" fn on_phase_d(user: *mut c_void, _: c_int) -> c_int {
+    // SAFETY: the library hands back what it was given, and is freed before the context.
+    unsafe { context(user) }.inner.borrow_mut().fresh = true;
     0
 }
 
@@ -195,6 +231,35 @@ mod tests {
                 assert_eq!(short[2], DCN);
             }
         }
+    }
+
+    #[test]
+    fn a_page_that_ended_holds_its_confirmation_and_nothing_else() {
+        let context = Context::default();
+        let say = |kind| {
+            let mut frame = [0xFF, 0x13, kind];
+            // SAFETY: the context lives, and the frame is writable.
+            unsafe { on_frame(context.user_data(), false, frame.as_mut_ptr(), 3) };
+        };
+        let ends = || {
+            // SAFETY: the context lives.
+            unsafe { on_phase_d(context.user_data(), 0) };
+        };
+        say(MCF);
+        assert!(!context.is_held(), "a part of a page, or a repetition");
+        for confirms in [MCF, RTP] {
+            ends();
+            assert!(!context.is_held(), "nothing is queued yet");
+            say(confirms);
+            assert!(context.is_held());
+            context.release();
+            say(confirms);
+            assert!(!context.is_held(), "once");
+        }
+        ends();
+        say(RTN);
+        say(MCF);
+        assert!(!context.is_held(), "a page that was refused waits for nothing");
     }
 
     #[test]

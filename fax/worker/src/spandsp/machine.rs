@@ -13,7 +13,7 @@ use super::constants::{
     T4_SUPPORT_LENGTH_B4, T4_SUPPORT_LENGTH_UNLIMITED, T4_SUPPORT_WIDTH_215MM,
     T4_SUPPORT_WIDTH_255MM,
 };
-use super::context::{Context, Seen, on_frame, on_phase_b, on_phase_e};
+use super::context::{Context, Seen, on_frame, on_phase_b, on_phase_d, on_phase_e};
 
 /// What the machine is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +106,8 @@ impl Machine {
                 unsafe { sys::t30_set_tx_file(self.t30, file.as_ptr(), first, -1) };
             }
             Duty::Receive { file } => {
+                // SAFETY: `t30` lives, and the context outlives it.
+                unsafe { sys::t30_set_phase_d_handler(self.t30, Some(on_phase_d), user) };
                 let file = CString::new(file.as_str())?;
                 // SAFETY: `t30` lives; the text is copied.
                 unsafe { sys::t30_set_rx_file(self.t30, file.as_ptr(), -1) };
@@ -153,6 +155,18 @@ impl Machine {
     /// What the callbacks saw since the last time.
     pub fn take_seen(&mut self) -> Vec<Seen> {
         self.context.take_seen()
+    }
+
+    /// Whether a page that came has ended, and its confirmation is queued and not said yet: whoever
+    /// owns the machine lets it say nothing until [`Self::release`].
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.context.is_held()
+    }
+
+    /// The page is safe.
+    pub fn release(&self) {
+        self.context.release();
     }
 
     /// The counts as they are.

@@ -188,6 +188,9 @@ pub(crate) fn run_with(
         for end in ends.iter_mut() {
             let from = address(end.port);
             end.session.tick(now, |line, to, datagram| send(from, to, line, datagram));
+            if end.session.take_store() {
+                end.session.stored(now, true);
+            }
             end.events.extend(end.session.take_events());
         }
         for agent in agents.iter_mut() {

@@ -185,6 +185,9 @@ pub(crate) fn run(
                     link.flying.push_back((due, from, to, line, datagram.to_vec()));
                 }
             });
+            if end.session.take_store() {
+                end.session.stored(now, true);
+            }
             end.events.extend(end.session.take_events());
         }
         each(now, ends);

@@ -83,6 +83,11 @@ fn a_fax_is_kept_as_pdf_and_page_by_page_as_jpeg() {
     assert!(inbox.list("acme", None).is_empty(), "it is under way");
     room.spool("1-a", 2);
     assert_eq!(inbox.finish("acme", "1-a", fax(200), true).unwrap(), 2);
+    let told = inbox.notices.behind("acme", 0, 10).remove(0);
+    let News::FaxReceived(notice) = told.news else { panic!("it came") };
+    assert_eq!((told.number, notice.id.as_deref(), &*notice.mailbox), (1, Some("1-a"), "main"));
+    assert_eq!((&*notice.from, &*notice.to, notice.pages), ("0455550001", "0312340002", 2));
+    assert!(notice.result.contains("2ページ"), "in the office's language: {}", notice.result);
     assert!(!room.0.join("spool/1-a.tif").exists());
     let listed = inbox.list("acme", Some("main"));
     assert_eq!((listed.len(), listed[0].fax.pages), (1, 2));

@@ -1,6 +1,7 @@
 //! Where documents lie: an entry each in the store, their pages in the spool, the oldest entries
 //! gone when an office has too many, and a mail when one is over (S-33).
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use super::sent::{Entry, Sent};
 use crate::fax::letter;
 use crate::mail::Letter;
 use crate::module::shelf::{Of, Shelf};
+use crate::notices::{FaxNotice, News, Notices};
 
 /// Whose notes they are; no module of the configuration is called so.
 const OWNER: &str = "kk:fax-sent";
@@ -22,13 +24,14 @@ const LISTED: usize = 200;
 #[derive(Clone, Debug)]
 pub(crate) struct Drawer {
     shelf: Arc<Shelf>,
+    notices: Notices,
     /// The directory that the processes work in: `ID.tif` each.
     spool: PathBuf,
 }
 
 impl Drawer {
-    pub(crate) const fn new(shelf: Arc<Shelf>, spool: PathBuf) -> Self {
-        Self { shelf, spool }
+    pub(crate) const fn new(shelf: Arc<Shelf>, notices: Notices, spool: PathBuf) -> Self {
+        Self { shelf, notices, spool }
     }
 
     fn of(tenant: &str) -> Of<'_> {
@@ -50,14 +53,29 @@ impl Drawer {
         notes.filter_map(|(id, value)| Some((id, serde_json::from_str(&value).ok()?)))
     }
 
+    /// Documents whose entries another version has written, in a way that this one cannot read.
+    fn unread(&self) -> BTreeSet<String> {
+        let notes = self.shelf.all(OWNER).into_iter();
+        let unread = |value: &str| serde_json::from_str::<Entry>(value).is_err();
+        notes.filter(|(_, _, value)| unread(value)).map(|(_, id, _)| id).collect()
+    }
+
     /// Removes what a run that was killed has left in the spool: the files of documents that are
-    /// not `known` to be under way. Names of documents begin with `s`.
+    /// not `known` to be under way. Names of documents begin with `s`. What an entry stands for
+    /// that cannot be read stays, for the version that can.
     pub(crate) fn sweep(&self, known: impl Fn(&str) -> bool) {
+        let unread = self.unread();
+        for id in &unread {
+            tracing::error!(
+                id,
+                "a fax to be sent was entered by another version: it waits for that"
+            );
+        }
         let files = fs::read_dir(&self.spool).into_iter().flatten().flatten();
         for file in files {
             let name = file.file_name();
             let id = name.to_str().and_then(|name| name.split('.').next()).unwrap_or_default();
-            if id.starts_with('s') && !known(id) {
+            if id.starts_with('s') && !known(id) && !unread.contains(id) {
                 tracing::info!(file = %file.path().display(), "nobody's document is removed");
                 // Somebody else may have done so.
                 let _ = fs::remove_file(file.path());
@@ -97,9 +115,11 @@ impl Drawer {
         let _ = fs::remove_file(self.file(id));
     }
 
-    /// A document is over: its entry stays, its file goes, and who is to be told gets a mail.
+    /// A document is over: its entry stays, its file goes, apps hear of it, and who is to be told
+    /// gets a mail.
     pub(crate) fn finish(&self, tenant: &str, id: &str, entry: &Entry, tell: bool) {
         self.write(tenant, id, entry);
+        self.tell_apps(tenant, id, &entry.sent);
         let file = self.file(id);
         if tell && !entry.sent.notify.is_empty() {
             self.tell(tenant, id, &entry.sent, &file);
@@ -107,6 +127,22 @@ impl Drawer {
         // It may be gone already: that is why the document has failed.
         let _ = fs::remove_file(file);
         self.make_room(tenant);
+    }
+
+    fn tell_apps(&self, tenant: &str, id: &str, sent: &Sent) {
+        let notice = FaxNotice {
+            id: Some(id.to_owned()),
+            mailbox: sent.mailbox.clone(),
+            from: sent.from.clone(),
+            to: sent.to.clone(),
+            station: sent.station.clone(),
+            pages: sent.pages,
+            confirmed: sent.confirmed,
+            cause: sent.cause,
+            result: sent.sentence(sent.language()),
+            calls: sent.calls.clone(),
+        };
+        self.notices.tell(tenant, sent.ended.unwrap_or(sent.created), News::FaxSent(notice));
     }
 
     fn tell(&self, tenant: &str, id: &str, sent: &Sent, file: &Path) {

@@ -5,13 +5,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
 use koukan_fax::limits;
 use koukan_fax::protocol::{RenderOrder, Rendered, split_rendered};
-
-/// How long it may take by the clock; the process itself has a bound on what it computes.
-const LONGEST: Duration = Duration::from_secs(50);
 
 /// Bytes of an answer: a line, and a file of pages.
 const ANSWER: u64 = limits::FILE_BYTES as u64 + 65_536;
@@ -95,7 +91,7 @@ fn exchange(child: &mut Child, document: Vec<u8>) -> Option<io::Result<Vec<u8>>>
         let _ = done.send(read.transpose().map(|_| output));
     };
     match thread::Builder::new().name("fax-drawing".to_owned()).spawn(talk) {
-        Ok(_) => answer.recv_timeout(LONGEST).ok(),
+        Ok(_) => answer.recv_timeout(limits::DRAWING).ok(),
         Err(error) => Some(Err(error)),
     }
 }

@@ -18,4 +18,4 @@ pub(super) use drawer::Drawer;
 pub(super) use queue::Queue;
 pub(super) use sent::Entry;
 pub use sent::{Sent, SentView, State};
-pub use tray::{SendError, SendOrder, Tray};
+pub use tray::{Drawing, SendError, SendOrder, Tray};

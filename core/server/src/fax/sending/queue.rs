@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use koukan_base::{CallId, Time};
-use koukan_fax::Cause;
 use koukan_fax::queue::{Attempt, Ended, Job, Next, RetryTable};
+use koukan_fax::{Cause, limits};
 use koukan_switch::{Destination, FaxCall, FaxId, NotSent, Now};
 
 use super::drawer::Drawer;
@@ -31,8 +31,8 @@ const LINES: Duration = Duration::from_secs(30);
 /// Attempts after the first to send a received fax on to a machine of the office.
 const DELIVERIES: u32 = 3;
 
-/// No attempt lasts longer; the process that speaks T.30 has the same bound.
-const LONGEST: Duration = Duration::from_secs(4 * 3_600 + 60);
+/// An attempt that its process has not ended by [`limits::ATTEMPT`] is given up so long after.
+const GRACE: Duration = Duration::from_secs(60);
 
 /// A document under way.
 #[derive(Debug)]
@@ -135,6 +135,7 @@ impl Queue {
             mailbox: fax.mailbox.clone(),
             to: machine,
             to_device: true,
+            app: None,
             created: now.date,
             ended: None,
             due: Some(now.date),
@@ -217,7 +218,9 @@ impl Queue {
         let to: Arc<str> = sent.to.as_str().into();
         let to = if sent.to_device { Destination::Device(to) } else { Destination::Number(to) };
         let number = sent.number.as_str().into();
-        let call = FaxCall { fax, tenant: tenant.clone(), number, to, t38: how.easier.t38 };
+        let app = sent.app.as_deref().map(Arc::from);
+        let (tenant, t38) = (tenant.clone(), how.easier.t38);
+        let call = FaxCall { fax, tenant, number, to, t38, app };
         self.by_fax.insert(fax, id.to_owned());
         self.drawer.write(&document.tenant, id, &document.entry);
         Some(call)
@@ -228,7 +231,7 @@ impl Queue {
         let id = self.by_fax.get(&fax)?.clone();
         let document = self.documents.get_mut(&id)?;
         let under = document.attempt.as_mut()?;
-        under.until = now.time + LONGEST;
+        under.until = now.time + limits::ATTEMPT + GRACE;
         let how = under.how;
         let sent = &mut document.entry.sent;
         sent.state = State::Sending;

@@ -37,6 +37,9 @@ pub struct Sent {
     /// It goes to a machine of the office.
     #[serde(default)]
     pub to_device: bool,
+    /// The app that sends it, by its device's name in the plan.
+    #[serde(default)]
+    pub app: Option<String>,
     /// When it was handed in.
     pub created: Timestamp,
     /// When it was over.

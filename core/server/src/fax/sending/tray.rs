@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crossbeam_channel::Sender;
+use jiff::Timestamp;
 use koukan_dialplan::FaxFormat;
 use koukan_fax::Resolution;
 use koukan_fax::protocol::RenderOrder;
@@ -16,7 +17,7 @@ use koukan_switch::FaxOffice;
 use mio::Waker;
 
 use super::drawer::Drawer;
-use super::drawing::{DrawError, draw};
+use super::drawing::{DrawError, Drawn, draw};
 use super::sent::{Entry, Sent, SentView, State};
 use crate::clock::Clock;
 use crate::fax::{Deed, FaxConfig, entry, inbox};
@@ -39,12 +40,25 @@ pub struct SendOrder {
     pub office: FaxOffice,
     /// The number that it goes to.
     pub to: String,
+    /// The app that sends, by its device's name in the plan.
+    pub app: Option<String>,
     /// Lines a millimetre.
     pub resolution: Resolution,
     /// A line at the top of each page says when, who, and which page it is.
     pub header: bool,
     /// The document.
     pub document: Vec<u8>,
+}
+
+/// A document that has been drawn, and is in no queue yet.
+#[derive(Debug)]
+pub struct Drawing {
+    tenant: String,
+    office: FaxOffice,
+    to: String,
+    app: Option<String>,
+    now: Timestamp,
+    drawn: Drawn,
 }
 
 /// Why a document is not taken, or not found.
@@ -123,13 +137,13 @@ impl Tray {
         Self { drawer, program: config.worker.clone(), font, clock, deeds, wakers }
     }
 
-    /// Draws a document and puts it in the queue; it may take seconds.
+    /// Draws a document; it may take seconds.
     ///
     /// # Errors
     /// Why it is not taken; nothing is dialled then.
-    pub fn send(&self, order: SendOrder) -> Result<SentView, SendError> {
-        let SendOrder { tenant, office, to, resolution, header, document } = order;
-        let FaxOffice { sender, language, utc_offset_s } = office;
+    pub fn draw(&self, order: SendOrder) -> Result<Drawing, SendError> {
+        let SendOrder { tenant, office, to, app, resolution, header, document } = order;
+        let sender = &office.sender;
         let to = number(&to)?;
         self.check_count(&tenant)?;
         let spec = &sender.spec;
@@ -139,7 +153,7 @@ impl Tray {
             tracing::warn!("faxes go without a header line: no font; set `[fax] font`");
         }
         let header = (header && self.font.is_some()).then(|| Header {
-            at: entry::stamp(now, utc_offset_s),
+            at: entry::stamp(now, office.utc_offset_s),
             name: sender.title.to_string(),
             number: sender.did.to_string(),
         });
@@ -154,6 +168,17 @@ impl Tray {
         let font = self.font.as_ref().map(|font| font.to_string_lossy().into_owned());
         let order = RenderOrder { options, font };
         let drawn = draw(&self.program, &order, document)?;
+        Ok(Drawing { tenant, office, to, app, now, drawn })
+    }
+
+    /// Puts a document in the queue.
+    ///
+    /// # Errors
+    /// Its pages or its entry cannot be kept; nothing is dialled then.
+    pub fn queue(&self, drawing: Drawing) -> Result<SentView, SendError> {
+        let Drawing { tenant, office, to, app, now, drawn } = drawing;
+        let FaxOffice { sender, language, utc_offset_s } = office;
+        let spec = &sender.spec;
         let id = self.new_id();
         let file = self.drawer.file(&id);
         let written = inbox::write(&file, &drawn.file);
@@ -170,6 +195,7 @@ impl Tray {
             mailbox: sender.mailbox.to_string(),
             to,
             to_device: false,
+            app,
             created: now,
             ended: None,
             due: Some(now),
@@ -187,10 +213,10 @@ impl Tray {
             language: language.to_string(),
             utc_offset_s,
         };
-        self.queue(tenant, id, Entry { sent, job, table })
+        self.enter(tenant, id, Entry { sent, job, table })
     }
 
-    fn queue(&self, tenant: String, id: String, entry: Entry) -> Result<SentView, SendError> {
+    fn enter(&self, tenant: String, id: String, entry: Entry) -> Result<SentView, SendError> {
         let view = SentView::new(id.clone(), entry.sent.clone());
         let kept = self.drawer.write(&tenant, &id, &entry);
         let deed = Deed::Queue(tenant.as_str().into(), id.clone(), Box::new(entry));

@@ -8,7 +8,8 @@ use koukan_fax::queue::{Rate, RetryTable};
 
 use super::super::sent::Sent;
 use super::*;
-use crate::module::shelf::Shelf;
+use crate::module::shelf::{Of, Shelf};
+use crate::notices::{News, Notices};
 
 struct Bench {
     directory: PathBuf,
@@ -35,7 +36,8 @@ impl Bench {
     }
 
     fn drawer(&self) -> Drawer {
-        Drawer::new(Arc::clone(&self.shelf), self.directory.clone())
+        let notices = Notices::new(Arc::clone(&self.shelf));
+        Drawer::new(Arc::clone(&self.shelf), notices, self.directory.clone())
     }
 
     fn queue(&self) -> Queue {
@@ -71,6 +73,7 @@ fn sent(to: &str, now: Timestamp) -> Sent {
         mailbox: "main".to_owned(),
         to: to.to_owned(),
         to_device: false,
+        app: None,
         created: now,
         ended: None,
         due: Some(now),
@@ -337,6 +340,9 @@ fn s_40_a_stored_fax_goes_on_to_a_machine_and_stays_where_it_is() {
     queue.ended(call.fax, Cause::Done, &progress(2), bench.now).unwrap();
     assert!(kept.is_file());
     assert_eq!(bench.shown("s0000000000001-1").state, State::Done);
+    let told = Notices::new(Arc::clone(&bench.shelf)).behind("acme", 0, 10).remove(0);
+    let News::FaxSent(notice) = told.news else { panic!("it went") };
+    assert_eq!((&*notice.to, notice.confirmed, notice.cause), ("F", 2, Some(Cause::Done)));
 }
 
 #[test]
@@ -352,4 +358,29 @@ fn what_a_run_that_was_killed_left_in_the_spool_is_removed_and_no_document_under
     let there = ["s1.tif", "s2.tif", "s3.new", "s4.jpg", "7f03.tif"]
         .map(|name| bench.directory.join(name).exists());
     assert_eq!(there, [true, false, false, false, true], "a fax that came is not the queue's");
+}
+
+#[test]
+fn an_entry_that_another_version_wrote_keeps_its_pages_and_stays_as_it_is() {
+    let bench = Bench::new();
+    let mut queue = bench.queue();
+    bench.hand_in(&mut queue, "s1", "0355551234");
+    drop(queue);
+    let of = Of { module: "kk:fax-sent", tenant: "acme" };
+    let newer = bench.shelf.get(of, "s1").unwrap().replace("\"waiting\"", "\"scheduled\"");
+    bench.shelf.put(of, "s5", &newer).unwrap();
+    for name in ["s5.tif", "s5.jpg"] {
+        std::fs::write(bench.directory.join(name), b"II*\0").unwrap();
+    }
+    let mut queue = bench.queue();
+    assert!(bench.directory.join("s5.tif").exists() && bench.directory.join("s5.jpg").exists());
+    assert_eq!(one(queue.due(bench.now)).to, Destination::Number("0355551234".into()));
+    // Nor does room for others cost it anything.
+    for number in 0..203 {
+        let id = format!("s6{number:04}");
+        bench.hand_in(&mut queue, &id, &format!("03{number:08}"));
+        queue.cancel(&id, bench.now);
+    }
+    assert_eq!(bench.shelf.get(of, "s5"), Ok(newer));
+    assert!(bench.directory.join("s5.tif").exists());
 }
