@@ -71,9 +71,9 @@ impl Media {
         if let Some(error) = engine.usual_rank() {
             tracing::warn!(
                 %error,
-                "media workers have the rank of any other thread: sound may wait for other programs \
-                 where this machine is busy; give the service CAP_SYS_NICE or LimitRTPRIO=1, or set \
-                 media.real_time = false"
+                "media workers have the rank of any other thread: sound may wait for other \
+                 programs where this machine is busy; give the service CAP_SYS_NICE or \
+                 LimitRTPRIO=1, or set media.real_time = false"
             );
         }
         Ok(Self { engine, workers, told })

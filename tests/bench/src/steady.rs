@@ -38,8 +38,9 @@ pub(crate) fn bench() -> io::Result<Vec<Figure>> {
     let packets = load.received().saturating_sub(packets);
     println!(
         "steady: {CALLS} calls (a tenth of them PCMU-PCMA, another PCMU-Opus), {:.0} s, {packets} \
-         packets came, {:.0} % of a core: {allocated} allocations and frees on the worker, {} ticks more than 5 ms late, {} more while its core was taken from it, in all \
-         for {:.0} ms",
+         packets came, {:.0} % of a core: {allocated} allocations and frees on the worker, \
+         {} ticks more than 5 ms late, {} more while its core was taken from it, in all for {:.0} \
+         ms",
         begun.elapsed().as_secs_f64(),
         used.end()? * 100.0,
         late.ours,

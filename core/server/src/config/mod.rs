@@ -127,7 +127,7 @@ pub struct MediaConfig {
     pub rtp_timeout: Duration,
     /// Members of a conference room on one worker, before it gets a part on another.
     pub room_part: u32,
-    /// Whether media workers go before all other threads of the machine, where the system lets them.
+    /// Whether media workers go before all other threads of the machine, where they may.
     pub real_time: bool,
 }
 
