@@ -252,6 +252,7 @@ fn build(
     for watch in &restored.watches {
         switch.restore_watch(now, watch);
     }
+    switch.dismiss_unknown(now);
     let room = config.limits.value(limits::EXPLAIN_BYTES);
     let (explained, archive) = Archive::open(&config.data.join("explain"), room)
         .map_err(system("the archive of explain lines"))?;

@@ -6,7 +6,7 @@ mod office;
 use std::time::Duration;
 
 use koukan_sip::{Header, Message};
-use koukan_switch::Record;
+use koukan_switch::{Contact, Record};
 use office::{Did, Does, Office, PASSWORD, TRUNK};
 
 fn secs(seconds: u64) -> Duration {
@@ -279,5 +279,35 @@ fn contacts_come_back_after_a_restart_and_are_rung() {
     office.run(secs(1));
     assert!(office.phone('D').heard("invite"));
     office.give_up(TRUNK);
+    office.finish();
+}
+
+#[test]
+fn a_device_that_left_the_plan_while_the_server_was_down_is_not_bound_by_a_restart() {
+    let office = Office::open();
+    let contacts: Vec<_> = office
+        .did
+        .iter()
+        .filter_map(|did| match did {
+            Did::Record(Record::Registered(contact)) => Some(contact.clone()),
+            _ => None,
+        })
+        .collect();
+    let stranger = Contact { user: "left".to_owned(), ..contacts.first().unwrap().clone() };
+    let mut office = Office::new();
+    let now = office.now();
+    for contact in contacts.iter().chain([&stranger]) {
+        office.switch.restore_contact(now, contact);
+    }
+    office.switch.dismiss_unknown(now);
+    office.run(secs(1));
+    let views = office.switch.registrations(office.now());
+    assert_eq!(views.len(), 6);
+    assert!(views.iter().all(|view| view.user != "left"), "{views:?}");
+    let forgotten = office
+        .did
+        .iter()
+        .any(|did| matches!(did, Did::Record(Record::Unregistered { user, .. }) if user == "left"));
+    assert!(forgotten, "the store is told");
     office.finish();
 }

@@ -83,7 +83,7 @@ pub fn many(seeds: RangeInclusive<u64>) -> Many {
                     if !seeds.contains(&seed) {
                         break;
                     }
-                    let settings = Settings::brief(seed);
+                    let settings = Settings::of_many(seed);
                     let run = survived(&settings);
                     // Nothing panics while it is held.
                     let Ok(mut outcome) = outcome.lock() else { break };

@@ -34,6 +34,7 @@ impl World {
         for watch in self.store.watches(now.date) {
             switch.restore_watch(now, watch);
         }
+        switch.dismiss_unknown(now);
         self.switch = switch;
         self.media.crash();
         self.modules.crash();
@@ -70,6 +71,15 @@ impl World {
         if wanted != found {
             self.wrong = Some(format!("restored are {found:?}, kept were {wanted:?}"));
         }
+        let has = |(user, contact): (&str, &str)| {
+            found.iter().any(|(known, bound)| known == user && bound == contact)
+        };
+        let mut standing = self.promises.standing(now.date);
+        let lost = standing.find(|told| known.contains(told.0) && !has(*told));
+        if let Some((user, contact)) = lost {
+            let words = format!("{user} was told that {contact} is registered, and it is not");
+            self.wrong = Some(words);
+        }
     }
 
     fn directory_users(&self) -> std::collections::BTreeSet<String> {
@@ -84,6 +94,7 @@ impl World {
         {
             self.wrong = Some(words);
         }
+        self.promises.note_record(&record);
         self.store.append(record)
     }
 }

@@ -22,9 +22,19 @@ pub struct Settings {
     pub without: BTreeSet<u32>,
     /// The switch's tables are held against each other after every step.
     pub audits: bool,
-    /// What must never be counted; for tests of the shrinking itself.
-    pub never: Option<&'static str>,
+    /// A fault of the server's that is put there on purpose, for tests of the simulation itself.
+    pub planted: Option<Planted>,
 }
+
+/// What a server may do wrong that nobody sees at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planted {
+    /// The store says of every third registration that it is safe, and does not keep it.
+    Forgets,
+}
+
+/// One seed of so many is a long run.
+const LONG_EVERY: u64 = 50;
 
 impl Settings {
     /// Six offices as busy as a call centre, with a rest every three hours.
@@ -39,8 +49,18 @@ impl Settings {
             fault_every: Duration::from_secs(45),
             without: BTreeSet::new(),
             audits: false,
-            never: None,
+            planted: None,
         }
+    }
+
+    /// One of many: brief, and of every fiftieth seed as long as three rests and in three offices.
+    #[must_use]
+    pub fn of_many(seed: u64) -> Self {
+        let brief = Self::brief(seed);
+        if !seed.is_multiple_of(LONG_EVERY) {
+            return brief;
+        }
+        Self { offices: 3, length: brief.length.saturating_mul(3), ..brief }
     }
 
     /// Two offices busier than any for some minutes, with a fault in every ten seconds, and

@@ -11,7 +11,7 @@ use koukan_base::Time;
 use crate::invariants::Violation;
 use crate::report::Report;
 use crate::run::run;
-use crate::settings::Settings;
+use crate::settings::{Planted, Settings};
 
 /// A run that was made smaller.
 #[derive(Clone, Debug)]
@@ -126,7 +126,11 @@ impl fmt::Display for Settings {
             self.fault_every.as_secs(),
             self.audits,
             without.join(",")
-        )
+        )?;
+        match self.planted {
+            Some(Planted::Forgets) => write!(f, " planted=forgets"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -153,6 +157,7 @@ impl FromStr for Settings {
                     let numbers: Result<_, _> = numbers.map(str::parse).collect();
                     settings.without = numbers.map_err(|_| wrong())?;
                 }
+                "planted" if value == "forgets" => settings.planted = Some(Planted::Forgets),
                 _ => return Err(wrong()),
             }
         }
@@ -169,8 +174,9 @@ mod tests {
         let mut settings = Settings::brief(77);
         settings.without = [1, 5, 9].into();
         settings.offices = 1;
+        settings.planted = Some(Planted::Forgets);
         assert_eq!(settings.to_string().parse(), Ok(settings));
-        for wrong in ["seed", "seed=x", "colour=red", "without=1,x"] {
+        for wrong in ["seed", "seed=x", "colour=red", "without=1,x", "planted=x"] {
             assert!(wrong.parse::<Settings>().is_err(), "{wrong}");
         }
     }

@@ -6,8 +6,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use koukan_switch::{Contact, Record, Watch};
 
+use crate::settings::Planted;
+
 /// User, URI and flow of a contact.
 type ContactKey = (String, String, Option<u32>);
+
+/// Of so many registrations a store that forgets keeps all but one.
+const FORGOTTEN: u32 = 3;
 
 /// What a start finds.
 #[derive(Debug, Default)]
@@ -18,9 +23,18 @@ pub(crate) struct Store {
     waiting: Vec<Record>,
     /// It takes nothing.
     refuses: bool,
+    /// What is wrong with it.
+    planted: Option<Planted>,
+    /// Registrations that it was handed.
+    handed: u32,
 }
 
 impl Store {
+    /// An empty one.
+    pub(crate) fn new(planted: Option<Planted>) -> Self {
+        Self { planted, ..Self::default() }
+    }
+
     /// A record leaves the switch; whether it is safe.
     pub(crate) fn append(&mut self, record: Record) -> bool {
         if self.refuses {
@@ -49,6 +63,7 @@ impl Store {
 
     fn take(&mut self, record: Record) {
         match record {
+            Record::Registered(_) if self.forgets() => {}
             Record::Registered(contact) => {
                 let key = (contact.user.clone(), contact.uri.clone(), contact.reg_id);
                 self.contacts.insert(key, contact);
@@ -64,6 +79,12 @@ impl Store {
             }
             Record::Call(_) | Record::Setting(_) | Record::Note(_) => {}
         }
+    }
+
+    /// Whether this registration is said to be safe and is not kept.
+    fn forgets(&mut self) -> bool {
+        self.handed = self.handed.wrapping_add(1);
+        self.planted == Some(Planted::Forgets) && self.handed % FORGOTTEN == 0
     }
 
     /// The contacts that are still bound.

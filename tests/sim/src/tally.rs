@@ -12,10 +12,6 @@ impl Tally {
         *count = count.saturating_add(1);
     }
 
-    pub(crate) fn has(&self, what: &str) -> bool {
-        self.0.contains_key(what)
-    }
-
     pub(crate) fn add(&mut self, other: &Self) {
         for (what, more) in &other.0 {
             let count = self.0.entry(what).or_insert(0);

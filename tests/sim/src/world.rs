@@ -18,6 +18,7 @@ use crate::media::Media;
 use crate::modules::Modules;
 use crate::network::{Network, Parcel};
 use crate::offices;
+use crate::promises::Promises;
 use crate::settings::Settings;
 use crate::station::{Line, Mood, Output, Role, Station};
 use crate::store::Store;
@@ -49,6 +50,7 @@ pub(crate) struct World {
     /// Faults that were drawn.
     pub(crate) drawn: u32,
     pub(crate) store: Store,
+    pub(crate) promises: Promises,
     pub(crate) restarts: u64,
     /// Until then nobody listens at the exchange.
     pub(crate) deaf_until: Time,
@@ -75,6 +77,7 @@ impl World {
         let begin: Timestamp = BEGIN.parse().map_err(|error| format!("{error}"))?;
         let directory = Arc::new(offices::directory(settings.offices, begin, None)?);
         let switch = Switch::new(offices::config(), Arc::clone(&directory), dice.rng());
+        let planted = settings.planted;
         let mut world = Self {
             settings,
             time: Time::from_millis(1),
@@ -91,7 +94,8 @@ impl World {
             directories: BTreeMap::from([(None, Arc::clone(&directory))]),
             faults: Agenda::default(),
             drawn: 0,
-            store: Store::default(),
+            store: Store::new(planted),
+            promises: Promises::default(),
             restarts: 0,
             deaf_until: Time::ZERO,
             gone: BTreeSet::new(),
@@ -247,6 +251,7 @@ impl World {
                     if std::mem::take(&mut broken) {
                         refuse(&mut bytes);
                     }
+                    self.promises.note_sent(self.date, &bytes);
                     self.trace.message(self.time, offices::address(), flow.remote, &bytes);
                     self.network.send(self.time, flow, false, bytes);
                 }

@@ -57,7 +57,22 @@ pub(crate) fn unit() -> Result<(), String> {
     documentation()?;
     cargo("building", &["build", "--workspace", "--all-targets", "--locked"])?;
     let tests = ["test", "--workspace", "--locked", "--exclude", "koukan-e2e"];
-    cargo("unit tests", &[tests.as_slice(), &["--no-fail-fast"]].concat())
+    let others = ["--exclude", "koukan-sim", "--no-fail-fast"];
+    cargo("unit tests", &[tests.as_slice(), &others].concat())?;
+    simulated()
+}
+
+/// Seeds of the simulation that a change must pass.
+const SEEDS: &str = "1-1000";
+
+/// The tests of the simulation, in its own profile: optimised, with every check of a debug build.
+fn simulated() -> Result<(), String> {
+    let test = ["test", "--profile", "sim", "--locked", "--package", "koukan-sim"];
+    // How much of it passes in a second is worth reading when all is well too.
+    let shown = ["--", "--show-output"];
+    let mut command = Command::new("cargo");
+    command.args(test).args(shown).env("KOUKAN_SEEDS", SEEDS).current_dir(root());
+    execute("a thousand seeds of the simulation", &mut command)
 }
 
 pub(crate) fn e2e(filter: &[String]) -> Result<(), String> {
@@ -81,8 +96,8 @@ pub(crate) fn soak(arguments: &[String]) -> Result<(), String> {
 }
 
 pub(crate) fn sim(arguments: &[String]) -> Result<(), String> {
-    cargo("building", &["build", "--release", "--locked", "--package", "koukan-sim"])?;
-    let sim = target().join("release/sim");
+    cargo("building", &["build", "--profile", "sim", "--locked", "--package", "koukan-sim"])?;
+    let sim = target().join("sim/sim");
     execute("simulation", Command::new(sim).args(arguments).current_dir(root()))
 }
 

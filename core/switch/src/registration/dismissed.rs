@@ -1,5 +1,6 @@
-//! Devices that a reload has taken out of the plans: nobody is called at their contacts any more,
-//! and they watch nothing. Their calls go on to their own end.
+//! Devices that a reload has taken out of the plans, or that left them while the server was down:
+//! nobody is called at their contacts any more, and they watch nothing. Their calls go on to their
+//! own end.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +12,9 @@ use crate::switch::Switch;
 
 impl Switch {
     /// Takes bindings, subscriptions and waiting messages from every user that the plans no longer
-    /// have.
-    pub(crate) fn dismiss_unknown(&mut self, now: Now) {
+    /// have. A start calls it behind what it has restored: a record of the store may be of a device
+    /// that has left.
+    pub fn dismiss_unknown(&mut self, now: Now) {
         let plans = self.directory.plans.clone();
         let unknown = |user: &str| plans.device_by_user(user, "").is_none();
         let bound = self.registrar.users().map(|(user, _)| user);
