@@ -82,8 +82,8 @@ fn loaded() -> io::Result<u64> {
     let used = Share::begin()?;
     let late = late::watch(&engine, MEASURED_LOADED)?;
     println!(
-        "steady: {} calls of these kinds, {:.0} % of a core, {:.0} s: {} ticks more than 5 ms late, \
-         {} more while its core was taken from it, in all for {:.0} ms",
+        "steady: {} calls of these kinds, {:.0} % of a core, {:.0} s: {} ticks more than 5 ms \
+         late, {} more while its core was taken from it, in all for {:.0} ms",
         loads.len() * STEP,
         used.end()? * 100.0,
         MEASURED_LOADED.as_secs_f64(),
