@@ -1,6 +1,7 @@
 # The package as an operator meets it, in namespaces without a network: installed in one clean root,
 # used by two phones, backed up, and restored in another root where the same office is served.
-# Arguments: the two roots, and the directory of the phones' scenarios. The phones are this machine's.
+# Arguments: the two roots, and the directory of the phones' scenarios. The phones are this
+# machine's.
 set -eu
 first=$1
 second=$2
