@@ -100,6 +100,9 @@ pub fn random_seed() -> io::Result<[u8; 32]> {
     Ok(seed)
 }
 
+/// The file of the lock in a data directory.
+pub const LOCK: &str = "koukan.lock";
+
 /// The lock on a data directory: held as long as the value lives, and by the process's end gone.
 #[derive(Debug)]
 pub struct DataLock {
@@ -139,7 +142,7 @@ impl DataLock {
     pub fn take(directory: &Path) -> Result<Self, LockError> {
         let unwritable = |error| LockError::Unwritable { directory: directory.to_owned(), error };
         fs::create_dir_all(directory).map_err(unwritable)?;
-        let path = directory.join("koukan.lock");
+        let path = directory.join(LOCK);
         let mut file = File::options()
             .read(true)
             .write(true)

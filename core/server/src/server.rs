@@ -249,9 +249,7 @@ fn build(
     for contact in &restored.contacts {
         switch.restore_contact(now, contact);
     }
-    for watch in &restored.watches {
-        switch.restore_watch(now, watch);
-    }
+    restored.watches.iter().for_each(|watch| switch.restore_watch(now, watch));
     switch.dismiss_unknown(now);
     let room = config.limits.value(limits::EXPLAIN_BYTES);
     let (explained, archive) = Archive::open(&config.data.join("explain"), room)

@@ -85,3 +85,30 @@ fn no_web_page_has_this_machine_do_anything() {
     // A program gets an answer to its question: here there is no such office.
     assert_eq!(status(""), "404");
 }
+
+#[test]
+fn a_page_whose_name_was_made_to_lead_here_reads_nothing() {
+    let office = Office::new("rebinding");
+    office.configure(
+        "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\n[media]\nworkers = 1\n\
+         [control]\nhttp = \"127.0.0.1:0\"\n",
+    );
+    let server = office.start();
+    let http = server.http().unwrap();
+    // Such a page asks as its own: a browser adds neither Origin nor Sec-Fetch-Site.
+    let status = |target: &str, host: &str| {
+        let mut stream = TcpStream::connect(http).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let request = format!("GET {target} HTTP/1.1\r\n{host}Connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    let own = format!("Host: {http}\r\n");
+    assert_eq!(status("/v1/cdrs", "Host: evil.example\r\n"), "421");
+    assert_eq!(status("/metrics", &format!("Host: evil.example:{}\r\n", http.port())), "421");
+    assert_eq!(status("http://evil.example/v1/cdrs", &own), "421");
+    assert_eq!(status("/v1/cdrs", &own), "200");
+    assert_eq!(status("/metrics", "Host: localhost\r\n"), "200");
+}

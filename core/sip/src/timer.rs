@@ -43,6 +43,11 @@ impl<K: Copy + Ord> TimerQueue<K> {
         }
     }
 
+    /// The same deadlines in memory of their own.
+    pub(crate) fn relaid(&self) -> Self {
+        Self { deadlines: self.deadlines.clone() }
+    }
+
     pub(crate) fn next(&self) -> Option<Time> {
         self.deadlines.first().map(|(time, _)| *time)
     }

@@ -60,10 +60,11 @@ impl Switch {
             .saturating_add(self.throttle.waiting())
     }
 
-    /// Gives back the room that the tables have taken and do not use any more; for quiet times
-    /// behind a burst.
+    /// Gives back the room that the tables have taken and do not use any more, and lays what stays
+    /// for long side by side; for quiet times behind a burst.
     pub fn shrink(&mut self) {
         self.ua.shrink();
+        self.registrar.shrink();
         self.calls.shrink_to_fit();
         self.closing.shrink_to_fit();
         self.by_server.shrink_to_fit();

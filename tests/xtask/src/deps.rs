@@ -41,6 +41,8 @@ pub(crate) const CLEAN_ROOT: &[Package] = &[
     Package { name: "debootstrap", shown_by: "debootstrap" },
     Package { name: "iproute2", shown_by: "ip" },
     Package { name: "util-linux", shown_by: "unshare" },
+    Package { name: "sip-tester", shown_by: "sipp" },
+    Package { name: "systemd-container", shown_by: "systemd-nspawn" },
 ];
 
 /// What the tests need: phones, a carrier and readers of pages that others wrote.

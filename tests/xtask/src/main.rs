@@ -30,7 +30,7 @@ usage: cargo xtask COMMAND
   fuzz [TARGET] [SECONDS]   every fuzz target, or one; 60 seconds each
   bench [NAME…]     figures: quality, receivers, dtmf, relay, beside, transcode, rooms, recordings,
                     steady, overload, start, memory, calls, signalling, storm, lamps, faxes
-  deb [--debug] [--try]     the Debian package; --try installs it in a clean root
+  deb [--debug] [--try]     the Debian package; --try uses it in clean roots
   deps              only install what `test` needs
 ";
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::manifest::Manifest;
 use super::{BackupError, CONF, DATA, DATABASE, JOURNAL, OBJECTS, Places, about, tree};
 use crate::config;
-use crate::os::DataLock;
+use crate::os::{DataLock, LOCK};
 
 /// What was restored.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub fn restore(from: &Path, conf: &Path) -> Result<Restored, BackupError> {
     let places = Places::of(&config);
     let hint = "move it away, or set another place in koukan.toml, and restore again";
     let occupied = |path: &Path| BackupError::Occupied { path: path.to_owned(), hint };
-    let mut ignores = vec!["koukan.lock", "koukan.sock"];
+    let mut ignores = vec![LOCK, "koukan.sock"];
     let inside = |path: &Path| path.parent() == Some(places.data.as_path());
     let objects = places.objects.file_name().and_then(std::ffi::OsStr::to_str);
     // Looked at by itself.
@@ -49,6 +49,9 @@ pub fn restore(from: &Path, conf: &Path) -> Result<Restored, BackupError> {
     if places.database.exists() {
         return Err(occupied(&places.database));
     }
+    // A package has made the directory for the user that the server runs as.
+    let there = owner(&from.join(DATA))?;
+    let here = if places.data.exists() { owner(&places.data)? } else { there };
     let _lock = DataLock::take(&places.data)?;
     if let Some(parent) = places.database.parent() {
         tree::make(parent, None).map_err(about(parent, "written"))?;
@@ -59,7 +62,21 @@ pub fn restore(from: &Path, conf: &Path) -> Result<Restored, BackupError> {
     // Last: a state that was restored in part has no database, and begins from nothing again.
     let database = from.join(DATABASE);
     tree::copy(&database, &places.database).map_err(about(&places.database, "written"))?;
+    // The state is the server's; of the configuration it is what was, under its number here.
+    for path in [&places.data, &places.objects, &places.database] {
+        tree::give(path, &|_| here).map_err(about(path, "given to the server's user"))?;
+    }
+    if with_conf {
+        let user = |id: u32| if id == there.0 { here.0 } else { id };
+        let group = |id: u32| if id == there.1 { here.1 } else { id };
+        let whose = |(id, of)| (user(id), group(of));
+        tree::give(conf, &whose).map_err(about(conf, "given to the server's user"))?;
+    }
     Ok(Restored { manifest, with_conf, places })
+}
+
+fn owner(path: &Path) -> Result<tree::Owner, BackupError> {
+    fs::metadata(path).map(|metadata| tree::owner(&metadata)).map_err(about(path, "read"))
 }
 
 /// Copies one of the backup's directories.

@@ -1,7 +1,7 @@
 //! A backup of a small state, changed and restored.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::PathBuf;
 
 use koukan_store::{StoreConfig, open};
@@ -108,4 +108,40 @@ fn a_backup_that_was_cut_off_or_changed_restores_nothing() {
     refusal("cannot be read");
     fs::remove_file(to.join("manifest.json")).unwrap();
     refusal("it has no manifest.json");
+}
+
+#[test]
+fn what_is_restored_belongs_to_the_servers_user_here_whatever_its_number_was() {
+    if !rustix::process::geteuid().is_root() {
+        println!("only root gives files away: nothing to see here");
+        return;
+    }
+    let (there, here) = (4_711, 4_712);
+    let room = Room::new("owners");
+    let places = room.places();
+    drop(open(&store(&places), jiff::Timestamp::now()).unwrap());
+    let secret = "tenants/acme/secrets/A";
+    for path in [places.data.clone(), places.conf.join(secret)] {
+        tree::give(&path, &|_| (there, there)).unwrap();
+    }
+    let to = room.0.join("backup");
+    take(&places, &to, jiff::Timestamp::now()).unwrap();
+    // As a package makes it.
+    let data = room.0.join("elsewhere/data");
+    fs::create_dir_all(&data).unwrap();
+    chown(&data, Some(here), Some(here)).unwrap();
+    let restored = restore(&to, &room.0.join("elsewhere/conf")).unwrap();
+    let Places { conf, data, database, objects } = restored.places;
+    let of_server = [
+        data.clone(),
+        data.join("koukan.lock"),
+        database,
+        objects.join("voicemail/acme/1.wav"),
+        conf.join(secret),
+    ];
+    for path in of_server {
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!((metadata.uid(), metadata.gid()), (here, here), "{}", path.display());
+    }
+    assert_eq!(fs::metadata(conf.join("koukan.toml")).unwrap().uid(), 0, "root's stays root's");
 }

@@ -3,7 +3,9 @@
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Metadata};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{
+    DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, lchown,
+};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -60,6 +62,39 @@ fn keep_owner(path: &Path, of: &Metadata) {
     {
         tracing::warn!(path = %path.display(), %error, "the owner cannot be kept");
     }
+}
+
+/// User and group.
+pub(super) type Owner = (u32, u32);
+
+/// Who owns it.
+pub(super) fn owner(of: &Metadata) -> Owner {
+    (of.uid(), of.gid())
+}
+
+/// Where root asks, gives what lies at a path, and below it, to whom it belongs by `whose`, which
+/// is told who has it.
+pub(super) fn give(path: &Path, whose: &dyn Fn(Owner) -> Owner) -> io::Result<()> {
+    let root = rustix::process::geteuid().is_root();
+    if root { give_below(path, whose, limits::BACKUP_DEPTH + 1) } else { Ok(()) }
+}
+
+fn give_below(path: &Path, whose: &dyn Fn(Owner) -> Owner, depth: usize) -> io::Result<()> {
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let (before, after) = (owner(&metadata), whose(owner(&metadata)));
+    if before != after {
+        lchown(path, Some(after.0), Some(after.1))?;
+    }
+    if metadata.is_dir() && depth > 0 {
+        for entry in fs::read_dir(path)? {
+            give_below(&entry?.path(), whose, depth - 1)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes a directory and those above it, with the mode and owner of `like` when there is one.

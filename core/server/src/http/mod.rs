@@ -23,6 +23,7 @@ mod serve;
 mod settings;
 mod trace;
 mod trunks;
+mod visitors;
 
 use std::fs;
 use std::io;
@@ -142,6 +143,7 @@ pub async fn serve(
     let http = listeners.http.map(TcpListener::from_std).transpose()?;
     let tcp = async {
         if let Some(listener) = http {
+            let router = router.layer(axum::middleware::from_fn(visitors::own_host));
             serve::serve(listener, router, end).await;
         }
     };

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Path, Request as Asked, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use super::{
     backup, bans, boxes, cdrs, drain, faxes, modules, notices, recordings, reload, rooms, selftest,
-    sent_faxes, settings, trace, trunks,
+    sent_faxes, settings, trace, trunks, visitors,
 };
 use crate::api::{self, ClockState, Failure};
 use crate::backup::Places;
@@ -124,23 +124,9 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/trace/{call}", get(trace::of_call))
         .route("/metrics", get(metrics))
         .fallback(no_such_page)
-        .layer(middleware::from_fn(no_browser))
+        .layer(middleware::from_fn(visitors::no_browser))
         .layer(DefaultBodyLimit::max(limits::HTTP_BODY_BYTES))
         .with_state(service)
-}
-
-/// No page of this server asks anything: a request that a browser makes comes from somebody else's
-/// page, which may send many kinds without asking (the Fetch standard's simple requests) and would
-/// have this machine place calls.
-async fn no_browser(request: Asked, next: Next) -> Response {
-    let from_page = ["origin", "sec-fetch-site"]
-        .iter()
-        .any(|name| request.headers().get(*name).is_some_and(|value| value.as_bytes() != b"none"));
-    if from_page {
-        let words = "no web page may ask this server for anything";
-        return Refused(StatusCode::FORBIDDEN, words.to_owned()).into_response();
-    }
-    next.run(request).await
 }
 
 /// A refusal with its status.

@@ -103,7 +103,10 @@ impl Trial {
             self.hop(hop, Err(words));
         } else if self.call_id.is_some() && self.hops.iter().all(|hop| hop.ok) {
             let seen = match record {
-                Ok(Some(cdr)) => Ok(format!("call {}, {:?}", cdr.call, cdr.cause)),
+                Ok(Some(cdr)) => {
+                    let arrived = received.unwrap_or_default();
+                    Ok(format!("call {}, {:?}, {arrived} packets arrived", cdr.call, cdr.cause))
+                }
                 Ok(None) => Err("the call has no final record".to_owned()),
                 Err(words) => Err(words),
             };
@@ -221,6 +224,52 @@ mod tests {
         assert_eq!(trial.hop("listener", Err("no answer".to_owned())), None);
         let outcome = trial.judged(Ok(None));
         assert_eq!((outcome.failed, outcome.hops.len()), (Some("listener"), 1));
+    }
+
+    #[test]
+    fn a_number_that_rings_on_is_given_up_and_left_to_nobody() {
+        let server = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        server.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let address = server.local_addr().unwrap();
+        let heard = std::thread::spawn(move || {
+            let mut methods = Vec::new();
+            let mut buffer = [0; 4_096];
+            while let Ok((length, from)) = server.recv_from(&mut buffer) {
+                let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                let method = text.split(' ').next().unwrap().to_owned();
+                let kept = ["Via:", "From:", "Call-ID:", "CSeq:"];
+                let lines: String = text
+                    .lines()
+                    .filter(|line| kept.iter().any(|name| line.starts_with(name)))
+                    .map(|line| format!("{line}\r\n"))
+                    .collect();
+                let to = text.lines().find(|line| line.starts_with("To:")).unwrap();
+                let to = if to.contains("tag=") { to.to_owned() } else { format!("{to};tag=s") };
+                let answer = |status: &str, lines: &str| {
+                    format!("SIP/2.0 {status}\r\n{lines}{to}\r\nContent-Length: 0\r\n\r\n")
+                };
+                let send = |text: String| server.send_to(text.as_bytes(), from).unwrap();
+                match method.as_str() {
+                    "INVITE" => drop(send(answer("180 Ringing", &lines))),
+                    "CANCEL" => {
+                        send(answer("200 OK", &lines));
+                        let of_invite = lines.replace("CANCEL", "INVITE");
+                        send(answer("487 Request Terminated", &of_invite));
+                    }
+                    _ => {}
+                }
+                let over = method == "ACK";
+                methods.push(method);
+                if over {
+                    break;
+                }
+            }
+            methods
+        });
+        let account = Account { credentials: credentials("acme-801", b"secret") };
+        let mut phone = Phone::new(address, account, [2; 32]).unwrap();
+        assert_eq!(phone.dial("600", Duration::from_millis(300)), Answered::Nothing);
+        assert_eq!(heard.join().unwrap(), ["INVITE", "CANCEL", "ACK"]);
     }
 
     #[test]

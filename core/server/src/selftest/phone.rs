@@ -9,8 +9,8 @@ use koukan_base::{Rng, Time};
 use koukan_codecs::g711::{decode_ulaw, encode_ulaw};
 use koukan_sip::sdp::Session;
 use koukan_sip::{
-    Body, Credentials, DialogId, Event, Flow, Listener, ListenerId, Method, Request, Response,
-    Transport, UaAction, UaConfig, UserAgent,
+    Body, ClientTx, Credentials, DialogId, Event, Flow, Listener, ListenerId, Method, Request,
+    Response, Transport, UaAction, UaConfig, UserAgent,
 };
 
 use super::sound;
@@ -52,6 +52,9 @@ pub(super) struct Phone {
 
 /// How long one look at a socket takes at most.
 const LOOK: Duration = Duration::from_millis(2);
+
+/// How long the end of a call is waited for that was given up.
+const GIVEN_UP: Duration = Duration::from_secs(2);
 
 impl Phone {
     pub(super) fn new(server: SocketAddr, account: Account, seed: [u8; 32]) -> io::Result<Self> {
@@ -118,7 +121,7 @@ impl Phone {
         let uri = format!("sip:{number}@{}", self.server());
         let mut request = self.request(Method::Invite, &uri);
         request.body = Some(Body::sdp(sdp.into_bytes()));
-        self.ua.invite(self.now(), request);
+        let tx = self.ua.invite(self.now(), request);
         let mut remote = None;
         let answered = self.until(limit, |event| match event {
             Event::Answered { dialog, message, .. } => {
@@ -137,7 +140,25 @@ impl Phone {
             self.ua.ack(self.now(), dialog, None);
             self.drain(&mut |_| None::<()>);
         }
+        if answered.is_none() {
+            self.give_up(tx);
+        }
         answered.unwrap_or(Answered::Nothing)
+    }
+
+    /// Leaves no call behind that rings on (RFC 3261, 9.1); one that is answered at this very
+    /// moment is hung up.
+    fn give_up(&mut self, tx: ClientTx) {
+        self.ua.cancel(self.now(), tx, None);
+        let crossed = self.until(GIVEN_UP, |event| match event {
+            Event::Answered { dialog, .. } => Some(Some(*dialog)),
+            Event::Failed { .. } => Some(None),
+            _ => None,
+        });
+        if let Some(Some(dialog)) = crossed {
+            self.ua.ack(self.now(), dialog, None);
+            let _ = self.hang_up(dialog, GIVEN_UP);
+        }
     }
 
     /// Speaks the tone for so long, and says what came back.

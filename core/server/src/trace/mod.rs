@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 
 use jiff::Timestamp;
 use koukan_base::CallId;
-use koukan_sip::{Flow, Transport};
+use koukan_sip::{Flow, ListenerId, Transport};
 use koukan_switch::Cdr;
 use serde::Serialize;
 
@@ -96,14 +96,31 @@ impl Traced {
     }
 }
 
+/// What is known of a message beside its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Head {
+    at: Timestamp,
+    sent: bool,
+    flow: Flow,
+    /// Its length, of which no more than [`MESSAGE_BYTES`] are kept.
+    whole: usize,
+}
+
+/// Of one message no more is kept: no call needs it, and one stranger's must not drive out many.
+const MESSAGE_BYTES: usize = 16 * 1024;
+
+/// A message takes this much of the ring at least when its head is counted.
+const LEAST: usize = 512;
+
 /// The ring and the way to the collector, on the control thread.
 #[derive(Debug)]
 pub(crate) struct Trace {
-    ring: Option<Ring>,
+    ring: Option<Ring<Head>>,
     collector: Option<Collector>,
     /// What each listener shows of itself.
     listeners: Vec<SocketAddr>,
-    calls: CallIds,
+    /// Only where there is a ring.
+    calls: Option<CallIds>,
 }
 
 impl Trace {
@@ -113,8 +130,9 @@ impl Trace {
         collector: Option<Collector>,
         listeners: Vec<SocketAddr>,
     ) -> Self {
-        let ring = (bytes > 0).then(|| Ring::new(bytes));
-        Self { ring, collector, listeners, calls: CallIds::default() }
+        let ring = (bytes > 0).then(|| ring(bytes));
+        let calls = (bytes > 0).then(CallIds::new);
+        Self { ring, collector, listeners, calls }
     }
 
     /// A message came or goes.
@@ -127,7 +145,8 @@ impl Trace {
             return;
         }
         if let Some(ring) = &mut self.ring {
-            ring.push(at, sent, *flow, bytes);
+            let kept = bytes.get(..MESSAGE_BYTES).unwrap_or(bytes);
+            ring.push(Head { at, sent, flow: *flow, whole: bytes.len() }, kept);
         }
         if let Some(collector) = &mut self.collector {
             let local = local_of(&self.listeners, flow);
@@ -137,8 +156,8 @@ impl Trace {
 
     /// What the record of a call says of its dialogs: they are found by that when it is over.
     pub(crate) fn note_call(&mut self, cdr: &Cdr) {
-        if self.ring.is_some() {
-            self.calls.note(cdr);
+        if let Some(calls) = &mut self.calls {
+            calls.note(cdr);
         }
     }
 
@@ -149,13 +168,13 @@ impl Trace {
 
     /// The SIP Call-IDs of a call that is known.
     pub(crate) fn call_ids(&self, call: CallId) -> Option<Vec<String>> {
-        self.calls.of(call)
+        self.calls.as_ref()?.of(call)
     }
 
     /// Every message that is kept, the oldest first.
     pub(crate) fn messages(&self) -> Vec<Traced> {
         let Some(ring) = &self.ring else { return Vec::new() };
-        let traced = |(head, bytes): (&ring::Head, &[u8])| Traced {
+        let traced = |(head, bytes): (&Head, &[u8])| Traced {
             at: head.at,
             sent: head.sent,
             transport: head.flow.transport,
@@ -171,6 +190,15 @@ impl Trace {
     pub(crate) fn lost(&self) -> u64 {
         self.collector.as_ref().map_or(0, Collector::lost)
     }
+}
+
+/// A ring of so many bytes for messages.
+fn ring(bytes: usize) -> Ring<Head> {
+    let local = SocketAddr::from(([0, 0, 0, 0], 0));
+    let (transport, listener) = (Transport::Udp, ListenerId(0));
+    let flow = Flow { transport, listener, remote: local, connection: 0 };
+    let blank = Head { at: Timestamp::UNIX_EPOCH, sent: false, flow, whole: 0 };
+    Ring::new(bytes, bytes / LEAST + 1, blank)
 }
 
 /// "ACK s:a SIP/2.0" is longer.

@@ -1,74 +1,65 @@
 //! The ring: one block of memory, written through from its beginning to its end and again; each new
-//! message takes the place of the oldest. Nothing is allocated a message.
+//! text takes the place of the oldest. Nothing is allocated a text, and the whole block is taken
+//! from the system at once, so that what a server needs is known when it has started.
 
 use std::collections::VecDeque;
 
-use jiff::Timestamp;
-use koukan_sip::Flow;
+#[derive(Debug)]
+pub(super) struct Ring<T> {
+    bytes: Box<[u8]>,
+    next: usize,
+    heads: VecDeque<Entry<T>>,
+    /// No more texts than this are kept, however short they are.
+    most: usize,
+}
 
-/// What is known of a message beside its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
-    pub(super) at: Timestamp,
-    pub(super) sent: bool,
-    pub(super) flow: Flow,
-    /// Its length, of which no more than [`MESSAGE_BYTES`] are kept.
-    pub(super) whole: usize,
+#[derive(Clone, Debug)]
+struct Entry<T> {
+    head: T,
     start: usize,
     length: usize,
 }
 
-/// Of one message no more is kept: no call needs it, and one stranger's must not drive out many.
-const MESSAGE_BYTES: usize = 16 * 1024;
-
-/// A message takes this much of the ring at least when its head is counted.
-const LEAST: usize = 512;
-
-#[derive(Debug)]
-pub(super) struct Ring {
-    bytes: Box<[u8]>,
-    next: usize,
-    heads: VecDeque<Head>,
-}
-
-impl Ring {
-    /// A ring of so many bytes. They are taken from the system at once, so that what a server
-    /// needs is known when it has started.
-    pub(super) fn new(bytes: usize) -> Self {
-        let heads = VecDeque::with_capacity(bytes / LEAST + 1);
-        Self { bytes: vec![b'-'; bytes].into_boxed_slice(), next: 0, heads }
+impl<T: Clone> Ring<T> {
+    /// A ring of so many bytes and at most so many texts; `blank` is what is written into its
+    /// memory before it is used.
+    pub(super) fn new(bytes: usize, most: usize, blank: T) -> Self {
+        let most = most.max(1);
+        let mut heads = VecDeque::with_capacity(most);
+        heads.extend(std::iter::repeat_n(Entry { head: blank, start: 0, length: 0 }, most));
+        std::hint::black_box(&mut heads).clear();
+        Self { bytes: vec![b'-'; bytes].into_boxed_slice(), next: 0, heads, most }
     }
 
-    /// Keeps a message instead of the oldest.
-    pub(super) fn push(&mut self, at: Timestamp, sent: bool, flow: Flow, message: &[u8]) {
-        let length = message.len().min(MESSAGE_BYTES).min(self.bytes.len());
-        if self.heads.len() > self.bytes.len() / LEAST {
+    /// Keeps a text instead of the oldest; what is longer than the ring is cut.
+    pub(super) fn push(&mut self, head: T, text: &[u8]) {
+        let length = text.len().min(self.bytes.len());
+        if self.heads.len() >= self.most {
             self.heads.pop_front();
         }
         if self.next + length > self.bytes.len() {
             // What lies behind is of the last round.
-            while self.heads.front().is_some_and(|head| head.start >= self.next) {
+            while self.heads.front().is_some_and(|entry| entry.start >= self.next) {
                 self.heads.pop_front();
             }
             self.next = 0;
         }
         let (start, end) = (self.next, self.next + length);
-        let overlaps = |head: &Head| head.start < end && head.start + head.length > start;
+        let overlaps = |entry: &Entry<T>| entry.start < end && entry.start + entry.length > start;
         while self.heads.front().is_some_and(overlaps) {
             self.heads.pop_front();
         }
-        let (Some(place), Some(kept)) = (self.bytes.get_mut(start..end), message.get(..length))
-        else {
+        let (Some(place), Some(kept)) = (self.bytes.get_mut(start..end), text.get(..length)) else {
             return;
         };
         place.copy_from_slice(kept);
         self.next = end;
-        self.heads.push_back(Head { at, sent, flow, whole: message.len(), start, length });
+        self.heads.push_back(Entry { head, start, length });
     }
 
     /// What is kept, the oldest first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Head, &[u8])> {
-        let bytes = |head: &Head| self.bytes.get(head.start..head.start + head.length);
-        self.heads.iter().map(move |head| (head, bytes(head).unwrap_or_default()))
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&T, &[u8])> {
+        let bytes = |entry: &Entry<T>| self.bytes.get(entry.start..entry.start + entry.length);
+        self.heads.iter().map(move |entry| (&entry.head, bytes(entry).unwrap_or_default()))
     }
 }

@@ -1,7 +1,7 @@
 //! The ring against a list without an end, and what is shown of a call.
 
-use koukan_base::Rng;
-use koukan_sip::ListenerId;
+use koukan_base::{Rng, ShardId};
+use koukan_switch::CdrLeg;
 
 use super::*;
 
@@ -20,13 +20,15 @@ fn the_ring_keeps_the_last_messages_whole_and_no_more_than_it_has_room_for() {
     for seed in 0..40 {
         let mut rng = Rng::from_number(seed);
         let room = 2_000 + usize::try_from(rng.next_u32() % 6_000).unwrap();
-        let mut ring = Ring::new(room);
+        let mut ring = ring(room);
         let mut all: Vec<Vec<u8>> = Vec::new();
         for number in 0..400_u32 {
             let length = 12 + usize::try_from(rng.next_u32() % 900).unwrap();
             let sign = u8::try_from(number % 251).unwrap();
             let message = vec![sign; length];
-            ring.push(at(number.into()), number % 2 == 0, flow(5060, Transport::Udp), &message);
+            let flow = flow(5060, Transport::Udp);
+            let (at, sent) = (at(number.into()), number % 2 == 0);
+            ring.push(Head { at, sent, flow, whole: length }, &message);
             all.push(message);
             let kept: Vec<&[u8]> = ring.iter().map(|(_, bytes)| bytes).collect();
             let last: Vec<&[u8]> =
@@ -129,4 +131,59 @@ fn a_capture_has_a_header_and_a_block_a_message_of_whole_words() {
         rest = &rest[length..];
     }
     assert_eq!(kinds, [0x0A0D_0D0A, 1, 6, 6, 6, 6, 6, 6]);
+}
+
+#[test]
+fn calls_that_are_over_are_remembered_up_to_a_bound_each_with_its_own_call_ids() {
+    let mut calls = CallIds::new();
+    let id = |number: u32| CallId::new(ShardId(0), u64::from(number));
+    for number in 0..5_000 {
+        let legs = (0..number % 4).map(|leg| format!("{number}-{leg}@{}", "x".repeat(24)));
+        calls.note(&ended(id(number), legs.collect()));
+    }
+    assert_eq!(calls.of(id(1)), None, "the oldest have gone");
+    for number in 4_000..5_000 {
+        let legs = (0..number % 4).map(|leg| format!("{number}-{leg}@{}", "x".repeat(24)));
+        assert_eq!(calls.of(id(number)), Some(legs.collect()), "{number}");
+    }
+    // A record that came again, and one of a call that is not over.
+    calls.note(&ended(id(4_999), vec!["later".to_owned()]));
+    assert_eq!(calls.of(id(4_999)), Some(vec!["later".to_owned()]));
+    calls.note(&Cdr { ended: None, ..ended(id(6_000), vec!["up".to_owned()]) });
+    assert_eq!(calls.of(id(6_000)), None);
+}
+
+fn ended(call: CallId, call_ids: Vec<String>) -> Cdr {
+    let now = Timestamp::UNIX_EPOCH;
+    let leg = |call_id: String| CdrLeg {
+        party: String::new(),
+        call_id,
+        started: now,
+        answered: None,
+        ended: Some(now),
+        status: 200,
+        rtp_received: 0,
+        quality_mean: None,
+        quality_worst: None,
+        quality_cause: None,
+        rtp_sent: 0,
+        charge: None,
+    };
+    Cdr {
+        call: call.to_string(),
+        tenant: String::new(),
+        generation: 1,
+        direction: "internal".to_owned(),
+        caller: String::new(),
+        called: String::new(),
+        number: None,
+        started: now,
+        answered: None,
+        ended: Some(now),
+        last_seen: now,
+        cause: None,
+        status: 200,
+        price: None,
+        legs: call_ids.into_iter().map(leg).collect(),
+    }
 }

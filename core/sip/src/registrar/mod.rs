@@ -3,6 +3,7 @@
 
 mod binding;
 mod keepalive;
+mod memory;
 mod request;
 mod target;
 

@@ -325,3 +325,31 @@ fn a_flow_is_read_only_of_a_phone_that_does_outbound_without_a_proxy() {
     assert_eq!(register_text(&two, outbound), Err(RegisterError::Malformed));
     assert!(register_text(&two, &format!("{outbound}Expires: 0\r\n")).is_ok());
 }
+
+#[test]
+fn what_is_laid_side_by_side_is_what_was_there() {
+    let mut registrar = keeping(KeepaliveTo::All, KeepaliveBy::Options);
+    for number in 0..200_u16 {
+        let user = format!("user{number}");
+        let bind = request(1, &[(&format!("sip:{user}@192.0.2.1"), Some(120))]);
+        let seconds = Duration::from_secs(u64::from(number % 7));
+        registrar.register(NOW + seconds, &user, &bind, flow(1_000 + number), 1).unwrap();
+    }
+    let mut held = stream(9, "198.51.100.1:5060");
+    held.transport = Transport::Tcp;
+    registrar.register(NOW, "held", &request(1, &[("sip:h@x", Some(120))]), held, 1).unwrap();
+    let all = |registrar: &Registrar| {
+        let mut all: Vec<(String, Vec<Binding>)> =
+            registrar.users().map(|(user, of)| (user.to_owned(), of.to_vec())).collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all
+    };
+    let (before, due) = (all(&registrar), registrar.poll_timeout());
+    registrar.shrink();
+    assert_eq!((all(&registrar), registrar.poll_timeout()), (before, due));
+    assert!(registrar.is_source(flow(1_100).remote) && !registrar.is_source(flow(2_000).remote));
+    registrar.flow_failed(NOW, held);
+    assert!(matches!(registrar.bindings("held")[0].liveness.health, Health::Lost { .. }));
+    let gone = registrar.handle_timeout(NOW + Duration::from_secs(130));
+    assert_eq!(gone.len(), 201, "each of them expires in its time");
+}

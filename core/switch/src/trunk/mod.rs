@@ -464,14 +464,20 @@ impl Switch {
     }
 
     /// Whether a phone calls from the address of a trunk's host, by another port: it is registered
-    /// from there, or gives credentials, which a trunk is never asked for.
+    /// from there, gives credentials, which a trunk is never asked for, or says that it is one of
+    /// our devices. Carriers name who calls by a number, which may be a device's user, too.
     pub(crate) fn is_phone_beside_trunk(&self, source: SocketAddr, message: &Message) -> bool {
         let realm = self.config.realm.as_bytes();
         let gives = || {
             let mut given = message.headers(Header::ProxyAuthorization);
             given.any(|value| crate::registration::contains(value, realm))
         };
-        !self.trunks.is_host(source) && (self.registrar.is_source(source) || gives())
+        let named = || {
+            let from = message.from_user().and_then(|user| String::from_utf8(user).ok());
+            from.filter(|user| user.bytes().any(|byte| byte.is_ascii_alphabetic()))
+                .is_some_and(|user| self.directory.plans.device_by_user(&user, "").is_some())
+        };
+        !self.trunks.is_host(source) && (self.registrar.is_source(source) || gives() || named())
     }
 
     /// The trunk that a request came from; among several at one address the one whose account it

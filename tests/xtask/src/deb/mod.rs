@@ -1,6 +1,7 @@
 //! `cargo xtask deb`: the Debian package, made by dpkg-deb of a tree that is declared here, file by
-//! file. With `--try` it is installed in a root of its own (debootstrap), where it must check its
-//! configuration, serve a call with sound, and end when it is drained.
+//! file. With `--try` it is installed in clean roots (debootstrap), where it must check its
+//! configuration, connect two phones with sound, end when it is drained, serve the same office from
+//! a backup elsewhere, and live under systemd.
 
 mod tree;
 mod trial;

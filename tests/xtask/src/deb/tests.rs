@@ -73,6 +73,10 @@ fn the_scripts_are_shell_and_the_unit_is_one_where_systemd_can_tell() {
         let status = Command::new("sh").arg("-n").arg(stage.join("DEBIAN").join(script)).status();
         assert!(status.unwrap().success(), "{script}");
     }
+    for script in ["trial.sh", "booted.sh"] {
+        let path = root().join("tests/xtask/src/deb").join(script);
+        assert!(Command::new("sh").arg("-n").arg(path).status().unwrap().success(), "{script}");
+    }
     // The programs that the unit names stand where they will be on a machine that has it.
     let unit = fs::read_to_string(stage.join("usr/lib/systemd/system/koukan.service")).unwrap();
     let unit = unit.replace("/usr/bin/koukan", &stage.join("usr/bin/koukan").display().to_string());

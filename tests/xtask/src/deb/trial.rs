@@ -1,80 +1,126 @@
-//! The package in a clean root: Debian's smallest, in namespaces of its own, so that its ports are
-//! nobody else's and whatever it mounts is gone with it.
+//! The package in clean roots: Debian's smallest, in namespaces of their own, so that its ports are
+//! nobody else's and whatever is mounted is gone with it. `trial.sh` is what is done there.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::deps;
 use crate::steps::{execute, target};
 
-/// As an operator would, but for the service manager: that part is what the unit declares.
-const SCRIPT: &str = r#"set -eu
-export DEBIAN_FRONTEND=noninteractive
-apt-get install --quiet --quiet --yes --no-install-recommends /koukan.deb
-echo "--- the packaged sample"
-koukan check /etc/koukan
-install -d -o koukan -g koukan -m 0750 /run/koukan
-cd /var/lib/koukan
-setpriv --reuid koukan --regid koukan --init-groups koukan run /etc/koukan >/run/log 2>&1 &
-server=$!
-for turn in $(seq 100); do
-    [ -S /run/koukan/koukan.sock ] && break
-    sleep 0.1
-done
-koukan ctl status || { cat /run/log; exit 1; }
-[ "$(stat -c '%a %U %G' /run/koukan/koukan.sock)" = "660 koukan koukan" ]
-echo "--- a call with sound"
-koukan ctl selftest acme || { cat /run/log; exit 1; }
-echo "--- a backup, and the end"
-koukan ctl backup /root/backup
-koukan ctl drain --deadline 10s
-wait "$server"
-echo "--- restored, renewed, removed"
-rm -rf /var/lib/koukan
-install -d -o koukan -g koukan -m 0750 /var/lib/koukan
-koukan restore /root/backup /etc/koukan
-echo '# an operator was here' >>/etc/koukan/trunks.toml
-dpkg --install /koukan.deb
-grep -q 'an operator was here' /etc/koukan/trunks.toml
-dpkg --purge koukan
-[ ! -e /usr/bin/koukan ] && [ ! -e /etc/koukan/koukan.toml ] && [ -e /var/lib/koukan/koukan.db ]
-echo "--- done"
-"#;
+/// What is done with the package, but for the service manager: that part is what the unit declares.
+const SCRIPT: &str = include_str!("trial.sh");
 
-/// Installs the package in a new root, uses it, and takes both away.
+/// The same under a service manager, in a root that is booted.
+const BOOTED: [(&str, &str); 2] = [
+    ("booted.sh", include_str!("booted.sh")),
+    ("etc/systemd/system/booted.service", include_str!("booted.service")),
+];
+
+/// The phones of the trial, as sipp plays them.
+const PHONES: [(&str, &str); 3] = [
+    ("register.xml", include_str!("phones/register.xml")),
+    ("caller.xml", include_str!("phones/caller.xml")),
+    ("callee.xml", include_str!("phones/callee.xml")),
+];
+
+/// Where everything lies.
+struct Places {
+    /// What debootstrap made, and what the package depends on; nothing is installed in it.
+    base: PathBuf,
+    first: PathBuf,
+    second: PathBuf,
+    booted: PathBuf,
+    phones: PathBuf,
+}
+
+/// Installs the package in new roots, uses it, and takes all of it away but the bare root.
 pub(super) fn run(package: &Path) -> Result<(), String> {
     deps::install(deps::CLEAN_ROOT)?;
-    let place = target().join("deb/root");
-    remove(&place)?;
-    let outcome = install(package, &place);
-    outcome.and(remove(&place))
+    let below = |name: &str| target().join("deb").join(name);
+    let (base, first, second) = (below("base"), below("first"), below("second"));
+    let (booted, phones) = (below("booted"), below("phones"));
+    let places = Places { base, first, second, booted, phones };
+    places.clear()?;
+    let outcome = places.make(package).and_then(|()| places.try_it());
+    let outcome = outcome.and_then(|()| places.boot());
+    outcome.and(places.clear())
 }
 
-fn remove(place: &Path) -> Result<(), String> {
-    let told = |error| format!("{}: {error}", place.display());
-    if place.exists() { fs::remove_dir_all(place).map_err(told) } else { Ok(()) }
-}
-
-fn install(package: &Path, place: &Path) -> Result<(), String> {
-    let mut bootstrap = Command::new("unshare");
-    bootstrap.args(["--mount", "debootstrap", "--variant=minbase", "bookworm"]).arg(place);
-    execute("a clean root", &mut bootstrap)?;
-    let told = |error: std::io::Error| format!("{}: {error}", place.display());
-    fs::copy(package, place.join("koukan.deb")).map_err(told)?;
-    fs::write(place.join("trial.sh"), SCRIPT).map_err(told)?;
-    if Path::new("/etc/resolv.conf").exists() {
-        fs::copy("/etc/resolv.conf", place.join("etc/resolv.conf")).map_err(told)?;
+impl Places {
+    fn clear(&self) -> Result<(), String> {
+        for place in [&self.base, &self.first, &self.second, &self.booted, &self.phones] {
+            if place.exists() {
+                fs::remove_dir_all(place).map_err(told(place))?;
+            }
+        }
+        Ok(())
     }
-    // What it depends on comes from the network, which the trial itself has none of.
-    let fetch_line = "apt-get update -qq && \
-                      apt-get install -yqq --download-only --no-install-recommends /koukan.deb";
-    let mut fetch = Command::new("unshare");
-    fetch.args(["--mount", "chroot"]).arg(place).args(["sh", "-c", fetch_line]);
-    execute("what it depends on", &mut fetch)?;
-    let inside = "mount -t proc proc \"$0/proc\" && ip link set lo up && \
-                  exec chroot \"$0\" sh /trial.sh";
-    let mut trial = Command::new("unshare");
-    trial.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", inside]);
-    execute("the package in it", trial.arg(place))
+
+    fn make(&self, package: &Path) -> Result<(), String> {
+        let Self { base, first, second, booted, phones } = self;
+        let mut bootstrap = Command::new("unshare");
+        let what = ["--variant=minbase", "--include=systemd,systemd-sysv,iproute2", "bookworm"];
+        bootstrap.args(["--mount", "debootstrap"]).args(what).arg(base);
+        execute("a clean root", &mut bootstrap)?;
+        fs::copy(package, base.join("koukan.deb")).map_err(told(base))?;
+        if Path::new("/etc/resolv.conf").exists() {
+            fs::copy("/etc/resolv.conf", base.join("etc/resolv.conf")).map_err(told(base))?;
+        }
+        // What it depends on comes from the network, which the trial itself has none of.
+        let line = "apt-get update -qq && \
+                    apt-get install -yqq --download-only --no-install-recommends /koukan.deb";
+        let mut fetch = Command::new("unshare");
+        fetch.args(["--mount", "chroot"]).arg(base).args(["sh", "-c", line]);
+        execute("what it depends on", &mut fetch)?;
+        for place in [first, second, booted] {
+            let mut copy = Command::new("cp");
+            copy.args(["--archive", "--reflink=auto"]).arg(base).arg(place);
+            execute("a copy of it", &mut copy)?;
+        }
+        fs::create_dir_all(phones).map_err(told(phones))?;
+        for (name, text) in PHONES {
+            fs::write(phones.join(name), text).map_err(told(phones))?;
+        }
+        fs::write(phones.join("trial.sh"), SCRIPT).map_err(told(phones))
+    }
+
+    fn try_it(&self) -> Result<(), String> {
+        let inside = "ip link set lo up && exec sh \"$0\" \"$@\"";
+        let mut trial = Command::new("unshare");
+        trial.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", inside]);
+        trial.arg(self.phones.join("trial.sh"));
+        execute("the package", trial.args([&self.first, &self.second, &self.phones]))
+    }
+}
+
+impl Places {
+    /// Boots a root whose service manager starts the package. Where no root can be booted (in a
+    /// container without cgroups of its own) that is said, and nothing more.
+    fn boot(&self) -> Result<(), String> {
+        let Self { booted, .. } = self;
+        for (name, text) in BOOTED {
+            fs::write(booted.join(name), text).map_err(told(booted))?;
+        }
+        let unit = "systemd.unit=booted.service";
+        let mut nspawn = Command::new("systemd-nspawn");
+        nspawn.args(["--quiet", "--register=no", "--keep-unit", "--private-network"]);
+        nspawn.args(["--console=pipe", "--boot", "--directory"]).arg(booted).arg(unit);
+        let outcome = execute("the package under systemd", &mut nspawn);
+        match fs::read_to_string(booted.join("booted.log")) {
+            Ok(text) => {
+                println!("{text}");
+                outcome
+            }
+            Err(_) => {
+                println!("no root can be booted here: the unit was not started by systemd");
+                Ok(())
+            }
+        }
+    }
+}
+
+fn told(place: &Path) -> impl FnOnce(std::io::Error) -> String {
+    let place = place.display().to_string();
+    move |error| format!("{place}: {error}")
 }
