@@ -219,8 +219,7 @@ fn build(
         Ok::<_, MailError>((post, clock.clone()))
     });
     let notes = restored.notes.clone();
-    let shelf = Shelf::new(config.objects.clone(), restored.notes, post.transpose()?);
-    let shelf = Arc::new(shelf);
+    let shelf = Arc::new(Shelf::new(config.objects.clone(), restored.notes, post.transpose()?));
     let recordings = Recordings::new(Arc::clone(&shelf), config.seal_keys.clone());
     let kept = config.objects.join("fax");
     let inbox = Inbox::new(Arc::clone(&shelf), kept, config.fax.spool.clone(), clock.date());
