@@ -50,7 +50,8 @@ fn those_who_dribble_are_closed_and_keep_nobody_out() {
     // Those who waited behind them get their turn: the port answers again.
     let mut late = TcpStream::connect(http).unwrap();
     late.set_read_timeout(Some(Duration::from_secs(14))).unwrap();
-    late.write_all(b"GET /v1/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    late.write_all(b"GET /v1/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .unwrap();
     let mut answer = String::new();
     late.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");

@@ -19,6 +19,7 @@ use koukan_base::Time;
 use koukan_fax::protocol::{Event, Law, Media, Task};
 use koukan_fax::queue::Rate;
 use koukan_fax::{Bitmap, Cause, Resolution};
+use koukan_faxworker::process::store;
 use koukan_faxworker::session::TICK;
 
 fn pages() -> Vec<(Bitmap, Resolution)> {
@@ -42,16 +43,16 @@ fn two(by_t38: bool, ecm: bool, directory: &Path) -> [End2; 2] {
     [End2::new(1, &send, media(2), directory), End2::new(2, &receive, media(1), directory)]
 }
 
-/// Runs both; the disk takes so long for each page, or refuses it. `each` sees both at every tick,
-/// and whether the disk is at work.
+/// Runs both; the disk takes so long for each page, and says whether it has so many of them. `each`
+/// sees both at every tick, and whether the disk is at work.
 fn call(
     ends: &mut [End2; 2],
-    (takes, safe): (Duration, bool),
+    (takes, disk): (Duration, &dyn Fn(u32) -> bool),
     mut each: impl FnMut(&[End2; 2], bool),
 ) {
     let mut flying = VecDeque::new();
     let (mut now, last) = (START, START + Duration::from_secs(300));
-    let mut stored: Option<Time> = None;
+    let mut stored: Option<(Time, u32)> = None;
     while now < last && !ends.iter().all(|end| end.session.is_over()) {
         now = now + TICK;
         for (from, to, line, datagram) in std::mem::take(&mut flying) {
@@ -65,14 +66,14 @@ fn call(
             end.session.tick(now, |line, to, datagram| {
                 flying.push_back((from, to, line, datagram.to_vec()));
             });
-            if end.session.take_store() {
-                stored = Some(now + takes);
+            if let Some(pages) = end.session.take_store() {
+                stored = Some((now + takes, pages));
             }
             end.events.extend(end.session.take_events());
         }
         each(ends, stored.is_some());
-        if stored.take_if(|at| *at <= now).is_some() {
-            ends[1].session.stored(now, safe);
+        if let Some((_, pages)) = stored.take_if(|(at, _)| *at <= now) {
+            ends[1].session.stored(now, disk(pages));
         }
     }
     for end in ends.iter_mut() {
@@ -89,7 +90,9 @@ fn a_page_is_confirmed_when_it_is_on_the_disk_and_not_before() {
         let mut ends = two(by_t38, ecm, directory.path());
         let mut waited = 0;
         let mut before = (0, 0);
-        call(&mut ends, (Duration::from_millis(900), true), |[sends, receives], busy| {
+        let file = directory.path().join("in.tif");
+        let disk = |pages| store(&file, pages, None).is_ok();
+        call(&mut ends, (Duration::from_millis(900), &disk), |[sends, receives], busy| {
             let confirmed = (sends.pages(), receives.pages());
             if busy {
                 waited += 1;
@@ -120,7 +123,7 @@ fn a_page_that_the_disk_refuses_is_confirmed_to_nobody() {
         let (pages, directory) = (pages(), Directory::new());
         document(&directory.path().join("out.tif"), &pages);
         let mut ends = two(by_t38, ecm, directory.path());
-        call(&mut ends, (Duration::from_millis(20), false), |_, _| {});
+        call(&mut ends, (Duration::from_millis(20), &|_| false), |_, _| {});
         assert_eq!(ends[1].end().cause(), Cause::Storage, "{:?}", ends[1].end());
         assert_eq!((ends[0].pages(), ends[1].pages()), (0, 0));
         assert_ne!(ends[0].end().cause(), Cause::Done);
@@ -156,7 +159,9 @@ fn a_page_that_does_not_fit_on_the_disk_is_confirmed_to_nobody() {
 fn within() {
     let Some(within) = std::env::var_os(WITHIN).map(PathBuf::from) else { return };
     let mut ends = two(false, true, &within);
-    call(&mut ends, (Duration::from_millis(20), true), |_, _| {});
+    let file = within.join("in.tif");
+    let disk = |pages| store(&file, pages, None).is_ok();
+    call(&mut ends, (Duration::from_millis(20), &disk), |_, _| {});
     let (sent, came) = (ends[0].pages(), ends[1].pages());
     assert_eq!(sent, came, "who sends knows what is kept");
     println!("confirmed {sent} of 2, then {:?}", ends[1].end().cause());

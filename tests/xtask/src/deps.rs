@@ -60,6 +60,10 @@ const TEST: &[Package] = &[
     Package { name: "iptables", shown_by: "iptables" },
     Package { name: "procps", shown_by: "sysctl" },
     Package { name: "poppler-utils", shown_by: "pdftoppm" },
+    Package {
+        name: "poppler-data",
+        shown_by: "/usr/share/poppler/cMap/Adobe-Japan1/UniJIS-UTF16-H",
+    },
     Package { name: "qpdf", shown_by: "qpdf" },
     Package { name: "libtiff-tools", shown_by: "tiffcp" },
     FONT,

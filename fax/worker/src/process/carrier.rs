@@ -274,12 +274,10 @@ impl Carrier {
         let now = self.now();
         let directory = self.directory.clone();
         let Some((_, carried)) = self.find(id) else { return };
-        if !carried.session.take_store() {
-            return;
-        }
+        let Some(pages) = carried.session.take_store() else { return };
         let (task, first) = (carried.task.clone(), carried.session.confirmed() == 0);
         let Task::Receive { file, .. } = task else { return };
-        if !self.syncer.order(id, directory.join(file), first)
+        if !self.syncer.order(id, directory.join(file), pages, first)
             && let Some((_, carried)) = self.find(id)
         {
             carried.session.stored(now, false);

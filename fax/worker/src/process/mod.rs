@@ -16,6 +16,7 @@ use thiserror::Error;
 use carrier::Carrier;
 use koukan_fax::protocol::FrameError;
 pub use rendering::render;
+pub use sync::store;
 use walls::WallError;
 
 /// Why the process ends other than by the server's will.

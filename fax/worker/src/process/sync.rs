@@ -8,6 +8,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
 use koukan_fax::protocol::SessionId;
+use koukan_fax::tiff;
 use mio::Waker;
 
 use super::walls;
@@ -24,6 +25,8 @@ pub(super) struct Syncer {
 struct Order {
     session: SessionId,
     file: PathBuf,
+    /// So many pages must be in it.
+    pages: u32,
     /// Its name is new too.
     first: bool,
 }
@@ -50,8 +53,8 @@ impl Syncer {
             if raised.send(walled).is_err() || !goes_on {
                 return;
             }
-            for Order { session, file, first } in waiting {
-                let safe = sync(&file, first.then_some(&names)).is_ok();
+            for Order { session, file, pages, first } in waiting {
+                let safe = store(&file, pages, first.then_some(&names)).is_ok();
                 // Nobody listens and nobody wakes any more when the process ends.
                 let _ = tell.send(Synced { session, safe });
                 let _ = waker.wake();
@@ -63,8 +66,8 @@ impl Syncer {
     }
 
     /// Has a file synced; false when nobody does that.
-    pub(super) fn order(&self, session: SessionId, file: PathBuf, first: bool) -> bool {
-        self.orders.send(Order { session, file, first }).is_ok()
+    pub(super) fn order(&self, session: SessionId, file: PathBuf, pages: u32, first: bool) -> bool {
+        self.orders.send(Order { session, file, pages, first }).is_ok()
     }
 
     /// A file that is done.
@@ -73,7 +76,16 @@ impl Syncer {
     }
 }
 
-fn sync(file: &Path, names: Option<&File>) -> io::Result<()> {
+/// Brings a received file to the disk, with its name where that is new, and looks whether so many
+/// pages are in it: spandsp goes on when the disk takes no more, and would confirm what is lost.
+///
+/// # Errors
+/// The disk refuses it, or has refused a page of it.
+pub fn store(file: &Path, pages: u32, names: Option<&File>) -> io::Result<()> {
     File::open(file)?.sync_data()?;
+    let there = tiff::salvage(&std::fs::read(file)?).len();
+    if u32::try_from(there).is_ok_and(|there| there < pages) {
+        return Err(io::Error::other(format!("{there} of {pages} pages are in the file")));
+    }
     names.map_or(Ok(()), File::sync_all)
 }

@@ -155,10 +155,10 @@ impl Session {
         }
     }
 
-    /// Whether a page has come whose file is to be synced now, told once; [`Self::stored`] is to be
-    /// called when that is done, and the page is confirmed then.
-    pub fn take_store(&mut self) -> bool {
-        std::mem::take(&mut self.storing.untold)
+    /// A page has come whose file is to be synced now, told once: how many pages the file must have
+    /// then. [`Self::stored`] is to be called when that is done, and the page is confirmed then.
+    pub fn take_store(&mut self) -> Option<u32> {
+        std::mem::take(&mut self.storing.untold).then(|| self.engine.totals().pages)
     }
 
     /// The page that waits is on the disk, or cannot be: then it is confirmed to nobody, and the

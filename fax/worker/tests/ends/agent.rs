@@ -188,7 +188,7 @@ pub(crate) fn run_with(
         for end in ends.iter_mut() {
             let from = address(end.port);
             end.session.tick(now, |line, to, datagram| send(from, to, line, datagram));
-            if end.session.take_store() {
+            if end.session.take_store().is_some() {
                 end.session.stored(now, true);
             }
             end.events.extend(end.session.take_events());

@@ -185,7 +185,7 @@ pub(crate) fn run(
                     link.flying.push_back((due, from, to, line, datagram.to_vec()));
                 }
             });
-            if end.session.take_store() {
+            if end.session.take_store().is_some() {
                 end.session.stored(now, true);
             }
             end.events.extend(end.session.take_events());
