@@ -1,6 +1,8 @@
 //! The record of a call: written when it comes, when it is answered, now and then while it lasts,
 //! and when its last stream has told its counts.
 
+use jiff::Timestamp;
+
 use crate::action::{Action, Now};
 use crate::call::Call;
 use crate::charge::{charge_of, price_of};
@@ -20,6 +22,13 @@ impl Switch {
     }
 }
 
+/// When a call ended: with the leg that stands first. One that came by a transfer may have fallen
+/// silent, and so ended, before the call that it was put through to began.
+fn ended(now: Now, call: &Call) -> Timestamp {
+    let ended = call.leg(0).and_then(|leg| leg.ended).unwrap_or(now.date);
+    ended.max(call.answered.unwrap_or(call.started))
+}
+
 fn record(now: Now, call: &Call, cause: Option<CallCause>) -> Cdr {
     let caller = call.leg(0);
     // A transfer changes who stands first in the call, not the order of its record.
@@ -37,7 +46,7 @@ fn record(now: Now, call: &Call, cause: Option<CallCause>) -> Cdr {
         number: call.number.as_ref().map(ToString::to_string),
         started: call.started,
         answered: call.answered,
-        ended: cause.map(|_| caller.and_then(|leg| leg.ended).unwrap_or(now.date)),
+        ended: cause.map(|_| ended(now, call)),
         last_seen: now.date,
         cause,
         status: caller.map_or(0, |leg| leg.status),
