@@ -18,6 +18,9 @@ const MARGIN: Duration = Duration::from_secs(1);
 pub(crate) struct Promises {
     scanner: Scanner,
     told: BTreeMap<String, Vec<(String, Timestamp)>>,
+    /// The newest request of each Call-ID that was answered. What answers an older one is said
+    /// again, to a copy that the network kept, and promises nothing new (RFC 3261, section 17.2.2).
+    newest: BTreeMap<Vec<u8>, u32>,
 }
 
 impl Promises {
@@ -27,9 +30,14 @@ impl Promises {
             return;
         }
         let Ok(message) = Message::from_datagram(&mut self.scanner, bytes) else { return };
-        if message.cseq().is_none_or(|cseq| cseq.method != Method::Register) {
+        let Some(cseq) = message.cseq().filter(|cseq| cseq.method == Method::Register) else {
+            return;
+        };
+        let newest = self.newest.entry(message.call_id().to_vec()).or_default();
+        if cseq.number < *newest {
             return;
         }
+        *newest = cseq.number;
         let Some(user) = message.to_user() else { return };
         let contacts = message.list(Header::Contact).filter_map(|value| {
             let contact = NameAddr::parse(value)?;
