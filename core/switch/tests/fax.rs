@@ -403,10 +403,13 @@ fn a_first_offer_of_t38_alone_is_taken_by_a_number_for_faxes_and_by_one_for_both
     }
 }
 
+/// A number, what a caller makes of its offer, and words of the record.
+type Refused = (&'static str, fn(&str) -> String, &'static str);
+
 /// N-12: whoever asks why finds a record and its words, however the refusal came about.
 #[test]
 fn a_first_offer_of_t38_alone_that_is_refused_leaves_a_record_that_says_why() {
-    let cases: [(&str, fn(&str) -> String, &str); 3] = [
+    let cases: [Refused; 3] = [
         ("0312340003", str::to_owned, "it offers T.38 alone, and no fax is taken here"),
         ("0312340002", |offer| offer.replace("udptl", "tcp"), "no sound or fax that we can take"),
         (

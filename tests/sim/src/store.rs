@@ -84,7 +84,7 @@ impl Store {
     /// Whether this registration is said to be safe and is not kept.
     fn forgets(&mut self) -> bool {
         self.handed = self.handed.wrapping_add(1);
-        self.planted == Some(Planted::Forgets) && self.handed % FORGOTTEN == 0
+        self.planted == Some(Planted::Forgets) && self.handed.is_multiple_of(FORGOTTEN)
     }
 
     /// The contacts that are still bound.
