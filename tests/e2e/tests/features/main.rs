@@ -139,7 +139,7 @@ fn a_forwarded_number_reaches_its_target_as_itself_with_every_phone_off() {
     outside.hang_up().expect("the control link stands");
     wait(&mut outside, "CALL_CLOSED");
     drop(outside);
-    server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
+    server.wait_empty(Duration::from_secs(70)).expect("nothing is left");
 }
 
 #[test]
