@@ -49,7 +49,7 @@ typedef struct kk_str {
 /* "KOUKAN", SUB, LF: a transfer in text mode damages it. */
 #define KK_MAGIC_INIT { 0x4b, 0x4f, 0x55, 0x4b, 0x41, 0x4e, 0x1a, 0x0a }
 #define KK_ABI_MAJOR 1
-#define KK_ABI_MINOR 4
+#define KK_ABI_MINOR 5
 
 /* Factory of the module, its applications: kk_app_1. */
 #define KK_ID_APP_1 "kk.app/1"
@@ -71,6 +71,10 @@ typedef struct kk_str {
 #define KK_ID_SINK_1 "kk.sink/1"
 /* Factory of a module that answers questions: kk_source_1. */
 #define KK_ID_SOURCE_1 "kk.source/1"
+/* Factory of a module that takes down what is said: kk_tap_1. */
+#define KK_ID_TAP_1 "kk.tap/1"
+/* Extension of the host, files of recordings: kk_tape_1. */
+#define KK_ID_TAPE_1 "kk.tape/1"
 /* Extension of the host, records and objects: kk_store_1. */
 #define KK_ID_STORE_1 "kk.store/1"
 /* Extension of the host, its log: kk_log_1. */
@@ -515,6 +519,100 @@ typedef struct kk_source_1 {
     /* Exactly once for each source. */
     void (*close)(void *source);
 } kk_source_1;
+
+/* How the sound of a tape is coded. */
+enum {
+    /* 16 bits, the low byte first; at 8 and 16 kHz. */
+    KK_SOUND_LINEAR16 = 1,
+    /* G.711 A-law; at 8 kHz. */
+    KK_SOUND_ALAW = 2,
+    /* G.711 µ-law; at 8 kHz. */
+    KK_SOUND_ULAW = 3
+};
+
+typedef struct kk_tapped {
+    /* Bytes of the struct. */
+    size_t size;
+    /* `[module.NAME.options]` as one JSON object. */
+    kk_str options;
+    /* The directory that relative paths in it begin at. */
+    kk_str base;
+    /* What is called with kk_tape_1; never 0. */
+    uint64_t tape;
+    /* The call, as it is printed everywhere. */
+    kk_str call;
+    /* Whose call it is. */
+    kk_str tenant;
+    /* The number of the plan whose option it is, by its name; empty for a room. */
+    kk_str number;
+    /* "inbound", "outbound" or "conference". */
+    kk_str direction;
+    /* Who called. */
+    kk_str caller;
+    /* Who was called; the name of a room. */
+    kk_str called;
+    /* When it began, in ms since 1970. */
+    int64_t began_ms;
+    /* Samples a second, of each channel. */
+    uint32_t sample_rate;
+    /* 2: what the first party says, and what it hears. */
+    uint32_t channels;
+    /* The sample of each channel that comes first: above 0 where another build has taken down
+     * what was before. */
+    uint64_t first;
+} kk_tapped;
+
+typedef struct kk_batch {
+    /* Bytes of the struct. */
+    size_t size;
+    /* The first sample of each channel, counted from the beginning of the recording. */
+    uint64_t first;
+    /* Samples of 16 bits, those of the channels beside each other: `count` times `channels`. */
+    const int16_t *samples;
+    /* Samples of each channel. */
+    size_t count;
+    /* How many samples of each channel have been dropped until here, with silence in their
+     * place: the module was too slow to take them. */
+    uint64_t dropped;
+} kk_batch;
+
+/*
+ * kk.tap/1, since 1.5 - granted by `grants = ["taps"]`. A module that takes down what is said on
+ * calls, while it is said. All on one thread that the host makes for it, whatever runs at once; it
+ * may block, and costs no call anything: four seconds of sound wait, what finds no place then is
+ * dropped, counted, and silence in its place. The host has it record the calls that are to be
+ * recorded when its role is "recording".
+ */
+typedef struct kk_tap_1 {
+    /* Bytes of the struct. */
+    size_t size;
+    /* A recording begins. KK_OK: stores its state. Negative: it is not recorded; the call goes
+     * on. */
+    kk_status (*open)(const kk_tapped *call, void **tap);
+    /* Takes what was said. Negative: the recording ends, what its tape has is kept. */
+    kk_status (*batch)(void *tap, const kk_batch *batch);
+    /* Exactly once for each that was opened. KK_OK: what is recorded has ended. KK_E_CANCELLED:
+     * another build goes on with it. Any other: it could not be recorded to its end. */
+    void (*close)(void *tap, kk_status why);
+} kk_tap_1;
+
+/*
+ * kk.tape/1, since 1.5 - granted with "taps". [the thread of the tap] The file of a recording: its
+ * name, its head, its key, its end and what a kill leaves of it are the host's. KK_E_NOT_FOUND: no
+ * recording of this module; KK_E_THREAD: on any other thread.
+ */
+typedef struct kk_tape_1 {
+    /* Bytes of the struct. */
+    size_t size;
+    /* Begins the file, whose sound is coded so (KK_SOUND_*), with the channels and the rate of
+     * the recording. KK_OK also when it has been begun so before. KK_E_UNSUPPORTED: not at this
+     * rate. KK_E_FAILED: the disk refuses. */
+    kk_status (*begin)(const kk_host *host, uint64_t tape, uint32_t encoding);
+    /* Puts whole samples behind it, those of the channels beside each other. They survive an end
+     * of the process from then on, sealed where the host has a key. KK_E_FAILED: the disk takes
+     * no more; what it took is kept. */
+    kk_status (*write)(const kk_host *host, uint64_t tape, const char *sound, size_t len);
+} kk_tape_1;
 
 typedef struct kk_entry {
     /* KK_MAGIC_INIT. */

@@ -10,6 +10,7 @@ mod module;
 mod sink;
 mod source;
 pub mod status;
+mod tap;
 
 use std::ffi::c_void;
 
@@ -21,13 +22,14 @@ pub use module::{App1, Entry, Event, EventMinor1, Start, StartMinor1};
 pub use sink::{Open, Record, Sink1};
 pub use source::{Answer, CALLER, Question, Source1};
 pub use status::Status;
+pub use tap::{Batch, Tap1, Tape1, Tapped};
 
 /// The first bytes of [`Entry`]: "KOUKAN", SUB, LF; a transfer in text mode damages it.
 pub const MAGIC: [u8; 8] = *b"KOUKAN\x1a\n";
 /// The version that both sides must share.
 pub const ABI_MAJOR: u16 = 1;
 /// What this host offers beyond the major version's first.
-pub const ABI_MINOR: u16 = 4;
+pub const ABI_MINOR: u16 = 5;
 /// The one symbol of a module.
 pub const ENTRY_SYMBOL: &str = "kk_module_entry";
 /// The text of what a module's applications take; a module may have it.
@@ -57,6 +59,10 @@ pub mod id {
     pub const SINK_1: &str = "kk.sink/1";
     /// Factory of a module that answers questions: [`Source1`](crate::Source1).
     pub const SOURCE_1: &str = "kk.source/1";
+    /// Factory of a module that takes down what is said: [`Tap1`](crate::Tap1).
+    pub const TAP_1: &str = "kk.tap/1";
+    /// Extension of the host, files of recordings: [`Tape1`](crate::Tape1).
+    pub const TAPE_1: &str = "kk.tape/1";
     /// Extension of the host, records and objects: [`Store1`](crate::Store1).
     pub const STORE_1: &str = "kk.store/1";
     /// Extension of the host, its log: [`Log1`](crate::Log1).
@@ -92,6 +98,16 @@ pub mod record {
     pub const CALL: u32 = 1;
     /// Anything else that happened.
     pub const EVENT: u32 = 2;
+}
+
+/// How the sound of a tape is coded, for [`Tape1::begin`].
+pub mod sound {
+    /// 16 bits, the low byte first; at 8 and 16 kHz.
+    pub const LINEAR16: u32 = 1;
+    /// G.711 A-law; at 8 kHz.
+    pub const ALAW: u32 = 2;
+    /// G.711 µ-law; at 8 kHz.
+    pub const ULAW: u32 = 3;
 }
 
 /// Levels of [`Log1::write`].
@@ -171,4 +187,9 @@ const _: () = {
     // What minor version 4 added.
     assert!(size_of::<Config1>() == 16);
     assert!(size_of::<Worker1>() == 16);
+    // What minor version 5 added.
+    assert!(size_of::<Tapped>() == 168);
+    assert!(size_of::<Batch>() == 40);
+    assert!(size_of::<Tap1>() == 32);
+    assert!(size_of::<Tape1>() == 24);
 };

@@ -26,7 +26,7 @@ struct Crate {
 impl Crate {
     fn read() -> Self {
         let mut all = Self::default();
-        for file in ["lib", "status", "host", "module", "sink", "source"] {
+        for file in ["lib", "status", "host", "module", "sink", "source", "tap"] {
             let text = fs::read_to_string(own(&format!("src/{file}.rs"))).unwrap();
             let items = syn::parse_file(&text).unwrap().items;
             let place = if file == "status" { file } else { "" };
@@ -148,6 +148,7 @@ impl Crate {
                     "u16" => "uint16_t",
                     "u32" => "uint32_t",
                     "u64" => "uint64_t",
+                    "i16" => "int16_t",
                     "i64" => "int64_t",
                     other => {
                         assert!(self.structs.contains_key(other), "{other} is no type of C");

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use koukan_abi::{
-    ABI_MAJOR, ABI_MINOR, Answer, App1, CALLER, Call1, Call1Minor1, Config1, Entry, Event,
+    ABI_MAJOR, ABI_MINOR, Answer, App1, Batch, CALLER, Call1, Call1Minor1, Config1, Entry, Event,
     EventMinor1, Host, Lamp1, Log1, MAGIC, Mail1, Message, OBJECTS, Open, Prompt, Question, Record,
-    Recording, Sink1, Source1, Start, StartMinor1, Store1, Str, Wake1, Worker1, event, id, log,
-    record, status,
+    Recording, Sink1, Source1, Start, StartMinor1, Store1, Str, Tap1, Tape1, Tapped, Wake1,
+    Worker1, event, id, log, record, sound, status,
 };
 
 /// One struct's size and offsets as static assertions in C.
@@ -99,6 +99,30 @@ fn structs() -> String {
     layout!(out, Question, "kk_question", [size, tenant, kind, key, facts, within_ms, reserved]);
     layout!(out, Answer, "kk_answer", [size, buffer, room, len, keep_ms, reserved]);
     layout!(out, Source1, "kk_source_1", [size, open, ask, close]);
+    layout!(
+        out,
+        Tapped,
+        "kk_tapped",
+        [
+            size,
+            options,
+            base,
+            tape,
+            call,
+            tenant,
+            number,
+            direction,
+            caller,
+            called,
+            began_ms,
+            sample_rate,
+            channels,
+            first,
+        ]
+    );
+    layout!(out, Batch, "kk_batch", [size, first, samples, count, dropped]);
+    layout!(out, Tap1, "kk_tap_1", [size, open, batch, close]);
+    layout!(out, Tape1, "kk_tape_1", [size, begin, write]);
     layout!(out, App1, "kk_app_1", [size, start, event, destroy]);
     layout!(
         out,
@@ -144,6 +168,9 @@ fn numbers() -> String {
         ("KK_EVENT_WAKE", i64::from(event::WAKE)),
         ("KK_RECORD_CALL", i64::from(record::CALL)),
         ("KK_RECORD_EVENT", i64::from(record::EVENT)),
+        ("KK_SOUND_LINEAR16", i64::from(sound::LINEAR16)),
+        ("KK_SOUND_ALAW", i64::from(sound::ALAW)),
+        ("KK_SOUND_ULAW", i64::from(sound::ULAW)),
         ("KK_LOG_ERROR", i64::from(log::ERROR)),
         ("KK_LOG_WARN", i64::from(log::WARN)),
         ("KK_LOG_INFO", i64::from(log::INFO)),
@@ -174,6 +201,8 @@ fn main_of_strings() -> String {
         ("KK_ID_SINK_1", id::SINK_1),
         ("KK_ID_SOURCE_1", id::SOURCE_1),
         ("KK_ID_STORE_1", id::STORE_1),
+        ("KK_ID_TAP_1", id::TAP_1),
+        ("KK_ID_TAPE_1", id::TAPE_1),
         ("KK_ID_TASK_1", id::TASK_1),
         ("KK_OBJECTS", OBJECTS),
         ("KK_CALLER", CALLER),

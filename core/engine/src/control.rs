@@ -6,7 +6,7 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use koukan_base::{BridgeId, OpId, Rng, StreamId, Time, WorkerId};
 use koukan_codecs::opus::OpusSettings;
 use koukan_media::rtcp::RtcpSession;
 use koukan_media::sealed::SealKey;
-use koukan_media::{Command, Event, KeyOrder, OpenError, Shares, Shed, Source, StreamConfig};
+use koukan_media::{Command, Event, KeyOrder, Shares, Shed, Source, StreamConfig};
 use mio::{Poll, Waker};
 use thiserror::Error;
 
@@ -27,16 +27,18 @@ use crate::limits;
 use crate::order::{Order, Returned, Setup};
 use crate::ports::Ports;
 use crate::prompts::Library;
-use crate::record::{Session, write_recordings};
+use crate::record::{Session, Taps, write_recordings};
 use crate::rooms::{Orders, Rooms};
 use crate::routes::{Change, Routes};
 use crate::stats::{Counters, EngineStats};
 use crate::stream::Stream;
 use crate::worker::{WAKE, Worker};
 
+mod events;
 mod lending;
 mod recorder;
 
+pub(crate) use events::Events;
 use recorder::most_recordings;
 
 /// How the engine is set up.
@@ -58,6 +60,8 @@ pub struct EngineConfig {
     pub seed: [u8; 32],
     /// The key that recordings are sealed under which want it.
     pub seal: Option<SealKey>,
+    /// Who takes down recordings that are of a call; without anybody the engine writes them itself.
+    pub taps: Option<Arc<dyn Taps>>,
     /// Called, on any thread, when events wait.
     pub notify: Arc<dyn Fn() + Send + Sync>,
 }
@@ -71,41 +75,8 @@ pub enum EngineError {
     Start(#[from] io::Error),
 }
 
-/// Streams that are between two workers at once: the control side empties the queue at every turn.
-const MOVING: usize = 1024;
-
 /// Where a stream moves that another process takes.
 pub(crate) const AWAY: usize = usize::MAX;
-
-/// Events on their way to the control loop.
-pub(crate) struct Events {
-    queue: ArrayQueue<Event>,
-    /// Streams between two workers.
-    moving: ArrayQueue<(usize, Box<Stream>)>,
-    lost: AtomicU64,
-    notify: Arc<dyn Fn() + Send + Sync>,
-}
-
-impl Events {
-    /// Gives an event to the control loop. The queue holds one for every stream and more, so it is
-    /// full only when the control loop has stopped; then the event is counted as lost.
-    pub(crate) fn push(&self, event: Event) {
-        if self.queue.push(event).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-        }
-        (self.notify)();
-    }
-
-    /// Gives the control side a stream that it brings to another worker.
-    pub(crate) fn hand_over(&self, to: usize, stream: Box<Stream>) {
-        let id = stream.id;
-        if self.moving.push((to, stream)).is_err() {
-            self.push(Event::OpenFailed { stream: id, error: OpenError::Full });
-            return;
-        }
-        (self.notify)();
-    }
-}
 
 struct Remote {
     orders: Arc<ArrayQueue<Order>>,
@@ -131,6 +102,7 @@ pub struct Engine {
     lendings: Lendings,
     rng: Rng,
     seal: Option<SealKey>,
+    taps: Option<Arc<dyn Taps>>,
     jobs: Option<Jobs<Job>>,
     job_thread: Option<JoinHandle<()>>,
     recorder: Option<Jobs<Session>>,
@@ -148,12 +120,8 @@ impl Engine {
     /// The system refuses a thread or a poll.
     pub fn start(config: EngineConfig) -> Result<Self, EngineError> {
         let workers = usize::from(config.workers.max(1));
-        let events = Arc::new(Events {
-            queue: ArrayQueue::new(workers.saturating_mul(config.max_streams).saturating_mul(4)),
-            moving: ArrayQueue::new(MOVING),
-            lost: AtomicU64::new(0),
-            notify: config.notify.clone(),
-        });
+        let room = workers.saturating_mul(config.max_streams).saturating_mul(4);
+        let events = Arc::new(Events::new(room, config.notify.clone()));
         let stop = Arc::new(AtomicBool::new(false));
         let mut remotes = Vec::new();
         // One clock for all: what a stream remembers of its times is true on its next worker.
@@ -188,6 +156,7 @@ impl Engine {
             lendings: Lendings::default(),
             rng,
             seal: config.seal,
+            taps: config.taps,
             jobs: Some(jobs),
             job_thread: Some(job_thread),
             recorder: Some(recorder),

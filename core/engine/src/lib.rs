@@ -36,4 +36,5 @@ pub use koukan_codecs::opus::OpusSettings;
 pub use control::{Engine, EngineConfig, EngineError, default_max_streams};
 pub use lent::Lent;
 pub use pin::take_short_turns;
+pub use record::{Feed, Finished, SoundFile, Stretch, Tapped, Taps};
 pub use stats::{EngineStats, FAULT_WORDS, WorkerStats};

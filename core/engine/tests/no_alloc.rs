@@ -99,6 +99,7 @@ fn thousands_of_packets_and_ticks_allocate_nothing_on_the_worker() {
             longest: Duration::from_secs(3_600),
             silence: None,
             stop_digits: None,
+            call: None,
         });
         let (stream, op) = (phone.stream, OpId(op));
         engine.send(WORKER, Command::Record { stream, op, recording });

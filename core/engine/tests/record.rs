@@ -35,6 +35,7 @@ fn order(path: &Path, what: Recorded) -> Recording {
         longest: Duration::from_secs(60),
         silence: None,
         stop_digits: None,
+        call: None,
     }
 }
 

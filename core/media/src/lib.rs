@@ -43,7 +43,8 @@ pub use overload::{Overload, Shed, Workload};
 pub use pace::Pace;
 pub use receive::ReceiveStats;
 pub use recording::{
-    LONGEST_RECORDING, RecordEnd, RecordFormat, RecordReport, RecordRules, Recorded, Recording,
+    LONGEST_RECORDING, RecordEnd, RecordFormat, RecordReport, RecordRules, Recorded, RecordedCall,
+    Recording,
 };
 pub use redundancy::Redundancy;
 pub use rtp::{HEADER_BYTES, RtpHeader};

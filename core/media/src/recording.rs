@@ -67,6 +67,25 @@ impl RecordFormat {
     }
 }
 
+/// What is known of a call that is recorded, for whoever takes it down.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordedCall {
+    /// The call, as printed everywhere.
+    pub call: String,
+    /// Whose call it is.
+    pub tenant: String,
+    /// The number (its name in the plan) whose option it is; empty for a room.
+    pub number: String,
+    /// `inbound`, `outbound`; `conference` for what was said in a room.
+    pub direction: String,
+    /// Who called.
+    pub caller: String,
+    /// What was called; a room's name in the plan.
+    pub called: String,
+    /// When it began, in ms since 1970.
+    pub began_ms: i64,
+}
+
 /// An order to record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recording {
@@ -86,6 +105,8 @@ pub struct Recording {
     pub silence: Option<Duration>,
     /// It ends when the peer presses one of these.
     pub stop_digits: Option<Digits>,
+    /// The call that it is of, where whoever takes down calls writes it, else the engine.
+    pub call: Option<Arc<RecordedCall>>,
 }
 
 /// How a recording ended.
@@ -103,6 +124,8 @@ pub enum RecordEnd {
     DiskError,
     /// The stream is recorded already, or as many recordings run as may.
     Refused,
+    /// Nobody is there to write it down, or not to its end: what was written is the recording.
+    Unserved,
 }
 
 /// What became of a recording.
@@ -196,6 +219,7 @@ mod tests {
             longest: Duration::from_secs(10),
             silence: Some(Duration::from_secs(3)),
             stop_digits: Digits::new(b"#*"),
+            call: None,
         }
     }
 

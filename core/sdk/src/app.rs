@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use koukan_abi::Str;
 
-use crate::{Background, Call, Error, Result, SinkEntry, SourceEntry};
+use crate::{Background, Call, Error, Result, SinkEntry, SourceEntry, TapEntry};
 
 /// An application at work.
 pub type Running = Pin<Box<dyn Future<Output = Result<()>>>>;
@@ -25,6 +25,8 @@ pub trait Module: 'static {
     const SINK: Option<SinkEntry>;
     /// The source of answers that it is.
     const SOURCE: Option<SourceEntry>;
+    /// The tap of calls that it is.
+    const TAP: Option<TapEntry>;
     /// The extensions of the host without which it does not start.
     const REQUIRED: &'static [Str];
 }

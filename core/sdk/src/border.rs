@@ -1,6 +1,6 @@
 //! The C border of a module: `kk_module_entry` and its functions. The host's tables are called in
-//! `real`, a sink's functions stand in `records`, a source's in `questions`; nothing else of the
-//! SDK is unsafe.
+//! `real`, a sink's functions stand in `records`, a source's in `questions`, a tap's in `batches`;
+//! nothing else of the SDK is unsafe.
 //!
 //! Each function that the host calls runs its body inside `guarded`: no panic leaves the module.
 //! After a panic the instance's future is dropped inside another catch, and the panic's payload
@@ -21,6 +21,7 @@ use koukan_abi as abi;
 use koukan_abi::{Status, Str, event, id, status};
 
 use crate::app::{Module, Running};
+use crate::batches::TapFactory;
 use crate::questions::SourceFactory;
 use crate::real::{Bound, RealHost, RealRemote};
 use crate::records::SinkFactory;
@@ -124,6 +125,11 @@ pub(crate) unsafe fn text<'t>(text: Str) -> Option<&'t str> {
     std::str::from_utf8(bytes).ok()
 }
 
+/// The host, from `init` to `deinit`.
+pub(crate) fn bound() -> Option<&'static Bound> {
+    *lock(&BOUND)
+}
+
 /// Writes a line about the module itself, when it is bound to a host.
 pub(crate) fn tell(level: Level, words: &str) {
     if let Some(bound) = *lock(&BOUND) {
@@ -169,6 +175,7 @@ unsafe extern "C" fn get_factory<M: Module>(wanted: Str) -> *const c_void {
             Some(id::SOURCE_1) if M::SOURCE.is_some() => {
                 ptr::from_ref(SourceFactory::<M>::SOURCE).cast()
             }
+            Some(id::TAP_1) if M::TAP.is_some() => ptr::from_ref(TapFactory::<M>::TAP).cast(),
             Some(id::TASK_1) if M::TASK.is_some() => ptr::from_ref(Factory::<M>::TASK).cast(),
             _ => ptr::null(),
         }

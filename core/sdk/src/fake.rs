@@ -35,6 +35,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::app::{Running, app, task};
+pub use crate::deck::TapRun;
 use crate::job::Job;
 use crate::services::Services;
 use crate::session::{Done, Event, Host, Moment, Session};

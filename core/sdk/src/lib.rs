@@ -34,9 +34,12 @@
 compile_error!("a module must unwind, so that the border can catch its panics: panic = \"unwind\"");
 
 mod app;
+#[expect(unsafe_code, reason = "the C border of a tap")]
+mod batches;
 #[expect(unsafe_code, reason = "the C border: what the host calls")]
 mod border;
 mod call;
+mod deck;
 mod error;
 pub mod fake;
 mod job;
@@ -53,6 +56,7 @@ mod services;
 mod session;
 mod sink;
 mod source;
+mod tap;
 mod task;
 mod wake;
 mod world;
@@ -69,6 +73,7 @@ pub use services::{Background, Mail, Store};
 pub use session::Level;
 pub use sink::{Opened, Record, RecordKind, Sink, SinkEntry, sink};
 pub use source::{Caller, Kept, Question, Source, SourceEntry, source};
+pub use tap::{Batch, Encoding, Tap, TapEnd, TapEntry, Tape, Tapped, tap};
 
 /// The tutorial, whose blocks are run as tests.
 #[cfg(doctest)]
@@ -92,7 +97,7 @@ pub const fn schema_bytes<const N: usize>(text: &str) -> [u8; N] {
 /// argument of an application is what its JSON arguments are read into. `requires` names extensions
 /// beyond those of calls and the log without which the module does not start, `task` an
 /// `async fn(Background) -> Result<()>` that runs without a call, `sink` the type of a [`Sink`],
-/// `source` that of a [`Source`],
+/// `source` that of a [`Source`], `tap` that of a [`Tap`],
 /// `schema` what the applications take, as TOML, so that the dialplan's actions are checked
 /// (`koukan.h` says how).
 #[macro_export]
@@ -106,6 +111,8 @@ macro_rules! export_module {
     };
     (@source) => { None };
     (@source $source:ty) => { Some($crate::source::<$source>()) };
+    (@tap) => { None };
+    (@tap $tap:ty) => { Some($crate::tap::<$tap>()) };
     (@sink) => { None };
     (@sink $sink:ty) => { Some($crate::sink::<$sink>()) };
     (@call $($app:literal)+) => { $crate::Str::borrow("kk.call/1") };
@@ -118,6 +125,7 @@ macro_rules! export_module {
         $(task: $task:path,)?
         $(sink: $sink:ty,)?
         $(source: $source:ty,)?
+        $(tap: $tap:ty,)?
         $(schema: $schema:expr,)?
         $(apps: { $($app:literal: $function:path),+ $(,)? } $(,)?)?
     ) => {
@@ -138,6 +146,7 @@ macro_rules! export_module {
                 const SINK: Option<$crate::SinkEntry> = $crate::export_module!(@sink $($sink)?);
                 const SOURCE: Option<$crate::SourceEntry> =
                     $crate::export_module!(@source $($source)?);
+                const TAP: Option<$crate::TapEntry> = $crate::export_module!(@tap $($tap)?);
                 const REQUIRED: &'static [$crate::Str] = &[
                     $crate::Str::borrow("kk.log/1"),
                     $crate::Str::borrow("kk.wake/1"),

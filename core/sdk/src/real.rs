@@ -28,6 +28,7 @@ pub(crate) struct Bound {
     mail: Option<&'static abi::Mail1>,
     config: Option<&'static abi::Config1>,
     worker: Option<&'static abi::Worker1>,
+    tape: Option<&'static abi::Tape1>,
 }
 
 // SAFETY: the host's struct and tables are constant and live until the process ends; which function
@@ -67,12 +68,19 @@ impl Bound {
             config: unsafe { table::<abi::Config1>(extension(id::CONFIG_1)) },
             // SAFETY: as above.
             worker: unsafe { table::<abi::Worker1>(extension(id::WORKER_1)) },
+            // SAFETY: as above.
+            tape: unsafe { table::<abi::Tape1>(extension(id::TAPE_1)) },
         })
     }
 
     /// Whether this host is the one.
     pub(crate) fn is(&self, host: *const abi::Host) -> bool {
         self.host == host
+    }
+
+    /// The table of tapes, and what it is called with.
+    pub(crate) fn tape(&self) -> Option<(*const abi::Host, &'static abi::Tape1)> {
+        Some((self.host, self.tape?))
     }
 
     pub(crate) fn write(&self, call: u64, level: Level, text: &str) {

@@ -113,6 +113,12 @@ pub struct ModuleInfo {
     pub questions: Option<u64>,
     /// How many of them it answered after their time.
     pub late: Option<u64>,
+    /// Recordings of calls that it was given; none when it is no tap.
+    pub recordings: Option<u64>,
+    /// How many of them run.
+    pub recording: Option<usize>,
+    /// Samples of each channel that it was too slow to take, over all of them.
+    pub dropped: Option<u64>,
     /// Its slowest call, in microseconds: so long it held up every other call.
     pub slowest_us: u64,
     /// Calls that took longer than 20 ms; the log names them.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use koukan_base::{StreamId, WorkerId};
 use koukan_engine::{
-    Engine, EngineConfig, EngineError, FAULT_WORDS, Lent, OpusSettings, default_max_streams,
+    Engine, EngineConfig, EngineError, FAULT_WORDS, Lent, OpusSettings, Taps, default_max_streams,
 };
 use koukan_media::{Command, Event};
 use mio::Waker;
@@ -41,11 +41,15 @@ impl std::fmt::Debug for Media {
 }
 
 impl Media {
-    /// Starts the workers.
+    /// Starts the workers; recordings of calls go to `taps`.
     ///
     /// # Errors
     /// The system refuses a thread.
-    pub fn start(config: &Config, waker: Arc<Waker>) -> Result<Self, MediaError> {
+    pub fn start(
+        config: &Config,
+        waker: Arc<Waker>,
+        taps: Arc<dyn Taps>,
+    ) -> Result<Self, MediaError> {
         let workers = config.media.workers.unwrap_or_else(os::cores);
         let (first, last) = config.media.ports;
         let told = Arc::new(AtomicBool::new(false));
@@ -60,6 +64,7 @@ impl Media {
             opus: OpusSettings::default(),
             seed: os::random_seed()?,
             seal: config.seal_key.clone(),
+            taps: Some(taps),
             notify: Arc::new(move || {
                 if !telling.swap(true, Ordering::AcqRel) {
                     // A waker fails only when its poll is gone, and the control loop with it.

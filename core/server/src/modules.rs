@@ -24,7 +24,6 @@ use koukan_switch::{
 };
 use mio::Waker;
 
-use crate::api::ModuleInfo;
 use crate::config::Config;
 use crate::limits;
 use crate::module::border::AppInstance;
@@ -36,10 +35,14 @@ use crate::module::shelf::Shelf;
 use crate::module::sink::Sinks;
 use crate::module::source::cache::Cache;
 use crate::module::source::{Answered, Exchange};
+use crate::module::tap::Reels;
 use crate::module::watch::Presence;
 use crate::module::{LoadedModule, Loader, ModuleError};
 
 mod lookups;
+mod view;
+
+pub(crate) use self::view::nobody_records;
 
 /// Where the numbers of tasks begin; the switch mints none up here.
 const FIRST_TASK: u64 = 1 << 63;
@@ -79,6 +82,7 @@ pub struct Modules {
     /// What sources say, and what holds of it.
     answers: Receiver<Answered>,
     known: Cache,
+    reels: Arc<Reels>,
 }
 
 /// What a change of the modules did, in numbers of builds.
@@ -132,7 +136,9 @@ impl Modules {
         let (told, answers) = unbounded();
         let (base, waking) = (config.base.clone(), Arc::clone(&waker));
         let exchange = Exchange { base, answers: told, waker: waking };
-        let loader = Arc::new(Loader::new(data, books, Arc::clone(&shelf), (sinks, exchange)));
+        let reels = Reels::start();
+        let kinds = (sinks, exchange, Arc::clone(&reels));
+        let loader = Arc::new(Loader::new(data, books, Arc::clone(&shelf), kinds));
         let presence = Arc::new(Presence::new());
         let reaper = Reaper::start(waker, Arc::clone(&presence));
         let mut modules = Self {
@@ -149,6 +155,7 @@ impl Modules {
             reaper,
             answers,
             known: Cache::default(),
+            reels,
         };
         for module in &config.modules {
             let loaded = modules.loader.load(module).map_err(|cause| {
@@ -347,7 +354,7 @@ impl Modules {
     pub fn handle_housekeeping(&mut self, now: Now) {
         self.desk.own();
         self.tend(now);
-        self.name_lost_sources();
+        self.name_the_lost();
     }
 
     /// The build that a role or a name of the dialplan means.
@@ -450,18 +457,6 @@ impl Modules {
 
     fn settle(&mut self, now: Now, instance: InstanceId, op: OpId, status: OpStatus) {
         self.event(now, instance, AppEvent::OpDone { op, status, text: "".into() });
-    }
-
-    /// Every build that is in the process, and the last ones that are not any more.
-    #[must_use]
-    pub fn list(&self, now: Time) -> Vec<ModuleInfo> {
-        self.builds.values().map(|build| build.info(now)).collect()
-    }
-
-    /// Whether a loaded module fills a role of the dialplan.
-    #[must_use]
-    pub fn fills_role(&self, role: &str) -> bool {
-        self.builds.values().filter_map(Build::active).any(|loaded| loaded.fills(role))
     }
 
     fn start(

@@ -213,7 +213,6 @@ fn build(
     for finding in &report.findings {
         tracing::error!("{finding}");
     }
-    let media = Media::start(config, Arc::clone(waker))?;
     let post = config.mail.as_ref().map(|mail| {
         let post = Post::start(mail, clock.clone(), Arc::clone(waker))?;
         Ok::<_, MailError>((post, clock.clone()))
@@ -232,6 +231,10 @@ fn build(
     if !modules.fills_role(ANNOUNCEMENTS) {
         tracing::warn!("no module has role = \"{ANNOUNCEMENTS}\": callers hear none of them");
     }
+    if let Some(words) = modules.missing_recorder(&outcome.directory.plans) {
+        tracing::warn!("{words}");
+    }
+    let media = Media::start(config, Arc::clone(waker), modules.taps())?;
     let loader = modules.loader();
     let seed = os::random_seed().map_err(system("randomness"))?;
     let setup = switch_config(config, transports, media.workers(), first_number(clock.date()));

@@ -50,6 +50,20 @@ impl Plans {
         })
     }
 
+    /// What is recorded, at least when a party asks for it: tenant, and number
+    /// or room.
+    pub fn recorded(&self) -> impl Iterator<Item = (&str, String)> {
+        self.tenants().filter_map(|tenant| Some((tenant, self.plan(tenant)?))).flat_map(
+            |(tenant, plan)| {
+                let numbers = plan.numbers.iter().filter(|number| number.record.is_some());
+                let numbers = numbers.map(|number| format!("number {}", number.name));
+                let rooms = plan.rooms.iter().filter(|room| room.record);
+                let rooms = rooms.map(|room| format!("room {}", room.name));
+                numbers.chain(rooms).map(move |what| (&**tenant, what))
+            },
+        )
+    }
+
     /// The voicemail boxes of a device: that of the number that it shows first, then those of the
     /// numbers that it rings for.
     #[must_use]

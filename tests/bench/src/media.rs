@@ -37,6 +37,7 @@ pub(crate) fn start_engine(pin: bool) -> io::Result<Engine> {
         opus: OpusSettings::default(),
         seed: [7; 32],
         seal: None,
+        taps: None,
         notify: Arc::new(|| {}),
     })
     .map_err(io::Error::other)

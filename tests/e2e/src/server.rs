@@ -113,6 +113,7 @@ impl Server {
         }
         let modules = binary("libannouncements.so")?;
         let voicemail = binary("libvoicemail.so")?;
+        let recording = binary("librecording.so")?;
         let (media, media_end) = self.media_ports();
         let also = addresses.iter().map(|address| SocketAddr::new(*address, self.sip.port()));
         let mut listen: Vec<String> = [Some(self.sip), self.sip6]
@@ -134,6 +135,8 @@ impl Server {
                  [control]\nsocket = \"{data}/koukan.sock\"\n\
                  [module.announcements]\npath = \"{modules}\"\nrole = \"announcements\"\n\
                  grants = [\"call\"]\n\
+                 [module.recording]\npath = \"{recording}\"\nrole = \"recording\"\n\
+                 grants = [\"taps\"]\n\
                  [module.voicemail]\npath = \"{voicemail}\"\nrole = \"voicemail\"\n\
                  grants = [\"call\", \"store\", \"mail\"]\n\
                  [mail]\nsmtp = \"smtp://127.0.0.1:{smtp}\"\nfrom = \"koukan@example.jp\"\n\
@@ -145,6 +148,7 @@ impl Server {
                 prompts = source_root().join("conf/prompts").display(),
                 modules = modules.display(),
                 voicemail = voicemail.display(),
+                recording = recording.display(),
                 smtp = self.smtp_port,
             ),
         )

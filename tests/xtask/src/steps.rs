@@ -12,8 +12,13 @@ const E2E_THREADS: &str = "4";
 
 /// The server, its process for faxes, and the modules that fill the roles of the sample.
 fn packages() -> Vec<&'static str> {
-    const MODULES: [&str; 4] =
-        ["koukan-announcements", "koukan-callers", "koukan-cdr", "koukan-voicemail"];
+    const MODULES: [&str; 5] = [
+        "koukan-announcements",
+        "koukan-callers",
+        "koukan-cdr",
+        "koukan-recording",
+        "koukan-voicemail",
+    ];
     ["koukan", "koukan-faxworker"]
         .into_iter()
         .chain(MODULES)

@@ -8,7 +8,7 @@ use koukan_media::{Event, RecordEnd, RecordReport, Recording};
 use super::Engine;
 use crate::limits;
 use crate::order::Order;
-use crate::record::{Ring, Session, Tap};
+use crate::record::{Ring, Session, Tap, Tapped};
 
 impl Engine {
     /// Begins a recording: its ring and its file here, its tap on the worker.
@@ -28,10 +28,9 @@ impl Engine {
             seal,
             ring: ring.clone(),
         };
-        let taken = !refused
-            && self.recorder.as_ref().is_some_and(|recorder| recorder.try_send(session).is_ok());
-        if !taken {
-            let end = RecordEnd::Refused;
+        let taken = if refused { Err(RecordEnd::Refused) } else { self.give(session, order) };
+        if let Err(end) = taken {
+            self.routes.recorded(stream, op);
             let report = RecordReport { end, samples: 0, dropped: 0, sample_rate };
             self.opened.push_back(Event::Recorded { stream, op, report });
             return;
@@ -39,6 +38,19 @@ impl Engine {
         self.recordings += 1;
         self.order(index, Order::Record(stream, Box::new(Tap::new(op, order, ring))));
         self.retrack(index, stream);
+    }
+
+    /// Gives a recording to whoever writes it.
+    fn give(&self, session: Session, order: &Recording) -> Result<(), RecordEnd> {
+        if let (Some(call), Some(taps)) = (&order.call, &self.taps) {
+            let tapped = Tapped::new(session, Arc::clone(call), Arc::clone(&self.events));
+            return taps.take(tapped).map_err(|tapped| {
+                tapped.forget();
+                RecordEnd::Unserved
+            });
+        }
+        let recorder = self.recorder.as_ref().ok_or(RecordEnd::Refused)?;
+        recorder.try_send(session).map_err(|_| RecordEnd::Refused)
     }
 
     /// What no other file has.

@@ -102,6 +102,7 @@ fn code(end: RecordEnd) -> u32 {
         RecordEnd::Silence => 3,
         RecordEnd::DiskError => 4,
         RecordEnd::Refused => 5,
+        RecordEnd::Unserved => 6,
         RecordEnd::Digit(digit) => 0x100 | u32::from(digit),
     }
 }
@@ -114,6 +115,7 @@ fn ended(code: u32) -> Option<RecordEnd> {
         (0, 3) => Some(RecordEnd::Silence),
         (0, 4) => Some(RecordEnd::DiskError),
         (0, 5) => Some(RecordEnd::Refused),
+        (0, 6) => Some(RecordEnd::Unserved),
         (0, _) => Some(RecordEnd::Stopped),
         (_, digit) => Some(RecordEnd::Digit(digit)),
     }
@@ -132,6 +134,7 @@ mod tests {
             RecordEnd::Digit(b'#'),
             RecordEnd::DiskError,
             RecordEnd::Refused,
+            RecordEnd::Unserved,
         ] {
             let ring = Ring::new(8_000, 1);
             assert_eq!(ring.end(), None);

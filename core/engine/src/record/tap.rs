@@ -309,6 +309,7 @@ mod tests {
             longest: Duration::from_secs(60),
             silence: None,
             stop_digits: None,
+            call: None,
         }
     }
 

@@ -33,6 +33,7 @@ pub(crate) fn engine_of(workers: u16, prompts: PathBuf) -> Engine {
         opus: OpusSettings { complexity: 0, ..OpusSettings::default() },
         seed: [7; 32],
         seal: None,
+        taps: None,
         notify: Arc::new(|| {}),
     })
     .unwrap()

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use super::watch::{self, Changed};
 use super::{Failed, table};
 use crate::config::{self, Finding};
+use crate::module::tap::RECORDING;
+use crate::modules::nobody_records;
 use crate::plans::{self, Outcome};
 use crate::sounds;
 
@@ -68,7 +70,7 @@ struct Check {
 
 impl Check {
     fn of(conf: &Path) -> Result<Self, Failed> {
-        let (realm, own) = server_file(conf);
+        let (realm, mut own, records) = server_file(conf);
         if !conf.is_dir() {
             let mut words = String::from("nothing was checked");
             own.iter().for_each(|(_, found)| words = format!("{found}\n{words}"));
@@ -76,6 +78,8 @@ impl Check {
         }
         let mut outcome = plans::load(conf, &realm, Timestamp::now());
         sounds::prepare(&mut outcome, None, None);
+        let missing = nobody_records(&outcome.directory.plans).filter(|_| !records);
+        own.extend(missing.map(|words| (Severity::Warning, about(conf, words))));
         Ok(Self { realm, own, outcome, name: conf.display().to_string() })
     }
 
@@ -131,16 +135,28 @@ impl Check {
     }
 }
 
-/// What is wrong with the server's own file, and its realm when it can be read.
-fn server_file(conf: &Path) -> (String, Vec<(Severity, Finding)>) {
+/// A finding about the server's file.
+fn about(conf: &Path, words: String) -> Finding {
+    let hint = "[module.recording] of the sample configuration records calls".to_owned();
+    Finding::about_file(conf.join("koukan.toml").display().to_string(), words, hint)
+}
+
+/// What is wrong with the server's own file, its realm when it can be read, and whether a module of
+/// it records calls.
+fn server_file(conf: &Path) -> (String, Vec<(Severity, Finding)>, bool) {
     match config::load(conf) {
         Ok(config) => {
+            let records = config.modules.iter().any(|module| {
+                module.role.as_deref() == Some(RECORDING) && module.is_granted("taps")
+            });
             let warnings = config.warnings.into_iter();
-            (config.sip.realm, warnings.map(|found| (Severity::Warning, found)).collect())
+            let warnings = warnings.map(|found| (Severity::Warning, found)).collect();
+            (config.sip.realm, warnings, records)
         }
         Err(error) => {
             let errors = error.findings.into_iter();
-            (String::new(), errors.map(|found| (Severity::Error, found)).collect())
+            // What its modules are cannot be said.
+            (String::new(), errors.map(|found| (Severity::Error, found)).collect(), true)
         }
     }
 }

@@ -78,6 +78,9 @@ const MODULES: &[Column] = &[
     ("RECORDS", "/records"),
     ("QUESTIONS", "/questions"),
     ("LATE", "/late"),
+    ("RECORDINGS", "/recordings"),
+    ("NOW", "/recording"),
+    ("DROPPED", "/dropped"),
     ("SLOWEST US", "/slowest_us"),
     ("TOO LONG", "/too_long"),
 ];

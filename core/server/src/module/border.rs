@@ -23,9 +23,9 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use super::call::{Caller, EventParts};
 use super::preflight::{self, PreflightError};
 use super::services;
-use super::sink::SinkTable;
 use super::source::SourceTable;
 use super::tables;
+use super::tap::TAPE;
 use crate::limits;
 
 // ---- The module's side: what the host calls ----------------------------------------------------
@@ -160,12 +160,6 @@ impl Object {
         drafts.into_iter().find(|id| !unsafe { get_factory(Str::borrow(id)) }.is_null())
     }
 
-    /// The module's sink.
-    pub(super) fn sink(&self) -> Option<SinkTable> {
-        // SAFETY: the type of this id's table.
-        SinkTable::new(unsafe { self.factory::<abi::Sink1>(id::SINK_1) }?)
-    }
-
     /// The module's source.
     pub(super) fn source(&self) -> Option<SourceTable> {
         // SAFETY: the type of this id's table.
@@ -176,7 +170,7 @@ impl Object {
     ///
     /// # Safety
     /// `T` is the struct of `id`, which begins with its size.
-    unsafe fn factory<T: Copy>(&self, id: &str) -> Option<T> {
+    pub(super) unsafe fn factory<T: Copy>(&self, id: &str) -> Option<T> {
         let get_factory = self.entry.get_factory?;
         // SAFETY: the module's function; the id lives through the call.
         let table = unsafe { get_factory(Str::borrow(id)) };
@@ -293,6 +287,7 @@ pub(super) struct Grants {
     pub(super) store: bool,
     pub(super) mail: bool,
     pub(super) worker: bool,
+    pub(super) tap: bool,
 }
 
 /// The `kk_host` of one loaded build and what stands behind it. Freed no earlier than the build is
@@ -490,6 +485,7 @@ unsafe extern "C" fn get_extension(host: *const abi::Host, wanted: Str) -> *cons
             id::STORE_1 if context.grants.store => ptr::from_ref(&tables::STORE).cast(),
             id::MAIL_1 if context.grants.mail => ptr::from_ref(&tables::MAIL).cast(),
             id::CONFIG_1 => ptr::from_ref(&services::CONFIG).cast(),
+            id::TAPE_1 if context.grants.tap => ptr::from_ref(&TAPE).cast(),
             id::WORKER_1 if context.grants.worker => ptr::from_ref(&services::WORKER).cast(),
             _ => ptr::null(),
         })

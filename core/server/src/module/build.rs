@@ -8,6 +8,7 @@ use std::time::Duration;
 use koukan_base::Time;
 
 use super::host::{Ending, Held, LoadedModule};
+use super::tap;
 use super::watch::Cost;
 use crate::api::ModuleInfo;
 
@@ -70,7 +71,7 @@ impl Build {
         let state = std::mem::replace(&mut self.state, State::Closing);
         self.state = match state {
             State::Active(loaded) => {
-                loaded.stop_workers();
+                loaded.drain_workers();
                 let until = now + loaded.config.drain;
                 State::Draining(loaded, until)
             }
@@ -90,9 +91,11 @@ impl Build {
     /// it until its time is over; its `deinit` has to end them then.
     pub(crate) fn take_idle(&mut self, now: Time) -> Option<LoadedModule> {
         let State::Draining(loaded, until) = &self.state else { return None };
-        if self.applications > 0 || (loaded.wakers() > 0 && now < *until) {
+        let is_held = loaded.wakers() > 0 || loaded.is_taping();
+        if self.applications > 0 || (is_held && now < *until) {
             return None;
         }
+        loaded.stop_workers();
         match std::mem::replace(&mut self.state, State::Closing) {
             State::Draining(loaded, _) => Some(loaded),
             other => {
@@ -121,10 +124,13 @@ impl Build {
             starts: cost.starts,
             events: cost.events,
             events_per_s: cost.events_per_s(now),
-            failures: cost.failures,
+            failures: cost.failures.saturating_add(self.taper().map_or(0, tap::Worker::failures)),
             records: self.taken(),
             questions: self.questions().map(|(asked, _)| asked),
             late: self.questions().map(|(_, late)| late),
+            recordings: self.taper().map(|taper| taper.counts().0),
+            recording: self.taper().map(|taper| taper.counts().1),
+            dropped: self.taper().map(tap::Worker::dropped),
             slowest_us: u64::try_from(cost.slowest.as_micros()).unwrap_or(u64::MAX),
             too_long: cost.too_long,
             age_s: age.as_secs(),
@@ -145,6 +151,13 @@ impl Build {
             State::Active(loaded) | State::Draining(loaded, _) => {
                 loaded.answerer().map(|source| source.counts())
             }
+            State::Closing | State::Stuck(_) | State::Closed(_) => None,
+        }
+    }
+
+    fn taper(&self) -> Option<&tap::Worker> {
+        match &self.state {
+            State::Active(loaded) | State::Draining(loaded, _) => loaded.taper(),
             State::Closing | State::Stuck(_) | State::Closed(_) => None,
         }
     }

@@ -10,6 +10,7 @@ use koukan_switch::{AppEvent, ModuleRequest, OBJECT, OpStatus, Operation};
 use super::desk::Desk;
 use super::jobs::Jobs;
 use super::shelf::{Of, Shelf, is_plain};
+use super::tap::Reels;
 use crate::limits;
 
 /// Prompts as language and name.
@@ -27,6 +28,7 @@ pub(super) struct Caller {
     pub(super) options: String,
     pub(super) shelf: Arc<Shelf>,
     pub(super) jobs: Arc<Jobs>,
+    pub(super) reels: Arc<Reels>,
 }
 
 /// A mail that a module orders.

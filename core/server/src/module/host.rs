@@ -22,6 +22,7 @@ use super::preflight::{self, PreflightError, preflight};
 use super::shelf::Shelf;
 use super::sink::{self, SinkTable, Sinks};
 use super::source::{self, Exchange, SourceTable};
+use super::tap::{self, RECORDING, Reels, TapTable};
 use crate::config::ModuleConfig;
 use crate::limits;
 
@@ -99,6 +100,7 @@ pub struct Loader {
     sinks: Option<Arc<Sinks>>,
     exchange: Exchange,
     jobs: Arc<Jobs>,
+    reels: Arc<Reels>,
     next: AtomicUsize,
 }
 
@@ -119,6 +121,9 @@ pub struct LoadedModule {
     /// The same of its source.
     source: Option<(SourceTable, Exchange)>,
     answerer: Option<source::Worker>,
+    /// The same of its tap, with what relative paths of its options begin at.
+    tap: Option<(TapTable, Arc<Reels>, PathBuf)>,
+    taper: Option<tap::Worker>,
     /// None once it is closed.
     object: Option<Object>,
     /// Its `deinit` has run.
@@ -145,7 +150,7 @@ pub(crate) enum Ending {
 /// Why a build cannot be closed yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Held {
-    /// A thread that serves it, of its sink or its source, runs still.
+    /// A thread that serves it, of its sink, its source or its tap, runs still.
     Worker,
     /// Threads that it made run still.
     Threads(usize),
@@ -154,12 +159,13 @@ pub(crate) enum Held {
 }
 
 /// The words of the configuration that grant extensions, and which.
-const GRANTS: [(&str, &[&str]); 6] = [
+const GRANTS: [(&str, &[&str]); 7] = [
     ("call", &[id::CALL_1, id::LAMP_1]),
     ("store", &[id::STORE_1]),
     ("mail", &[id::MAIL_1]),
     ("records", &[id::SINK_1]),
     ("lookups", &[id::SOURCE_1]),
+    ("taps", &[id::TAP_1, id::TAPE_1]),
     ("worker", &[id::WORKER_1]),
 ];
 
@@ -168,11 +174,11 @@ impl Loader {
         data: PathBuf,
         desk: Arc<Desk>,
         shelf: Arc<Shelf>,
-        (sinks, exchange): (Option<Sinks>, Exchange),
+        (sinks, exchange, reels): (Option<Sinks>, Exchange, Arc<Reels>),
     ) -> Self {
         let (copies, sinks) = (Mutex::default(), sinks.map(Arc::new));
         let (jobs, next) = (Arc::default(), AtomicUsize::new(1));
-        Self { data, copies, desk, shelf, sinks, exchange, jobs, next }
+        Self { data, copies, desk, shelf, sinks, exchange, jobs, reels, next }
     }
 
     /// The directory of the copies, taken when the first is made.
@@ -219,6 +225,8 @@ impl Loader {
             worker: None,
             source: None,
             answerer: None,
+            tap: None,
+            taper: None,
             object: Some(object),
             // Nothing of it has run yet.
             retired: true,
@@ -232,6 +240,7 @@ impl Loader {
                 loaded.start(self.context(config, number))?;
                 loaded.take_sink(self.sinks.as_ref())?;
                 loaded.take_source(&self.exchange)?;
+                loaded.take_tap((&self.reels, &self.exchange.base))?;
                 let is = loaded.object.as_ref().map(Object::name);
                 let version = &*loaded.version;
                 tracing::info!(
@@ -254,6 +263,7 @@ impl Loader {
             store: granted("store"),
             mail: granted("mail"),
             worker: granted("worker"),
+            tap: granted("taps"),
         };
         let caller = Caller {
             desk: Arc::clone(&self.desk),
@@ -262,6 +272,7 @@ impl Loader {
             options: config.options.clone(),
             shelf: Arc::clone(&self.shelf),
             jobs: Arc::clone(&self.jobs),
+            reels: Arc::clone(&self.reels),
         };
         HostContext::leak(&config.name, grants, caller)
     }
@@ -317,7 +328,17 @@ impl LoadedModule {
         Ok(())
     }
 
-    /// It is in service: its sink and its source begin.
+    /// Takes its tap, which needs a grant.
+    fn take_tap(&mut self, (reels, base): (&Arc<Reels>, &Path)) -> Result<(), ModuleError> {
+        let Some(table) = self.object.as_ref().and_then(Object::tap) else { return Ok(()) };
+        if !self.config.is_granted("taps") {
+            return Err(ModuleError::NotGranted { id: id::TAP_1.to_owned(), grant: "taps" });
+        }
+        self.tap = Some((table, Arc::clone(reels), base.to_owned()));
+        Ok(())
+    }
+
+    /// It is in service: its sink, its source and its tap begin.
     pub(crate) fn begin_workers(&mut self) {
         let (name, options) = (self.config.name.clone(), &self.config.options);
         let no_thread = |error| tracing::error!(module = name, %error, "no thread for the module");
@@ -330,16 +351,47 @@ impl LoadedModule {
             let worker = source::Worker::start(exchange, build, options, *table);
             self.answerer = worker.map_err(no_thread).ok();
         }
+        if let Some((table, reels, base)) = &self.tap {
+            let build = (self.number, &*name);
+            let records = (reels, self.fills(RECORDING));
+            let worker = tap::Worker::start(records, build, (options, base.clone()), *table);
+            self.taper = worker.map_err(no_thread).ok();
+        }
     }
 
-    /// Its sink and its source are to end, which they do when the module returns from them.
-    pub(crate) fn stop_workers(&self) {
+    /// It is in service no more: its sink and its source are to end, its tap with what it has.
+    pub(crate) fn drain_workers(&self) {
+        self.stop_answers();
+        if let Some(taper) = &self.taper {
+            taper.drain();
+        }
+    }
+
+    fn stop_answers(&self) {
         if let Some(worker) = &self.worker {
             worker.stop();
         }
         if let Some(answerer) = &self.answerer {
             answerer.stop();
         }
+    }
+
+    /// Its sink, its source and its tap are to end, which they do when the module returns.
+    pub(crate) fn stop_workers(&self) {
+        self.stop_answers();
+        if let Some(taper) = &self.taper {
+            taper.stop();
+        }
+    }
+
+    /// What takes down calls.
+    pub(crate) const fn taper(&self) -> Option<&tap::Worker> {
+        self.taper.as_ref()
+    }
+
+    /// Whether it takes down calls that are not over.
+    pub(crate) fn is_taping(&self) -> bool {
+        self.taper.as_ref().is_some_and(|taper| taper.is_running() && taper.counts().1 > 0)
     }
 
     /// What answers questions about callers.
@@ -352,12 +404,13 @@ impl LoadedModule {
         self.worker.as_ref().map(sink::Worker::taken)
     }
 
-    /// Whether the thread of its sink or its source runs, after a moment's patience.
+    /// Whether the thread of its sink, its source or its tap runs, after a moment's patience.
     pub(crate) fn workers_run(&self) -> bool {
         let until = Instant::now() + WORKER_PATIENCE;
         let runs = || {
             self.worker.as_ref().is_some_and(sink::Worker::is_running)
                 || self.answerer.as_ref().is_some_and(source::Worker::is_running)
+                || self.taper.as_ref().is_some_and(tap::Worker::is_running)
         };
         while runs() {
             if Instant::now() >= until {
@@ -458,7 +511,8 @@ impl Drop for LoadedModule {
     }
 }
 
-/// A sink or source that is told to end has so long before it is looked after from time to time.
+/// A sink, source or tap that is told to end has so long before it is looked after from time to
+/// time.
 const WORKER_PATIENCE: Duration = Duration::from_millis(500);
 
 /// SHA-256 in hexadecimal digits.

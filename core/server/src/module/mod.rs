@@ -4,10 +4,11 @@
 //! them to a private path, `host` loads the copy and holds it against its grants, and `desk` keeps
 //! the books of its applications, of which `call` is what `kk.call/1` may do; `shelf` is what
 //! modules keep. A module may have several builds in the process: `build` is one of them with its
-//! state, `sink` what carries records out, `source` what answers questions, `reaper` the thread
-//! that closes those that nobody uses, `interpose` knows what they made of keys and threads, `maps`
-//! whether they are gone. Work that may block is done by `jobs`. Everything unsafe stands in
-//! `border`, `interpose`, `sink`, `source` and, for the younger tables, in `tables` and `services`.
+//! state, `sink` what carries records out, `source` what answers questions, `tap` what takes down
+//! calls, `reaper` the thread that closes those that nobody uses, `interpose` knows what they made
+//! of keys and threads, `maps` whether they are gone. Work that may block is done by `jobs`.
+//! Everything unsafe stands in `border`, `interpose`, `sink`, `source`, `tap` and, for the younger
+//! tables, in `tables` and `services`.
 //! The control loop meets all of it as [`Modules`](crate::modules::Modules).
 
 #[expect(unsafe_code, reason = "the C border; everything unsafe of the module host is here")]
@@ -31,6 +32,7 @@ pub(crate) mod sink;
 pub(crate) mod source;
 #[expect(unsafe_code, reason = "the tables of the C border's version 1.1")]
 mod tables;
+pub(crate) mod tap;
 pub(crate) mod watch;
 
 pub use host::{LoadedModule, Loader, ModuleError, schema};

@@ -41,9 +41,12 @@ impl Modules {
         ModuleRequest::Answered { lookup, answer }
     }
 
-    /// Names the sources that do not come back from a question.
-    pub(super) fn name_lost_sources(&self) {
+    /// Names the sources and taps that do not come back.
+    pub(super) fn name_the_lost(&self) {
         for loaded in self.builds.values().filter_map(Build::active) {
+            if let Some(tap) = loaded.taper() {
+                tap.name_the_lost(loaded.name());
+            }
             if let Some(source) = loaded.answerer() {
                 source.name_the_lost(loaded.name());
             }

@@ -59,6 +59,7 @@ impl Switch {
             longest: ms(wanted.max_ms).unwrap_or(LONGEST_RECORDING),
             silence: ms(wanted.silence_ms),
             stop_digits: Digits::new(wanted.keys.as_bytes()),
+            call: None,
         };
         let media_op = self.next_op();
         let Stage::Module(run) = &mut call.stage else { return };
@@ -119,7 +120,7 @@ impl Switch {
         let ms = report.samples.saturating_mul(1_000) / rate;
         self.explain(call, format!("recorded {ms} ms: {:?}", report.end));
         let status = match report.end {
-            RecordEnd::DiskError | RecordEnd::Refused => OpStatus::Failed,
+            RecordEnd::DiskError | RecordEnd::Refused | RecordEnd::Unserved => OpStatus::Failed,
             _ if is_cancelled => OpStatus::Cancelled,
             _ if is_last => OpStatus::HangUp,
             _ => OpStatus::Ok,
@@ -127,6 +128,7 @@ impl Switch {
         let text = match report.end {
             RecordEnd::DiskError => "the disk does not take it".to_owned(),
             RecordEnd::Refused => "too many recordings run".to_owned(),
+            RecordEnd::Unserved => "nobody writes it down".to_owned(),
             _ => ms.to_string(),
         };
         self.op_done(instance, op, status, &text);

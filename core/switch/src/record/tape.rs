@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use koukan_base::{CallId, OpId, StreamId, WorkerId};
 use koukan_dialplan::{Notice, PromptRef, Step};
 use koukan_media::{
-    Command, LONGEST_RECORDING, RecordEnd, RecordFormat, RecordReport, Recorded, Recording,
+    Command, LONGEST_RECORDING, RecordEnd, RecordFormat, RecordReport, Recorded, RecordedCall,
+    Recording,
 };
 use serde::{Deserialize, Serialize};
 
@@ -145,7 +146,7 @@ impl Switch {
             expires,
         };
         let key = format!("{:013}-{}-{part}", now.date.as_millisecond(), call.id);
-        let recording = self.stereo(&call.tenant, &key);
+        let recording = self.stereo(&call.tenant, &key, &entry);
         let op = self.next_op();
         if let Some(tape) = &mut call.tape {
             tape.op = Some(op);
@@ -272,7 +273,7 @@ impl Switch {
         };
         let op = self.next_op();
         let key = format!("{:013}-{}-room{}", now.date.as_millisecond(), call.id, op.0);
-        let recording = self.stereo(&room.0, &key);
+        let recording = self.stereo(&room.0, &key, &entry);
         let (tenant, of) = (room.0.clone(), Some(room.clone()));
         let running = Running { call: call.id, tenant, stream, key, entry, room: of };
         self.write_entry(&running, true);
@@ -283,7 +284,16 @@ impl Switch {
     }
 
     /// The order to record both directions of a stream in the file of a key.
-    fn stereo(&self, tenant: &str, key: &str) -> Box<Recording> {
+    fn stereo(&self, tenant: &str, key: &str, entry: &CallRecording) -> Box<Recording> {
+        let call = RecordedCall {
+            call: entry.call.clone(),
+            tenant: tenant.to_owned(),
+            number: entry.number.clone(),
+            direction: entry.direction.clone(),
+            caller: entry.caller.clone(),
+            called: entry.called.clone(),
+            began_ms: entry.started.as_millisecond(),
+        };
         let kind = if self.config.seals_recordings { "sealed" } else { "wav" };
         let path = self.config.recordings.join(tenant).join(format!("{key}.{kind}"));
         Box::new(Recording {
@@ -294,6 +304,7 @@ impl Switch {
             longest: LONGEST_RECORDING,
             silence: None,
             stop_digits: None,
+            call: Some(call.into()),
         })
     }
 
@@ -339,12 +350,16 @@ impl Switch {
         }
         let ms = report.samples.saturating_mul(1_000) / u64::from(report.sample_rate.max(1));
         running.entry.length_ms = Some(ms);
-        let failed = matches!(report.end, RecordEnd::DiskError | RecordEnd::Refused);
+        let failed =
+            matches!(report.end, RecordEnd::DiskError | RecordEnd::Refused | RecordEnd::Unserved);
         let text = match report.end {
             RecordEnd::DiskError => {
                 format!("ALARM: the disk takes no recording; the call goes on, {ms} ms are kept")
             }
             RecordEnd::Refused => "ALARM: no more calls can be recorded at once".to_owned(),
+            RecordEnd::Unserved => {
+                format!("ALARM: no module records the call; it goes on, {ms} ms are kept")
+            }
             _ => format!("recorded {ms} ms, of which {} samples are lost", report.dropped),
         };
         if failed {

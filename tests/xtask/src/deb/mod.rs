@@ -13,12 +13,13 @@ use crate::steps::{cargo, execute, target};
 use crate::{deps, root};
 
 /// What is built for it.
-const PACKAGES: [&str; 6] = [
+const PACKAGES: [&str; 7] = [
     "koukan",
     "koukan-announcements",
     "koukan-callers",
     "koukan-cdr",
     "koukan-faxworker",
+    "koukan-recording",
     "koukan-voicemail",
 ];
 

@@ -14,7 +14,7 @@ fn staged(name: &str) -> PathBuf {
     for file in ["koukan", "koukan-faxworker"] {
         tree::put(&built.join(file), b"#!/bin/sh\n", 0o755).unwrap();
     }
-    for file in ["announcements", "callers", "cdr", "voicemail"] {
+    for file in ["announcements", "callers", "cdr", "recording", "voicemail"] {
         tree::put(&built.join(format!("lib{file}.so")), b"\x7fELF", 0o755).unwrap();
     }
     tree::write(&root(), &built, &work.join("stage")).unwrap();

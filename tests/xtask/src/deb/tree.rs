@@ -5,12 +5,13 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// Programs and modules, as cargo names them, and where they go.
-const BUILT: [(&str, &str); 6] = [
+const BUILT: [(&str, &str); 7] = [
     ("koukan", "usr/lib/koukan/koukan"),
     ("koukan-faxworker", "usr/lib/koukan/koukan-faxworker"),
     ("libannouncements.so", "usr/lib/koukan/modules/libannouncements.so"),
     ("libcallers.so", "usr/lib/koukan/modules/libcallers.so"),
     ("libcdr.so", "usr/lib/koukan/modules/libcdr.so"),
+    ("librecording.so", "usr/lib/koukan/modules/librecording.so"),
     ("libvoicemail.so", "usr/lib/koukan/modules/libvoicemail.so"),
 ];
 

@@ -5,10 +5,11 @@ use std::mem::size_of;
 use std::ptr;
 
 use koukan_abi as abi;
-use koukan_abi::{Status, Str, status};
+use koukan_abi::{Status, Str, id, status};
 use koukan_store::{Kept, Kind};
 
 use super::kinds;
+use crate::module::border::Object;
 
 /// A module's `kk.sink/1`.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +22,7 @@ pub(crate) struct SinkTable {
 
 impl SinkTable {
     /// A module's table; none when a function is missing.
-    pub(crate) fn new(table: abi::Sink1) -> Option<Self> {
+    fn new(table: abi::Sink1) -> Option<Self> {
         let abi::Sink1 { size: _, kinds, open, deliver, close } = table;
         Some(Self { kinds, open: open?, deliver: deliver?, close: close? })
     }
@@ -44,6 +45,14 @@ impl SinkTable {
             status::OK => Ok(Sink { table: self, pointer }),
             refused => Err(refused),
         }
+    }
+}
+
+impl Object {
+    /// The module's sink.
+    pub(in crate::module) fn sink(&self) -> Option<SinkTable> {
+        // SAFETY: the type of this id's table.
+        SinkTable::new(unsafe { self.factory::<abi::Sink1>(id::SINK_1) }?)
     }
 }
 
