@@ -49,12 +49,14 @@ typedef struct kk_str {
 /* "KOUKAN", SUB, LF: a transfer in text mode damages it. */
 #define KK_MAGIC_INIT { 0x4b, 0x4f, 0x55, 0x4b, 0x41, 0x4e, 0x1a, 0x0a }
 #define KK_ABI_MAJOR 1
-#define KK_ABI_MINOR 4
+#define KK_ABI_MINOR 5
 
 /* Factory of the module, its applications: kk_app_1. */
 #define KK_ID_APP_1 "kk.app/1"
 /* Factory of the module, run without a call: kk_app_1. */
 #define KK_ID_TASK_1 "kk.task/1"
+/* Extension of the host, sounds made fit to be played: kk_audio_1. */
+#define KK_ID_AUDIO_1 "kk.audio/1"
 /* Extension of the host, operations on calls: kk_call_1. */
 #define KK_ID_CALL_1 "kk.call/1"
 /* A draft: factory of a module that codes sound. This version refuses a module that has it. */
@@ -65,6 +67,8 @@ typedef struct kk_str {
 #define KK_ID_LAMP_1 "kk.lamp/1"
 /* Extension of the host, mails: kk_mail_1. */
 #define KK_ID_MAIL_1 "kk.mail/1"
+/* Extension of the host, counters and gauges: kk_metrics_1. */
+#define KK_ID_METRICS_1 "kk.metrics/1"
 /* A draft: factory of a module that serves pages. This version refuses a module that has it. */
 #define KK_ID_PAGE_1_DRAFT "kk.page/1-draft"
 /* Factory of a module that carries records out: kk_sink_1. */
@@ -203,6 +207,19 @@ typedef struct kk_recording {
  * of the call (KK_E_HANGUP), unless the application is destroyed first. The event never comes from
  * inside the function. With any other status nothing was started.
  */
+typedef struct kk_bridge {
+    /* Bytes of the struct. */
+    size_t size;
+    /* What to dial. */
+    kk_str number;
+    /* The longest that it may ring; 0 is as long as the plan says. */
+    uint32_t ring_ms;
+    /* The longest that both may talk; 0 is for ever. */
+    uint32_t max_ms;
+    /* Any of these keys of the caller brings it back. */
+    kk_str keys;
+} kk_bridge;
+
 typedef struct kk_call_1 {
     /* Bytes of the struct. */
     size_t size;
@@ -234,6 +251,15 @@ typedef struct kk_call_1 {
      * ends. The object is whole when the event comes. */
     kk_status (*record)(const kk_host *host, kk_call call, const kk_recording *recording,
                         kk_op *op);
+    /* Since 1.5: dials a number as `dial` does, through the same rules, and lets both talk; the
+     * application stays and goes on with its caller when the talk is over. What plays, is
+     * collected or recorded ends as cancelled. The event is KK_OK, and its text begins with what
+     * came of it: "talked HOW MS" (HOW is "party": that one hung up, "time", or "key-" and the
+     * key), "busy STATUS", "declined STATUS", "no-answer STATUS", "unreachable STATUS", "failed
+     * STATUS", "refused CAUSE" (by the plan), or "key-" and the key of a caller who did not wait
+     * for an answer. Words may be added behind them. KK_E_HANGUP also when the caller goes on
+     * without the application: it was sent on, parked or taken into a room. */
+    kk_status (*bridge)(const kk_host *host, kk_call call, const kk_bridge *bridge, kk_op *op);
 } kk_call_1;
 
 /*
@@ -334,6 +360,63 @@ typedef struct kk_worker_1 {
      * block; the build stays loaded until it has returned. KK_E_LIMIT: too many wait. */
     kk_status (*run)(const kk_host *host, void (*job)(void *argument), void *argument);
 } kk_worker_1;
+
+/*
+ * kk.metrics/1, since 1.5 - always granted. A module's own counters and gauges, in the server's
+ * /metrics as koukan_module_NAME{module="...",build="..."} and with its builds. They are the
+ * build's and go with it; a number of one build means nothing to another.
+ */
+typedef struct kk_metrics_1 {
+    /* Bytes of the struct. */
+    size_t size;
+    /* [any] The counter of this name, made when there is none: 1 to 48 of a-z, 0-9, '_', the
+     * first a letter; `help` says in one line what it counts. KK_E_LIMIT: a build has at most
+     * 64. KK_E_ARGUMENT: no such name, or one of a gauge. */
+    kk_status (*counter)(const kk_host *host, kk_str name, kk_str help, uint32_t *metric);
+    /* [any] The gauge of this name, in the same way. */
+    kk_status (*gauge)(const kk_host *host, kk_str name, kk_str help, uint32_t *metric);
+    /* [any] Adds to a counter, without allocation or lock. KK_E_NOT_FOUND: there is none. */
+    kk_status (*add)(const kk_host *host, uint32_t metric, uint32_t by);
+    /* [any] Sets a gauge, as `add` adds. */
+    kk_status (*set)(const kk_host *host, uint32_t metric, int64_t value);
+} kk_metrics_1;
+
+/* A sound, and what is to be made of it. */
+typedef struct kk_sound {
+    /* Bytes of the struct. */
+    size_t size;
+    /* Whose objects are meant; empty: the call's tenant. */
+    kk_str tenant;
+    /* The bytes of a sound file, copied before the function returns; NULL: `from` is one. */
+    const char *bytes;
+    /* How many: at most 8,000,000. */
+    size_t len;
+    /* An object of the module's store that is the sound. */
+    kk_str from;
+    /* The kind of file by its usual extension ("mp3"), or empty. */
+    kk_str kind;
+    /* The object to be made. */
+    kk_str object;
+    /* 8000 or 16000 Hz; 0 is 8000. */
+    uint32_t rate;
+    /* 0. */
+    uint32_t reserved;
+} kk_sound;
+
+/*
+ * kk.audio/1, since 1.5 - granted by `grants = ["audio"]`. Sounds (WAV, AIFF, MP3, AAC in MP4, FLAC,
+ * Ogg Vorbis) are decoded, converted and brought to one loudness on a thread of the host's, and
+ * refused with a reason: no sound, silent, shorter than half a second, longer than five minutes.
+ */
+typedef struct kk_audio_1 {
+    /* Bytes of the struct. */
+    size_t size;
+    /* [call] Starts an operation, as the functions of kk_call_1: a sound becomes an object of
+     * the module's store that can be played: mono, at one rate, as loud as every prompt (-23
+     * LUFS). The event's text is its length in ms; KK_E_FAILED says in words why it cannot be
+     * one, and the object is as it was before. KK_E_LIMIT: too much waits. */
+    kk_status (*make_prompt)(const kk_host *host, kk_call call, const kk_sound *sound, kk_op *op);
+} kk_audio_1;
 
 /* ---- The module --------------------------------------------------------------------------- */
 

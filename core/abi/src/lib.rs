@@ -5,7 +5,10 @@
 
 #![forbid(unsafe_code)]
 
+mod audio;
+mod bridge;
 mod host;
+mod metrics;
 mod module;
 mod sink;
 mod source;
@@ -13,10 +16,13 @@ pub mod status;
 
 use std::ffi::c_void;
 
+pub use audio::{Audio1, Sound};
+pub use bridge::{Bridge, Call1Minor5};
 pub use host::{
     Call1, Call1Minor1, Config1, Host, Job, Lamp1, Log1, Mail1, Message, Plain, Prompt, Recording,
     Store1, Wake1, Worker1,
 };
+pub use metrics::Metrics1;
 pub use module::{App1, Entry, Event, EventMinor1, Start, StartMinor1};
 pub use sink::{Open, Record, Sink1};
 pub use source::{Answer, CALLER, Question, Source1};
@@ -27,7 +33,7 @@ pub const MAGIC: [u8; 8] = *b"KOUKAN\x1a\n";
 /// The version that both sides must share.
 pub const ABI_MAJOR: u16 = 1;
 /// What this host offers beyond the major version's first.
-pub const ABI_MINOR: u16 = 4;
+pub const ABI_MINOR: u16 = 5;
 /// The one symbol of a module.
 pub const ENTRY_SYMBOL: &str = "kk_module_entry";
 /// The text of what a module's applications take; a module may have it.
@@ -41,6 +47,8 @@ pub mod id {
     pub const APP_1: &str = "kk.app/1";
     /// Factory of the module, run without a call: [`App1`](crate::App1).
     pub const TASK_1: &str = "kk.task/1";
+    /// Extension of the host, sounds made fit to be played: [`Audio1`](crate::Audio1).
+    pub const AUDIO_1: &str = "kk.audio/1";
     /// Extension of the host, operations on calls: [`Call1`](crate::Call1).
     pub const CALL_1: &str = "kk.call/1";
     /// A draft: factory of a module that codes sound. This version refuses a module that has it.
@@ -51,6 +59,8 @@ pub mod id {
     pub const LAMP_1: &str = "kk.lamp/1";
     /// Extension of the host, mails: [`Mail1`](crate::Mail1).
     pub const MAIL_1: &str = "kk.mail/1";
+    /// Extension of the host, counters and gauges: [`Metrics1`](crate::Metrics1).
+    pub const METRICS_1: &str = "kk.metrics/1";
     /// A draft: factory of a module that serves pages. This version refuses a module that has it.
     pub const PAGE_1_DRAFT: &str = "kk.page/1-draft";
     /// Factory of a module that carries records out: [`Sink1`](crate::Sink1).
@@ -171,4 +181,10 @@ const _: () = {
     // What minor version 4 added.
     assert!(size_of::<Config1>() == 16);
     assert!(size_of::<Worker1>() == 16);
+    // What minor version 5 added.
+    assert!(size_of::<Bridge>() == 48);
+    assert!(size_of::<Call1Minor5>() == 96);
+    assert!(size_of::<Metrics1>() == 40);
+    assert!(size_of::<Sound>() == 96);
+    assert!(size_of::<Audio1>() == 16);
 };

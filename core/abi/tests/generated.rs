@@ -26,7 +26,9 @@ struct Crate {
 impl Crate {
     fn read() -> Self {
         let mut all = Self::default();
-        for file in ["lib", "status", "host", "module", "sink", "source"] {
+        for file in
+            ["lib", "status", "audio", "bridge", "host", "metrics", "module", "sink", "source"]
+        {
             let text = fs::read_to_string(own(&format!("src/{file}.rs"))).unwrap();
             let items = syn::parse_file(&text).unwrap().items;
             let place = if file == "status" { file } else { "" };
@@ -71,7 +73,7 @@ impl Crate {
         let mut all = Vec::new();
         for field in &self.structs[rust].fields {
             match (field.ident.as_ref().unwrap().to_string().as_str(), &field.ty) {
-                ("minor0", Type::Path(first)) => {
+                (name, Type::Path(first)) if name.starts_with("minor") => {
                     all.extend(self.fields(&first.path.segments.last().unwrap().ident.to_string()));
                 }
                 _ => all.push(field),

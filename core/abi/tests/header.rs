@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use koukan_abi::{
-    ABI_MAJOR, ABI_MINOR, Answer, App1, CALLER, Call1, Call1Minor1, Config1, Entry, Event,
-    EventMinor1, Host, Lamp1, Log1, MAGIC, Mail1, Message, OBJECTS, Open, Prompt, Question, Record,
-    Recording, Sink1, Source1, Start, StartMinor1, Store1, Str, Wake1, Worker1, event, id, log,
-    record, status,
+    ABI_MAJOR, ABI_MINOR, Answer, App1, Audio1, Bridge, CALLER, Call1, Call1Minor1, Call1Minor5,
+    Config1, Entry, Event, EventMinor1, Host, Lamp1, Log1, MAGIC, Mail1, Message, Metrics1,
+    OBJECTS, Open, Prompt, Question, Record, Recording, Sink1, Sound, Source1, Start, StartMinor1,
+    Store1, Str, Wake1, Worker1, event, id, log, record, status,
 };
 
 /// One struct's size and offsets as static assertions in C.
@@ -69,14 +69,24 @@ fn structs() -> String {
     layout!(out, Mail1, "kk_mail_1", [size, send]);
     layout!(out, Config1, "kk_config_1", [size, options]);
     layout!(out, Worker1, "kk_worker_1", [size, run]);
+    layout!(out, Bridge, "kk_bridge", [size, number, ring_ms, max_ms, keys]);
+    layout!(out, Metrics1, "kk_metrics_1", [size, counter, gauge, add, set]);
+    layout!(out, Sound, "kk_sound", [size, tenant, bytes, len, from, kind, object, rate, reserved]);
+    layout!(out, Audio1, "kk_audio_1", [size, make_prompt]);
     grown!(
         out,
-        Call1Minor1,
+        Call1Minor5,
         Call1,
         "kk_call_1",
         [size, answer, early_media, play, collect_digits, sleep, hang_up, cancel, explain],
-        [dial, record]
+        [bridge]
     );
+    for (field, at) in
+        [("dial", offset_of!(Call1Minor1, dial)), ("record", offset_of!(Call1Minor1, record))]
+    {
+        writeln!(out, "_Static_assert(offsetof(kk_call_1, {field}) == {at}, \"{field}\");")
+            .unwrap();
+    }
     grown!(
         out,
         EventMinor1,
@@ -167,6 +177,8 @@ fn main_of_strings() -> String {
     }
     let ids = [
         ("KK_ID_APP_1", id::APP_1),
+        ("KK_ID_AUDIO_1", id::AUDIO_1),
+        ("KK_ID_METRICS_1", id::METRICS_1),
         ("KK_ID_CALL_1", id::CALL_1),
         ("KK_ID_LAMP_1", id::LAMP_1),
         ("KK_ID_LOG_1", id::LOG_1),

@@ -77,7 +77,7 @@ pub(crate) const HUNG_UP: char = 'h';
 /// ```
 #[derive(Clone)]
 pub struct Call {
-    session: Rc<Session>,
+    pub(crate) session: Rc<Session>,
 }
 
 impl Call {
@@ -218,6 +218,6 @@ impl fmt::Debug for Call {
     }
 }
 
-fn milliseconds(time: Duration) -> u32 {
+pub(crate) fn milliseconds(time: Duration) -> u32 {
     u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }

@@ -103,6 +103,8 @@ impl Host for Rc<Desk> {
             | Operation::Play { .. }
             | Operation::Record { .. }
             | Operation::Dial { .. }
+            | Operation::Bridge { .. }
+            | Operation::MakePrompt { .. }
             | Operation::HangUp { .. } => None,
         };
         let operation = operation.clone();
@@ -174,6 +176,18 @@ impl Services for Rc<Desk> {
 
     fn options(&self) -> std::result::Result<String, Status> {
         self.world.options()
+    }
+
+    fn metric(&self, counts: bool, name: &str, help: &str) -> std::result::Result<u32, Status> {
+        self.world.metric(counts, name, help)
+    }
+
+    fn add_metric(&self, number: u32, by: u32) {
+        self.world.add_metric(number, by);
+    }
+
+    fn set_metric(&self, number: u32, value: i64) {
+        self.world.set_metric(number, value);
     }
 
     fn run(&self, job: Job) -> std::result::Result<(), Status> {
@@ -278,6 +292,15 @@ impl Run {
             at.map(|at| owed.remove(at))
         };
         assert!(known.is_some(), "no result is owed for operation {op}");
+        if let Some(Operation::MakePrompt { tenant, object, .. }) = known.map(|o| o.operation)
+            && status == status::OK
+        {
+            self.desk.world.make_object(
+                &tenant,
+                &object,
+                text.parse::<u64>().unwrap_or(0).saturating_mul(16),
+            );
+        }
         self.deliver_done(op, status, text);
         self.settle();
     }

@@ -34,12 +34,15 @@
 compile_error!("a module must unwind, so that the border can catch its panics: panic = \"unwind\"");
 
 mod app;
+mod audio;
 #[expect(unsafe_code, reason = "the C border: what the host calls")]
 mod border;
+mod bridge;
 mod call;
 mod error;
 pub mod fake;
 mod job;
+mod metrics;
 mod op;
 #[expect(unsafe_code, reason = "the C border of a source")]
 mod questions;
@@ -58,11 +61,14 @@ mod wake;
 mod world;
 
 pub use app::{App, Module, Running, app, task};
+pub use audio::Sound;
 pub use border::{StaticEntry, entry};
+pub use bridge::{BridgeEnd, BridgeLimits, Bridged};
 pub use call::{Call, Prompt, Recorded};
 pub use error::{Error, Result};
 pub use job::Blocking;
 pub use koukan_abi::{Status, Str, status};
+pub use metrics::{Counter, Gauge};
 pub use op::{Op, Operation};
 pub use race::{Either, race};
 pub use services::{Background, Mail, Store};

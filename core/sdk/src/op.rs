@@ -9,7 +9,7 @@ use koukan_abi::{Status, status};
 
 use crate::call::HUNG_UP;
 use crate::session::{Done, Session};
-use crate::{Error, Prompt, Result};
+use crate::{Error, Prompt, Result, Sound};
 
 /// What can be asked of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +55,28 @@ pub enum Operation {
         /// Which.
         number: String,
     },
+    /// Dial a second party for the caller.
+    Bridge {
+        /// Which.
+        number: String,
+        /// The longest that it may ring; 0 is as the plan says.
+        ring_ms: u32,
+        /// The longest that both may talk; 0 is for ever.
+        max_ms: u32,
+        /// Keys of the caller that bring it back.
+        keys: String,
+    },
+    /// Make a sound fit to be played.
+    MakePrompt {
+        /// The tenant whose objects are meant.
+        tenant: String,
+        /// The sound.
+        from: Sound,
+        /// The usual extension of such a file, or empty.
+        kind: String,
+        /// The object to be made.
+        object: String,
+    },
     /// End the call.
     HangUp {
         /// What a caller hears who was not answered.
@@ -73,6 +95,8 @@ impl Operation {
             Self::Sleep { .. } => "wait",
             Self::Record { .. } => "record",
             Self::Dial { .. } => "dial",
+            Self::Bridge { .. } => "put through",
+            Self::MakePrompt { .. } => "make a prompt",
             Self::HangUp { .. } => "hang up",
         }
     }

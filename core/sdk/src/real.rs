@@ -2,11 +2,13 @@
 
 use std::ffi::c_void;
 use std::mem::size_of;
+use std::ptr;
 use std::result;
 
 use koukan_abi as abi;
 use koukan_abi::{Status, Str, id, log, status};
 
+use crate::audio::Sound;
 use crate::border::guarded;
 use crate::job::Job;
 use crate::op::Operation;
@@ -23,6 +25,10 @@ pub(crate) struct Bound {
     wake: &'static abi::Wake1,
     /// What a host of version 1.1 has beyond `call`.
     grown: Option<&'static abi::Call1Minor1>,
+    /// What one of version 1.5 has beyond that.
+    bridge: Option<&'static abi::Call1Minor5>,
+    metrics: Option<&'static abi::Metrics1>,
+    audio: Option<&'static abi::Audio1>,
     lamp: Option<&'static abi::Lamp1>,
     store: Option<&'static abi::Store1>,
     mail: Option<&'static abi::Mail1>,
@@ -57,6 +63,12 @@ impl Bound {
             wake: unsafe { table::<abi::Wake1>(extension(id::WAKE_1)) }?,
             // SAFETY: as above; the grown struct begins with the first one.
             grown: unsafe { table::<abi::Call1Minor1>(call) },
+            // SAFETY: as above; so does this one.
+            bridge: unsafe { table::<abi::Call1Minor5>(call) },
+            // SAFETY: as above.
+            metrics: unsafe { table::<abi::Metrics1>(extension(id::METRICS_1)) },
+            // SAFETY: as above.
+            audio: unsafe { table::<abi::Audio1>(extension(id::AUDIO_1)) },
             // SAFETY: as above.
             lamp: unsafe { table::<abi::Lamp1>(extension(id::LAMP_1)) },
             // SAFETY: as above.
@@ -166,6 +178,18 @@ impl Host for RealHost {
                 // SAFETY: as above; the text lives through the call.
                 unsafe { (grown.dial)(host, call, Str::borrow(number), out) }
             }
+            Operation::Bridge { ref number, ring_ms, max_ms, ref keys } => {
+                let Some(grown) = self.bound.bridge else { return Err(status::UNSUPPORTED) };
+                let bridge = bridge((number, keys), ring_ms, max_ms);
+                // SAFETY: as above; the struct and its texts live through the call.
+                unsafe { (grown.bridge)(host, call, &raw const bridge, out) }
+            }
+            Operation::MakePrompt { ref tenant, ref from, ref kind, ref object } => {
+                let Some(audio) = self.bound.audio else { return Err(status::UNSUPPORTED) };
+                let sound = sound((tenant, kind, object), from);
+                // SAFETY: as above; the struct, its bytes and its texts live through the call.
+                unsafe { (audio.make_prompt)(host, call, &raw const sound, out) }
+            }
             Operation::HangUp { sip_status } => {
                 // SAFETY: as above.
                 unsafe { (table.hang_up)(host, call, sip_status, out) }
@@ -183,6 +207,31 @@ impl Host for RealHost {
 
     fn log(&self, level: Level, text: &str) {
         self.bound.write(self.call, level, text);
+    }
+}
+
+/// A second party in C; it lives no longer than its texts.
+const fn bridge((number, keys): (&str, &str), ring_ms: u32, max_ms: u32) -> abi::Bridge {
+    let (number, keys) = (Str::borrow(number), Str::borrow(keys));
+    abi::Bridge { size: size_of::<abi::Bridge>(), number, ring_ms, max_ms, keys }
+}
+
+/// A sound in C; it lives no longer than what it is made of.
+fn sound((tenant, kind, object): (&str, &str, &str), from: &Sound) -> abi::Sound {
+    let (bytes, len, name) = match from {
+        Sound::Bytes(bytes) => (bytes.as_ptr(), bytes.len(), ""),
+        Sound::Object(name) => (ptr::null(), 0, name.as_str()),
+    };
+    abi::Sound {
+        size: size_of::<abi::Sound>(),
+        tenant: Str::borrow(tenant),
+        bytes,
+        len,
+        from: Str::borrow(name),
+        kind: Str::borrow(kind),
+        object: Str::borrow(object),
+        rate: 0,
+        reserved: 0,
     }
 }
 
@@ -340,6 +389,30 @@ impl Services for RealHost {
             // SAFETY: as for `get`.
             unsafe { (table.options)(host, buffer, room, len) }
         })
+    }
+
+    fn metric(&self, counts: bool, name: &str, help: &str) -> result::Result<u32, Status> {
+        let Bound { host, metrics: Some(table), .. } = *self.bound else {
+            return Err(status::UNSUPPORTED);
+        };
+        let (name, help, mut number) = (Str::borrow(name), Str::borrow(help), 0);
+        let find = if counts { table.counter } else { table.gauge };
+        // SAFETY: as for `put`; the place lives through the call.
+        answered(unsafe { find(host, name, help, &raw mut number) })?;
+        Ok(number)
+    }
+
+    fn add_metric(&self, number: u32, by: u32) {
+        let Bound { host, metrics: Some(table), .. } = *self.bound else { return };
+        // Its number is the host's own, so that nothing is refused.
+        // SAFETY: the host's function and its own pointer.
+        let _ = unsafe { (table.add)(host, number, by) };
+    }
+
+    fn set_metric(&self, number: u32, value: i64) {
+        let Bound { host, metrics: Some(table), .. } = *self.bound else { return };
+        // SAFETY: as above.
+        let _ = unsafe { (table.set)(host, number, value) };
     }
 
     fn run(&self, job: Job) -> result::Result<(), Status> {

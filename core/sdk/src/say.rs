@@ -63,10 +63,14 @@ pub fn digits(language: &str, text: &str) -> Words {
     text.chars().filter_map(digit).collect()
 }
 
-/// A whole number, up to 99,999,999.
+/// A whole number; one that there are no words for (above 99,999,999 in Japanese, 999,999,999 in
+/// English) by its digits, which is never a wrong one.
 #[must_use]
 pub fn number(language: &str, number: u32) -> Words {
-    let number = number.min(99_999_999);
+    let most = if is_japanese(language) { 99_999_999 } else { 999_999_999 };
+    if number > most {
+        return digits(language, &number.to_string());
+    }
     let names = if is_japanese(language) { japanese(number) } else { english(number) };
     names.iter().map(|name| word(language, name)).collect()
 }
@@ -213,7 +217,12 @@ mod tests {
         assert_eq!(en(15), "n-15");
         assert_eq!(en(342), "n-3 hundred n-40 n-2");
         assert_eq!(en(1_200_019), "n-1 million n-2 hundred thousand n-19");
+        assert_eq!(en(999_999_999).split(' ').count(), 14);
+        assert_eq!(ja(100_000_000), "d-1 d-0 d-0 d-0 d-0 d-0 d-0 d-0 d-0", "no word, no other one");
+        assert_eq!(en(1_000_000_001), "d-1 d-0 d-0 d-0 d-0 d-0 d-0 d-0 d-0 d-1");
         assert_eq!(names(&yen("ja", 800)), ["n-800", "yen"]);
+        assert_eq!(names(&yen("ja", 1_234)), ["n-1000", "n-200", "n-30", "n-4", "yen"]);
+        assert_eq!(names(&yen("en", 10_050)), ["n-10", "thousand", "n-50", "yen"]);
         assert_eq!(names(&count("ja", 12)), ["count-12"]);
         assert_eq!(names(&count("ja", 31)), ["n-30", "n-1", "items"]);
         assert_eq!(names(&digits("en", "03-12")), ["d-0", "d-3", "d-1", "d-2"]);

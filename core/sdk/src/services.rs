@@ -33,6 +33,12 @@ pub(crate) trait Services {
     fn send_mail(&self, tenant: &str, mail: &Mail) -> std::result::Result<(), Status>;
     /// The module's options, as one JSON object.
     fn options(&self) -> std::result::Result<String, Status>;
+    /// The number of a counter (else a gauge) of this name.
+    fn metric(&self, counts: bool, name: &str, help: &str) -> std::result::Result<u32, Status>;
+    /// Adds to a counter.
+    fn add_metric(&self, number: u32, by: u32);
+    /// Sets a gauge.
+    fn set_metric(&self, number: u32, value: i64);
     /// Has a job done on another thread.
     fn run(&self, job: Job) -> std::result::Result<(), Status>;
 }
@@ -174,7 +180,7 @@ impl fmt::Debug for Store {
 /// The host of an application that runs without a call, from the module's loading on.
 #[derive(Clone)]
 pub struct Background {
-    session: Rc<Session>,
+    pub(crate) session: Rc<Session>,
 }
 
 impl Background {

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
-use koukan_abi::Status;
+use koukan_abi::{Status, status};
 
 use crate::op::Operation;
 use crate::services::Services;
@@ -116,6 +116,20 @@ impl Session {
 
     pub(crate) fn date_ms(&self) -> i64 {
         self.now.get().date_ms
+    }
+
+    /// The number of a counter or gauge; none is told in the log.
+    pub(crate) fn metric(&self, counts: bool, name: &str, help: &str) -> Option<u32> {
+        match self.host.metric(counts, name, help) {
+            Ok(number) => Some(number),
+            // An older host counts nothing.
+            Err(status::UNSUPPORTED) => None,
+            Err(refused) => {
+                let why = status::words(refused);
+                self.host.log(Level::Warn, &format!("the metric {name} is not counted: {why}"));
+                None
+            }
+        }
     }
 
     pub(crate) fn tenant(&self) -> &str {

@@ -28,6 +28,7 @@ struct Inner {
     mails: RefCell<Vec<(String, Mail)>>,
     lamps: RefCell<BTreeMap<(String, String), (u32, u32)>>,
     options: RefCell<String>,
+    metrics: RefCell<Vec<(String, bool, i64)>>,
 }
 
 impl World {
@@ -89,6 +90,21 @@ impl World {
     #[must_use]
     pub fn mails(&self) -> Vec<(String, Mail)> {
         self.inner.mails.borrow().clone()
+    }
+
+    /// A counter or gauge of the module, when it has one of this name.
+    #[must_use]
+    pub fn counted(&self, name: &str) -> Option<i64> {
+        let metrics = self.inner.metrics.borrow();
+        metrics.iter().find(|(known, ..)| known == name).map(|(.., value)| *value)
+    }
+
+    fn change(&self, number: u32, counts: bool, change: impl FnOnce(&mut i64)) {
+        let mut metrics = self.inner.metrics.borrow_mut();
+        let metric = usize::try_from(number).ok().and_then(|number| metrics.get_mut(number));
+        if let Some((_, _, value)) = metric.filter(|(_, kind, _)| *kind == counts) {
+            change(value);
+        }
     }
 
     /// New and old messages that a mailbox shows, when it was told.
@@ -163,6 +179,32 @@ impl Services for World {
     fn options(&self) -> Result<String, Status> {
         let options = self.inner.options.borrow();
         Ok(if options.is_empty() { "{}".to_owned() } else { options.clone() })
+    }
+
+    fn metric(&self, counts: bool, name: &str, _: &str) -> Result<u32, Status> {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        let is_name = name.bytes().all(plain) && name.starts_with(|c: char| c.is_ascii_lowercase());
+        if !is_name || name.len() > 48 {
+            return Err(status::ARGUMENT);
+        }
+        let mut metrics = self.inner.metrics.borrow_mut();
+        let at = metrics.iter().position(|(known, ..)| known == name);
+        let index = at.unwrap_or(metrics.len());
+        match metrics.get(index) {
+            Some((_, kind, _)) if *kind != counts => return Err(status::ARGUMENT),
+            Some(_) => {}
+            None if index >= 64 => return Err(status::LIMIT),
+            None => metrics.push((name.to_owned(), counts, 0)),
+        }
+        u32::try_from(index).map_err(|_| status::LIMIT)
+    }
+
+    fn add_metric(&self, number: u32, by: u32) {
+        self.change(number, true, |value| *value = value.saturating_add(i64::from(by)));
+    }
+
+    fn set_metric(&self, number: u32, set: i64) {
+        self.change(number, false, |value| *value = set);
     }
 
     /// At once: virtual time stands still meanwhile.

@@ -85,7 +85,7 @@ pub struct ClockState {
 }
 
 /// One module of `GET /v1/modules`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct ModuleInfo {
     /// Its name.
     pub name: String,
@@ -119,6 +119,21 @@ pub struct ModuleInfo {
     pub too_long: u64,
     /// Seconds since it was loaded.
     pub age_s: u64,
+    /// What it counts itself.
+    pub metrics: Vec<ModuleMetric>,
+}
+
+/// One of a build's own counters and gauges.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ModuleMetric {
+    /// Its name.
+    pub name: String,
+    /// What it says, in a line.
+    pub help: String,
+    /// It only grows.
+    pub counts: bool,
+    /// How it stands.
+    pub value: i64,
 }
 
 /// What a change of the loaded modules did.

@@ -162,6 +162,15 @@ pub const ZIP_BYTES: u64 = 256 * 1024 * 1024;
 /// Receivers of one mail.
 pub const MAIL_RECEIVERS: usize = 16;
 
+/// Counters and gauges of one build of a module.
+pub const MODULE_METRICS: usize = 64;
+
+/// Bytes of the name of one.
+pub const MODULE_METRIC_BYTES: usize = 48;
+
+/// Bytes of a sound that a module hands over.
+pub const MODULE_SOUND_BYTES: usize = 8_000_000;
+
 /// Jobs of modules that wait for a thread.
 pub const MODULE_JOBS: usize = 256;
 

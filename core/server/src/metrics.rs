@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use koukan_store::OutboxCounts;
 use koukan_switch::CapCount;
 
+use crate::api::ModuleInfo;
 use crate::transport::{Counters, DropCause};
+
+mod own;
 
 /// Everything that is measured, at one moment.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +27,8 @@ pub struct Snapshot {
     pub streams: usize,
     /// Applications of modules.
     pub instances: usize,
+    /// Builds of modules, with what they count themselves.
+    pub modules: Vec<ModuleInfo>,
     /// SIP dialogs.
     pub dialogs: usize,
     /// Requests of ours.
@@ -138,6 +143,7 @@ impl Snapshot {
         let mut page = Page(String::with_capacity(8 * 1024));
         self.server(&mut page);
         self.overload(&mut page);
+        own::write(&self.modules, &mut page.0);
         self.calls(&mut page);
         self.trunks(&mut page);
         self.caps(&mut page);

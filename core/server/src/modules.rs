@@ -40,6 +40,7 @@ use crate::module::watch::Presence;
 use crate::module::{LoadedModule, Loader, ModuleError};
 
 mod lookups;
+mod own;
 
 /// Where the numbers of tasks begin; the switch mints none up here.
 const FIRST_TASK: u64 = 1 << 63;
@@ -290,11 +291,6 @@ impl Modules {
         }
     }
 
-    /// Sends a mail of the switch's own; without a mail server the log has what it said.
-    pub fn send_mail(&self, mail: koukan_switch::Mail) {
-        self.shelf.queue_own_mail(mail);
-    }
-
     /// Does what the switch orders.
     pub fn handle(&mut self, now: Now, order: ModuleOrder) {
         self.desk.own();
@@ -313,6 +309,7 @@ impl Modules {
         self.desk.own();
         self.start_tasks(now);
         self.tend(now);
+        self.finish_own(now);
         for number in self.desk.take_woken() {
             self.deliver(now, InstanceId(number), &EventParts::wake());
         }

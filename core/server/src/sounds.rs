@@ -35,7 +35,7 @@ const RATE: u32 = 8_000;
 
 /// Why a file cannot be an announcement: the admin's fault, but for the disk's.
 #[derive(Debug, thiserror::Error)]
-enum SoundError {
+pub(crate) enum SoundError {
     #[error("cannot be read: {0}")]
     Unreadable(io::Error),
     #[error("is larger than {} MB", limits::SOUND_FILE_BYTES / 1_000_000)]
@@ -133,7 +133,7 @@ fn read(path: &Path) -> Result<Vec<u8>, SoundError> {
 }
 
 /// A file of our own is whole or not there.
-fn write(target: &Path, samples: &[i16]) -> io::Result<()> {
+pub(crate) fn write(target: &Path, samples: &[i16]) -> io::Result<()> {
     if let Some(place) = target.parent() {
         fs::create_dir_all(place)?;
     }
@@ -146,7 +146,7 @@ fn write(target: &Path, samples: &[i16]) -> io::Result<()> {
 }
 
 /// A sound of any kind as samples at 8 kHz, as loud as they all are.
-fn converted(bytes: Vec<u8>, extension: Option<&str>) -> Result<Vec<i16>, SoundError> {
+pub(crate) fn converted(bytes: Vec<u8>, extension: Option<&str>) -> Result<Vec<i16>, SoundError> {
     // Decoders of others over files that anybody may have sent: a fault refuses the file.
     let extension = extension.map(str::to_owned);
     let decoded = catch_unwind(move || decoded(bytes, extension.as_deref()));

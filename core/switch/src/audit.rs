@@ -114,6 +114,17 @@ impl Switch {
             Stage::Echo | Stage::Menu(_) | Stage::Paging(_) => waits(),
             Stage::Opening { .. } | Stage::Ringing(_) | Stage::Trunk(_) | Stage::Module(_) => true,
         };
+        let aside = call.aside.as_ref().map(|aside| aside.run.instance);
+        let waits_aside = match &call.stage {
+            Stage::Bridged { .. } | Stage::Ringing(_) | Stage::Trunk(_) => true,
+            _ => aside.is_none(),
+        };
+        let run = match &call.stage {
+            Stage::Module(run) => Some(run.instance),
+            _ => aside,
+        };
+        let known = run.is_none_or(|instance| self.by_instance.get(&instance) == Some(&id));
+        let fine = fine && waits_aside && known;
         let alive = call.legs.iter().any(|leg| !leg.is_over());
         if !fine || !alive {
             let states: Vec<_> = call.legs.iter().map(|leg| leg.state).collect();

@@ -42,7 +42,8 @@ pub use koukan_dialplan::CallerQuestion;
 pub use koukan_sip::subscription::{MessageCount, MessageSummary};
 pub use memory::Room;
 pub use module::{
-    AppEvent, Found, InstanceId, LookupId, ModuleOrder, ModuleRequest, OBJECT, OpStatus, Operation,
+    AppEvent, Bridge, Found, InstanceId, LookupId, ModuleOrder, ModuleRequest, OBJECT, OpStatus,
+    Operation,
 };
 pub use queue::{AgentView, CallerView, QueueView};
 pub use record::tape::{CallRecording, RECORDINGS};

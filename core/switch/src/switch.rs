@@ -303,6 +303,9 @@ impl Switch {
     }
 
     pub(crate) fn keep(&mut self, mut call: Box<Call>) {
+        if !matches!(call.stage, Stage::Ringing(_) | Stage::Trunk(_) | Stage::Bridged { .. }) {
+            self.leave_aside(&mut call);
+        }
         let next = Some(self.call_deadline(&call));
         if call.deadline != next {
             if let Some(old) = call.deadline {

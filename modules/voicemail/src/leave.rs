@@ -62,6 +62,7 @@ async fn take(call: &Call, plan: &Leave) -> Result<()> {
     let now = call.date_ms();
     let held = mailbox.entries()?.iter().filter(|(_, m)| m.expires_ms > now).count();
     if u32::try_from(held).unwrap_or(u32::MAX) >= plan.max_messages {
+        call.counter("boxes_full", "Callers who found their box full.").increment();
         call.play(&[say("vm/full")], 1).await?;
         return call.sleep(TAIL).await;
     }
@@ -94,6 +95,7 @@ async fn take(call: &Call, plan: &Leave) -> Result<()> {
     message.length_ms = u64::try_from(recorded.length.as_millis()).unwrap_or(u64::MAX);
     message.state = State::New;
     mailbox.put(&key, &message)?;
+    call.counter("messages_left", "Messages that were left.").increment();
     mailbox.show()?;
     if let Err(error) = mail::send(&call.store(), plan, &message) {
         call.log(Level::Warn, &format!("no mail for a message of {}: {error}", plan.mailbox));

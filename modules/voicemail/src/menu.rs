@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use koukan_sdk::say::WallTime;
-use koukan_sdk::{Call, Error, Level, Prompt, Result};
+use koukan_sdk::{BridgeLimits, Bridged, Call, Error, Level, Prompt, Result};
 use serde::Deserialize;
 
 use crate::leave::TAIL;
@@ -42,6 +42,8 @@ impl std::fmt::Debug for BoxOfPhone {
 
 /// How long a key is waited for before the keys are said again.
 const PATIENCE: Duration = Duration::from_secs(6);
+/// The key that brings who calls back into the menu again.
+const BACK: &str = "*";
 /// How often they are said to nobody.
 const REMINDERS: u32 = 3;
 
@@ -249,14 +251,23 @@ impl Player<'_> {
             return self.tell("vm/cannot-call").await;
         }
         self.heard()?;
-        match self.call.dial(&caller).await {
-            // The call has gone on to the number: nothing is left to do here.
-            Ok(()) => Err(Error::HangUp),
-            Err(Error::Failed(why)) => {
-                self.call.log(Level::Info, &format!("{caller} is not called back: {why}"));
-                self.tell("vm/cannot-call").await
-            }
+        let limits = BridgeLimits { keys: BACK.to_owned(), ..BridgeLimits::default() };
+        match self.call.bridge(&caller, &limits).await {
+            Ok(Bridged::Talked { .. } | Bridged::GivenUp(_)) => self.tell("vm/menu").await,
+            Ok(other) => self.not_called(&caller, &format!("{other:?}")).await,
+            // A server that cannot bring the caller back lets it go.
+            Err(Error::Unsupported(_)) => match self.call.dial(&caller).await {
+                Ok(()) => Err(Error::HangUp),
+                Err(Error::Failed(why)) => self.not_called(&caller, &why).await,
+                Err(error) => Err(error),
+            },
+            Err(Error::Failed(why)) => self.not_called(&caller, &why).await,
             Err(error) => Err(error),
         }
+    }
+
+    async fn not_called(&self, caller: &str, why: &str) -> Result<Option<u8>> {
+        self.call.log(Level::Info, &format!("{caller} is not called back: {why}"));
+        self.tell("vm/cannot-call").await
     }
 }

@@ -45,6 +45,7 @@ pub(crate) async fn check(call: &Call, language: &str, name: &str, pin: &str) ->
             call.store().remove(&key)?;
             return Ok(true);
         }
+        call.counter("pin_failures", "Wrong PINs of boxes.").increment();
         tries.wrong = tries.wrong.saturating_add(1);
         if tries.wrong >= IN_A_ROW {
             tries = Tries { wrong: 0, locked_until_ms: call.date_ms().saturating_add(LOCKED_MS) };

@@ -253,12 +253,52 @@ fn calling_back_goes_through_the_plan_and_a_refusal_is_said() {
     played(&mut run);
     run.digit(b'8');
     let (op, operation) = run.next_operation().unwrap();
-    assert_eq!(operation, Operation::Dial { number: "0455550001".into() });
-    run.done(op, status::FAILED, "blocked");
+    let (number, keys) = ("0455550001".to_owned(), "*".to_owned());
+    assert_eq!(operation, Operation::Bridge { number, ring_ms: 0, max_ms: 0, keys });
+    run.done(op, status::OK, "refused blocked:outside");
     assert_eq!(hear(&mut run), ["vm/cannot-call"]);
+    for outcome in ["busy 486", "no-answer 408"] {
+        played(&mut run);
+        run.digit(b'8');
+        let (op, _) = run.next_operation().unwrap();
+        run.done(op, status::OK, outcome);
+        assert_eq!(hear(&mut run), ["vm/cannot-call"], "{outcome}");
+    }
+}
+
+#[test]
+fn behind_a_call_back_the_menu_goes_on() {
+    let world = World::at(NOON);
+    leave_message(&world, &plan(), 5);
+    let mut run = Run::start_in(&world, menu, &boxes(None));
+    answered(&mut run);
+    hear(&mut run);
+    for outcome in ["talked party 5000", "talked key-* 5000", "key-*"] {
+        played(&mut run);
+        run.digit(b'8');
+        let (op, _) = run.next_operation().unwrap();
+        run.done(op, status::OK, outcome);
+        assert_eq!(played(&mut run).1, ["vm/menu"], "{outcome}");
+        run.digit(b'5');
+    }
+    played(&mut run);
+    run.digit(b'7');
+    assert_eq!(hear(&mut run), ["vm/deleted"], "its message is at hand still");
+}
+
+#[test]
+fn a_server_that_cannot_bring_the_caller_back_lets_it_go() {
+    let world = World::at(NOON);
+    leave_message(&world, &plan(), 5);
+    let mut run = Run::start_in(&world, menu, &boxes(None));
+    answered(&mut run);
+    hear(&mut run);
     played(&mut run);
     run.digit(b'8');
     let (op, _) = run.next_operation().unwrap();
+    run.done(op, status::UNSUPPORTED, "");
+    let (op, operation) = run.next_operation().unwrap();
+    assert_eq!(operation, Operation::Dial { number: "0455550001".into() });
     run.done(op, status::OK, "");
     assert!(matches!(run.outcome(), Some(Ok(()))));
 }
@@ -294,6 +334,8 @@ fn a_wrong_pin_is_counted_over_calls_and_locks_the_box() {
         run.advance(Duration::from_secs(1));
         assert!(matches!(run.outcome(), Some(Ok(()))));
     }
+    assert_eq!(world.counted("pin_failures"), Some(5));
+    assert_eq!(world.counted("messages_left"), Some(1));
     let mut run = Run::start_in(&world, menu, &boxes(Some("2468")));
     answered(&mut run);
     assert_eq!(played(&mut run).1, ["vm/pin-locked"], "the right one does not help either");

@@ -46,7 +46,7 @@ impl ModuleOrder {
 
     pub(super) fn shown(&self, value: &Value) -> String {
         if matches!(self, Self::List) {
-            return table::columns(value, MODULES, "no module is loaded");
+            return table::columns(value, MODULES, "no module is loaded") + &counted(value);
         }
         let module = value["module"].as_str().unwrap_or_default();
         let mut text = match value["build"].as_u64() {
@@ -61,6 +61,19 @@ impl ModuleOrder {
         }
         text
     }
+}
+
+/// What the modules count themselves, a line each.
+fn counted(value: &Value) -> String {
+    let mut text = String::new();
+    for module in value.as_array().into_iter().flatten() {
+        let of = module["name"].as_str().unwrap_or_default();
+        for metric in module["metrics"].as_array().into_iter().flatten() {
+            let name = metric["name"].as_str().unwrap_or_default();
+            text.push_str(&format!("{of} {}: {name} {}\n", module["build"], metric["value"]));
+        }
+    }
+    text
 }
 
 const MODULES: &[Column] = &[

@@ -291,7 +291,7 @@ fn mail(root: &Table<'_>) -> Option<MailConfig> {
 }
 
 /// The extensions of the host that may be granted today.
-const GRANTS: [&str; 6] = ["call", "store", "mail", "records", "lookups", "worker"];
+const GRANTS: [&str; 7] = ["call", "store", "mail", "records", "lookups", "worker", "audio"];
 
 /// How long the calls of a build that was replaced may go on, unless the file says otherwise.
 const DRAIN: Duration = Duration::from_secs(600);

@@ -429,6 +429,7 @@ impl Core {
         snapshot.calls_total = self.parts.explain.seen();
         snapshot.streams = tables.streams;
         snapshot.instances = tables.instances;
+        snapshot.modules = self.parts.modules.list(now.time);
         snapshot.dialogs = tables.dialogs;
         snapshot.client_transactions = tables.client_transactions;
         snapshot.server_transactions = tables.server_transactions;

@@ -20,7 +20,8 @@ use koukan_abi::{ENTRY_SYMBOL, PREFLIGHT_LEN, Status, Str, id, log, status};
 use koukan_switch::{Now, Operation};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
-use super::call::{Caller, EventParts};
+use super::call::{Caller, EventParts, Grants};
+use super::grown;
 use super::preflight::{self, PreflightError};
 use super::services;
 use super::sink::SinkTable;
@@ -286,15 +287,6 @@ impl Drop for AppInstance {
 
 // ---- The host's side: what a module calls ------------------------------------------------------
 
-/// What the configuration lets a module use beyond the log.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Grants {
-    pub(super) call: bool,
-    pub(super) store: bool,
-    pub(super) mail: bool,
-    pub(super) worker: bool,
-}
-
 /// The `kk_host` of one loaded build and what stands behind it. Freed no earlier than the build is
 /// unmapped: a module may hold the pointer until then.
 pub(super) struct HostContext {
@@ -367,20 +359,23 @@ impl fmt::Debug for HostContext {
 
 static LOG: abi::Log1 = abi::Log1 { size: size_of::<abi::Log1>(), write };
 static WAKE: abi::Wake1 = abi::Wake1 { size: size_of::<abi::Wake1>(), wake, retain, release };
-static CALL: abi::Call1Minor1 = abi::Call1Minor1 {
-    minor0: abi::Call1 {
-        size: size_of::<abi::Call1Minor1>(),
-        answer,
-        early_media,
-        play,
-        collect_digits,
-        sleep,
-        hang_up,
-        cancel,
-        explain,
+static CALL: abi::Call1Minor5 = abi::Call1Minor5 {
+    minor1: abi::Call1Minor1 {
+        minor0: abi::Call1 {
+            size: size_of::<abi::Call1Minor5>(),
+            answer,
+            early_media,
+            play,
+            collect_digits,
+            sleep,
+            hang_up,
+            cancel,
+            explain,
+        },
+        dial: tables::dial,
+        record: tables::record,
     },
-    dial: tables::dial,
-    record: tables::record,
+    bridge: grown::bridge,
 };
 
 /// Runs the host's side of a function: a panic of ours must not unwind into the module.
@@ -433,7 +428,7 @@ pub(super) fn answered(outcome: Result<(), Status>) -> Status {
 ///
 /// # Safety
 /// `text` points to `len` bytes that live for `'t`.
-unsafe fn bytes<'t>(text: Str) -> Option<&'t [u8]> {
+pub(super) unsafe fn bytes<'t>(text: Str) -> Option<&'t [u8]> {
     if text.len == 0 {
         return Some(&[]);
     }
@@ -490,6 +485,8 @@ unsafe extern "C" fn get_extension(host: *const abi::Host, wanted: Str) -> *cons
             id::STORE_1 if context.grants.store => ptr::from_ref(&tables::STORE).cast(),
             id::MAIL_1 if context.grants.mail => ptr::from_ref(&tables::MAIL).cast(),
             id::CONFIG_1 => ptr::from_ref(&services::CONFIG).cast(),
+            id::METRICS_1 => ptr::from_ref(&grown::METRICS).cast(),
+            id::AUDIO_1 if context.grants.audio => ptr::from_ref(&grown::AUDIO).cast(),
             id::WORKER_1 if context.grants.worker => ptr::from_ref(&services::WORKER).cast(),
             _ => ptr::null(),
         })

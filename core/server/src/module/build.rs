@@ -9,7 +9,7 @@ use koukan_base::Time;
 
 use super::host::{Ending, Held, LoadedModule};
 use super::watch::Cost;
-use crate::api::ModuleInfo;
+use crate::api::{ModuleInfo, ModuleMetric};
 
 /// A build as the control thread sees it.
 #[derive(Debug)]
@@ -128,6 +128,7 @@ impl Build {
             slowest_us: u64::try_from(cost.slowest.as_micros()).unwrap_or(u64::MAX),
             too_long: cost.too_long,
             age_s: age.as_secs(),
+            metrics: self.metrics(),
         }
     }
 
@@ -136,6 +137,14 @@ impl Build {
         match &self.state {
             State::Active(loaded) | State::Draining(loaded, _) => loaded.taken(),
             State::Closing | State::Stuck(_) | State::Closed(_) => None,
+        }
+    }
+
+    /// What it counts itself.
+    fn metrics(&self) -> Vec<ModuleMetric> {
+        match &self.state {
+            State::Active(loaded) | State::Draining(loaded, _) => loaded.metrics(),
+            State::Closing | State::Stuck(_) | State::Closed(_) => Vec::new(),
         }
     }
 

@@ -9,6 +9,7 @@ use koukan_switch::{AppEvent, ModuleRequest, OBJECT, OpStatus, Operation};
 
 use super::desk::Desk;
 use super::jobs::Jobs;
+use super::metrics::Metrics;
 use super::shelf::{Of, Shelf, is_plain};
 use crate::limits;
 
@@ -27,6 +28,17 @@ pub(super) struct Caller {
     pub(super) options: String,
     pub(super) shelf: Arc<Shelf>,
     pub(super) jobs: Arc<Jobs>,
+    pub(super) metrics: Metrics,
+}
+
+/// What the configuration lets a module use beyond the log.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Grants {
+    pub(super) call: bool,
+    pub(super) store: bool,
+    pub(super) mail: bool,
+    pub(super) worker: bool,
+    pub(super) audio: bool,
 }
 
 /// A mail that a module orders.

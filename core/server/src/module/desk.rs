@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use koukan_abi::{Status, status};
 use koukan_base::{CallId, OpId};
-use koukan_switch::{InstanceId, ModuleRequest, Operation};
+use koukan_switch::{AppEvent, InstanceId, ModuleRequest, OpStatus, Operation};
 use mio::Waker;
 
 use crate::limits;
@@ -23,6 +23,9 @@ pub(crate) struct Desk {
     woken: Mutex<BTreeSet<u64>>,
     is_woken: AtomicBool,
     waker: Arc<Waker>,
+    /// Results of the host's own operations, from any thread.
+    finished: Mutex<Vec<(InstanceId, AppEvent)>>,
+    is_finished: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +44,8 @@ struct Ledger {
     last_op: u64,
     /// Operations whose result is owed.
     owed: Vec<u64>,
+    /// Those of them that the host does itself.
+    own: Vec<u64>,
     reason: Option<String>,
     /// It is being destroyed: its cancels need no order, and nothing new begins.
     closing: bool,
@@ -68,6 +73,8 @@ impl Desk {
             woken: Mutex::default(),
             is_woken: AtomicBool::new(false),
             waker,
+            finished: Mutex::default(),
+            is_finished: AtomicBool::new(false),
         }
     }
 
@@ -89,8 +96,8 @@ impl Desk {
         call: CallId,
         tenant: Arc<str>,
     ) {
-        let (owed, reason) = (Vec::new(), None);
-        let ledger = Ledger { module, call, tenant, last_op: 0, owed, reason, closing: false };
+        let (owed, own, reason) = (Vec::new(), Vec::new(), None);
+        let ledger = Ledger { module, call, tenant, last_op: 0, owed, own, reason, closing: false };
         open(&self.books).ledgers.insert(instance.0, ledger);
     }
 
@@ -113,6 +120,7 @@ impl Desk {
         let Some(ledger) = books.ledgers.get_mut(&instance.0) else { return false };
         let Some(at) = ledger.owed.iter().position(|owed| *owed == op.0) else { return false };
         ledger.owed.remove(at);
+        ledger.own.retain(|own| *own != op.0);
         true
     }
 
@@ -134,7 +142,7 @@ impl Desk {
     }
 
     pub(crate) fn has_requests(&self) -> bool {
-        !open(&self.books).requests.is_empty()
+        self.is_finished.load(Ordering::Acquire) || !open(&self.books).requests.is_empty()
     }
 
     /// The call that a module means by a number.
@@ -159,19 +167,43 @@ impl Desk {
     ) -> Result<u64, Status> {
         self.check_thread()?;
         let mut books = open(&self.books);
-        let ledger = books.ledger(module, number)?;
-        if ledger.closing {
-            return Err(status::HANGUP);
-        }
-        if ledger.owed.len() >= limits::MODULE_OPERATIONS {
-            return Err(status::LIMIT);
-        }
-        ledger.last_op = ledger.last_op.wrapping_add(1);
-        let op = ledger.last_op;
-        ledger.owed.push(op);
+        let op = books.ledger(module, number)?.begin()?;
         let instance = InstanceId(number);
         books.requests.push_back(ModuleRequest::Start { instance, op: OpId(op), operation });
         Ok(op)
+    }
+
+    /// Starts an operation that the host does itself, on another thread.
+    pub(crate) fn start_own(&self, module: usize, number: u64) -> Result<u64, Status> {
+        self.check_thread()?;
+        let mut books = open(&self.books);
+        let ledger = books.ledger(module, number)?;
+        let op = ledger.begin()?;
+        ledger.own.push(op);
+        Ok(op)
+    }
+
+    /// Whether a result is owed still.
+    pub(crate) fn owes(&self, number: u64, op: u64) -> bool {
+        let books = open(&self.books);
+        books.ledgers.get(&number).is_some_and(|ledger| ledger.owed.contains(&op))
+    }
+
+    /// What came of an operation of the host's own, from any thread; the first result counts.
+    pub(crate) fn finish(&self, instance: InstanceId, op: OpId, status: OpStatus, text: &str) {
+        let event = AppEvent::OpDone { op, status, text: text.into() };
+        open(&self.finished).push((instance, event));
+        self.is_finished.store(true, Ordering::Release);
+        // A poll that is gone wakes nobody; the server is ending then.
+        let _ = self.waker.wake();
+    }
+
+    /// The results that have come since the last time.
+    pub(crate) fn take_finished(&self) -> Vec<(InstanceId, AppEvent)> {
+        if !self.is_finished.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        std::mem::take(&mut *open(&self.finished))
     }
 
     /// Cancels an operation; its result is still owed.
@@ -182,8 +214,11 @@ impl Desk {
         if !ledger.owed.contains(&op) {
             return Err(status::NOT_FOUND);
         }
-        if !ledger.closing {
-            let instance = InstanceId(number);
+        let instance = InstanceId(number);
+        if ledger.own.contains(&op) {
+            drop(books);
+            self.finish(instance, OpId(op), OpStatus::Cancelled, "");
+        } else if !ledger.closing {
             books.requests.push_back(ModuleRequest::Cancel { instance, op: OpId(op) });
         }
         Ok(())
@@ -217,6 +252,21 @@ impl Desk {
             return BTreeSet::new();
         }
         std::mem::take(&mut *open(&self.woken))
+    }
+}
+
+impl Ledger {
+    /// The number of a new operation, whose result is owed from here on.
+    fn begin(&mut self) -> Result<u64, Status> {
+        if self.closing {
+            return Err(status::HANGUP);
+        }
+        if self.owed.len() >= limits::MODULE_OPERATIONS {
+            return Err(status::LIMIT);
+        }
+        self.last_op = self.last_op.wrapping_add(1);
+        self.owed.push(self.last_op);
+        Ok(self.last_op)
     }
 }
 

@@ -11,17 +11,19 @@ use std::time::{Duration, Instant};
 use koukan_abi::{Status, id, status};
 use sha2::{Digest, Sha256};
 
-use super::border::{App, Grants, HostContext, Object, OpenError};
-use super::call::Caller;
+use super::border::{App, HostContext, Object, OpenError};
+use super::call::{Caller, Grants};
 use super::copy::{Copies, PrivateCopy};
 use super::desk::Desk;
 use super::interpose::Watched;
 use super::jobs::Jobs;
 use super::maps;
+use super::metrics::Metrics;
 use super::preflight::{self, PreflightError, preflight};
 use super::shelf::Shelf;
 use super::sink::{self, SinkTable, Sinks};
 use super::source::{self, Exchange, SourceTable};
+use crate::api::ModuleMetric;
 use crate::config::ModuleConfig;
 use crate::limits;
 
@@ -154,13 +156,14 @@ pub(crate) enum Held {
 }
 
 /// The words of the configuration that grant extensions, and which.
-const GRANTS: [(&str, &[&str]); 6] = [
+const GRANTS: [(&str, &[&str]); 7] = [
     ("call", &[id::CALL_1, id::LAMP_1]),
     ("store", &[id::STORE_1]),
     ("mail", &[id::MAIL_1]),
     ("records", &[id::SINK_1]),
     ("lookups", &[id::SOURCE_1]),
     ("worker", &[id::WORKER_1]),
+    ("audio", &[id::AUDIO_1]),
 ];
 
 impl Loader {
@@ -254,6 +257,7 @@ impl Loader {
             store: granted("store"),
             mail: granted("mail"),
             worker: granted("worker"),
+            audio: granted("audio"),
         };
         let caller = Caller {
             desk: Arc::clone(&self.desk),
@@ -262,6 +266,7 @@ impl Loader {
             options: config.options.clone(),
             shelf: Arc::clone(&self.shelf),
             jobs: Arc::clone(&self.jobs),
+            metrics: Metrics::default(),
         };
         HostContext::leak(&config.name, grants, caller)
     }
@@ -272,7 +277,9 @@ fn refused(id: String, granted: impl Fn(&str) -> bool) -> Option<ModuleError> {
     match GRANTS.iter().find(|(_, ids)| ids.contains(&id.as_str())) {
         Some((grant, _)) if !granted(grant) => Some(ModuleError::NotGranted { id, grant }),
         Some(_) => None,
-        None if matches!(id.as_str(), id::LOG_1 | id::WAKE_1 | id::CONFIG_1) => None,
+        None if matches!(id.as_str(), id::LOG_1 | id::WAKE_1 | id::CONFIG_1 | id::METRICS_1) => {
+            None
+        }
         None => Some(ModuleError::NoExtension { id }),
     }
 }
@@ -371,6 +378,11 @@ impl LoadedModule {
     /// Its name in the configuration.
     pub(crate) fn name(&self) -> &str {
         &self.config.name
+    }
+
+    /// What it counts itself.
+    pub(crate) fn metrics(&self) -> Vec<ModuleMetric> {
+        self.context.map(|context| context.caller().metrics.list()).unwrap_or_default()
     }
 
     /// Whether the dialplan means this module by `name`.

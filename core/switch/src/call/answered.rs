@@ -172,6 +172,7 @@ impl Switch {
         }
         self.agent_answers(call, index);
         call.stage = Stage::Bridged { leg: index };
+        self.aside_answered(now, call);
         (call.returning, call.ring_back) = (None, None);
         let waiting = matches!(call.leg(0).map(|leg| leg.state), Some(LegState::Incoming { .. }));
         let codec = call.leg(index).and_then(|leg| leg.codec());

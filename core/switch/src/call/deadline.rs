@@ -30,7 +30,10 @@ impl Switch {
         };
         let unanswered = call.answered.is_none().then_some(call.unanswered_until);
         let held = call.held.map(|held| held.until);
-        [stage, unanswered, held].into_iter().flatten().fold(call.next_interim, Time::min)
+        [stage, unanswered, held, call.aside_until()]
+            .into_iter()
+            .flatten()
+            .fold(call.next_interim, Time::min)
     }
 
     pub(crate) fn call_timeout(&mut self, now: Now, call: &mut Call) -> Fate {
@@ -45,6 +48,7 @@ impl Switch {
             return Fate::End(CallCause::NotAnswered, 480);
         }
         self.park_held(now, call);
+        self.aside_timeout(now, call);
         match &mut call.stage {
             Stage::Opening { until } if *until <= now.time => self.no_media(call),
             Stage::Trunk(attempt) if attempt.until <= now.time => self.trunk_timeout(now, call),

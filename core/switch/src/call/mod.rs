@@ -34,6 +34,7 @@ use crate::config::TrunkKey;
 use crate::fax::{Carriage, FaxRun, Sending};
 use crate::leg::{Leg, LegState};
 use crate::module::InstanceId;
+use crate::module::bridge::Aside;
 use crate::park::{Held, Parked};
 use crate::queue::Waiting;
 use crate::record::tape::Tape;
@@ -189,6 +190,8 @@ pub(crate) struct Call {
     pub(crate) tape: Option<Tape>,
     /// What happens when the caller turns out to be a fax machine.
     pub(crate) fax: Option<FaxRule>,
+    /// The application that waits while its caller talks.
+    pub(crate) aside: Option<Box<Aside>>,
     /// A transfer under way.
     pub(crate) transfer: Option<Box<Transfer>>,
     /// To whom it comes back when nobody takes whom that party has sent on.

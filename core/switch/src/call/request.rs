@@ -247,6 +247,7 @@ impl Switch {
             supervision: None,
             fax: decision.fax,
             tape: decision.record.map(Tape::new),
+            aside: None,
             transfer: None,
             deadline: None,
         }

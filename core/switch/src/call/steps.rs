@@ -24,7 +24,7 @@ impl Switch {
                 }
                 step => step,
             };
-            let brings = call.guest.is_some() || call.sending.is_some();
+            let brings = call.guest.is_some() || call.sending.is_some() || call.aside.is_some();
             if brings && !brings_somebody(&step) {
                 // A phone's own forwarding or redirection leads to nobody who could come.
                 self.explain(call.id, "brings nobody");
@@ -154,6 +154,9 @@ impl Switch {
             return Fate::End(CallCause::NotAnswered, status);
         }
         if self.transfer_failed(now, call, status) {
+            return Fate::Keep;
+        }
+        if self.nobody_answered(now, call, status) {
             return Fate::Keep;
         }
         if let Some(parked) = call.returning.take() {

@@ -128,6 +128,7 @@ impl Switch {
     /// Ends whatever the caller talks with or listens to.
     fn let_go(&mut self, now: Now, call: &mut Call) {
         self.release_supervisors(now, call);
+        self.leave_aside(call);
         match &call.stage {
             Stage::Bridged { leg } => {
                 let leg = *leg;

@@ -82,6 +82,9 @@ impl Switch {
         digit: Digit,
         in_media: bool,
     ) -> Fate {
+        if index == 0 && self.taken_back(now, call, digit.digit) {
+            return Fate::Keep;
+        }
         let other = match call.stage {
             Stage::Bridged { leg } if index == 0 => leg,
             Stage::Bridged { leg } if index == leg => 0,

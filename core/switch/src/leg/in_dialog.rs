@@ -25,7 +25,7 @@ impl Switch {
                 leg.ended = Some(now.date);
                 leg.status = 487;
             }
-            switch.party_gone(call, index, CallCause::CallerGaveUp, 487)
+            switch.party_gone(now, call, index, CallCause::CallerGaveUp, 487)
         });
     }
 
@@ -49,7 +49,7 @@ impl Switch {
                 (true, Some(_)) => CallCause::CallerHungUp,
                 (false, _) => CallCause::CalleeHungUp,
             };
-            switch.party_gone(call, index, cause, 487)
+            switch.party_gone(now, call, index, cause, 487)
         });
     }
 
@@ -74,12 +74,16 @@ impl Switch {
     /// A party has gone. The call goes on when it was not one of the two that talk.
     pub(crate) fn party_gone(
         &mut self,
+        now: Now,
         call: &mut Call,
         index: u16,
         cause: CallCause,
         status: u16,
     ) -> Fate {
         let talks = matches!(call.stage, Stage::Bridged { leg } if leg == index);
+        if talks && self.second_party_gone(now, call) {
+            return Fate::Keep;
+        }
         if index == 0 || talks {
             return Fate::End(cause, status);
         }
@@ -121,7 +125,7 @@ impl Switch {
             // Later on what was agreed before goes on (RFC 3261, 14.1); at first there is nothing.
             if !taken && !agreed {
                 switch.end_leg(now, call, index, 488, None);
-                return switch.party_gone(call, index, CallCause::SignallingLost, 488);
+                return switch.party_gone(now, call, index, CallCause::SignallingLost, 488);
             }
             switch.wire(call);
             Fate::Keep
@@ -131,7 +135,7 @@ impl Switch {
     /// A party does not answer any more: its leg is ended, and the call unless others go on.
     pub(crate) fn lost(&mut self, now: Now, call: &mut Call, index: u16) -> Fate {
         self.end_leg(now, call, index, 480, None);
-        self.party_gone(call, index, CallCause::SignallingLost, 480)
+        self.party_gone(now, call, index, CallCause::SignallingLost, 480)
     }
 
     /// Asks every party whose RTP is not watched (it holds) whether it is still there.

@@ -159,7 +159,7 @@ impl Switch {
                 // It wanted to join the call, which goes on without it.
                 Some(LegState::Incoming { .. }) => {
                     switch.end_leg(now, call, index, 503, None);
-                    switch.party_gone(call, index, CallCause::Internal, 503)
+                    switch.party_gone(now, call, index, CallCause::Internal, 503)
                 }
                 _ => switch.callee_over(now, call, index, 503),
             }
@@ -279,7 +279,7 @@ impl Switch {
             }
         }
         self.end_leg(now, call, index, 480, None);
-        self.party_gone(call, index, CallCause::MediaLost, 480)
+        self.party_gone(now, call, index, CallCause::MediaLost, 480)
     }
 
     /// Tells a leg's stream what is agreed. Its peer's RTP is watched from the answer on and while

@@ -1,9 +1,10 @@
 //! The switch's side of the module border (`kk.call/1`), as plain data. The host translates between
 //! this and the C ABI; a module's application instance is the switch's peer for one call.
 
+pub(crate) mod bridge;
 pub(crate) mod recording;
 mod run;
-mod voicemail;
+pub(crate) mod voicemail;
 
 use std::sync::Arc;
 
@@ -192,6 +193,9 @@ pub enum Operation {
         /// What to dial.
         number: Arc<str>,
     },
+    /// Dial a second party, decided as if the caller's device had dialled it, and let both talk;
+    /// the application goes on with its caller behind that. `Ok` with what came of it.
+    Bridge(Bridge),
     /// Record what the caller says into a WAV file; the result's text is its length in ms. Ends
     /// at `max_ms`, after `silence_ms` of silence (0 of either: never), or by a key of `keys`.
     Record {
@@ -209,4 +213,19 @@ pub enum Operation {
         /// The status shown when the call was not answered.
         status: u16,
     },
+}
+
+/// A second party that is dialled for the caller. The result's text is `talked HOW MS` (HOW:
+/// `party`, `time` or `key-K`), `busy STATUS`, `declined STATUS`, `no-answer STATUS`, `unreachable
+/// STATUS`, `failed STATUS`, `refused CAUSE`, or `key-K` before an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bridge {
+    /// What to dial.
+    pub number: Arc<str>,
+    /// The longest that it may ring, in ms; 0: as long as the plan says.
+    pub ring_ms: u32,
+    /// The longest that both may talk, in ms; 0: for ever.
+    pub max_ms: u32,
+    /// Keys of the caller that bring it back.
+    pub keys: Arc<str>,
 }

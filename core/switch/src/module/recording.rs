@@ -82,6 +82,14 @@ impl Switch {
         true
     }
 
+    /// Something else of the application ends its recording.
+    pub(crate) fn end_recording(&mut self, call: &Call, media_op: OpId) {
+        if let Some(taping) = self.tapings.get_mut(&media_op) {
+            taping.is_cancelled = true;
+            self.stop_recording(call, media_op);
+        }
+    }
+
     fn stop_recording(&mut self, call: &Call, media_op: OpId) {
         let Some(stream) = call.leg(0).and_then(|leg| leg.stream.live()) else { return };
         let command = Command::StopRecord { stream, op: media_op };
@@ -110,7 +118,7 @@ impl Switch {
     pub(crate) fn recorded(&mut self, media_op: OpId, report: RecordReport) {
         let Some(taping) = self.tapings.remove(&media_op) else { return };
         let Taping { instance, op, call, is_cancelled, is_last } = taping;
-        if let Some(Stage::Module(run)) = self.calls.get_mut(&call).map(|call| &mut call.stage)
+        if let Some(run) = self.calls.get_mut(&call).and_then(|call| call.module_run())
             && run.recording == Some(media_op)
         {
             run.recording = None;

@@ -75,6 +75,7 @@ impl Switch {
 
     /// Ends the application of a call that is over.
     pub(crate) fn destroy_module(&mut self, call: &mut Call) {
+        self.end_aside(call);
         let Stage::Module(run) = &call.stage else { return };
         let instance = run.instance;
         if self.by_instance.remove(&instance).is_none() {
@@ -131,7 +132,9 @@ impl Switch {
                 switch.operation(now, call, instance, op, operation)
             }
             ModuleRequest::Cancel { op, .. } => {
-                switch.cancel_operation(call, instance, op);
+                if !switch.cancel_bridge(now, call, op) {
+                    switch.cancel_operation(call, instance, op);
+                }
                 Fate::Keep
             }
             ModuleRequest::Ended { result, .. } => switch.module_ended(now, call, instance, result),
@@ -147,6 +150,9 @@ impl Switch {
         op: OpId,
         operation: Operation,
     ) -> Fate {
+        if call.aside.is_some() {
+            return self.operation_aside(now, call, (instance, op), &operation);
+        }
         let Stage::Module(run) = &call.stage else { return Fate::Keep };
         let single = usize::from(run.collect.is_some()) + usize::from(run.recording.is_some());
         let under_way = run.plays.len() + run.sleeps.len() + single;
@@ -195,13 +201,25 @@ impl Switch {
                 let wanted = Wanted { path: &path, max_ms, silence_ms, keys: &keys };
                 self.start_recording(call, (instance, op), wanted);
             }
+            Operation::Bridge(wanted) => {
+                return self.start_bridge(now, call, (instance, op), wanted);
+            }
             Operation::HangUp { status } => {
-                self.op_done(instance, op, OpStatus::Ok, "");
-                let status = if (400..=699).contains(&status) { status } else { 480 };
-                return Fate::End(CallCause::Plan, status);
+                return self.hang_up_by_application(instance, op, status);
             }
         }
         Fate::Keep
+    }
+
+    pub(crate) fn hang_up_by_application(
+        &mut self,
+        instance: InstanceId,
+        op: OpId,
+        status: u16,
+    ) -> Fate {
+        self.op_done(instance, op, OpStatus::Ok, "");
+        let status = if (400..=699).contains(&status) { status } else { 480 };
+        Fate::End(CallCause::Plan, status)
     }
 
     fn play_prompts(
@@ -232,7 +250,7 @@ impl Switch {
     }
 
     fn cancel_operation(&mut self, call: &mut Call, instance: InstanceId, op: OpId) {
-        let Stage::Module(run) = &mut call.stage else { return };
+        let Some(run) = call.module_run() else { return };
         if let Some(&(media_op, _)) = run.plays.iter().find(|(_, known)| *known == op) {
             // The worker's report of the stopped play is the operation's result.
             if let Some(stream) = call.leg(0).and_then(|leg| leg.stream.live()) {
@@ -243,7 +261,7 @@ impl Switch {
         if run.recording.is_some() && self.cancel_recording(call, op) {
             return;
         }
-        let Stage::Module(run) = &mut call.stage else { return };
+        let Some(run) = call.module_run() else { return };
         let slept = run.sleeps.iter().any(|(_, known)| *known == op);
         run.sleeps.retain(|(_, known)| *known != op);
         let collected = run.collect.take_if(|collect| collect.op == op).is_some();
@@ -254,7 +272,7 @@ impl Switch {
 
     /// A play of the worker has ended.
     pub(crate) fn played(&mut self, call: &mut Call, media_op: OpId, end: PlayEnd) {
-        let Stage::Module(run) = &mut call.stage else { return };
+        let Some(run) = call.module_run() else { return };
         let Some(at) = run.plays.iter().position(|(known, _)| *known == media_op) else { return };
         let (_, op) = run.plays.remove(at);
         let instance = run.instance;
@@ -300,6 +318,8 @@ impl Switch {
         result: Result<(), Arc<str>>,
     ) -> Fate {
         self.by_instance.remove(&instance);
+        // Whoever talks instead of it is hung up with it.
+        self.bring_back(now, call, None);
         self.abandon_recording(call);
         let Stage::Module(run) = &mut call.stage else { return Fate::Keep };
         let module = run.module.clone();

@@ -4,19 +4,18 @@
 use std::sync::Arc;
 
 use koukan_base::OpId;
-use koukan_dialplan::{Ask, Asker, Caller, Facts, Origin, Step, VoicemailBox};
+use koukan_dialplan::{Step, VoicemailBox};
 use koukan_sip::subscription::{MessageCount, MessageSummary};
 use serde_json::json;
 
 use crate::action::Now;
-use crate::call::channels::Channel;
-use crate::call::{Call, Stage};
+use crate::call::Call;
 use crate::leg::Party;
 use crate::module::{AppEvent, InstanceId, ModuleOrder, OpStatus};
 use crate::switch::{Fate, Switch};
 
 /// The role, and its application that takes messages.
-const VOICEMAIL: &str = "voicemail";
+pub(crate) const VOICEMAIL: &str = "voicemail";
 /// Its application that plays them.
 const MENU: &str = "voicemail_menu";
 
@@ -88,43 +87,17 @@ impl Switch {
         (instance, op): (InstanceId, OpId),
         number: &str,
     ) -> Fate {
-        let Some(Party::Device { tenant, device }) = call.leg(0).map(|leg| leg.party.clone())
-        else {
+        let is_device = matches!(call.leg(0).map(|leg| &leg.party), Some(Party::Device { .. }));
+        let decision = if is_device { self.ask_for_application(now, call, number) } else { None };
+        let Some(decision) = decision else {
             self.op_done(instance, op, OpStatus::Failed, "only a device may dial");
             return Fate::Keep;
         };
-        let asker = match &call.stage {
-            Stage::Module(run) if &*run.module == VOICEMAIL => Asker::CallBack,
-            _ => Asker::Module,
-        };
-        let extension = self.directory.plans.device(&tenant, &device);
-        let caller = extension.map(|info| info.extension.clone());
-        let decision = self.directory.plans.ask(
-            &Facts {
-                at: now.date,
-                origin: &Origin::Device { tenant: tenant.clone(), device: device.clone() },
-                caller: &Caller { number: caller, ..Caller::default() },
-                called: number,
-                state: self,
-            },
-            &Ask { asker, tenant, device: Some(device), number: None, holds_channel: false },
-        );
-        for line in decision.lines() {
-            self.explain(call.id, line);
-        }
-        self.note_refusal(now, &decision);
         if decision.steps.is_empty() {
             self.op_done(instance, op, OpStatus::Failed, &decision.release.cause);
             return Fate::Keep;
         }
-        if decision.uses_channel {
-            let tenant = decision.tenant.clone();
-            let number = decision.number.map(|name| Channel::Number(tenant.clone(), name));
-            for channel in std::iter::once(Channel::Tenant(tenant)).chain(number) {
-                self.channels.take(&channel);
-                call.channels.push(channel);
-            }
-        }
+        self.take_channels(call, &decision);
         self.op_done(instance, op, OpStatus::Ok, "");
         self.by_instance.remove(&instance);
         self.forget_operations(call);

@@ -223,6 +223,13 @@ impl Switch {
         self.tapes.values().any(|running| running.stream == stream)
     }
 
+    /// The parties talk no longer, and the first one goes back to an application.
+    pub(crate) fn end_tape(&mut self, call: &Call) {
+        if let Some(op) = call.tape.as_ref().and_then(|tape| tape.op) {
+            self.stop_tape(call.worker, &call.legs, op);
+        }
+    }
+
     /// Ends a recording of one of these legs; that of a stream whose end is ordered ends by itself.
     fn stop_tape(&mut self, worker: WorkerId, legs: &[Leg], op: OpId) {
         let stream = self.tapes.get(&op).map(|running| running.stream);

@@ -158,6 +158,7 @@ impl Switch {
             return self.put_through(now, call, (index, wish.called), place, report);
         }
         self.release_supervisors(now, call);
+        self.leave_aside(call);
         // The party that stays is the one that the next steps are about.
         let by = if index == 0 {
             self.put_first(call, other);

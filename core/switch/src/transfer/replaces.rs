@@ -212,6 +212,9 @@ impl Switch {
         if a == b || usize::from(a) >= count || usize::from(b) >= count {
             return;
         }
+        if a == 0 || b == 0 {
+            self.leave_aside(call);
+        }
         call.legs.swap(usize::from(a), usize::from(b));
         for at in [a, b] {
             self.index_leg(call, at);

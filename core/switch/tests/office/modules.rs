@@ -91,6 +91,13 @@ impl Modules {
         self.ask(now, ModuleRequest::Cancel { instance, op });
     }
 
+    /// The only application ends with a fault.
+    pub(crate) fn fail(&mut self, now: Time, why: &'static str) {
+        let (&instance, known) = self.instances.iter_mut().next().unwrap();
+        known.pending.clear();
+        self.ask(now, ModuleRequest::Ended { instance, result: Err(why.into()) });
+    }
+
     fn ask(&mut self, now: Time, request: ModuleRequest) {
         self.count += 1;
         self.requests.insert((now + Duration::from_millis(1), self.count), request);

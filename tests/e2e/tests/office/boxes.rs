@@ -1,6 +1,6 @@
 //! Limits of voicemail from outside: the seconds until the box answers (S-45), thirty seconds a
-//! message (S-46), a full box (S-47), a greeting that nobody changes (S-48), the lamp and calling
-//! back from the menu (S-49).
+//! message (S-46), a full box (S-47), a greeting that nobody changes (S-48), the lamp, calling
+//! back from the menu and PINs (S-49).
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use koukan_e2e::audio::Sound;
 use koukan_e2e::baresip::Baresip;
 use koukan_e2e::office::{carrier, phone, phone_spec};
-use koukan_e2e::server::Server;
+use koukan_e2e::server::{Server, write_secret};
 use koukan_e2e::wait::wait_for;
 
 use super::inbound::prompt;
@@ -157,5 +157,57 @@ fn a_message_lights_the_lamp_and_its_caller_is_called_back_through_the_gate() {
     println!("D hears who left the message at {level:.1} dBFS");
     assert!(level > -22.0, "{level:.1} dBFS");
     hang_up(&mut d);
+    server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
+}
+
+/// Calls the menu, presses these keys one after the other and listens until it hangs up: the
+/// likeness of what is heard to a prompt, and how long the call was.
+fn tries(d: &mut Baresip, keys: &str, name: &str) -> (f64, f64) {
+    let from = d.heard().map_or(0.0, |heard| heard.seconds());
+    d.dial("*97").expect("the control link stands");
+    d.wait("CALL_ESTABLISHED", LIMIT).unwrap_or_else(|| panic!("{}", d.log()));
+    let began = Instant::now();
+    sleep(Duration::from_secs(1));
+    for key in keys.chars() {
+        d.press(key).expect("the control link stands");
+        sleep(Duration::from_millis(300));
+    }
+    d.wait("CALL_CLOSED", Duration::from_secs(40)).unwrap_or_else(|| panic!("{}", d.log()));
+    let heard = d.heard().expect("a recording").part(from, f64::MAX);
+    let said = prompt(name);
+    let (likeness, _) = heard.likeness(&said.part(0.2, said.seconds().min(2.7)));
+    (likeness, began.elapsed().as_secs_f64())
+}
+
+#[test]
+fn wrong_pins_over_calls_lock_the_box_for_a_quarter_of_an_hour_and_the_caller_is_told() {
+    let with_pin = MENU
+        .replace("[voicemail_box.main]\n", "[voicemail_box.main]\npin = \"file:secrets/box\"\n");
+    let server = Server::start("pin").expect("the server starts");
+    let secret = server.directory.join("conf/tenants/acme/secrets/box");
+    write_secret(&secret, "2468").expect("it is written");
+    write_plan(&server, &[(NUMBER, &with_box("5s"))], &with_pin);
+    server.ctl(&["reload", "acme"]).expect("it is in order");
+    clock(&server, "2026-07-01T10:00:00");
+    let mut d = phone(&server, "d", &phone_spec(&server, 'D')).expect("D registers");
+    for (keys, name, what) in [
+        ("1111#2222#3333#", "vm/pin-wrong", "three wrong ones end the call"),
+        ("1111#2222#", "vm/pin-locked", "the fifth in a row, in another call, locks the box"),
+        ("", "vm/pin-locked", "nobody is asked any more"),
+        ("2468#", "vm/pin-locked", "the right one does not help either"),
+    ] {
+        let (likeness, seconds) = tries(&mut d, keys, name);
+        println!("{what}: {name} with likeness {likeness:.3}, {seconds:.1} s");
+        assert!(likeness >= 0.9, "{what}: {likeness:.3}");
+    }
+    clock(&server, "2026-07-01T10:16:00");
+    let (likeness, _) = tries(&mut d, "2468#", "vm/none");
+    println!("after 15 minutes the right one opens it: vm/none with likeness {likeness:.3}");
+    assert!(likeness >= 0.9, "{likeness:.3}");
+    let counted = (1..=8).find_map(|build| {
+        let labels = format!("{{module=\"voicemail\",build=\"{build}\"}}");
+        server.metric(&format!("koukan_module_pin_failures{labels}")).ok()
+    });
+    assert_eq!(counted, Some(5.0), "what the module counts is on the page");
     server.wait_empty(Duration::from_secs(45)).expect("nothing is left");
 }
