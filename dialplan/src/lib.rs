@@ -60,7 +60,7 @@ pub use model::signalling::{
 pub use model::tariff::ChargedLeg;
 pub use outcome::Outcome;
 pub use places::KeyPlaces;
-pub use plans::{DeviceInfo, Loaded, Plans, TrunkInfo};
+pub use plans::{DeviceInfo, Loaded, NEIGHBOURS, NEIGHBOURS_AT, Plans, TrunkInfo};
 pub use rating::{Account, BillingMonth, Charge, Charged, Far, FinishedLeg, RateError};
 pub use read::{Money, json_schema};
 pub use simulate::{SimulateError, Simulation};

@@ -1,5 +1,7 @@
 //! All tenants' checked plans as one value: what the switch and the server ask.
 
+mod neighbours;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,21 +26,28 @@ use crate::shards::Shards;
 use crate::source::{Sources, TenantSource};
 use crate::{Decision, Facts, load};
 
+pub use self::neighbours::{NEIGHBOURS, NEIGHBOURS_AT};
+
 /// Every tenant and the trunks of the whole server, checked; swapped as a whole by a reload.
 #[derive(Clone, Debug, Default)]
 pub struct Plans {
     tenants: Vec<Arc<Plan>>,
     by_id: Shards<Arc<str>, usize>,
-    by_did: Shards<Arc<str>, (usize, Arc<str>)>,
+    by_did: Dids,
     /// Tenant and device by SIP user.
     by_user: Shards<Arc<str>, (usize, usize)>,
     by_domain: Shards<Arc<str>, usize>,
+    /// Every DID of the server, where these are some of its tenants.
+    everywhere: Option<Dids>,
     server_trunks: Vec<TrunkInfo>,
     nobody: Option<Arc<str>>,
     capabilities: Capabilities,
     /// Fingerprint of what the tenants share: plan files, numbering plans, trunks of the server.
     shared: u64,
 }
+
+/// Tenant and number by DID.
+type Dids = Shards<Arc<str>, (usize, Arc<str>)>;
 
 /// A device that may register.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,9 +6,11 @@
 mod id;
 mod limit;
 mod rng;
+mod shards;
 mod time;
 
 pub use id::{BridgeId, CallId, LegId, OpId, ShardId, StreamId, WorkerId};
 pub use limit::{Limit, LimitError};
 pub use rng::Rng;
+pub use shards::{COMMON_SHARD, Shards};
 pub use time::Time;

@@ -147,6 +147,14 @@ impl Engine {
     /// # Errors
     /// The system refuses a thread or a poll.
     pub fn start(config: EngineConfig) -> Result<Self, EngineError> {
+        Self::start_on(config, 0)
+    }
+
+    /// The same beside other engines: its workers take the cores from `first_core` on.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn start_on(config: EngineConfig, first_core: u16) -> Result<Self, EngineError> {
         let workers = usize::from(config.workers.max(1));
         let events = Arc::new(Events {
             queue: ArrayQueue::new(workers.saturating_mul(config.max_streams).saturating_mul(4)),
@@ -159,7 +167,8 @@ impl Engine {
         // One clock for all: what a stream remembers of its times is true on its next worker.
         let started = Instant::now();
         for index in 0..workers {
-            remotes.push(start_worker(index, started, &config, &events, &stop)?);
+            let core = index.saturating_add(usize::from(first_core));
+            remotes.push(start_worker(core, started, &config, &events, &stop)?);
         }
         let (jobs, waiting) = crossbeam_channel::bounded(config.max_streams);
         let targets: Vec<_> =
@@ -555,7 +564,7 @@ impl Drop for Engine {
 }
 
 fn start_worker(
-    index: usize,
+    core: usize,
     started: Instant,
     config: &EngineConfig,
     events: &Arc<Events>,
@@ -575,20 +584,14 @@ fn start_worker(
         config.max_streams,
     );
     let (pin, stop) = (config.pin, stop.clone());
-    let thread = std::thread::Builder::new().name(format!("media-{index}")).spawn(move || {
+    let thread = std::thread::Builder::new().name(format!("media-{core}")).spawn(move || {
         if pin {
             // Without the right to pin, the scheduler decides; media works all the same.
-            let _ = crate::pin::pin_to_core(index);
+            let _ = crate::pin::pin_to_core(core);
         }
         // An older system knows no such wish.
         let _ = crate::pin::take_short_turns();
         worker.run(&stop);
     })?;
     Ok(Remote { orders, returned, waker, queued: false, counters, thread: Some(thread) })
-}
-
-/// The default bound of streams a worker.
-#[must_use]
-pub fn default_max_streams() -> usize {
-    usize::try_from(limits::STREAMS.default).unwrap_or(usize::MAX)
 }

@@ -33,7 +33,8 @@ mod worker;
 
 pub use koukan_codecs::opus::OpusSettings;
 
-pub use control::{Engine, EngineConfig, EngineError, default_max_streams};
+pub use control::{Engine, EngineConfig, EngineError};
 pub use lent::Lent;
+pub use limits::default_max_streams;
 pub use pin::take_short_turns;
 pub use stats::{EngineStats, FAULT_WORDS, WorkerStats};

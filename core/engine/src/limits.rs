@@ -39,3 +39,9 @@ pub const RECORDINGS: Limit = Limit {
 
 /// Bytes of the largest prompt file.
 pub const PROMPT_BYTES: u64 = 16_000_000;
+
+/// The default bound of streams a worker.
+#[must_use]
+pub fn default_max_streams() -> usize {
+    usize::try_from(STREAMS.default).unwrap_or(usize::MAX)
+}

@@ -1,7 +1,7 @@
 //! The store as the control loop uses it: one append a turn, before anything leaves; what a full
 //! disk refuses waits, bounded, and is tried again.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use koukan_store::{CdrReader, Opened, Outbox, StoreConfig};
@@ -35,6 +35,32 @@ pub struct Journal {
     slowest: Duration,
     /// Whether the log has been told that the disk refuses.
     told: bool,
+}
+
+/// The journal where several threads write: each appends by itself, in one write, and waits only
+/// for those that write at that moment.
+#[derive(Clone, Debug)]
+pub struct SharedJournal(Arc<Mutex<Journal>>);
+
+impl SharedJournal {
+    /// A journal for any thread.
+    #[must_use]
+    pub fn new(journal: Journal) -> Self {
+        Self(Arc::new(Mutex::new(journal)))
+    }
+
+    /// The journal, for this thread alone while it is held.
+    pub fn lock(&self) -> MutexGuard<'_, Journal> {
+        // A panic leaves no append half done that the next one would go on with.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last write, of whoever is the last to have it; the others have nothing to wait for.
+    pub fn close(&self) {
+        if Arc::strong_count(&self.0) == 1 {
+            self.lock().close();
+        }
+    }
 }
 
 /// What waits for modules that the configuration has no more waits for nobody.

@@ -17,6 +17,15 @@ pub const TCP_BATCH: usize = 256 * 1024;
 /// Events of media and modules taken before the sockets get their turn.
 pub const EVENT_BATCH: usize = 1024;
 
+/// Messages of each kind that wait for a shard; beyond it the door refuses.
+pub const SHARD_INBOX: usize = 8_192;
+
+/// Messages that a shard takes in a turn, and orders that the door does.
+pub const SHARD_BATCH: usize = 256;
+
+/// Orders of the shards that wait for the door.
+pub const DOOR_QUEUE: usize = 16_384;
+
 /// Milliseconds for which more calls than a turn serves may wait in the sockets.
 pub const OVERLOAD_MS: Limit = Limit {
     name: "overload_ms",

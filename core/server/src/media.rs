@@ -1,9 +1,10 @@
 //! The media workers as the control loop sees them: orders out, reports in, one waker.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use koukan_base::{StreamId, WorkerId};
+use koukan_base::{ShardId, Shards, StreamId, WorkerId};
 use koukan_engine::{
     Engine, EngineConfig, EngineError, FAULT_WORDS, Lent, OpusSettings, default_max_streams,
 };
@@ -26,6 +27,37 @@ pub enum MediaError {
     Randomness(#[from] std::io::Error),
 }
 
+/// A shard's part of the cores and ports. Each has workers of its own, so that nothing of media is
+/// shared between shards either; a machine with fewer cores than shards has one for each all the
+/// same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    workers: u16,
+    first_core: u16,
+    ports: RangeInclusive<u16>,
+}
+
+impl Share {
+    /// The part of one among so many shards: workers and ports in equal parts, the first ones
+    /// having what is over.
+    #[must_use]
+    pub fn of(config: &Config, shards: Shards, shard: ShardId) -> Self {
+        let all = config.media.workers.unwrap_or_else(os::cores).max(1);
+        let (count, own) = (shards.count(), shard.0);
+        let (each, over) = (all / count, all % count);
+        let begins = |shard: u16| each.saturating_mul(shard).saturating_add(shard.min(over));
+        let workers = begins(own.saturating_add(1)).saturating_sub(begins(own)).max(1);
+        let first_core = begins(own) % all;
+        let (first, last) = config.media.ports;
+        // RTP takes the even ports, and RTCP the one behind.
+        let part = (last.saturating_sub(first).saturating_add(1) / count) & !1;
+        let from = first.saturating_add(part.saturating_mul(own));
+        let is_last = own.saturating_add(1) == count;
+        let to = if is_last { last } else { from.saturating_add(part).saturating_sub(1) };
+        Self { workers, first_core, ports: from..=to }
+    }
+}
+
 /// The media workers.
 pub struct Media {
     engine: Engine,
@@ -41,18 +73,17 @@ impl std::fmt::Debug for Media {
 }
 
 impl Media {
-    /// Starts the workers.
+    /// Starts the workers of a shard; `waker` wakes its loop.
     ///
     /// # Errors
     /// The system refuses a thread.
-    pub fn start(config: &Config, waker: Arc<Waker>) -> Result<Self, MediaError> {
-        let workers = config.media.workers.unwrap_or_else(os::cores);
-        let (first, last) = config.media.ports;
+    pub fn start(config: &Config, share: &Share, waker: Arc<Waker>) -> Result<Self, MediaError> {
+        let Share { workers, first_core, ports } = share.clone();
         let told = Arc::new(AtomicBool::new(false));
         let telling = Arc::clone(&told);
-        let engine = Engine::start(EngineConfig {
+        let engine = EngineConfig {
             workers,
-            ports: first..=last,
+            ports,
             prompts: config.media.prompts.clone(),
             // A set number may be meant for a machine that is shared.
             pin: config.media.workers.is_none(),
@@ -66,7 +97,8 @@ impl Media {
                     let _ = waker.wake();
                 }
             }),
-        })?;
+        };
+        let engine = Engine::start_on(engine, first_core)?;
         Ok(Self { engine, workers, told })
     }
 

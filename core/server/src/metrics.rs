@@ -1,5 +1,7 @@
 //! `/metrics` in the Prometheus text format (version 0.0.4).
 
+mod join;
+
 use std::fmt::Write as _;
 
 use koukan_store::OutboxCounts;

@@ -18,7 +18,6 @@ use koukan_dialplan::{TrunkHostName, TrunkInfo};
 use koukan_switch::{ResolvedHosts, TrunkHost, TrunkKey};
 use tokio::task::JoinSet;
 
-use crate::control::Request;
 use crate::http::Service;
 
 /// How names are looked up.
@@ -314,8 +313,7 @@ async fn tell<'t>(
     }
     let mut told = true;
     for part in found.chunks(AT_ONCE_TOLD) {
-        let order = |reply| Request::TrunkHosts(part.to_vec(), reply);
-        if let Err(error) = service.control.ask(order).await {
+        if let Err(error) = service.control.set_trunk_hosts(part).await {
             tracing::warn!(%error, "hosts of trunks are told later");
             told = false;
         }

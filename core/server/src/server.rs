@@ -4,48 +4,50 @@
 //! ports in use, then everything that takes its time. The SIP sockets are bound early, so that what
 //! phones send meanwhile waits in the kernel instead of being refused.
 
+mod build;
+mod setup;
+mod shards;
+
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, bounded};
-use jiff::Timestamp;
-use koukan_base::{Rng, ShardId};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use koukan_base::{COMMON_SHARD, Shards};
 use koukan_dialplan::Plans;
-use koukan_sip::registrar::RegistrarConfig;
-use koukan_sip::{Listener, ListenerId};
 use koukan_store::CdrReader;
-use koukan_switch::{Directory, ListenerMedia, Switch, SwitchConfig};
-use mio::{Poll, Registry, Waker};
+use koukan_switch::Directory;
+use mio::{Poll, Waker};
 use tokio::sync::watch;
 
+use self::build::{Builder, Common};
+use self::setup::bind;
 use crate::backup::Places;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
-use crate::control::{Control, ControlHandle, Core, MemoryWatch, Overload, Parts, Request, WAKER};
-use crate::explain::{Archive, ArchiveReader, ExplainLog};
+use crate::control::fleet::Fleet;
+use crate::control::handle::Line;
+use crate::control::hosted::Apps;
+use crate::control::link::Wires;
+use crate::control::{Control, ControlHandle, Core, MemoryWatch, Overload, Request, WAKER};
+use crate::explain::{Archive, ArchiveReader};
+use crate::fax::Inbox;
 use crate::fax::sending::Tray;
-use crate::fax::{Faxes, Inbox};
 use crate::generations::Generations;
 use crate::http::{self, Listeners, ServeError, Service};
-use crate::journal::Journal;
-use crate::mail::{MailError, Post};
-use crate::media::{Media, MediaError};
+use crate::journal::SharedJournal;
+use crate::mail::MailError;
+use crate::media::MediaError;
 use crate::module::Loader;
-use crate::module::shelf::Shelf;
-use crate::modules::{Modules, ModulesError};
+use crate::modules::ModulesError;
 use crate::os::{self, DataLock, LockError};
-use crate::recordings::{Recordings, Sweeper};
+use crate::recordings::Recordings;
 use crate::resolver::{self, NameLookup};
-use crate::trace::{Collector, Trace};
-use crate::transport::{
-    Advertise, BindError, ConnectionLimits, ListenAddress, Tls, Transports, advertised_address,
-    advertised_socket,
-};
-use crate::{api, limits, plans, sounds};
+use crate::transport::{BindError, ListenAddress, Transports};
+use crate::{api, limits};
 
 /// Why a server does not start; each names what to change.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +102,8 @@ pub struct RunningServer {
     control: ControlHandle,
     ended: Receiver<io::Result<()>>,
     end_service: watch::Sender<bool>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Threads,
+    service: Option<JoinHandle<()>>,
     _lock: DataLock,
 }
 
@@ -118,50 +121,34 @@ impl Server {
         config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         os::raise_open_files().map_err(system("more open files"))?;
         let clock = Clock::new();
-        let poll = Poll::new().map_err(system("a poll"))?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(system("a waker"))?);
-        let registry = poll.registry().try_clone().map_err(system("a poll"))?;
+        let own = Loop::new()?;
+        let registry = own.poll.registry().try_clone().map_err(system("a poll"))?;
         let (tls, started) = (config.sip.tls.clone(), clock.date());
         let transports = bind(&config, tls, registry)?;
         let sockets = Listeners::bind(&config.control)?;
         let http = sockets.http_address();
         let listeners: Vec<_> = transports.listeners().map(|(_, bound)| bound).collect();
-
-        let Built { core, cdrs, archive, recordings, inbox, tray, modules, directory, report } =
-            build(&config, &clock, &transports, &waker)?;
-        let (queue, requests) = bounded(limits::CONTROL_QUEUE);
-        let handle = ControlHandle::new(queue, waker);
-        let control = Control {
-            poll,
-            transports,
-            core,
-            requests,
-            clock: clock.clone(),
-            slowest_turn: Duration::ZERO,
-            stopping: None,
-            drain: None,
-            housekeeping: clock.time(),
-            memory: MemoryWatch::default(),
-            overload: Overload::new(config.limits.value(limits::OVERLOAD_MS)),
-        };
         let (finished, ended) = bounded(1);
-        let loop_thread = spawn("control-0", move || {
-            // Nobody listens any more when the server is being dropped.
-            let _ = finished.send(control.run());
-        })?;
+        let Started { control, known, threads } = match config.shards.is_one() {
+            true => start_one((&config, &clock), own, transports, finished)?,
+            false => shards::start((&config, &clock), own, transports, finished)?,
+        };
         let service = Service {
-            control: handle.clone(),
+            control: control.clone(),
             places: Places::of(&config),
             realm: config.sip.realm.clone(),
             clock,
             test_clock: config.test_clock,
-            archive,
-            recordings,
-            modules,
-            faxes: inbox,
-            tray,
-            cdrs,
-            generations: tokio::sync::Mutex::new(Generations::new(Arc::clone(&directory), started)),
+            archive: known.archive,
+            recordings: known.recordings,
+            modules: known.loader,
+            faxes: known.inbox,
+            tray: known.tray,
+            cdrs: known.cdrs,
+            generations: tokio::sync::Mutex::new(Generations::new(
+                Arc::clone(&known.directory),
+                started,
+            )),
             plans_changed: tokio::sync::Notify::new(),
         };
         let lookup = lookup(&config, &listeners);
@@ -173,100 +160,113 @@ impl Server {
             listeners,
             socket: config.control.socket,
             http,
-            plans: Arc::clone(&directory.plans),
-            report,
-            control: handle,
+            plans: Arc::clone(&known.directory.plans),
+            report: known.report,
+            control,
             ended,
             end_service,
-            threads: vec![loop_thread, service_thread],
+            threads,
+            service: Some(service_thread),
             _lock: lock,
         })
     }
 }
 
-/// The heart of a server and what its surroundings know of it.
-struct Built {
-    core: Core,
-    cdrs: Arc<CdrReader>,
+/// A loop's poll and who wakes it.
+struct Loop {
+    poll: Poll,
+    waker: Arc<Waker>,
+}
+
+impl Loop {
+    fn new() -> Result<Self, StartError> {
+        let poll = Poll::new().map_err(system("a poll"))?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(system("a waker"))?);
+        Ok(Self { poll, waker })
+    }
+}
+
+/// The loops run.
+struct Started {
+    control: ControlHandle,
+    known: Known,
+    threads: Threads,
+}
+
+/// The threads, in the order in which they end.
+#[derive(Debug, Default)]
+struct Threads {
+    shards: Vec<JoinHandle<()>>,
+    /// What stands beside several shards, and the journal that they share.
+    beside: Vec<JoinHandle<()>>,
+    journal: Option<SharedJournal>,
+    archive: Option<Archive>,
+}
+
+/// What the service knows of the shards.
+struct Known {
     archive: ArchiveReader,
     recordings: Recordings,
-    modules: Arc<Loader>,
+    loader: Arc<Loader>,
     inbox: Inbox,
     tray: Tray,
+    cdrs: Arc<CdrReader>,
     directory: Arc<Directory>,
     report: api::CheckReport,
 }
 
-/// State, plans, media, modules, and the switch over them.
-fn build(
-    config: &Config,
-    clock: &Clock,
-    transports: &Transports,
-    waker: &Arc<Waker>,
-) -> Result<Built, StartError> {
-    let (journal, restored) = Journal::open(config, clock)?;
-    let cdrs = journal.cdrs();
-    let mut outcome = plans::load(&config.directory, &config.sip.realm, clock.date());
-    sounds::prepare(&mut outcome, Some(&config.data), None);
-    sounds::clean(&outcome, &config.data);
-    let report = outcome.report;
-    for finding in &report.findings {
-        tracing::error!("{finding}");
+/// What a loop has told of its end.
+type Finished = Sender<io::Result<()>>;
+
+/// The only shard has everything on its own thread.
+fn start_one(
+    (config, clock): (&Config, &Clock),
+    own: Loop,
+    transports: Transports,
+    finished: Finished,
+) -> Result<Started, StartError> {
+    let listeners: Vec<_> = transports.listeners().map(|(_, bound)| bound).collect();
+    let mut common = Common::open(config, clock, &own.waker, std::slice::from_ref(&own.waker))?;
+    let (mut builder, archive) = Builder::new((config, clock), &listeners, &mut common)?;
+    let (parts, known) = common.parted(archive);
+    let apps = Apps::Here(Box::new(parts.modules));
+    let core = builder.build(COMMON_SHARD, &own.waker, (apps, Some(parts.sweeper)))?;
+    drop((builder, parts.journal));
+    let (queue, requests) = bounded(limits::CONTROL_QUEUE);
+    let line = Line { queue, waker: own.waker };
+    let wires = Wires::Own(Box::new(transports));
+    let fleet = Fleet::of(1).remove(0);
+    let control = control((config, clock), own.poll, (wires, core), (requests, fleet));
+    let thread = spawn("control-0", move || {
+        // Nobody listens any more when the server is being dropped.
+        let _ = finished.send(control.run());
+    })?;
+    let control = ControlHandle::new(Shards::ONE, vec![line], None);
+    let threads = Threads { shards: vec![thread], ..Threads::default() };
+    Ok(Started { control, known, threads })
+}
+
+/// A shard's loop before its first turn.
+fn control(
+    (config, clock): (&Config, &Clock),
+    poll: Poll,
+    (wires, core): (Wires, Core),
+    (requests, fleet): (Receiver<Request>, Fleet),
+) -> Control {
+    Control {
+        poll,
+        wires,
+        core,
+        requests,
+        clock: clock.clone(),
+        slowest_turn: Duration::ZERO,
+        stopping: None,
+        drain: None,
+        fleet,
+        housekeeping: clock.time(),
+        memory: MemoryWatch::default(),
+        overload: Overload::new(config.limits.value(limits::OVERLOAD_MS)),
     }
-    let media = Media::start(config, Arc::clone(waker))?;
-    let post = config.mail.as_ref().map(|mail| {
-        let post = Post::start(mail, clock.clone(), Arc::clone(waker))?;
-        Ok::<_, MailError>((post, clock.clone()))
-    });
-    let notes = restored.notes.clone();
-    let shelf = Shelf::new(config.objects.clone(), restored.notes, post.transpose()?);
-    let shelf = Arc::new(shelf);
-    let recordings = Recordings::new(Arc::clone(&shelf), config.seal_keys.clone());
-    let kept = config.objects.join("fax");
-    let inbox = Inbox::new(Arc::clone(&shelf), kept, config.fax.spool.clone(), clock.date());
-    let kept = (inbox.clone(), Arc::clone(&shelf));
-    let faxes = Faxes::start(config.fax.clone(), kept, clock.clone(), Arc::clone(waker));
-    let faxes = faxes.map_err(system("what faxes need"))?;
-    let tray = faxes.tray();
-    let modules = Modules::load(config, Arc::clone(waker), shelf, Some(journal.outbox()))?;
-    if !modules.fills_role(ANNOUNCEMENTS) {
-        tracing::warn!("no module has role = \"{ANNOUNCEMENTS}\": callers hear none of them");
-    }
-    let loader = modules.loader();
-    let seed = os::random_seed().map_err(system("randomness"))?;
-    let setup = switch_config(config, transports, media.workers(), first_number(clock.date()));
-    let directory = Arc::new(outcome.directory);
-    let mut switch = Switch::new(setup, Arc::clone(&directory), Rng::from_seed(seed));
-    switch.restore_settings(restored.settings);
-    switch.restore_charges(restored.charges);
-    switch.restore_maintenance(&notes);
-    switch.restore_alerts(&notes);
-    for (tenant, aside) in switch.settings_aside() {
-        tracing::warn!("{}", plans::aside_words(&tenant, &aside));
-    }
-    let now = clock.now();
-    for contact in &restored.contacts {
-        switch.restore_contact(now, contact);
-    }
-    for watch in &restored.watches {
-        switch.restore_watch(now, watch);
-    }
-    let room = config.limits.value(limits::EXPLAIN_BYTES);
-    let (explained, archive) = Archive::open(&config.data.join("explain"), room)
-        .map_err(system("the archive of explain lines"))?;
-    let explain = ExplainLog::new(explained, config.limits.count(limits::EXPLAIN_LINES));
-    let core = Core::new(Parts {
-        switch,
-        media,
-        modules,
-        journal,
-        explain,
-        sweeper: Sweeper::start(recordings.clone(), Arc::clone(waker)),
-        faxes,
-        blocked: config.defence.blocked.clone(),
-        trace: trace(config, transports)?,
-    });
-    Ok(Built { core, cdrs, archive, recordings, inbox, tray, modules: loader, directory, report })
 }
 
 impl RunningServer {
@@ -320,13 +320,24 @@ impl RunningServer {
 
 impl Drop for RunningServer {
     fn drop(&mut self) {
-        // An error means that the loop has ended already.
-        let _ = self.control.send(Request::Shutdown);
+        self.control.shut_down();
         let _ = self.end_service.send(true);
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread ended by a panic");
-            }
+        let Threads { shards, beside, journal, archive } = std::mem::take(&mut self.threads);
+        join(shards);
+        self.control.end_beside();
+        join(beside);
+        drop(archive);
+        if let Some(journal) = journal {
+            journal.lock().close();
+        }
+        join(self.service.take().into_iter().collect());
+    }
+}
+
+fn join(threads: Vec<JoinHandle<()>>) {
+    for thread in threads {
+        if thread.join().is_err() {
+            tracing::error!("a thread ended by a panic");
         }
     }
 }
@@ -363,122 +374,3 @@ fn run_service(
         tracing::error!(%error, "the control API has ended");
     }
 }
-
-/// The SIP listeners, behind the networks that nothing is taken from.
-fn bind(config: &Config, tls: Option<Tls>, registry: Registry) -> Result<Transports, BindError> {
-    let limits = connection_limits(config);
-    let mut transports = Transports::bind(&config.sip.listen, limits, tls, registry)?;
-    transports.block(config.defence.blocked.clone());
-    Ok(transports)
-}
-
-fn connection_limits(config: &Config) -> ConnectionLimits {
-    let limits = &config.limits;
-    let seconds = |limit| Duration::from_secs(limits.value(limit));
-    ConnectionLimits {
-        connections: limits.count(limits::TCP_CONNECTIONS),
-        per_address: limits.count(limits::TCP_CONNECTIONS_PER_ADDRESS),
-        message: seconds(limits::TCP_MESSAGE_SECONDS),
-        idle: seconds(limits::TCP_IDLE_SECONDS),
-        write_bytes: limits.count(limits::TCP_WRITE_BYTES),
-        handshake: seconds(limits::TLS_HANDSHAKE_SECONDS),
-        handshakes: limits.count(limits::TLS_HANDSHAKES),
-    }
-}
-
-/// What keeps SIP messages, and who gets a copy.
-fn trace(config: &Config, transports: &Transports) -> Result<Trace, StartError> {
-    let collector = config.hep.map(Collector::open).transpose();
-    let collector = collector.map_err(system("a socket for `[trace] hep`"))?;
-    let shown = |bound: ListenAddress| {
-        advertised_socket(bound.advertise.unwrap_or(config.sip.advertise), bound.address)
-    };
-    let listeners = transports.listeners().map(|(_, bound)| shown(bound)).collect();
-    Ok(Trace::new(config.limits.count(limits::TRACE_BYTES), collector, listeners))
-}
-
-/// The first of the numbers that calls and legs get: beyond every one of an earlier start, so that
-/// no record of a call takes the place of another's: a life takes less than 128 numbers each
-/// millisecond.
-fn first_number(date: Timestamp) -> u64 {
-    u64::try_from(date.as_millisecond()).unwrap_or(0) << 7
-}
-
-fn switch_config(
-    config: &Config,
-    transports: &Transports,
-    workers: u16,
-    first_number: u64,
-) -> SwitchConfig {
-    let listeners: Vec<Listener> = transports
-        .listeners()
-        .map(|(id, bound)| {
-            let shown = bound.advertise.unwrap_or(config.sip.advertise);
-            let advertised = advertised_socket(shown, bound.address);
-            Listener { id, transport: bound.transport, advertised }
-        })
-        .collect();
-    let media = |v4: bool| media_address(config, transports, v4);
-    let seconds = |duration: Duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
-    SwitchConfig {
-        shard: ShardId(0),
-        first_number,
-        workers,
-        media: listener_media(config, transports),
-        media_v4: media(true),
-        media_v6: media(false),
-        codecs: config.media.codecs.clone(),
-        listeners,
-        recordings: config.objects.join("recording"),
-        seals_recordings: config.seal_key.is_some(),
-        realm: config.sip.realm.clone(),
-        server_name: concat!("Koukan/", env!("CARGO_PKG_VERSION")).to_owned(),
-        registrar: RegistrarConfig {
-            min_expires: seconds(config.sip.min_expires),
-            max_expires: seconds(config.sip.max_expires),
-            default_expires: seconds(config.sip.default_expires),
-            flow_timer: seconds(config.sip.flow_timer),
-            keepalive: config.sip.keepalive,
-        },
-        trusted: config.defence.trusted.clone(),
-        max_calls: config.limits.count(koukan_switch::limits::CALLS),
-        rtp_timeout: config.media.rtp_timeout,
-        room_part: config.media.room_part,
-        interim_cdr: INTERIM_CDR,
-    }
-}
-
-/// The media address of a family: that of the family's first SIP listener.
-fn media_address(config: &Config, transports: &Transports, v4: bool) -> Option<IpAddr> {
-    let mut listeners = transports.listeners().map(|(_, bound)| bound);
-    let bound = listeners.find(|bound| bound.address.is_ipv4() == v4)?;
-    Some(media_bound(config, bound.address.ip()))
-}
-
-/// Where media is bound for the peers of each listener, and what they are shown: the set address,
-/// else what the listener shows of itself.
-fn listener_media(config: &Config, transports: &Transports) -> Vec<ListenerMedia> {
-    let media = |(listener, address): (ListenerId, ListenAddress)| {
-        let bound = media_bound(config, address.address.ip());
-        let set = match config.media.address {
-            Advertise::Auto => address.advertise.unwrap_or(config.sip.advertise),
-            set @ (Advertise::Address(_) | Advertise::Socket(_)) => set,
-        };
-        ListenerMedia { listener, bound, shown: advertised_address(set, bound) }
-    };
-    transports.listeners().map(media).collect()
-}
-
-/// Where the media of a listener is bound: to the set address when this machine has it, else where
-/// the listener is. A NAT's outside is no address of this machine.
-fn media_bound(config: &Config, listener: IpAddr) -> IpAddr {
-    let set = advertised_address(config.media.address, listener);
-    let is_own = UdpSocket::bind(SocketAddr::new(set, 0)).is_ok();
-    if is_own { set } else { advertised_address(Advertise::Auto, listener) }
-}
-
-/// The role that the switch has announcements played by.
-const ANNOUNCEMENTS: &str = "announcements";
-
-/// A `kill -9` loses at most this much of a running call's duration.
-const INTERIM_CDR: Duration = Duration::from_secs(60);

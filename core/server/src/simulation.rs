@@ -269,6 +269,20 @@ impl Question {
         Ok(Origin::Trunk { tenant: found.tenant.clone(), trunk: Arc::clone(&found.name) })
     }
 
+    /// The tenant whose shard answers: the asker's, or whose number is called; empty for nobody.
+    ///
+    /// # Errors
+    /// Nobody of the plans asks.
+    pub fn home(&self, plans: &Plans) -> Result<Arc<str>, QuestionError> {
+        let tenant = match self.origin(plans)? {
+            Origin::Device { tenant, .. } | Origin::Trunk { tenant: Some(tenant), .. } => tenant,
+            Origin::Trunk { tenant: None, .. } => {
+                plans.owner_of_did(&self.to).cloned().unwrap_or_else(|| Arc::from(""))
+            }
+        };
+        Ok(tenant)
+    }
+
     /// The calling party.
     ///
     /// # Errors

@@ -25,5 +25,6 @@ pub use message::{
 pub use ua::{
     Body, ClientTx, Counts, Credentials, DialogId, Dropped, Event, ExtraHeaders, FailureCause,
     Identity, Listener, Request, Response, ServerTx, SessionConfig, UaAction, UaConfig, UserAgent,
+    refuse_unserved, shard_of_branch, shard_of_tag,
 };
 pub use write::reason_phrase;

@@ -1,13 +1,14 @@
 //! What a switch is set up with, and what a reload replaces.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use koukan_base::ShardId;
-use koukan_dialplan::{Network, Plans, TrunkInfo};
+use koukan_base::{ShardId, Shards};
+use koukan_dialplan::{NEIGHBOURS, Network, Plans, TrunkInfo};
 use koukan_media::Codec;
 use koukan_sip::digest::Ha1;
 use koukan_sip::registrar::RegistrarConfig;
@@ -119,4 +120,42 @@ pub struct Directory {
     pub room_pins: HashMap<(Arc<str>, Arc<str>), RoomPins>,
     /// Where each trunk is.
     pub trunks: HashMap<TrunkKey, TrunkRoute>,
+}
+
+impl Directory {
+    /// What a shard needs of it: the tenants that are at home there, and the trunks of the server.
+    #[must_use]
+    pub fn of_shard(self: &Arc<Self>, shards: Shards, shard: ShardId) -> Arc<Self> {
+        if shards.is_one() {
+            return Arc::clone(self);
+        }
+        let is_here = |tenant: &str| shards.home(tenant) == shard;
+        let plans = self.plans.only(is_here);
+        let secret = |(user, secret): (&Arc<str>, &Ha1)| {
+            plans.device_by_user(user, "")?;
+            Some((Arc::clone(user), secret.clone()))
+        };
+        let secrets = self.secrets.iter().filter_map(secret).collect();
+        fn only<K: Clone + Eq + Hash, V: Clone>(
+            all: &HashMap<K, V>,
+            keep: impl Fn(&K) -> bool,
+        ) -> HashMap<K, V> {
+            let kept = all.iter().filter(|(key, _)| keep(key));
+            kept.map(|(key, value)| (key.clone(), value.clone())).collect()
+        }
+        let mut trunks =
+            only(&self.trunks, |(tenant, _)| tenant.as_ref().is_none_or(|tenant| is_here(tenant)));
+        if let Some(way) = plans.trunk(None, NEIGHBOURS) {
+            trunks.insert((None, Arc::clone(&way.name)), TrunkRoute::of(way, None));
+        }
+        Arc::new(Self {
+            secrets,
+            homes: only(&self.homes, |tenant| is_here(tenant)),
+            sounds: only(&self.sounds, |tenant| is_here(tenant)),
+            pins: only(&self.pins, |(tenant, _)| is_here(tenant)),
+            room_pins: only(&self.room_pins, |(tenant, _)| is_here(tenant)),
+            trunks,
+            plans: Arc::new(plans),
+        })
+    }
 }

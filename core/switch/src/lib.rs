@@ -18,11 +18,13 @@ mod leg;
 pub mod limits;
 mod memory;
 mod module;
+mod neighbours;
 mod park;
 mod queue;
 mod record;
 mod recover;
 mod registration;
+mod route;
 mod settings;
 mod subscription;
 mod switch;
@@ -44,11 +46,15 @@ pub use memory::Room;
 pub use module::{
     AppEvent, Found, InstanceId, LookupId, ModuleOrder, ModuleRequest, OBJECT, OpStatus, Operation,
 };
+pub use neighbours::{NEIGHBOURS_LISTENER, neighbours_listener, neighbours_media};
 pub use queue::{AgentView, CallerView, QueueView};
 pub use record::tape::{CallRecording, RECORDINGS};
 pub use record::{CallCause, Cdr, CdrLeg, Contact, Note, Record, SettingRecord};
-pub use registration::guard::BanView;
+pub use registration::guard::{BanView, Banned};
+pub use route::Router;
 pub use subscription::watch::Watch;
 pub use switch::Switch;
-pub use trunk::{MAINTENANCE_OWNER, ResolvedHosts, TrunkHost, TrunkHostView, TrunkView};
+pub use trunk::{
+    MAINTENANCE_OWNER, ResolvedHosts, Standing, TrunkHost, TrunkHostView, TrunkNews, TrunkView,
+};
 pub use view::{BoxView, CallView, LegView, RegistrationView, Tables};

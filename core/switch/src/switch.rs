@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use koukan_base::{CallId, OpId, Rng, StreamId, Time};
+use koukan_base::{CallId, OpId, Rng, ShardId, StreamId, Time};
 use koukan_dialplan::{Live, Settings, State, TrunkState, Usage};
 use koukan_media as media;
 use koukan_sip::digest::DigestServer;
@@ -170,6 +170,18 @@ impl Switch {
         };
         switch.fit_trunks(Time::ZERO);
         switch
+    }
+
+    /// Which shard it is.
+    #[must_use]
+    pub const fn shard(&self) -> ShardId {
+        self.config.shard
+    }
+
+    /// There are other shards: what this one says of itself on the wire bears its mark.
+    pub const fn set_among_others(&mut self) {
+        self.ua.set_mark(self.config.shard);
+        self.guard.tells = true;
     }
 
     /// Replaces plans and secrets; running calls go on by the plans that decided them. A device
@@ -552,7 +564,7 @@ impl State for Switch {
     }
 
     fn trunk_channels(&self, tenant: Option<&str>, trunk: &str) -> u32 {
-        self.channels.trunk(tenant, trunk)
+        self.channels_of_trunk(&(tenant.map(Arc::from), trunk.into()))
     }
 
     fn trunk_state(&self, tenant: Option<&str>, trunk: &str) -> TrunkState {

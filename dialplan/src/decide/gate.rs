@@ -14,7 +14,7 @@ use crate::model::number::Number;
 use crate::model::objects::Object;
 use crate::model::outside::{Allowed, NumberFormat};
 use crate::model::tariff::ChargedLeg;
-use crate::plans::TrunkInfo;
+use crate::plans::{NEIGHBOURS, TrunkInfo};
 use crate::state::{TrunkState, Usage};
 
 /// Who asks for a leg to outside.
@@ -147,6 +147,12 @@ pub(super) fn forward<'p>(
         return inbound::to_number(call, plan, number, None);
     }
     let wish = Wish { to: &to, shown, anonymous: false, device: None, asker: Asker::Forward };
+    if plans.is_neighbours(country, &to) {
+        call.record = None;
+        let leg = neighbour(call, plan, &wish);
+        call.steps.push(Step::Forward(leg));
+        return plain_release(480, "forward-failed");
+    }
     // A call from outside holds the office's channel already; one from inside takes it here.
     let own_channel = !call.uses_channel;
     match pass(call, plan, &wish, own_channel) {
@@ -158,6 +164,27 @@ pub(super) fn forward<'p>(
         }
         Err(release) => release,
     }
+}
+
+/// A leg to an office that is at home on another shard of this server: as a call between two
+/// offices it is nobody's channel and nobody's cost, and no class is asked for.
+pub(super) fn neighbour(call: &mut Call<'_, '_>, plan: &Plan, wish: &Wish<'_>) -> TrunkCall {
+    let to = wish.to;
+    call.because("outbound.on_net", format!("{to} is a number of this server"));
+    let country = &plan.tenant.country;
+    let written = |number: &str| Arc::from(&*country.e164(number));
+    TrunkCall(OutsideLeg {
+        privacy_prefix: None,
+        number: written(to),
+        shown_caller: wish.shown.map(|number| written(&plan.did(number))),
+        anonymous: wish.anonymous,
+        class: Arc::from(NEIGHBOURS),
+        trunks: vec![(None, Arc::from(NEIGHBOURS))],
+        asker: wish.asker,
+        payer: Arc::clone(&plan.tenant.id.value),
+        device: wish.device.map(|device| Arc::clone(&device.name)),
+        shown_number: wish.shown.map(|number| Arc::clone(&number.name)),
+    })
 }
 
 /// Asks for a leg to outside. `own_channel`: the leg takes a channel of the office that no other

@@ -12,7 +12,7 @@ use crate::model::Plan;
 use crate::model::number::{Detect, Fax, Mode, Number, Role};
 use crate::model::objects::Object;
 use crate::model::schedule::Said;
-use crate::plans::Plans;
+use crate::plans::{NEIGHBOURS, Plans};
 use crate::read::{Action, Do};
 
 /// What to do, before who may do it is asked.
@@ -27,7 +27,9 @@ enum Way<'p> {
 
 /// 1: finds the number.
 pub(super) fn from_trunk(call: &mut Call<'_, '_>, tenant: Option<&str>, trunk: &str) -> Release {
-    call.direction = Direction::Inbound;
+    // From another office of this server, which is at home on another shard.
+    let neighbour = tenant.is_none() && trunk == NEIGHBOURS;
+    call.direction = if neighbour { Direction::Internal } else { Direction::Inbound };
     let plans = call.plans;
     let country = home(plans, tenant);
     let called = country.canonical(call.facts.called);
@@ -40,7 +42,7 @@ pub(super) fn from_trunk(call: &mut Call<'_, '_>, tenant: Option<&str>, trunk: &
     };
     call.caller = caller(call.facts.caller, &plan.tenant.country);
     call.because("inbound.number", format!("{called} is number.{}", number.name));
-    to_number(call, plan, number, Some((tenant, trunk)))
+    to_number(call, plan, number, Some((tenant, trunk)).filter(|_| !neighbour))
 }
 
 /// The numbering plan that a trunk brings numbers in.

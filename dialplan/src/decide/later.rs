@@ -109,8 +109,13 @@ fn asked<'p>(call: &mut Call<'p, '_>, plan: &'p Plan, ask: &Ask) -> Release {
         call.because("outbound.on_net", format!("{to} is number.{} of this server", number.name));
         return super::inbound::to_number(call, other, number, None);
     }
-    call.direction = Direction::Outbound;
     let wish = Wish { to: &to, shown, anonymous: false, device: None, asker: ask.asker };
+    if plans.is_neighbours(&plan.tenant.country, &to) {
+        let leg = gate::neighbour(call, plan, &wish);
+        call.steps.push(Step::Trunk(leg));
+        return plain_release(503, "trunk-failed");
+    }
+    call.direction = Direction::Outbound;
     match gate::pass(call, plan, &wish, !ask.holds_channel) {
         Ok(leg) => {
             call.steps.push(Step::Trunk(leg));

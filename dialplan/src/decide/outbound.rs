@@ -220,6 +220,15 @@ fn to_outside<'p>(
         }
         return inbound::to_number(call, other, number, None);
     }
+    if plans.is_neighbours(country, &to) {
+        let wish = Wish { to: &to, shown, anonymous, device: Some(device), asker: *asker };
+        let leg = gate::neighbour(call, plan, &wish);
+        call.steps.push(match asker {
+            Asker::Forward => Step::Forward(leg),
+            _ => Step::Trunk(leg),
+        });
+        return plain_release(503, "trunk-failed");
+    }
     call.direction = Direction::Outbound;
     call.number = shown.map(|number| (plan, number));
     let own_channel = !call.uses_channel;

@@ -126,7 +126,7 @@ impl Server {
         fs::write(
             conf.join("koukan.toml"),
             format!(
-                "[server]\ndata = \"{data}\"\n\
+                "[server]\ndata = \"{data}\"\n{shards}\
                  [sip]\nlisten = [{listen}]\nmin_expires = \"5s\"\n{sip_lines}\
                  [sip.tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n\
                  [media]\nworkers = 1\nports = \"{media}-{media_end}\"\nprompts = \"{prompts}\"\n\
@@ -139,6 +139,7 @@ impl Server {
                  [mail]\nsmtp = \"smtp://127.0.0.1:{smtp}\"\nfrom = \"koukan@example.jp\"\n\
                  [test]\nclock = true\n",
                 data = self.directory.join("data").display(),
+                shards = shards_line(),
                 listen = listen.join(", "),
                 certificate = self.directory.join("certificate.pem").display(),
                 key = self.directory.join("key.pem").display(),
@@ -378,4 +379,10 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// `KOUKAN_TEST_SHARDS` has the same suites run over several control shards.
+fn shards_line() -> String {
+    let count = std::env::var("KOUKAN_TEST_SHARDS").ok();
+    count.map(|count| format!("shards = {count}\n")).unwrap_or_default()
 }

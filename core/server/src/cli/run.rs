@@ -45,8 +45,7 @@ pub(super) fn run(conf: &Path) -> Result<(), Failed> {
     });
     notifier.stopping();
     table::print("ending: running calls get their BYE\n");
-    // An error means that the loop has ended already.
-    let _ = server.control().send(Request::Shutdown);
+    server.control().shut_down();
     server.stop();
     match failed {
         None => Ok(()),
@@ -71,7 +70,7 @@ async fn signs_of_life(server: &RunningServer, notifier: &Notifier) {
     let Some(period) = notifier.period() else { return std::future::pending().await };
     let control = server.control();
     loop {
-        match control.ask(Request::Drained).await {
+        match control.ask_all(Request::Drained).await {
             Ok(drain) => {
                 notifier.alive();
                 let up = drain.calls.len();

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use koukan_base::Shards;
 use koukan_dialplan::Network;
 use koukan_media::Codec;
 use koukan_media::sealed::SealKey;
@@ -93,6 +94,7 @@ fn read(root: Table<'_>, home: PathBuf) -> Config {
     let data = base.path(root.table("server").item("data"), || base.0.join("data"));
     let (seal_key, seal_keys) = seal_keys(&root.table("recordings"), &home);
     Config {
+        shards: shards(&root.table("server")),
         sip: sip(&root.table("sip"), &base),
         media: media(&root.table("media"), &base, &home),
         control: control(&root.table("control"), &base, &data),
@@ -117,6 +119,12 @@ fn read(root: Table<'_>, home: PathBuf) -> Config {
         base: base.0,
         directory: home,
     }
+}
+
+/// `[server] shards`.
+fn shards(table: &Table<'_>) -> Shards {
+    let set = table.item("shards").and_then(|item| item.integer(1..=u64::from(Shards::MOST)));
+    set.and_then(|count| Shards::new(u16::try_from(count).ok()?)).unwrap_or(Shards::ONE)
 }
 
 /// `[trace]`: the collector of SIP messages, by an address (no name: it is asked for nowhere else).

@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use koukan_base::Shards;
 use koukan_dialplan::Network;
 use koukan_media::Codec;
 use koukan_media::sealed::SealKey;
@@ -42,6 +43,8 @@ pub struct Config {
     pub base: PathBuf,
     /// `[server] data`.
     pub data: PathBuf,
+    /// `[server] shards`: so many control threads share the tenants.
+    pub shards: Shards,
     /// `[sip]`.
     pub sip: SipConfig,
     /// `[media]`.

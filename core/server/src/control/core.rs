@@ -6,14 +6,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use koukan_base::{CallId, Time};
+use koukan_base::{COMMON_SHARD, CallId, Time};
 use koukan_dialplan::{Aside, ChangeError, Network};
 use koukan_sip::Flow;
 use koukan_store::OutboxCounts;
 use koukan_switch::{
-    Action, Directory, FaxOrder, Now, Record, ResolvedHosts, RoomError, Switch, TrunkView,
+    Action, Banned, Directory, FaxOrder, Now, Record, ResolvedHosts, RoomError, Switch, TrunkNews,
+    TrunkView,
 };
 
+use super::hosted::Apps;
+use super::inbox::Inbound;
 use super::memory::Load;
 use super::outbox::{Deed, Line, Outbox};
 use super::request::{InRoom, MaintenanceOrder, SetDone, SetOrder};
@@ -21,12 +24,12 @@ use super::{ECHOES, EVENTS_A_TURN};
 use crate::api;
 use crate::explain::ExplainLog;
 use crate::fax::{FaxWord, Faxes};
-use crate::journal::Journal;
+use crate::journal::SharedJournal;
 use crate::log::Throttle;
 use crate::media::Media;
 use crate::metrics::Snapshot;
 use crate::module::LoadedModule;
-use crate::modules::{ChangeRefused, Changed, Modules};
+use crate::modules::{ChangeRefused, Changed};
 use crate::recordings::Sweeper;
 use crate::trace::{Trace, Traced};
 use crate::transport::Input;
@@ -36,10 +39,11 @@ use crate::transport::Input;
 pub(crate) struct Parts {
     pub(crate) switch: Switch,
     pub(crate) media: Media,
-    pub(crate) modules: Modules,
-    pub(crate) journal: Journal,
+    pub(crate) modules: Apps,
+    pub(crate) journal: SharedJournal,
     pub(crate) explain: ExplainLog,
-    pub(crate) sweeper: Sweeper,
+    /// Where no other thread has it.
+    pub(crate) sweeper: Option<Sweeper>,
     pub(crate) faxes: Faxes,
     /// Networks that nothing is taken from.
     pub(crate) blocked: Vec<Network>,
@@ -103,6 +107,35 @@ impl Core {
                 self.guarded(now, "flow", |switch| switch.handle_flow_failed(now, flow));
             }
         }
+    }
+
+    /// Something that waited in the shard's inbox.
+    pub(crate) fn handle_inbound(&mut self, now: Now, inbound: Inbound) {
+        match inbound {
+            Inbound::Bytes { flow, bytes } => {
+                self.handle_input(now, Input::Bytes { flow, bytes: &bytes });
+            }
+            Inbound::Message { flow, message } => {
+                self.handle_input(now, Input::Message { flow, message: *message });
+            }
+            Inbound::FlowFailed { flow } => self.handle_input(now, Input::FlowFailed { flow }),
+            Inbound::Trunks(news) => {
+                self.guarded(now, "news of trunks", |switch| switch.hear_trunks(now, &news));
+            }
+            Inbound::Banned(bans) => {
+                self.guarded(now, "bans", |switch| switch.hear_bans(now, &bans));
+            }
+        }
+    }
+
+    /// What the other shards are to hear.
+    pub(crate) fn news(&mut self) -> (Vec<TrunkNews>, Vec<Banned>) {
+        (self.parts.switch.trunk_news(), self.parts.switch.ban_news())
+    }
+
+    /// Somebody has not heard what was said of the trunks.
+    pub(crate) fn say_again(&mut self) {
+        self.parts.switch.repeat_trunk_news();
     }
 
     /// Whether new calls are refused since the server is to end; documents are not sent meanwhile.
@@ -241,7 +274,7 @@ impl Core {
     pub(crate) fn commit(&mut self) -> bool {
         let mut records = self.outbox.records();
         records.extend(self.parts.modules.take_notes().into_iter().map(Record::Note));
-        let safe = records.is_empty() || self.parts.journal.append(records);
+        let safe = records.is_empty() || self.parts.journal.lock().append(records);
         if !safe {
             self.outbox.break_promises();
         }
@@ -332,7 +365,9 @@ impl Core {
     /// The date was set.
     pub(crate) fn clock_moved(&mut self) {
         self.next_sweep = Time::ZERO;
-        self.parts.modules.clock_moved();
+        if let Some(modules) = self.parts.modules.here() {
+            modules.clock_moved();
+        }
     }
 
     /// Puts new plans in force; the live settings that have no place in them.
@@ -351,11 +386,13 @@ impl Core {
 
     /// What is tried again from time to time.
     pub(crate) fn handle_housekeeping(&mut self, now: Now) {
-        self.parts.journal.handle_housekeeping();
+        self.parts.journal.lock().handle_housekeeping();
         self.parts.modules.handle_housekeeping(now);
         if self.next_sweep <= now.time {
             self.next_sweep = now.time + SWEEP;
-            self.parts.sweeper.order(now.date);
+            if let Some(sweeper) = &mut self.parts.sweeper {
+                sweeper.order(now.date);
+            }
         }
     }
 
@@ -390,8 +427,9 @@ impl Core {
         self.parts.explain.why(call)
     }
 
-    pub(crate) fn modules(&self, now: Now) -> Vec<api::ModuleInfo> {
-        self.parts.modules.list(now.time)
+    pub(crate) fn modules(&mut self, now: Now) -> Vec<api::ModuleInfo> {
+        let modules = self.parts.modules.here();
+        modules.map(|modules| modules.list(now.time)).unwrap_or_default()
     }
 
     /// Puts a build of a module in service.
@@ -401,20 +439,26 @@ impl Core {
         build: LoadedModule,
         is_new: bool,
     ) -> Result<Changed, ChangeRefused> {
-        self.parts.modules.install(now, build, is_new)
+        match self.parts.modules.here() {
+            Some(modules) => modules.install(now, build, is_new),
+            None => Err(ChangeRefused::NotLoaded(build.name().to_owned())),
+        }
     }
 
     /// Takes a module out of service.
     pub(crate) fn unload_module(&mut self, now: Now, name: &str) -> Result<Changed, ChangeRefused> {
-        self.parts.modules.unload(now, name)
+        match self.parts.modules.here() {
+            Some(modules) => modules.unload(now, name),
+            None => Err(ChangeRefused::NotLoaded(name.to_owned())),
+        }
     }
 
     pub(crate) fn unwritten(&self) -> usize {
-        self.parts.journal.waiting()
+        self.parts.journal.lock().waiting()
     }
 
     pub(crate) fn outbox(&self) -> OutboxCounts {
-        self.parts.journal.outbox().counts()
+        self.parts.journal.lock().outbox().counts()
     }
 
     /// The last writes of an orderly end.
@@ -445,10 +489,13 @@ impl Core {
             ("stray_ack", dropped.stray_acks),
         ];
         let trunks = self.parts.switch.trunks(now);
-        snapshot.trunks = TrunkView::STATES
-            .iter()
-            .map(|state| (*state, trunks.iter().filter(|trunk| trunk.state == *state).count()))
-            .collect();
+        // A trunk of the server is counted where it is at home.
+        let is_common = self.parts.switch.shard() == COMMON_SHARD;
+        let own = |trunk: &&TrunkView| trunk.tenant.is_some() || is_common;
+        let count = |state: &&'static str| {
+            trunks.iter().filter(own).filter(|trunk| trunk.state == **state).count()
+        };
+        snapshot.trunks = TrunkView::STATES.iter().map(|state| (*state, count(&state))).collect();
         snapshot.trunk_calls = trunks.iter().map(|trunk| trunk.begun).sum();
         snapshot.trunk_failures = trunks.iter().map(|trunk| trunk.failed).sum();
         (snapshot.bans, snapshot.banned_drops) = self.parts.switch.ban_counts();
@@ -463,6 +510,6 @@ impl Core {
         snapshot.panics = self.panics;
         snapshot.trace_lost = self.parts.trace.lost();
         snapshot.explain_lost = self.parts.explain.lost();
-        self.parts.journal.measure(snapshot);
+        self.parts.journal.lock().measure(snapshot);
     }
 }

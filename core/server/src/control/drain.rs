@@ -60,7 +60,7 @@ impl Control {
     /// Ends the server when nothing is left, or its time is over.
     pub(super) fn look_at_drain(&mut self, now: Now) {
         let Some(drain) = self.drain.as_ref().filter(|_| self.stopping.is_none()) else { return };
-        if self.core.switch().is_drained() {
+        if self.fleet.is_drained(self.core.switch().is_drained()) {
             tracing::warn!(by = drain.by, "drained: nothing is up any more");
         } else if drain.until <= now.time {
             for call in self.core.switch().calls() {

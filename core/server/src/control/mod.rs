@@ -3,7 +3,14 @@
 //! journal's write.
 
 mod core;
+pub(crate) mod door;
 mod drain;
+pub(crate) mod fleet;
+pub(crate) mod handle;
+pub(crate) mod hosted;
+pub(crate) mod inbox;
+mod joined;
+pub(crate) mod link;
 mod memory;
 mod outbox;
 mod overload;
@@ -20,16 +27,19 @@ use mio::{Events, Poll, Token};
 pub(crate) use self::core::{Core, Parts};
 use self::drain::Drain;
 pub use self::drain::DrainOrder;
+use self::fleet::Fleet;
+use self::inbox::Inbound;
+use self::link::Wires;
 pub(crate) use self::memory::MemoryWatch;
 pub(crate) use self::overload::Overload;
-pub use request::{
-    ControlHandle, InRoom, MaintenanceOrder, Reply, Request, SetDone, SetOrder, Unavailable,
-};
+pub use handle::ControlHandle;
+pub use joined::Joined;
+pub use request::{InRoom, MaintenanceOrder, Reply, Request, SetDone, SetOrder, Unavailable};
 
 use crate::api;
 use crate::clock::Clock;
 use crate::metrics::Snapshot;
-use crate::transport::{Input, Transports};
+use crate::transport::Input;
 use crate::{limits, log, os, simulation};
 
 /// The token of the loop's waker.
@@ -39,19 +49,22 @@ pub(crate) const WAKER: Token = Token(0);
 const STOPPING: Duration = Duration::from_secs(3);
 /// What failed for want of disk is tried again so often.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// The door looks around so often when nothing comes.
+pub(crate) const DOOR_WAIT: Duration = Duration::from_secs(1);
 /// Sends that fail end calls, whose sends may fail; a turn follows this often at most.
 const ECHOES: usize = 8;
 
-/// A control thread's loop.
+/// A control thread's loop: of the server, or of one of its shards.
 pub(crate) struct Control {
     pub(crate) poll: Poll,
-    pub(crate) transports: Transports,
+    pub(crate) wires: Wires,
     pub(crate) core: Core,
     pub(crate) requests: Receiver<Request>,
     pub(crate) clock: Clock,
     pub(crate) slowest_turn: Duration,
     pub(crate) stopping: Option<Time>,
     pub(crate) drain: Option<Drain>,
+    pub(crate) fleet: Fleet,
     pub(crate) housekeeping: Time,
     pub(crate) memory: MemoryWatch,
     pub(crate) overload: Overload,
@@ -82,13 +95,13 @@ impl Control {
     }
 
     fn wait(&self) -> Duration {
-        if self.transports.has_unfinished() || self.core.has_work() {
+        if self.wires.has_unfinished() || self.core.has_work() {
             return Duration::ZERO;
         }
         let now = self.clock.time();
         let next = [
             self.core.poll_timeout(),
-            self.transports.poll_timeout(),
+            self.wires.poll_timeout(),
             Some(self.housekeeping),
             self.stopping,
             self.drain.as_ref().map(Drain::until),
@@ -101,14 +114,8 @@ impl Control {
     /// Everything that is due and has come, then what follows from it.
     fn turn(&mut self, events: &Events) {
         let now = self.clock.now();
-        let Self { transports, core, .. } = self;
-        let mut sink = |input: Input<'_>| core.handle_input(now, input);
-        transports.handle_unfinished(now.time, &mut sink);
-        for event in events.iter().filter(|event| event.token() != WAKER) {
-            transports.handle_event(now.time, event, &mut sink);
-        }
-        transports.handle_timeout(now.time, &mut sink);
-        let behind = self.transports.keeps_calls_waiting();
+        self.receive(now, events);
+        let behind = self.wires.keeps_calls_waiting();
         self.core.set_overloaded(self.overload.note(now.time, behind));
         let core = &mut self.core;
         core.handle_events(now);
@@ -128,14 +135,30 @@ impl Control {
         self.flush(now);
     }
 
+    /// Takes a bounded batch of what has come by the network, or by the door.
+    fn receive(&mut self, now: Now, events: &Events) {
+        let Self { wires, core, .. } = self;
+        match wires {
+            Wires::Own(transports) => {
+                let mut sink = |input: Input<'_>| core.handle_input(now, input);
+                transports.handle_unfinished(now.time, &mut sink);
+                for event in events.iter().filter(|event| event.token() != WAKER) {
+                    transports.handle_event(now.time, event, &mut sink);
+                }
+                transports.handle_timeout(now.time, &mut sink);
+            }
+            Wires::Door(link) => link.receive(&mut |inbound| core.handle_inbound(now, inbound)),
+        }
+    }
+
     /// Journal first, then everything that leaves.
     fn flush(&mut self, now: Now) {
-        let Self { transports, core, .. } = self;
+        let Self { wires, core, .. } = self;
         for _ in 0..ECHOES {
             core.commit();
             let mut failed = Vec::new();
             core.execute(now, &mut |flow, bytes| {
-                transports.send(now.time, flow, bytes, &mut |input| {
+                wires.send(now.time, flow, bytes, &mut |input| {
                     if let Input::FlowFailed { flow } = input {
                         failed.push(flow);
                     }
@@ -146,6 +169,17 @@ impl Control {
             }
             for flow in failed {
                 core.handle_input(now, Input::FlowFailed { flow });
+            }
+        }
+        if let Wires::Door(link) = wires {
+            link.flush();
+            let (trunks, bans) = core.news();
+            if !trunks.is_empty() && !link.tell_others(|| Inbound::Trunks(trunks.clone())) {
+                core.say_again();
+            }
+            // Whoever has not heard of a ban speaks one itself.
+            if !bans.is_empty() {
+                link.tell_others(|| Inbound::Banned(bans.clone()));
             }
         }
     }
@@ -185,8 +219,8 @@ impl Control {
             Request::Why(call, reply) => drop(reply.send(self.core.why(call))),
             Request::Install(directory, tls, reply) => {
                 let aside = self.core.install(now, directory);
-                if let Some(tls) = tls {
-                    self.transports.set_tls(tls);
+                if let (Some(tls), Wires::Own(transports)) = (tls, &mut self.wires) {
+                    transports.set_tls(tls);
                 }
                 let _ = reply.send(aside);
             }
@@ -235,9 +269,9 @@ impl Control {
             uptime_s: self.clock.time().as_millis() / 1000,
             date: self.clock.date(),
             clock_moved: self.clock.is_moved(),
-            listeners: self.transports.listeners().map(|(_, bound)| bound.to_string()).collect(),
+            listeners: self.wires.listeners().iter().map(ToString::to_string).collect(),
             registrations: self.core.switch().registrations(self.clock.now()).len(),
-            connections: self.transports.connections(),
+            connections: self.wires.connections(),
             tables: self.core.switch().tables(),
             unwritten: self.core.unwritten(),
             records_waiting: outbox.calls.waiting.saturating_add(outbox.events.waiting),
@@ -250,8 +284,8 @@ impl Control {
         let mut snapshot = Snapshot {
             uptime_s: self.clock.time().as_millis() as f64 / 1000.0,
             rss_bytes: os::resident_bytes(),
-            connections: self.transports.connections(),
-            transports: self.transports.counters().clone(),
+            connections: self.wires.connections(),
+            transports: self.wires.counters().clone(),
             slowest_turn_s: self.slowest_turn.as_secs_f64(),
             overloaded: self.overload.is_overloaded(),
             overloads: self.overload.times(),

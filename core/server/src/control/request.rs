@@ -2,16 +2,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crossbeam_channel::{Sender, TrySendError};
 use koukan_base::CallId;
 use koukan_dialplan::{Aside, Change, ChangeError, Entry, FaxSenderError, Settings};
 use koukan_switch::{
     BanView, BoxView, CallView, Directory, FaxOffice, QueueView, RegistrationView, ResolvedHosts,
     RoomError, RoomOrder, RoomView, TrunkKey, TrunkView,
 };
-use mio::Waker;
 use tokio::sync::oneshot;
 
 use super::drain::DrainOrder;
@@ -141,55 +138,9 @@ pub enum Unavailable {
     #[error("the control loop has too many requests waiting; try again")]
     Busy,
     /// No answer within the time-out.
-    #[error("the control loop did not answer within {} s", TIMEOUT.as_secs())]
+    #[error("the control loop did not answer within {} s", super::handle::TIMEOUT.as_secs())]
     TimedOut,
     /// It has ended.
     #[error("the server is shutting down")]
     Ended,
-}
-
-const TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The way to a control loop.
-#[derive(Clone, Debug)]
-pub struct ControlHandle {
-    queue: Sender<Request>,
-    waker: Arc<Waker>,
-}
-
-impl ControlHandle {
-    /// A handle that puts requests on `queue` and wakes the loop.
-    #[must_use]
-    pub const fn new(queue: Sender<Request>, waker: Arc<Waker>) -> Self {
-        Self { queue, waker }
-    }
-
-    /// Asks and waits for the answer.
-    ///
-    /// # Errors
-    /// The loop is overloaded, hangs, or has ended.
-    pub async fn ask<T>(
-        &self,
-        request: impl FnOnce(Reply<T>) -> Request,
-    ) -> Result<T, Unavailable> {
-        let (reply, answer) = oneshot::channel();
-        self.send(request(reply))?;
-        match tokio::time::timeout(TIMEOUT, answer).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(_)) => Err(Unavailable::Ended),
-            Err(_) => Err(Unavailable::TimedOut),
-        }
-    }
-
-    /// Puts a request on the queue.
-    ///
-    /// # Errors
-    /// The queue is full, or nobody is there.
-    pub fn send(&self, request: Request) -> Result<(), Unavailable> {
-        self.queue.try_send(request).map_err(|error| match error {
-            TrySendError::Full(_) => Unavailable::Busy,
-            TrySendError::Disconnected(_) => Unavailable::Ended,
-        })?;
-        self.waker.wake().map_err(|_| Unavailable::Ended)
-    }
 }

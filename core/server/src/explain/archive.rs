@@ -77,9 +77,17 @@ impl Archive {
     }
 }
 
+impl Archive {
+    /// Another way in; the thread ends with the one that [`Self::open`] gave.
+    #[must_use]
+    pub fn way(&self) -> Self {
+        Self { orders: self.orders.clone(), lost: Arc::clone(&self.lost), thread: None }
+    }
+}
+
 impl Drop for Archive {
     fn drop(&mut self) {
-        if let Some(orders) = self.orders.take() {
+        if let Some(orders) = self.orders.take().filter(|_| self.thread.is_some()) {
             // A thread that hangs on its disk is left behind.
             let told = orders.send_timeout(Order::End, Duration::from_secs(1)).is_ok();
             if let (true, Some(thread)) = (told, self.thread.take()) {

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 use koukan_base::{CallId, Time};
 use koukan_engine::Lent;
 use koukan_fax::protocol::{End, Event, Media, Order, Report, SessionId, Station, Task};
@@ -15,14 +15,14 @@ use koukan_fax::queue::Rate;
 use koukan_fax::{Cause, Supervisor, supervise};
 use koukan_sip::sdp::AgreedImage;
 use koukan_switch::{Carried, FaxId, FaxNews, FaxOrder, FaxReport, Reception};
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Token};
 
 use super::entry::Fax;
 use super::inbox::Inbox;
 use super::process::Process;
 use super::running::{Progress, Running, What, between, likely, media, t38};
 use super::sending::Queue;
-use super::{Deed, FaxConfig, FaxWord};
+use super::{Deed, FaxConfig, FaxWord, Ways};
 use crate::clock::Clock;
 
 /// The token of the thread's waker; those of the processes are the numbers from 0.
@@ -55,8 +55,7 @@ pub(super) struct Driver {
     config: FaxConfig,
     poll: Poll,
     deeds: Receiver<Deed>,
-    words: Sender<FaxWord>,
-    control: Arc<Waker>,
+    ways: Ways,
     inbox: Inbox,
     queue: Queue,
     clock: Clock,
@@ -73,7 +72,7 @@ impl Driver {
     pub(super) fn new(
         config: FaxConfig,
         poll: Poll,
-        (deeds, words, control): (Receiver<Deed>, Sender<FaxWord>, Arc<Waker>),
+        (deeds, ways): (Receiver<Deed>, Ways),
         (inbox, queue): (Inbox, Queue),
         clock: Clock,
     ) -> Self {
@@ -81,8 +80,7 @@ impl Driver {
             config,
             poll,
             deeds,
-            words,
-            control,
+            ways,
             inbox,
             queue,
             clock,
@@ -121,7 +119,7 @@ impl Driver {
                         if let Some(fax) = self.queue.cancel(&id, self.clock.now()) {
                             self.hang_up(fax, "cancelled");
                         }
-                        let _ = self.control.wake();
+                        self.ways.kept();
                     }
                     Deed::Hold(on) => self.held = on,
                     Deed::End => ends = true,
@@ -145,7 +143,7 @@ impl Driver {
             FaxOrder::Carry(carried) => self.carry(&carried, lent),
             FaxOrder::NotSent { fax, call, why } => {
                 self.queue.not_sent(fax, call, &why, self.clock.now());
-                let _ = self.control.wake();
+                self.ways.kept();
             }
             FaxOrder::Switch { fax, image } => self.switch(SessionId(fax.0), &image),
             FaxOrder::Stop { fax } => self.stop(SessionId(fax.0)),
@@ -163,11 +161,11 @@ impl Driver {
         }
         for call in self.queue.due(now) {
             let fax = call.fax;
-            if self.words.try_send(FaxWord::Call(call)).is_err() {
+            if !self.ways.give(FaxWord::Call(call)) {
                 tracing::error!("no machine is called: the control thread takes no orders");
                 self.queue.ended(fax, Cause::Worker, &Progress::default(), now);
             }
-            let _ = self.control.wake();
+            self.ways.kept();
         }
     }
 
@@ -223,11 +221,10 @@ impl Driver {
 
     fn tell(&self, session: SessionId, news: FaxNews) {
         let report = FaxReport { fax: FaxId(session.0), news };
-        if self.words.try_send(FaxWord::Report(report)).is_err() {
+        if !self.ways.give(FaxWord::Report(report)) {
             tracing::error!("a report of a fax is lost: the control thread takes none");
         }
-        // It fails only when its poll is gone, and the server with it.
-        let _ = self.control.wake();
+        self.ways.kept();
     }
 
     /// A call is to be answered as a fax.
@@ -406,7 +403,7 @@ impl Driver {
                 if told {
                     self.tell(session, FaxNews::Told(words));
                 }
-                let _ = self.control.wake();
+                self.ways.kept();
             }
         }
     }
@@ -435,7 +432,7 @@ impl Driver {
         } else {
             // The call's log is closed; the server's has it.
             tracing::info!(fax = session.0, "{words}");
-            let _ = self.control.wake();
+            self.ways.kept();
         }
     }
 
@@ -558,7 +555,7 @@ impl Driver {
                 Err(_) => self.unkept.push((tenant, id, fax, heard)),
             }
         }
-        let _ = self.control.wake();
+        self.ways.kept();
     }
 
     /// The server ends: sessions are ended, so that their files are whole, and their pages kept.

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use koukan_base::Shards;
 use koukan_engine::Lent;
 use koukan_switch::{FaxCall, FaxNews, FaxOrder, FaxReport};
 use mio::{Poll, Waker};
@@ -74,6 +75,41 @@ pub enum FaxWord {
     Call(FaxCall),
 }
 
+/// The way to a shard.
+#[derive(Debug)]
+struct Way {
+    words: Sender<FaxWord>,
+    control: Arc<Waker>,
+}
+
+/// The ways to the control threads.
+#[derive(Debug)]
+pub(super) struct Ways {
+    shards: Vec<Way>,
+    notes: Arc<Waker>,
+}
+
+impl Ways {
+    /// Gives a word to the shard that the fax's number bears; false when it takes none.
+    fn give(&self, word: FaxWord) -> bool {
+        let fax = match &word {
+            FaxWord::Report(report) => report.fax,
+            FaxWord::Call(call) => call.fax,
+        };
+        let shard = usize::from(fax.shard().0);
+        let Some(way) = self.shards.get(shard).or(self.shards.first()) else { return false };
+        let taken = way.words.try_send(word).is_ok();
+        // It fails only when its poll is gone, and the server with it.
+        let _ = way.control.wake();
+        taken
+    }
+
+    /// Something was kept that is to be written down.
+    fn kept(&self) {
+        let _ = self.notes.wake();
+    }
+}
+
 /// The faxes as the control loop sees them.
 #[derive(Debug)]
 pub struct Faxes {
@@ -87,8 +123,9 @@ pub struct Faxes {
 }
 
 impl Faxes {
-    /// Starts the thread; the processes begin with the first fax. `control` wakes whoever takes
-    /// the reports.
+    /// Starts the thread; the processes begin with the first fax. `notes` wakes whoever writes
+    /// down what is kept, `shards` those who take the reports, in the order of their numbers, one
+    /// at least. What each of them holds of it comes back; the first of them ends the thread.
     ///
     /// # Errors
     /// The system refuses a thread, a poll or the directory.
@@ -96,21 +133,37 @@ impl Faxes {
         config: FaxConfig,
         (inbox, shelf): (Inbox, Arc<Shelf>),
         clock: Clock,
-        control: Arc<Waker>,
-    ) -> io::Result<Self> {
+        (notes, shards): (Arc<Waker>, &[Arc<Waker>]),
+    ) -> io::Result<Vec<Self>> {
         std::fs::create_dir_all(&config.spool)?;
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (deeds, orders) = bounded(QUEUE);
-        let (out, words) = bounded(QUEUE);
+        let ways = shards.iter().map(|control| {
+            let (out, words) = bounded(QUEUE);
+            (Way { words: out, control: Arc::clone(control) }, words)
+        });
+        let (ways, taken): (Vec<Way>, Vec<Receiver<FaxWord>>) = ways.unzip();
         let drawer = Drawer::new(shelf, config.spool.clone());
-        let wakers = [Arc::clone(&waker), Arc::clone(&control)];
+        let wakers = [Arc::clone(&waker), Arc::clone(&notes)];
         let tray = Tray::new(&config, drawer.clone(), clock.clone(), deeds.clone(), wakers);
-        let queue = Queue::new(drawer, clock.now());
-        let driver = Driver::new(config, poll, (orders, out, control), (inbox, queue), clock);
+        let homes = u16::try_from(shards.len()).ok().and_then(Shards::new);
+        let mut queue = Queue::new(drawer, clock.now());
+        queue.set_homes(homes.unwrap_or(Shards::ONE));
+        let ways = Ways { shards: ways, notes };
+        let driver = Driver::new(config, poll, (orders, ways), (inbox, queue), clock);
         let thread =
             std::thread::Builder::new().name("fax".to_owned()).spawn(move || driver.run())?;
-        Ok(Self { deeds, words, refused: Vec::new(), waker, tray, thread: Some(thread) })
+        let mut thread = Some(thread);
+        let one = |words| Self {
+            deeds: deeds.clone(),
+            words,
+            refused: Vec::new(),
+            waker: Arc::clone(&waker),
+            tray: tray.clone(),
+            thread: thread.take(),
+        };
+        Ok(taken.into_iter().map(one).collect())
     }
 
     /// What takes documents to be sent.
@@ -157,11 +210,10 @@ impl Faxes {
 
 impl Drop for Faxes {
     fn drop(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
         let _ = self.deeds.try_send(Deed::End);
         let _ = self.waker.wake();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
+        if thread.join().is_err() {
             tracing::error!("the fax thread ended by a panic");
         }
     }

@@ -21,7 +21,7 @@ pub(super) struct Ready {
 
 /// `POST /v1/backup`: what is in memory goes to the disk, and the answer says where that is.
 pub(super) async fn prepare(State(service): Shared) -> Answer<Ready> {
-    let written = service.control.ask(Request::Commit).await?;
+    let written = service.control.ask_apps(Request::Commit).await?;
     let caught_up = service.cdrs.catch_up().await;
     Ok(Json(Ready { places: service.places.clone(), caught_up, written }))
 }

@@ -12,7 +12,7 @@ use crate::control::Request;
 
 /// `GET /v1/bans`.
 pub(super) async fn list(State(service): Shared) -> Answer<Vec<BanView>> {
-    Ok(Json(service.control.ask(Request::Bans).await?))
+    Ok(Json(service.control.ask_all(Request::Bans).await?))
 }
 
 /// `DELETE /v1/bans/{address}`.
@@ -25,7 +25,7 @@ pub(super) async fn lift(
         let words = format!("\"{address}\" is no address");
         return Err(Refused(StatusCode::BAD_REQUEST, words));
     };
-    match service.control.ask(|reply| Request::LiftBan(ip, reply)).await? {
+    match service.control.ask_all(|reply| Request::LiftBan(ip, reply)).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Refused(StatusCode::NOT_FOUND, format!("{address} is not banned"))),
     }

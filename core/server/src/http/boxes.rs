@@ -13,7 +13,8 @@ use crate::fax::sending::SentView;
 
 /// `GET /v1/boxes`: the voicemail boxes that have had a message.
 pub(super) async fn list(State(service): Shared) -> Answer<Vec<BoxView>> {
-    Ok(Json(service.control.ask(Request::Boxes).await?))
+    let key = |view: &BoxView| (view.tenant.clone(), view.name.clone());
+    Ok(Json(service.control.list(Request::Boxes, key).await?))
 }
 
 /// Whose faxes are listed.

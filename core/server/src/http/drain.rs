@@ -14,7 +14,7 @@ use crate::limits;
 
 /// `GET /v1/drain`: what is still up.
 pub(super) async fn show(State(service): Shared) -> Answer<api::Drain> {
-    Ok(Json(service.control.ask(Request::Drained).await?))
+    Ok(Json(service.control.ask_all(Request::Drained).await?))
 }
 
 /// The body of `POST /v1/drain`.
@@ -39,12 +39,12 @@ pub(super) async fn begin(
         return Err(Refused(StatusCode::BAD_REQUEST, words));
     }
     let order = DrainOrder { within: Duration::from_secs(within_s), by };
-    Ok(Json(service.control.ask(|reply| Request::Drain(order, reply)).await?))
+    Ok(Json(service.control.ask_all(|reply| Request::Drain(order.clone(), reply)).await?))
 }
 
 /// `DELETE /v1/drain`: take calls again.
 pub(super) async fn call_off(State(service): Shared) -> Result<StatusCode, Refused> {
-    match service.control.ask(Request::CallOffDrain).await? {
+    match service.control.ask_all(Request::CallOffDrain).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Refused(StatusCode::NOT_FOUND, "the server does not drain".to_owned())),
     }

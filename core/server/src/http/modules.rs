@@ -16,7 +16,7 @@ use crate::modules::{ChangeRefused, Changed};
 
 /// `GET /v1/modules`.
 pub(super) async fn list(State(service): Shared) -> Answer<Vec<ModuleInfo>> {
-    Ok(Json(service.control.ask(Request::Modules).await?))
+    Ok(Json(service.control.ask_apps(Request::Modules).await?))
 }
 
 /// `POST /v1/modules/{name}/load`: a module that is not in service.
@@ -41,7 +41,7 @@ pub(super) async fn unload(
     Path(name): Path<String>,
 ) -> Answer<ModuleChanged> {
     let wanted = name.clone();
-    let done = service.control.ask(|reply| Request::UnloadModule(wanted, reply)).await?;
+    let done = service.control.ask_apps(|reply| Request::UnloadModule(wanted, reply)).await?;
     let changed = done.map_err(conflict)?;
     tracing::warn!(module = name, calls = changed.calls, "module taken out of service");
     Ok(Json(told(name, None, changed)))
@@ -62,7 +62,7 @@ async fn put_in_service(
     let build = Box::new(made.map_err(failed)??);
     let version = build.version.clone();
     let install = |reply| Request::InstallModule(build, is_new, reply);
-    let changed = service.control.ask(install).await?.map_err(conflict)?;
+    let changed = service.control.ask_apps(install).await?.map_err(conflict)?;
     tracing::info!(
         module = name,
         version,

@@ -11,7 +11,6 @@ use axum::response::{IntoResponse, Response};
 use super::routes::{Answer, Refused, Service, Shared};
 use crate::api::{CheckReport, GenerationInfo};
 use crate::config;
-use crate::control::Request;
 use crate::generations::Generations;
 use crate::plans::{self, Outcome};
 use crate::sounds;
@@ -71,8 +70,7 @@ pub(super) async fn rollback(State(service): Shared) -> Answer<CheckReport> {
     let (old, new) = (Arc::clone(&generations.current().directory), Arc::clone(&directory));
     let date = service.clock.date();
     report.changes = blocking(move || plans::changes(&old.plans, &new.plans, date)).await?;
-    let install = |reply| Request::Install(directory, None, reply);
-    let aside = service.control.ask(install).await?;
+    let aside = service.control.install(&directory, None).await?;
     report.aside = aside.iter().map(|(tenant, aside)| plans::aside_words(tenant, aside)).collect();
     generations.step_back(service.clock.date());
     service.plans_changed.notify_one();
@@ -101,8 +99,7 @@ async fn take(
     let (old, new) = (Arc::clone(&generations.current().directory), Arc::clone(&directory));
     let date = service.clock.date();
     report.changes = blocking(move || plans::changes(&old.plans, &new.plans, date)).await?;
-    let install = |reply| Request::Install(Arc::clone(&directory), tls, reply);
-    let aside = service.control.ask(install).await?;
+    let aside = service.control.install(&directory, tls).await?;
     report.aside = aside.iter().map(|(tenant, aside)| plans::aside_words(tenant, aside)).collect();
     for words in &report.aside {
         tracing::warn!("{words}");

@@ -11,12 +11,14 @@ use crate::control::{InRoom, Request};
 
 /// `GET /v1/rooms`.
 pub(super) async fn list(State(service): Shared) -> Answer<Vec<RoomView>> {
-    Ok(Json(service.control.ask(Request::Rooms).await?))
+    let key = |view: &RoomView| (view.tenant.clone(), view.room.clone());
+    Ok(Json(service.control.list(Request::Rooms, key).await?))
 }
 
 /// `GET /v1/queues`.
 pub(super) async fn queues(State(service): Shared) -> Answer<Vec<QueueView>> {
-    Ok(Json(service.control.ask(Request::Queues).await?))
+    let key = |view: &QueueView| (view.tenant.clone(), view.queue.clone());
+    Ok(Json(service.control.list(Request::Queues, key).await?))
 }
 
 /// `POST /v1/tenants/{tenant}/rooms/{room}`: an order as `{"lock": true}`, `{"put_out": "CALL"}`.
@@ -25,8 +27,8 @@ pub(super) async fn order(
     Path((tenant, room)): Path<(String, String)>,
     Json(order): Json<RoomOrder>,
 ) -> Result<StatusCode, Refused> {
-    let order = InRoom { tenant, room, order };
-    let done = service.control.ask(|reply| Request::InRoom(order, reply)).await?;
+    let order = InRoom { tenant: tenant.clone(), room, order };
+    let done = service.control.ask_home(&tenant, |reply| Request::InRoom(order, reply)).await?;
     done.map(|()| StatusCode::NO_CONTENT).map_err(|error| {
         let status = match &error {
             RoomError::Empty { .. } | RoomError::NoMember { .. } => StatusCode::NOT_FOUND,

@@ -29,7 +29,7 @@ use crate::generations::Generations;
 use crate::limits;
 use crate::module::Loader;
 use crate::recordings::Recordings;
-use crate::simulation::{Question, Simulated};
+use crate::simulation::{Question, QuestionError, Simulated};
 
 /// What the routes need.
 #[derive(Debug)]
@@ -162,28 +162,28 @@ pub(super) type Answer<T> = Result<Json<T>, Refused>;
 pub(super) type Shared = State<Arc<Service>>;
 
 async fn status(State(service): Shared) -> Answer<api::Status> {
-    Ok(Json(service.control.ask(Request::Status).await?))
+    Ok(Json(service.control.status().await?))
 }
 
 async fn calls(State(service): Shared) -> Answer<Vec<koukan_switch::CallView>> {
-    Ok(Json(service.control.ask(Request::Calls).await?))
+    Ok(Json(service.control.list(Request::Calls, |view| view.call.clone()).await?))
 }
 
 async fn kill(State(service): Shared, Path(call): Path<String>) -> Result<StatusCode, Refused> {
     let id = call_id(&call)?;
-    match service.control.ask(|reply| Request::Kill(id, reply)).await? {
+    match service.control.ask_call(id, |reply| Request::Kill(id, reply)).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Refused(StatusCode::NOT_FOUND, format!("no call {call} is under way"))),
     }
 }
 
 async fn registrations(State(service): Shared) -> Answer<Vec<koukan_switch::RegistrationView>> {
-    Ok(Json(service.control.ask(Request::Registrations).await?))
+    Ok(Json(service.control.list(Request::Registrations, |view| view.user.clone()).await?))
 }
 
 async fn why(State(service): Shared, Path(call): Path<String>) -> Answer<api::Why> {
     let id = call_id(&call)?;
-    let running = service.control.ask(|reply| Request::Why(id, reply)).await?;
+    let running = service.control.ask_call(id, |reply| Request::Why(id, reply)).await?;
     let known = match running {
         Some(why) => Some(why),
         None => {
@@ -202,10 +202,16 @@ async fn why(State(service): Shared, Path(call): Path<String>) -> Answer<api::Wh
 }
 
 async fn sim(State(service): Shared, Json(question): Json<Question>) -> Answer<Simulated> {
+    let plans = Arc::clone(&service.generations.lock().await.current().directory.plans);
+    let home = question.home(&plans).map_err(unprocessable)?;
     let ask = |reply| Request::Simulate(Box::new(question), reply);
-    let answer = service.control.ask(ask).await?;
-    let answer = answer.map_err(|e| Refused(StatusCode::UNPROCESSABLE_ENTITY, e.to_string()))?;
+    let answer = service.control.ask_home(&home, ask).await?;
+    let answer = answer.map_err(unprocessable)?;
     Ok(Json(*answer))
+}
+
+fn unprocessable(error: QuestionError) -> Refused {
+    Refused(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
 }
 
 pub(super) fn call_id(text: &str) -> Result<CallId, Refused> {
@@ -238,14 +244,15 @@ async fn set_clock(State(service): Shared, Json(body): Json<SetClock>) -> Answer
         return Err(Refused(StatusCode::FORBIDDEN, words.to_owned()));
     }
     service.clock.set_date(body.date);
-    service.control.ask(Request::ClockMoved).await?;
+    service.control.ask_apps(Request::ClockMoved).await?;
+    service.control.ask_each(Request::ClockMoved).await?;
     let (date, moved) = (service.clock.date(), service.clock.is_moved());
     tracing::warn!(%date, moved, "test clock set");
     Ok(Json(clock_state(&service)))
 }
 
 async fn metrics(State(service): Shared) -> Result<Response, Refused> {
-    let snapshot = service.control.ask(Request::Metrics).await?;
+    let snapshot = service.control.metrics().await?;
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     Ok((kind, snapshot.to_text()).into_response())
 }

@@ -6,7 +6,6 @@ use axum::http::StatusCode;
 use koukan_switch::Cdr;
 
 use super::routes::{Answer, Refused, Service, Shared};
-use crate::control::Request;
 use crate::os;
 use crate::plans::device_secret;
 use crate::selftest::{self, Account, Outcome, Wanted};
@@ -17,7 +16,7 @@ const RECORDS: u32 = 200;
 /// `POST /v1/selftest`: `{"tenant": "acme"}`, with `device` and `number` when they matter.
 pub(super) async fn run(State(service): Shared, Json(wanted): Json<Wanted>) -> Answer<Outcome> {
     let (account, number) = asked(&service, &wanted).await?;
-    let status = service.control.ask(Request::Status).await?;
+    let status = service.control.status().await?;
     let server = status.listeners.iter().find_map(|listener| selftest::reached(listener));
     let server = server.ok_or_else(|| wrong("the server has no listener by UDP"))?;
     let fault = |words: String| Refused(StatusCode::INTERNAL_SERVER_ERROR, words);

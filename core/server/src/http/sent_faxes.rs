@@ -76,14 +76,15 @@ pub(super) async fn send(
 ) -> Result<(StatusCode, Json<SentView>), Refused> {
     let Wish { to, from, resolution, header } = wish;
     let name = tenant.as_str().into();
-    let office = service.control.ask(|reply| Request::FaxOffice(name, from, reply)).await??;
+    let ask = |reply| Request::FaxOffice(name, from, reply);
+    let office = service.control.ask_home(&tenant, ask).await??;
     let place = tokio::time::timeout(PLACE, DRAWN.acquire()).await;
     let _place = place.ok().and_then(Result::ok).ok_or(SendError::Busy)?;
     let document = document.to_vec();
     let order = SendOrder { tenant: tenant.clone(), office, to, resolution, header, document };
     let view = aside(service.clone(), move |s| s.tray.send(order)).await??;
     // Whoever gets an id may rely on it.
-    if !service.control.ask(Request::Commit).await? {
+    if !service.control.ask_apps(Request::Commit).await? {
         let id = view.id.clone();
         let _ = aside(service, move |s| s.tray.cancel(&tenant, &id)).await?;
         let words = "the disk takes nothing: the fax is not sent";

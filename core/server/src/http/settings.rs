@@ -40,7 +40,7 @@ pub(super) async fn one(
 async fn settings(service: &Service, tenant: &str) -> Result<api::Settings, Refused> {
     let plans = Arc::clone(&service.generations.lock().await.current().directory.plans);
     let name: Arc<str> = Arc::from(tenant);
-    let flipped = service.control.ask(|reply| Request::Settings(name, reply)).await?;
+    let flipped = service.control.ask_home(tenant, |reply| Request::Settings(name, reply)).await?;
     let aside: Vec<SettingAside> = flipped.aside().iter().map(aside).collect();
     if !plans.tenants().any(|id| **id == *tenant) && aside.is_empty() {
         return Err(Refused(StatusCode::NOT_FOUND, format!("there is no tenant \"{tenant}\"")));
@@ -97,8 +97,11 @@ async fn change(
         return Err(Refused(StatusCode::BAD_REQUEST, words));
     }
     let order = SetOrder { tenant: Arc::from(tenant), change, by: Arc::from(by) };
-    let SetDone { written, safe } =
-        service.control.ask(|reply| Request::Set(order, reply)).await?.map_err(refused)?;
+    let SetDone { written, safe } = service
+        .control
+        .ask_home(tenant, |reply| Request::Set(order, reply))
+        .await?
+        .map_err(refused)?;
     for Entry { key, value, by, .. } in &written {
         tracing::info!(tenant, %key, value = value.as_deref().unwrap_or("-"), %by, "setting");
     }

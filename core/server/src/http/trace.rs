@@ -51,7 +51,7 @@ async fn answer(
     call: Option<CallId>,
     form: Form,
 ) -> Result<Response, Refused> {
-    let kept = service.control.ask(|reply| Request::Trace(call, reply)).await?;
+    let kept = service.control.ask_all(|reply| Request::Trace(call, reply)).await?;
     let Some((messages, ids)) = kept else {
         let words = match call {
             Some(call) => format!("no message of call {call} is kept any more"),

@@ -14,7 +14,7 @@ use crate::limits;
 
 /// `GET /v1/trunks`.
 pub(super) async fn list(State(service): Shared) -> Answer<Vec<TrunkView>> {
-    Ok(Json(service.control.ask(Request::Trunks).await?))
+    Ok(Json(service.control.ask_all(Request::Trunks).await?))
 }
 
 /// The body of `PUT .../maintenance`.
@@ -50,8 +50,16 @@ async fn set(service: &Service, trunk: TrunkKey, body: Maintenance) -> Answer<Ve
         return Err(Refused(StatusCode::BAD_REQUEST, words));
     }
     let (tenant, name) = trunk.clone();
-    let order = |reply| Request::Maintenance(MaintenanceOrder { trunk, by, on }, reply);
-    let Some(safe) = service.control.ask(order).await? else {
+    let order = |reply| {
+        let (trunk, by) = (trunk.clone(), by.clone());
+        Request::Maintenance(MaintenanceOrder { trunk, by, on }, reply)
+    };
+    // A trunk of the server is everybody's.
+    let said = match &tenant {
+        Some(tenant) => vec![service.control.ask_home(tenant, order).await?],
+        None => service.control.ask_each(order).await?,
+    };
+    let Some(safe) = said.into_iter().flatten().reduce(|one, other| one && other) else {
         let owner = tenant.map_or("of the server".to_owned(), |tenant| format!("of {tenant}"));
         let words = format!("there is no trunk \"{name}\" {owner}");
         return Err(Refused(StatusCode::NOT_FOUND, words));
@@ -59,7 +67,7 @@ async fn set(service: &Service, trunk: TrunkKey, body: Maintenance) -> Answer<Ve
     if !safe {
         return Err(super::settings::not_stored());
     }
-    let all = service.control.ask(Request::Trunks).await?;
+    let all = service.control.ask_all(Request::Trunks).await?;
     let same =
         |view: &TrunkView| view.tenant.as_deref() == tenant.as_deref() && *view.trunk == *name;
     Ok(Json(all.into_iter().filter(same).collect()))

@@ -130,6 +130,21 @@ impl Counters {
         }
     }
 
+    /// Adds what another thread counted.
+    pub fn add(&mut self, other: &Self) {
+        let pairs =
+            [(&mut self.udp, other.udp), (&mut self.tcp, other.tcp), (&mut self.tls, other.tls)];
+        for (own, other) in pairs {
+            own.received = own.received.saturating_add(other.received);
+            own.sent = own.sent.saturating_add(other.sent);
+        }
+        self.handshakes = self.handshakes.saturating_add(other.handshakes);
+        self.pings = self.pings.saturating_add(other.pings);
+        for (own, other) in self.drops.iter_mut().zip(other.drops) {
+            *own = own.saturating_add(other);
+        }
+    }
+
     /// How often that happened.
     #[must_use]
     pub fn drops(&self, cause: DropCause) -> u64 {

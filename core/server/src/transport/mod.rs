@@ -7,6 +7,7 @@ pub mod certificate;
 mod connection;
 mod connections;
 mod counters;
+mod datagrams;
 mod tls;
 mod udp;
 mod wire;
@@ -26,6 +27,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 pub use advertise::{Advertise, advertised_address, advertised_socket};
 pub use connections::{ConnectionLimits, Connections};
 pub use counters::{Counters, DropCause, TransportCounters};
+pub(crate) use datagrams::Datagrams;
 pub use tls::{Tls, TlsMaterial, provider};
 use udp::UdpListener;
 
@@ -165,6 +167,19 @@ impl Transports {
     /// The listeners in the order of the configuration, with the ports that they really have.
     pub fn listeners(&self) -> impl Iterator<Item = (ListenerId, ListenAddress)> {
         self.sockets.iter().enumerate().map(|(index, (address, _))| (listener_id(index), *address))
+    }
+
+    /// The sockets of datagrams, for threads that only send.
+    ///
+    /// # Errors
+    /// No descriptor is free: resource.
+    pub(crate) fn datagrams(&self) -> io::Result<Datagrams> {
+        let second = |(_, listening): &(ListenAddress, Listening)| match listening {
+            Listening::Udp(socket) => socket.second().map(Some),
+            Listening::Stream(_) => Ok(None),
+        };
+        let sockets: io::Result<Vec<_>> = self.sockets.iter().map(second).collect();
+        sockets.map(Datagrams)
     }
 
     /// What was counted so far.

@@ -10,6 +10,7 @@ use socket2::Socket;
 
 use super::backlog::Backlog;
 use super::counters::count;
+use super::datagrams::{second, sent};
 use super::{Counters, DropCause, Input, Sink};
 use crate::limits;
 
@@ -126,19 +127,11 @@ impl UdpListener {
         counters: &mut Counters,
         sink: &mut Sink<'_>,
     ) {
-        match self.socket.send_to(bytes, flow.remote) {
-            Ok(_) => count(&mut counters.udp.sent),
-            // RFC 3261, 17: lost datagrams are repeated by the transaction.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                counters.dropped(DropCause::UdpFull);
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                counters.dropped(DropCause::UdpFull);
-            }
-            Err(_) => {
-                counters.dropped(DropCause::UdpRefused);
-                sink(Input::FlowFailed { flow });
-            }
-        }
+        sent(self.socket.send_to(bytes, flow.remote), flow, counters, sink);
+    }
+
+    /// A second descriptor, for a thread that only sends.
+    pub(super) fn second(&self) -> io::Result<std::net::UdpSocket> {
+        second(&self.socket)
     }
 }

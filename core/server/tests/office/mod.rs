@@ -68,7 +68,16 @@ impl Office {
         office
     }
 
+    /// `KOUKAN_TEST_SHARDS` has the same tests run over several shards.
     pub(crate) fn configure(&self, text: &str) {
+        let shards = std::env::var("KOUKAN_TEST_SHARDS").ok().filter(|_| !text.contains("shards"));
+        let text = match shards {
+            Some(count) if text.contains("[server]\n") => {
+                text.replace("[server]\n", &format!("[server]\nshards = {count}\n"))
+            }
+            Some(count) => format!("[server]\nshards = {count}\n{text}"),
+            None => text.to_owned(),
+        };
         fs::write(self.conf().join("koukan.toml"), text).unwrap();
     }
 

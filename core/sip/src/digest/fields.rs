@@ -2,6 +2,12 @@
 
 use crate::header::quoted::{bare, until};
 
+/// Whose credentials these say they are.
+#[must_use]
+pub fn username(authorization: &[u8]) -> Option<&[u8]> {
+    Fields::of(authorization)?.value(b"username")
+}
+
 /// The fields behind the scheme's name `Digest`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fields<'a>(&'a [u8]);

@@ -8,5 +8,6 @@ mod hash;
 mod server;
 
 pub use client::answer;
+pub use fields::username;
 pub use hash::Ha1;
 pub use server::{DigestServer, Verdict};

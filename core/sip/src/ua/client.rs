@@ -8,7 +8,7 @@ use koukan_base::Time;
 use super::dialog::Dialog;
 use super::refresh::SessionWish;
 use super::refresh::WISH;
-use super::types::{Body, ClientTx, DialogId, ExtraHeaders, Identity, Request, token};
+use super::types::{Body, ClientTx, DialogId, ExtraHeaders, Identity, Request};
 use super::{Negotiation, Owner, UserAgent};
 use crate::Flow;
 use crate::message::Method;
@@ -155,7 +155,7 @@ impl UserAgent {
 
     /// Acknowledges the 2xx of an INVITE of ours (13.2.2.4).
     pub fn ack(&mut self, _now: Time, dialog: DialogId, body: Option<Body>) {
-        let branch = branch(&mut self.rng);
+        let branch = self.mint_branch();
         let Some(known) = self.dialogs.get(&dialog.0) else { return };
         let flow = known.flow;
         let mut writer = known.request(b"ACK", known.invite_cseq);
@@ -240,9 +240,7 @@ impl UserAgent {
                     cseq: known.local_cseq,
                 }
             }
-            None => {
-                Identity { call_id: token(&mut self.rng), local_tag: token(&mut self.rng), cseq: 1 }
-            }
+            None => Identity { call_id: self.mint(), local_tag: self.mint(), cseq: 1 },
         };
         self.begin(now, request, identity, dialog, silent)
     }
@@ -284,7 +282,7 @@ impl UserAgent {
         authorization: Option<(&'static str, Vec<u8>)>,
     ) {
         let (method, flow) = (outgoing.request.method, outgoing.request.flow);
-        let branch = branch(&mut self.rng);
+        let branch = self.mint_branch();
         let authorization = authorization.as_ref();
         let bytes = self.write_outgoing(tx, &outgoing, flow, &branch, authorization);
         let stream = self.long_requests.stream(bytes.len(), flow, &self.config.listeners);
@@ -425,10 +423,6 @@ pub(super) fn in_dialog(
         body,
         credentials: dialog.credentials.clone(),
     }
-}
-
-fn branch(rng: &mut koukan_base::Rng) -> Vec<u8> {
-    [b"z9hG4bK", token(rng).as_slice()].concat()
 }
 
 pub(super) fn client_key(branch: &[u8], method: Method) -> Vec<u8> {

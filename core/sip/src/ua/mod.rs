@@ -5,6 +5,7 @@ mod client;
 mod dialog;
 mod glare;
 mod long_request;
+mod mark;
 mod memory;
 mod negotiation;
 mod prack;
@@ -21,8 +22,10 @@ mod types;
 
 use std::collections::{HashMap, VecDeque};
 
-use koukan_base::{Rng, Time};
+use koukan_base::{Rng, ShardId, Time};
 
+pub use mark::{shard_of_branch, shard_of_tag};
+pub use refuse::refuse_unserved;
 pub use types::{
     Body, ClientTx, Counts, Credentials, DialogId, Event, ExtraHeaders, FailureCause, Identity,
     Listener, Request, Response, ServerTx, SessionConfig, UaAction, UaConfig,
@@ -64,6 +67,8 @@ pub struct Dropped {
 pub struct UserAgent {
     config: UaConfig,
     rng: Rng,
+    /// The shard whose mark tags, branches and Call-IDs bear, where there are several.
+    mark: Option<ShardId>,
     scanner: Scanner,
     next_id: u64,
     // Boxed, all four: a table of large values is half empty, and stays so behind a burst.
@@ -91,6 +96,7 @@ impl UserAgent {
         Self {
             config,
             rng,
+            mark: None,
             scanner: Scanner::new(),
             next_id: 0,
             clients: HashMap::new(),

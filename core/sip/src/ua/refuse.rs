@@ -1,9 +1,11 @@
 //! Requests that are refused before they become transactions (RFC 3261, 8.1.1, 8.2, 8.2.7).
 
+use koukan_base::{Rng, ShardId};
+
 use super::UserAgent;
 use super::client::client_key;
+use super::mark::marked;
 use super::server::reply_flow;
-use super::types::token;
 use crate::Flow;
 use crate::header::{self, Uri, Via, split_list};
 use crate::message::{Header, Message, Method};
@@ -46,7 +48,7 @@ impl UserAgent {
         writer.vias(request, flow);
         writer.copy(request, Header::From);
         let to = request.header(Header::To).unwrap_or_default();
-        let tag = token(&mut self.rng);
+        let tag = self.mint();
         match request.to_tag() {
             Some(_) => writer.line("To", &[to]),
             None => writer.line("To", &[to, b";tag=", &tag]),
@@ -71,6 +73,35 @@ impl UserAgent {
         let bytes = writer.finish(None);
         self.send(reply_flow(request, flow), bytes);
     }
+}
+
+/// The 503 to a request whose shard has no room for it, and where it goes; nothing answers an ACK,
+/// nor what cannot be read. The ACK to it finds that shard, which knows nothing of it.
+#[must_use]
+pub fn refuse_unserved(
+    rng: &mut Rng,
+    shard: ShardId,
+    flow: Flow,
+    request: &Message,
+) -> Option<(Flow, Vec<u8>)> {
+    let method = request.method().filter(|method| *method != Method::Ack)?;
+    request.via().filter(|_| !request.call_id().is_empty())?;
+    let mut writer = Writer::response(503, None);
+    writer.vias(request, flow);
+    writer.copy(request, Header::From);
+    let to = request.header(Header::To).unwrap_or_default();
+    let tag = marked(rng, Some(shard));
+    match request.to_tag() {
+        Some(_) => writer.line("To", &[to]),
+        None => writer.line("To", &[to, b";tag=", &tag]),
+    }
+    writer.line("Call-ID", &[request.call_id()]);
+    writer.copy(request, Header::CSeq);
+    // Phones that register have time; callers go elsewhere, or try again at once.
+    let least = if method == Method::Register { 10 } else { 5 };
+    let seconds = (least + rng.next_u32() % 10).to_string();
+    writer.line("Retry-After", &[seconds.as_bytes()]);
+    Some((reply_flow(request, flow), writer.finish(None)))
 }
 
 /// What makes a request acceptable at all (8.1.1, 8.2); the refusal otherwise.

@@ -7,7 +7,7 @@ use koukan_base::Time;
 use super::dialog::{self, Dialog};
 use super::provisional::Provisional;
 use super::refuse::acceptable;
-use super::types::{DialogId, Event, Response, ServerTx, token};
+use super::types::{DialogId, Event, Response, ServerTx};
 use super::{Negotiation, Owner, UserAgent};
 use crate::header::{Params, RAck, Replaces};
 use crate::message::{Header, Message, Method};
@@ -428,7 +428,7 @@ impl UserAgent {
         };
         let to_tag = match request.to_tag() {
             Some(tag) => tag.to_vec(),
-            None => token(&mut self.rng),
+            None => self.mint(),
         };
         let reply = reply_flow(&request, flow);
         self.servers_by_key.insert(key.clone(), id);

@@ -363,9 +363,12 @@ pub struct Counts {
     pub dialogs: usize,
 }
 
+/// The letters of [`token`].
+pub(super) const ALPHABET: &[u8; 64] =
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.";
+
 /// 96 bits of a tag or branch, as 16 characters of base 64 that a token permits.
 pub(crate) fn token(rng: &mut Rng) -> Vec<u8> {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.";
     let mut random = [0; 16];
     rng.fill(&mut random);
     random

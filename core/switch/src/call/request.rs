@@ -18,6 +18,7 @@ use crate::charge::Paying;
 use crate::leg::identity::{Identity, caller_of, kept, preferred_of, wants_privacy};
 use crate::leg::{Leg, LegState, Party};
 use crate::limits;
+use crate::neighbours::is_way;
 use crate::record::tape::Tape;
 use crate::registration::{Challenge, text};
 use crate::switch::{Fate, Switch};
@@ -62,7 +63,7 @@ impl Switch {
     ) {
         let trunk = match self.is_phone_beside_trunk(flow.remote, message) {
             true => None,
-            false => self.trunk_of(flow.remote, message),
+            false => self.trunk_of(flow, message),
         };
         let asking = match trunk {
             Some(trunk) if self.is_in_maintenance(&trunk) => {
@@ -254,7 +255,8 @@ impl Switch {
 
     /// `None` for a call that goes in a circle.
     fn asked_by_trunk(&self, trunk: &TrunkInfo, message: &Message) -> Option<Asking> {
-        if self.came_from_us(message) {
+        let neighbour = is_way(&(trunk.tenant.clone(), trunk.name.clone()));
+        if !neighbour && self.came_from_us(message) {
             return None;
         }
         let diverted = match trunk.signalling.trusted {

@@ -14,6 +14,7 @@ use crate::config::TrunkKey;
 use crate::leg::identity::{escape, name_addr};
 use crate::leg::{Leg, LegState, Party};
 use crate::limits;
+use crate::neighbours::is_way;
 use crate::switch::{Fate, Switch};
 use crate::trunk::{parameter, retry_after};
 
@@ -49,7 +50,7 @@ impl Switch {
             let number = attempt.call.number.clone();
             let paying = Paying::outside(&attempt.call);
             let most = self.trunks.most(&key);
-            if self.channels.trunk(key.0.as_deref(), &key.1) >= most {
+            if self.channels_of_trunk(&key) >= most {
                 self.explain(call.id, format!("trunk {}: all {most} channels in use", key.1));
                 continue;
             }
@@ -71,10 +72,12 @@ impl Switch {
                 continue;
             };
             let channel = Channel::Trunk(key.clone());
+            // Nobody pays for a call to a neighbour.
+            let paying = (!is_way(&key)).then_some(paying);
             let party = Party::Trunk(key);
             let mut leg = Leg::new(party, flow, LegState::Opening, self.next_number(), now.date);
             leg.identity = self.called_identity(&leg.party, &number);
-            leg.paying = Some(paying);
+            leg.paying = paying;
             leg.speaks_fax = call.sending.is_some();
             let index = u16::try_from(call.legs.len()).unwrap_or(u16::MAX);
             call.legs.push(leg);

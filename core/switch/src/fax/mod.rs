@@ -11,7 +11,7 @@ mod t38;
 
 use std::sync::Arc;
 
-use koukan_base::{CallId, StreamId, Time};
+use koukan_base::{CallId, ShardId, StreamId, Time};
 use koukan_dialplan::FaxBox;
 use koukan_sip::ClientTx;
 use koukan_sip::sdp::{AgreedImage, LocalSession};
@@ -31,6 +31,18 @@ impl FaxId {
     #[must_use]
     pub const fn outgoing(number: u64) -> Self {
         Self(number | 1 << 63)
+    }
+
+    /// The same, with the mark of the shard that makes its calls; the number's low 48 bits count.
+    #[must_use]
+    pub const fn outgoing_of(shard: ShardId, number: u64) -> Self {
+        Self::outgoing(CallId::new(shard, number).as_u64())
+    }
+
+    /// The shard whose mark it bears.
+    #[must_use]
+    pub const fn shard(self) -> ShardId {
+        CallId::from_u64(self.0 & !(1 << 63)).shard()
     }
 }
 

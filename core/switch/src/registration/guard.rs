@@ -5,6 +5,8 @@
 //! registered from there, or comes with the right password at once, gets through: behind one
 //! address there may be a whole neighbourhood. What is known of sources is bounded.
 
+mod elsewhere;
+
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -15,6 +17,8 @@ use koukan_base::Time;
 use koukan_dialplan::Network;
 use koukan_sip::{Message, Response, ServerTx};
 use serde::Serialize;
+
+pub use self::elsewhere::Banned;
 
 use crate::action::{Action, Now};
 use crate::registration::date_of;
@@ -122,6 +126,9 @@ pub(crate) struct Guard {
     dropped: u64,
     /// When operators were told of a ban last.
     told: Option<Time>,
+    /// Other shards are told of bans, these.
+    pub(crate) tells: bool,
+    fresh: Vec<Banned>,
 }
 
 impl Guard {
@@ -241,6 +248,10 @@ impl Guard {
         }
         source.bans = source.bans.saturating_add(1);
         let until = now.time + source.length();
+        if self.tells {
+            let why = why.clone();
+            self.fresh.push(Banned { source: address, since: now.date, until, why });
+        }
         source.ban = Some(Ban { since: now.date, until, why });
         (source.asked, source.asked_since, source.dropped) = (0, now.time, 0);
         // As many more lengthen it.

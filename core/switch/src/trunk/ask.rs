@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use koukan_base::Time;
+use koukan_dialplan::NEIGHBOURS_AT;
 use koukan_sip::header::NameAddr;
 use koukan_sip::{
     ClientTx, FailureCause, Flow, Header, Identity, Message, Method, Request, Transport,
@@ -14,6 +15,7 @@ use super::registration::{Ask, Outcome, Told};
 use super::{Trunk, shown, transport};
 use crate::action::{Action, Now};
 use crate::config::TrunkKey;
+use crate::neighbours::way;
 use crate::switch::Switch;
 
 /// What a request of ours asked.
@@ -268,6 +270,9 @@ impl Switch {
 
     /// The way to an address by a transport.
     pub(crate) fn flow_to(&self, address: SocketAddr, transport: Transport) -> Option<Flow> {
+        if address == NEIGHBOURS_AT {
+            return Some(way());
+        }
         let listener = self.config.listeners.iter().find(|listener| {
             listener.transport == transport && listener.advertised.is_ipv4() == address.is_ipv4()
         })?;

@@ -112,7 +112,8 @@ impl Hosts {
         let Some(priority) = priority else {
             // Who cannot know better tries a host that was silent before it tries none.
             let tried = |host: &&Host| {
-                self.every.is_none() && host.held.is_some() && !but.contains(&host.at.address)
+                let silent = host.held.is_some() && host.health != Health::Dead;
+                self.every.is_none() && silent && !but.contains(&host.at.address)
             };
             let soonest = self.list.iter().filter(tried).min_by_key(|host| host.held);
             return soonest.map(|host| host.at.address);
@@ -133,8 +134,24 @@ impl Hosts {
 
     /// Whether a call would find no host.
     pub(crate) fn is_down(&self, now: Time) -> bool {
-        let lives = |host: &Host| host.takes_calls(now) || self.every.is_none();
+        let lives = |host: &Host| {
+            host.takes_calls(now) || self.every.is_none() && host.health != Health::Dead
+        };
         !self.list.iter().any(lives)
+    }
+
+    /// Who asks them in our place says which of them do not answer.
+    pub(crate) fn hear(&mut self, dead: &[SocketAddr]) {
+        for host in &mut self.list {
+            let dead = dead.contains(&host.at.address);
+            host.health = if dead { Health::Dead } else { Health::Untested };
+        }
+    }
+
+    /// The hosts that do not answer.
+    pub(crate) fn dead(&self) -> Vec<SocketAddr> {
+        let dead = self.list.iter().filter(|host| host.health == Health::Dead);
+        dead.map(|host| host.at.address).collect()
     }
 
     /// A host was silent, or said that it takes nothing for now.

@@ -4,34 +4,39 @@
 
 mod ask;
 mod hosts;
+mod news;
 mod pace;
 mod registration;
+pub(crate) mod sources;
 mod view;
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use koukan_base::{Rng, Time};
-use koukan_dialplan::{Network, TrunkHostName, TrunkInfo, TrunkSignalling, TrunkState};
+use koukan_dialplan::{NEIGHBOURS, TrunkHostName, TrunkInfo, TrunkSignalling, TrunkState};
 use koukan_sip::sdp::AudioFormat;
-use koukan_sip::{ClientTx, Header, Message, Transport};
+use koukan_sip::{ClientTx, Flow, Header, Message, Transport};
 use serde::{Deserialize, Serialize};
 
 pub use self::hosts::TrunkHost;
+pub use self::news::{Standing, TrunkNews};
 pub use self::view::{TrunkHostView, TrunkView};
 
 pub(crate) use self::ask::{parameter, retry_after};
 
 use self::ask::Question;
 use self::hosts::Hosts;
+use self::news::Heard;
 use self::pace::Pace;
 use self::registration::Registration;
+use self::sources::{Sources, called, chosen};
 use crate::action::{Action, Now};
-use crate::call::request::dialled;
 use crate::config::{TrunkKey, TrunkRoute};
 use crate::leg::{Leg, Party};
+use crate::neighbours::NEIGHBOURS_LISTENER;
 use crate::record::{Note, Record};
 use crate::switch::Switch;
 
@@ -63,6 +68,8 @@ struct Trunk {
     /// Calls that were begun to it, and those of them that failed by its fault.
     begun: u64,
     failed: u64,
+    /// What the other shards say of it.
+    heard: Heard,
 }
 
 /// What the names of a trunk's hosts stand for.
@@ -80,8 +87,7 @@ pub struct ResolvedHosts {
 #[derive(Debug, Default)]
 pub(crate) struct Trunks {
     by_key: HashMap<TrunkKey, Box<Trunk>>,
-    by_source: HashMap<IpAddr, Vec<(u16, TrunkKey)>>,
-    networks: Vec<(Network, TrunkKey)>,
+    sources: Sources,
     /// Also of trunks that the plans do not have at this moment.
     maintenance: HashMap<TrunkKey, Maintenance>,
     asked: HashMap<ClientTx, Question>,
@@ -114,7 +120,9 @@ impl Trunks {
             TrunkState::Down
         } else if trunk.pace.as_ref().is_some_and(|pace| !pace.is_open(now)) {
             TrunkState::Paced
-        } else if trunk.registration.as_ref().is_some_and(Registration::is_lacking) {
+        } else if trunk.registration.as_ref().is_some_and(Registration::is_lacking)
+            || trunk.heard.standing.lacking
+        {
             TrunkState::Unregistered
         } else {
             TrunkState::Ready
@@ -142,6 +150,7 @@ impl Trunks {
         let registered = trunk.registration.as_ref().and_then(|known| known.stands());
         let registered = registered
             .map(|(host, _)| host)
+            .or(trunk.heard.standing.at)
             .filter(|host| !tried.contains(host) && trunk.hosts.is_usable(now, *host));
         let chosen = registered.or_else(|| trunk.hosts.choose(now, rng, tried));
         let Some(host) = chosen else {
@@ -196,28 +205,10 @@ impl Trunks {
         set.or_else(name).map_or_else(|| host.to_string(), str::to_owned)
     }
 
-    /// The trunks that a request from here may be of: those of its address and port, else those of
-    /// its address, else those of a network around it. On a loopback address everybody shares it,
-    /// phones too, and the port must match.
+    /// The trunks that a request from here may be of.
     fn at_source(&self, source: SocketAddr) -> impl Iterator<Item = &TrunkInfo> {
-        let ip = source.ip().to_canonical();
-        let here = self.by_source.get(&ip).map(Vec::as_slice).unwrap_or_default();
-        let exact = || here.iter().filter(|(port, _)| *port == source.port());
-        let mut keys: Vec<&TrunkKey> = exact().map(|(_, key)| key).collect();
-        if keys.is_empty() && !ip.is_loopback() {
-            keys = here.iter().map(|(_, key)| key).collect();
-        }
-        if keys.is_empty() {
-            let held = self.networks.iter().filter(|(network, _)| network.holds(ip));
-            keys = held.map(|(_, key)| key).collect();
-        }
-        keys.into_iter().filter_map(|key| Some(&self.by_key.get(key)?.info))
-    }
-
-    /// Whether a trunk's host is at this very address and port.
-    fn is_host(&self, source: SocketAddr) -> bool {
-        let here = self.by_source.get(&source.ip().to_canonical());
-        here.is_some_and(|here| here.iter().any(|(port, _)| *port == source.port()))
+        let keys = self.sources.at(source).into_iter();
+        keys.filter_map(|key| Some(&self.by_key.get(key)?.info))
     }
 
     /// Looks anew when a trunk wants to be looked at.
@@ -249,19 +240,11 @@ impl Trunks {
 
     /// Puts down whose calls come from where.
     fn index(&mut self) {
-        self.by_source.clear();
-        self.networks.clear();
-        let mut keys: Vec<&TrunkKey> = self.by_key.keys().collect();
-        // A seed replays the same run.
-        keys.sort_unstable();
-        for key in keys {
-            let Some(trunk) = self.by_key.get(key) else { continue };
-            for (host, _) in trunk.hosts.all() {
-                let here = self.by_source.entry(host.address.ip().to_canonical()).or_default();
-                here.push((host.address.port(), key.clone()));
-            }
-            self.networks.extend(trunk.info.sources.iter().map(|of| (*of, key.clone())));
-        }
+        let trunks = self.by_key.iter().map(|(key, trunk)| {
+            let hosts = trunk.hosts.all().map(|(host, _)| host.address);
+            (key, hosts.collect(), &*trunk.info.sources)
+        });
+        self.sources = Sources::of(trunks);
     }
 }
 
@@ -339,7 +322,11 @@ impl Switch {
             true => resolved.cloned().collect(),
             false => route.hosts.iter().chain(resolved.filter(named)).cloned().collect(),
         };
-        trunk.hosts.set(now, &hosts, info.probe);
+        let probe = info.probe.filter(|_| self.is_home_of(key));
+        trunk.hosts.set(now, &hosts, probe);
+        if !self.is_home_of(key) {
+            trunk.hosts.hear(&trunk.heard.standing.dead);
+        }
         trunk.pace = match (trunk.pace.take(), info.pace) {
             (Some(mut pace), Some(most)) => {
                 pace.set(most);
@@ -348,6 +335,7 @@ impl Switch {
             (_, most) => most.map(Pace::new),
         };
         let register = info.account.as_ref().and_then(|account| account.register);
+        let register = register.filter(|_| self.is_home_of(key));
         if !(same_account && same_hosts) || trunk.registration.is_none() {
             let spread_ms = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX).max(1);
             let begin = now + Duration::from_millis(self.rng.next_u64() % spread_ms);
@@ -375,6 +363,7 @@ impl Switch {
             deadline: None,
             begun: 0,
             failed: 0,
+            heard: Heard::default(),
         }
     }
 
@@ -403,13 +392,14 @@ impl Switch {
 
     /// Whether the hosts of a trunk are others now.
     fn set_hosts_of(&mut self, now: Now, ResolvedHosts { key, of, hosts }: &ResolvedHosts) -> bool {
+        let is_home = self.is_home_of(key);
         let Some(trunk) = self.trunks.by_key.get_mut(key) else { return false };
         if trunk.info.hosts != *of || trunk.hosts.all().map(|(host, _)| host).eq(hosts) {
             return false;
         }
         let known = |host: &TrunkHost| trunk.hosts.at(host.address).is_some();
         let all_known = hosts.iter().all(known);
-        trunk.hosts.set(now.time, hosts, trunk.info.probe);
+        trunk.hosts.set(now.time, hosts, trunk.info.probe.filter(|_| is_home));
         self.trunks.wake(key);
         if all_known {
             return true;
@@ -422,7 +412,7 @@ impl Switch {
         }
         let places: Vec<String> = hosts.iter().map(|host| host.address.to_string()).collect();
         let text = format!("trunk {} is at {}", shown(key), places.join(", "));
-        self.actions.push_back(Action::Notice { grave: false, text });
+        self.actions.extend(is_home.then_some(Action::Notice { grave: false, text }));
         true
     }
 
@@ -471,32 +461,17 @@ impl Switch {
             let mut given = message.headers(Header::ProxyAuthorization);
             given.any(|value| crate::registration::contains(value, realm))
         };
-        !self.trunks.is_host(source) && (self.registrar.is_source(source) || gives())
+        !self.trunks.sources.is_host(source) && (self.registrar.is_source(source) || gives())
     }
 
     /// The trunk that a request came from; among several at one address the one whose account it
     /// names, else the one whose office has the number that is called.
-    pub(crate) fn trunk_of(&self, source: SocketAddr, message: &Message) -> Option<TrunkInfo> {
-        let mut at_source = self.trunks.at_source(source);
-        let first = at_source.next()?;
-        let others: Vec<&TrunkInfo> = at_source.collect();
-        if others.is_empty() {
-            return Some(first.clone());
-        }
-        let all = || std::iter::once(first).chain(others.iter().copied());
-        let user = message.request_user();
-        let by_account = all().find(|trunk| {
-            let account = trunk.account.as_ref();
-            account.is_some_and(|own| user.as_deref() == Some(own.user.as_bytes()))
-        });
-        let by_number = || {
-            all().find(|trunk| {
-                let called = self.called_by_trunk(trunk, message);
-                let owner = self.directory.plans.owner_of_did(&called);
-                owner.is_some_and(|owner| trunk.tenant.as_ref().is_none_or(|own| own == owner))
-            })
-        };
-        Some(by_account.or_else(by_number).unwrap_or(first).clone())
+    pub(crate) fn trunk_of(&self, flow: Flow, message: &Message) -> Option<TrunkInfo> {
+        let at_source = self.trunks.at_source(flow.remote);
+        // What bears the way's address is from there only where it came by its listener.
+        let at_source = at_source
+            .filter(|trunk| (*trunk.name == *NEIGHBOURS) == (flow.listener == NEIGHBOURS_LISTENER));
+        chosen(&self.directory.plans, at_source, message).cloned()
     }
 
     /// Leaves of the formats those that the trunk of a leg takes; whether keys are tones there.
@@ -518,18 +493,8 @@ impl Switch {
         self.trunks.maintenance.contains_key(&key)
     }
 
-    /// What a trunk calls: the DID stands in the Request-URI, in To, or, where that is our account
-    /// there and no number of ours, wherever one is.
+    /// What a trunk calls.
     pub(crate) fn called_by_trunk(&self, trunk: &TrunkInfo, message: &Message) -> Arc<str> {
-        if trunk.did_in_to {
-            return dialled(message.to_user());
-        }
-        let called = dialled(message.request_user());
-        let account = trunk.account.as_ref().is_some_and(|account| account.user == called);
-        if !account {
-            return called;
-        }
-        let in_to = dialled(message.to_user());
-        if self.directory.plans.is_did(&in_to) { in_to } else { called }
+        called(&self.directory.plans, trunk, message)
     }
 }

@@ -43,6 +43,17 @@ impl Pace {
         open
     }
 
+    /// Calls began elsewhere that count here.
+    pub(crate) fn note(&mut self, now: Time, calls: u64) {
+        let most = u64::try_from(self.most).unwrap_or(u64::MAX);
+        for _ in 0..calls.min(most) {
+            self.begun.push_back(now);
+        }
+        while self.begun.len() > self.most {
+            self.begun.pop_front();
+        }
+    }
+
     /// Calls that began in the last second.
     pub(crate) fn in_second(&self, now: Time) -> usize {
         self.begun.iter().filter(|began| now.since(**began) < SECOND).count()

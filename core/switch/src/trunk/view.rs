@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::hosts::Health;
 use crate::action::Now;
+use crate::neighbours::is_way;
 use crate::registration::date_of;
 use crate::switch::Switch;
 
@@ -81,7 +82,7 @@ impl Switch {
     /// Every trunk, by tenant and name.
     #[must_use]
     pub fn trunks(&self, now: Now) -> Vec<TrunkView> {
-        let mut keys: Vec<_> = self.trunks.by_key.keys().collect();
+        let mut keys: Vec<_> = self.trunks.by_key.keys().filter(|key| !is_way(key)).collect();
         keys.sort_unstable();
         keys.into_iter().filter_map(|key| self.trunk_view(now, key)).collect()
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use koukan_base::{CallId, Time};
+use koukan_base::{CallId, Shards, Time};
 use koukan_fax::Cause;
 use koukan_fax::queue::{Attempt, Ended, Job, Next, RetryTable};
 use koukan_switch::{Destination, FaxCall, FaxId, NotSent, Now};
@@ -67,6 +67,7 @@ pub(crate) struct Begun {
 #[derive(Debug)]
 pub(crate) struct Queue {
     drawer: Drawer,
+    homes: Shards,
     documents: BTreeMap<String, Outgoing>,
     by_fax: HashMap<FaxId, String>,
     /// Offices whose lines are taken, and until when nothing of them is tried.
@@ -79,7 +80,8 @@ impl Queue {
     pub(crate) fn new(drawer: Drawer, now: Now) -> Self {
         let left = drawer.entries();
         let (documents, by_fax) = (BTreeMap::new(), HashMap::new());
-        let mut queue = Self { drawer, documents, by_fax, held: HashMap::new(), next: 0 };
+        let mut queue =
+            Self { drawer, homes: Shards::ONE, documents, by_fax, held: HashMap::new(), next: 0 };
         for (tenant, id, entry) in left {
             if !entry.sent.is_over() {
                 queue.restore(tenant.into(), id, entry, now);
@@ -87,6 +89,11 @@ impl Queue {
         }
         queue.drawer.sweep(|id| queue.documents.contains_key(id));
         queue
+    }
+
+    /// Calls are made by the tenants' homes among so many shards.
+    pub(crate) const fn set_homes(&mut self, homes: Shards) {
+        self.homes = homes;
     }
 
     fn restore(&mut self, tenant: Arc<str>, id: String, entry: Entry, now: Now) {
@@ -207,7 +214,7 @@ impl Queue {
         let before = document.job.save();
         let how = document.job.begin(now.time)?;
         self.next += 1;
-        let fax = FaxId::outgoing(self.next);
+        let fax = FaxId::outgoing_of(self.homes.home(&document.tenant), self.next);
         document.attempt = Some(Under { fax, how, until: now.time + ANSWERS });
         let Outgoing { tenant, entry, .. } = document;
         entry.job = before;
