@@ -23,6 +23,7 @@ use crate::ear::Wanted;
 use crate::jobs::{Job, Target, Task, read_prompts};
 use crate::lent::{Lendings, Lent};
 use crate::limits;
+use crate::net::Io;
 use crate::order::{Order, Setup};
 use crate::ports::Ports;
 use crate::prompts::Library;
@@ -54,6 +55,8 @@ pub struct EngineConfig {
     pub real_time: bool,
     /// Streams a worker, see [`limits::STREAMS`].
     pub max_streams: usize,
+    /// How a worker waits and sends.
+    pub io: Io,
     /// How Opus is spoken.
     pub opus: OpusSettings,
     /// Real randomness for SSRCs and first sequence numbers.

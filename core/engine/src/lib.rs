@@ -12,6 +12,7 @@ mod keys;
 mod lent;
 pub mod limits;
 mod neighbour;
+mod net;
 mod order;
 mod packet;
 #[expect(unsafe_code, reason = "pinning and CPU time of a thread, through libc")]
@@ -35,5 +36,6 @@ pub use koukan_codecs::opus::OpusSettings;
 
 pub use control::{Engine, EngineConfig, EngineError, default_max_streams};
 pub use lent::Lent;
+pub use net::Io;
 pub use pin::{take_real_time, take_short_turns};
 pub use stats::{EngineStats, FAULT_WORDS, WorkerStats};

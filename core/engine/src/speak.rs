@@ -7,7 +7,7 @@ use koukan_codecs::g711;
 use koukan_media::jitter::Payload;
 use koukan_media::{Codec, HEADER_BYTES, RtpHeader};
 
-use crate::stats::{Counters, add};
+use crate::net::Way;
 use crate::stream::{Stream, fill};
 use crate::voice::{NARROW_FRAME, WIDE_FRAME};
 
@@ -21,7 +21,7 @@ pub(crate) fn speak(
     stream: &mut Stream,
     tone: Option<&[i16; NARROW_FRAME]>,
     buffer: &mut [u8],
-    counters: &Counters,
+    way: &mut Way,
 ) -> bool {
     let mut heard = [0i16; WIDE_FRAME];
     // What is heard goes on while a prompt plays, so that it is no later behind it.
@@ -41,7 +41,7 @@ pub(crate) fn speak(
         }
     }
     let key_pressed = stream.hearing.as_ref().is_some_and(|hearing| hearing.is_in_event(now));
-    send_spoken(now, stream, key_pressed, buffer, counters);
+    send_spoken(now, stream, key_pressed, buffer, way);
     finished
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn send_spoken(
     stream: &mut Stream,
     dropped: bool,
     buffer: &mut [u8],
-    counters: &Counters,
+    way: &mut Way,
 ) {
     loop {
         let Some(speaker) = &mut stream.speaker else { return };
@@ -63,13 +63,7 @@ pub(crate) fn send_spoken(
         let Some(target) = stream.target().filter(|_| length > 0 && !dropped) else { continue };
         let clock_rate = params.codec.clock_rate();
         *head = stream.sender.own(now, params.payload_type, ticks, clock_rate).bytes();
-        send(
-            now,
-            stream,
-            buffer.get(..HEADER_BYTES + length).unwrap_or_default(),
-            target,
-            counters,
-        );
+        send(now, stream, buffer.get(..HEADER_BYTES + length).unwrap_or_default(), target, way);
     }
 }
 
@@ -86,31 +80,16 @@ fn record_sent(now: Time, stream: &mut Stream, packet: &[u8]) {
     tap.say(now, &header, config.codec.codec, payload);
 }
 
-/// Bytes of the longest packet that is sent under SRTP.
-const SEALED: usize = 2_048;
-
 /// Sends a packet, under SRTP when that was agreed. The packet stays as it is for others.
 pub(crate) fn send(
     now: Time,
     stream: &mut Stream,
     packet: &[u8],
     target: SocketAddr,
-    counters: &Counters,
+    way: &mut Way,
 ) {
     record_sent(now, stream, packet);
     let payload = packet.len().saturating_sub(HEADER_BYTES);
     stream.octets = stream.octets.saturating_add(u64::try_from(payload).unwrap_or(0));
-    let outcome = match &mut stream.secure {
-        None => stream.rtp.send_to(packet, target).is_ok(),
-        Some(secure) => {
-            let mut sealed = [0; SEALED];
-            if let Some(room) = sealed.get_mut(..packet.len()) {
-                room.copy_from_slice(packet);
-            }
-            let length = secure.sender.protect_rtp(&mut sealed, packet.len()).ok();
-            let sealed = length.and_then(|length| sealed.get(..length));
-            sealed.is_some_and(|sealed| stream.rtp.send_to(sealed, target).is_ok())
-        }
-    };
-    add(if outcome { &counters.sent } else { &counters.send_errors }, 1);
+    way.send(stream, packet, target);
 }

@@ -25,6 +25,8 @@ pub(crate) struct Counters {
     pub(crate) sheds: AtomicU64,
     pub(crate) unheard: AtomicU64,
     pub(crate) rests: AtomicU64,
+    /// 1 where its loop is io_uring's.
+    pub(crate) ring: AtomicU64,
 }
 
 /// Kinds of faults.
@@ -67,6 +69,7 @@ impl Counters {
             sheds: get(&self.sheds),
             unheard: get(&self.unheard),
             rests: get(&self.rests),
+            ring: get(&self.ring) != 0,
         }
     }
 }
@@ -109,6 +112,8 @@ pub struct WorkerStats {
     pub unheard: u64,
     /// How often a stream was left unread for a while because it brought more than a peer does.
     pub rests: u64,
+    /// It waits and sends by io_uring.
+    pub ring: bool,
 }
 
 /// What the engine has done so far, worker by worker.

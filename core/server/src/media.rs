@@ -57,6 +57,7 @@ impl Media {
             // A set number may be meant for a machine that is shared.
             pin: config.media.workers.is_none(),
             real_time: config.media.real_time,
+            io: config.media.io,
             max_streams: default_max_streams(),
             opus: OpusSettings::default(),
             seed: os::random_seed()?,

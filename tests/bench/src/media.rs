@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use koukan_base::{StreamId, WorkerId};
-use koukan_engine::{Engine, EngineConfig, OpusSettings};
+use koukan_engine::{Engine, EngineConfig, Io, OpusSettings};
 use koukan_media::{
     Codec, CodecParams, Command, Direction, Event, OpenError, Source, StreamConfig, TelephoneEvent,
 };
@@ -34,6 +34,7 @@ pub(crate) fn start_engine(pin: bool) -> io::Result<Engine> {
         prompts: std::env::temp_dir(),
         pin,
         real_time: pin,
+        io: io(),
         max_streams: MOST_STREAMS,
         opus: OpusSettings::default(),
         seed: [7; 32],
@@ -41,6 +42,16 @@ pub(crate) fn start_engine(pin: bool) -> io::Result<Engine> {
         notify: Arc::new(|| {}),
     })
     .map_err(io::Error::other)
+}
+
+/// How the engine waits and sends in the benches: by what `KOUKAN_IO` says (`mio`, `uring`), else
+/// as it comes.
+fn io() -> Io {
+    match std::env::var("KOUKAN_IO").as_deref() {
+        Ok("mio") => Io::Mio,
+        Ok("uring") => Io::Uring,
+        _ => Io::Auto,
+    }
 }
 
 /// PCMU, PCMA or Opus with its usual payload type, 20 ms.

@@ -10,9 +10,10 @@ use crossbeam_queue::ArrayQueue;
 use mio::{Poll, Waker};
 
 use super::{EngineConfig, Events};
+use crate::net::{Net, WAKE};
 use crate::order::{Order, Returned};
 use crate::stats::Counters;
-use crate::worker::{WAKE, Worker};
+use crate::worker::Worker;
 
 pub(super) struct Remote {
     pub(super) orders: Arc<ArrayQueue<Order>>,
@@ -37,14 +38,8 @@ pub(super) fn start_worker(
     let orders = Arc::new(ArrayQueue::new(config.max_streams.saturating_mul(2)));
     let returned = Arc::new(ArrayQueue::new(config.max_streams.saturating_mul(2)));
     let counters = Arc::new(Counters::default());
-    let mut worker = Worker::new(
-        (poll, started),
-        orders.clone(),
-        returned.clone(),
-        events.clone(),
-        counters.clone(),
-        config.max_streams,
-    );
+    let (io, streams) = (config.io, config.max_streams);
+    let ends = (orders.clone(), returned.clone(), events.clone(), counters.clone());
     let (pin, real_time, stop) = (config.pin, config.real_time, stop.clone());
     let (told, rank) = crossbeam_channel::bounded(1);
     let thread = std::thread::Builder::new().name(format!("media-{index}")).spawn(move || {
@@ -59,7 +54,8 @@ pub(super) fn start_worker(
         }
         // Who starts the worker waits for this word.
         let _ = told.send(usual);
-        worker.run(&stop);
+        let net = Net::new(poll, io, streams);
+        Worker::new((net, started), ends, streams).run(&stop);
     })?;
     let usual = rank.recv().ok().flatten();
     let thread = Some(thread);

@@ -108,11 +108,11 @@ impl Worker {
             if let Some(target) = stream.target() {
                 let header = stream.sender.own(now, params.payload_type, 160, 8000);
                 head.copy_from_slice(&header.bytes());
-                send(now, stream, out, target, &self.counters);
+                send(now, stream, out, target, &mut self.way);
             }
             finished
         } else {
-            speak(now, stream, tone, self.buffer.as_mut_slice(), &self.counters)
+            speak(now, stream, tone, self.buffer.as_mut_slice(), &mut self.way)
         };
         if finished {
             self.end_play(slot, PlayEnd::Finished);

@@ -13,31 +13,30 @@ mod table;
 mod taken;
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crossbeam_queue::ArrayQueue;
-use koukan_base::{StreamId, Time};
-use koukan_media::{Overload, PlayEnd, RecordEnd};
-use mio::{Events as Ready, Poll, Token};
-
 use crate::control::{AWAY, Events};
 use crate::limits::ROOMS;
+use crate::net::{Arrival, Net, Way};
 use crate::order::{Order, Returned};
 use crate::room::Room;
 use crate::stats::{Counters, add};
 use crate::stream::Stream;
+use crossbeam_queue::ArrayQueue;
+use koukan_base::{StreamId, Time};
+use koukan_media::{Overload, PlayEnd, RecordEnd};
 
-/// So many sockets are read before the clock is looked at again: half a millisecond's work or so.
+/// So much that came is taken in before the clock is looked at again: half a millisecond's work.
 const BETWEEN_TICKS: usize = 64;
 
-/// The token of the waker.
-pub(crate) const WAKE: Token = Token(usize::MAX);
+/// What a worker and the control side have together.
+pub(crate) type Ends =
+    (Arc<ArrayQueue<Order>>, Arc<ArrayQueue<Returned>>, Arc<Events>, Arc<Counters>);
 
 pub(crate) struct Worker {
-    poll: Poll,
+    way: Way,
     orders: Arc<ArrayQueue<Order>>,
     returned: Arc<ArrayQueue<Returned>>,
     events: Arc<Events>,
@@ -65,16 +64,14 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(
-        (poll, started): (Poll, Instant),
-        orders: Arc<ArrayQueue<Order>>,
-        returned: Arc<ArrayQueue<Returned>>,
-        events: Arc<Events>,
-        counters: Arc<Counters>,
+        (net, started): (Net, Instant),
+        (orders, returned, events, counters): Ends,
         max_streams: usize,
     ) -> Self {
+        counters.ring.store(u64::from(net.is_ring()), Ordering::Relaxed);
         let count = u32::try_from(max_streams).unwrap_or(u32::MAX);
         Self {
-            poll,
+            way: Way::new(net, counters.clone()),
             orders,
             returned,
             events,
@@ -103,31 +100,30 @@ impl Worker {
     }
 
     pub(crate) fn run(&mut self, stop: &AtomicBool) {
-        let mut ready = Ready::with_capacity(1024);
         while !stop.load(Ordering::Acquire) {
             let (due, begun) = (self.next_deadline(), self.now());
             self.rest_until(begun, due);
-            let timeout = due.since(begun);
-            match self.poll.poll(&mut ready, Some(timeout)) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return,
+            if self.way.net.wait(due.since(begun)).is_err() {
+                return;
             }
             let mut now = self.now();
             self.wake_up(now, due);
-            for (number, event) in ready.iter().enumerate() {
-                if number % BETWEEN_TICKS == BETWEEN_TICKS - 1 {
+            let mut taken = 0_usize;
+            while let Some(arrival) = self.way.net.next(self.buffer.as_mut_slice()) {
+                match arrival {
+                    Arrival::Orders => self.take_orders(now),
+                    other => self.arrived(now, other),
+                }
+                taken += 1;
+                if taken.is_multiple_of(BETWEEN_TICKS) {
                     // What is due by the clock does not wait for a flood to be read.
                     now = self.now();
                     self.tick_rooms(now);
                     self.ticks(now);
                 }
-                match event.token() {
-                    WAKE => self.take_orders(now),
-                    Token(token) => self.readable(now, token),
-                }
             }
             now = self.now();
+            self.way.count();
             self.end_rests(now);
             self.tick_rooms(now);
             self.ticks(now);
@@ -154,7 +150,7 @@ impl Worker {
                     if let Some(slot) = self.by_id.get(&id).copied().filter(|_| to == AWAY) {
                         self.end_tap(now, slot, RecordEnd::Stopped);
                     }
-                    self.release(id, to);
+                    self.release(now, id, to);
                 }
                 Order::Adopt(stream) => self.open(now, stream, true),
                 Order::Close(id) => self.close(now, id),

@@ -73,7 +73,7 @@ impl Worker {
                 *head = header.bytes();
                 payload.copy_from_slice(&packet.payload);
             }
-            send(now, stream, &out, target, &self.counters);
+            send(now, stream, &out, target, &mut self.way);
         }
         let (id, idle) = (stream.id, stream.keys.is_idle());
         if let Some(op) = stream.keys.poll_done() {

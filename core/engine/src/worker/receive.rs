@@ -7,11 +7,11 @@ use koukan_base::Time;
 use koukan_codecs::g711;
 use koukan_media::jitter::Payload;
 use koukan_media::{Codec, HEADER_BYTES, Source};
-use mio::{Interest, Token};
 
 use super::Worker;
 use crate::keys::Keys;
 use crate::limits::{BURST, LISTENERS};
+use crate::net::Arrival;
 use crate::packet::{Packet, PacketKind, accept};
 use crate::routes::is_direct;
 use crate::rtcp;
@@ -23,14 +23,33 @@ use crate::voice::Around;
 const COMFORT_NOISE: u8 = 13;
 
 impl Worker {
-    pub(super) fn readable(&mut self, now: Time, token: usize) {
-        let Ok(slot) = u32::try_from(token / 2) else { return };
-        if token % 2 == 1 {
-            self.drain_rtcp(now, slot);
+    /// Something has come, or waits. Orders are taken elsewhere.
+    pub(super) fn arrived(&mut self, now: Time, arrival: Arrival) {
+        match arrival {
+            Arrival::Orders => {}
+            Arrival::Rtp(slot) => self.drain_rtp(now, slot),
+            Arrival::Rtcp(slot) => self.drain_rtcp(now, slot),
+            Arrival::Datagram { slot, from, length } => self.came(now, slot, from, length),
+            Arrival::Failed(slot) => self.rest(now, slot),
+        }
+    }
+
+    /// A datagram that was read for us. One beyond the stream's pace is dropped, and no more are
+    /// read for a while.
+    fn came(&mut self, now: Time, slot: u32, from: SocketAddr, length: usize) {
+        let Some(stream) = self.stream(slot) else { return };
+        if !stream.rests && stream.pace.permits(now) {
+            self.packet(now, slot, from, length);
             return;
         }
+        stream.dropped = stream.dropped.saturating_add(1);
+        add(&self.counters.dropped, 1);
+        self.rest(now, slot);
+    }
+
+    fn drain_rtp(&mut self, now: Time, slot: u32) {
+        let Ok(index) = usize::try_from(slot) else { return };
         for _ in 0..BURST {
-            let index = token / 2;
             let Some(stream) = self.slots.get_mut(index).and_then(Option::as_deref_mut) else {
                 return;
             };
@@ -45,12 +64,9 @@ impl Worker {
                 Err(_) => {}
             }
         }
-        // More waits than one turn takes: look again after the others. Registering anew makes the
-        // edge-triggered poll report what is there.
-        let index = token / 2;
-        let registry = self.poll.registry();
+        // More waits than one turn takes: look again after the others.
         if let Some(stream) = self.slots.get_mut(index).and_then(Option::as_deref_mut) {
-            let _ = registry.reregister(&mut stream.rtp, Token(token), Interest::READABLE);
+            self.way.net.tell_again(Arrival::Rtp(slot), stream);
         }
     }
 
@@ -72,8 +88,7 @@ impl Worker {
                 Err(_) => return,
             }
         }
-        let token = Token(index.saturating_mul(2) | 1);
-        let _ = self.poll.registry().reregister(&mut stream.rtcp, token, Interest::READABLE);
+        self.way.net.tell_again(Arrival::Rtcp(slot), stream);
     }
 
     /// One datagram of `length` bytes in the buffer.
@@ -207,6 +222,6 @@ impl Worker {
         if let Some(place) = out.first_chunk_mut::<HEADER_BYTES>() {
             *place = header.bytes();
         }
-        send(now, stream, out, target, &self.counters);
+        send(now, stream, out, target, &mut self.way);
     }
 }

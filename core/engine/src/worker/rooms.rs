@@ -248,7 +248,7 @@ impl Worker {
             let clock_rate = params.codec.clock_rate();
             let samples = clock_rate / 50;
             *head = stream.sender.own(now, params.payload_type, samples, clock_rate).bytes();
-            send(now, stream, out, target, &self.counters);
+            send(now, stream, out, target, &mut self.way);
             return;
         }
         let (mut mixed, mut own) = ([0; WIDE_FRAME], [0; WIDE_FRAME]);
@@ -264,7 +264,7 @@ impl Worker {
         };
         let Some(speaker) = &mut stream.speaker else { return };
         speaker.say(samples);
-        send_spoken(now, stream, false, self.buffer.as_mut_slice(), &self.counters);
+        send_spoken(now, stream, false, self.buffer.as_mut_slice(), &mut self.way);
     }
 }
 

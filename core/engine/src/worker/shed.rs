@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use koukan_base::Time;
 use koukan_media::{Shed, Workload};
-use mio::{Interest, Token};
 
 use super::Worker;
 use super::clock::LATE;
@@ -104,6 +103,7 @@ impl Worker {
         }
         add(&self.counters.rests, 1);
         self.resting.push(slot);
+        self.way.net.rest(slot);
         self.next_rest = self.next_rest.min(now + REST);
     }
 
@@ -119,10 +119,7 @@ impl Worker {
             // It may have ended, and another have its place.
             let Some(stream) = stream.filter(|stream| stream.rests) else { continue };
             stream.rests = false;
-            let (registry, token) = (self.poll.registry(), index.saturating_mul(2));
-            // Registering anew makes the edge-triggered poll report what is there.
-            let _ = registry.reregister(&mut stream.rtp, Token(token), Interest::READABLE);
-            let _ = registry.reregister(&mut stream.rtcp, Token(token | 1), Interest::READABLE);
+            self.way.net.hear_again(slot, stream);
         }
     }
 }

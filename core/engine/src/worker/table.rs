@@ -2,7 +2,6 @@
 
 use koukan_base::{StreamId, Time};
 use koukan_media::{Event, OpenError, PlayEnd, RecordEnd, Shed, Source};
-use mio::{Interest, Token};
 
 use super::Worker;
 use crate::limits::LISTENERS;
@@ -21,12 +20,7 @@ impl Worker {
             return;
         };
         let index = usize::try_from(slot).unwrap_or(usize::MAX);
-        let registry = self.poll.registry();
-        let (rtp, rtcp) = (Token(index.saturating_mul(2)), Token(index.saturating_mul(2) | 1));
-        let registered = registry
-            .register(&mut stream.rtp, rtp, Interest::READABLE)
-            .and_then(|()| registry.register(&mut stream.rtcp, rtcp, Interest::READABLE));
-        match registered {
+        match self.way.net.open(slot, &mut stream) {
             Ok(()) => {
                 stream.heard = now;
                 stream.session.restart(now);
@@ -69,7 +63,14 @@ impl Worker {
     }
 
     /// Gives a stream up with its sockets.
-    pub(super) fn release(&mut self, id: StreamId, to: usize) {
+    pub(super) fn release(&mut self, now: Time, id: StreamId, to: usize) {
+        if let Some(slot) = self.by_id.get(&id).copied() {
+            self.way.net.stop(slot);
+            // What was taken of its packets is heard before it goes; orders are being taken anyway.
+            while let Some(arrival) = self.way.net.next(self.buffer.as_mut_slice()) {
+                self.arrived(now, arrival);
+            }
+        }
         let Some(mut stream) = self.detach(id) else { return };
         stream.source = Source::Nothing;
         stream.listeners = [None; LISTENERS];
@@ -103,10 +104,7 @@ impl Worker {
                 listener.keys.let_go(0);
             }
         }
-        let registry = self.poll.registry();
-        // They were registered by `open`, and closing deregisters all the same.
-        let _ = registry.deregister(&mut stream.rtp);
-        let _ = registry.deregister(&mut stream.rtcp);
+        self.way.net.close(slot, &mut stream);
         self.free.push(slot);
         sub(&self.counters.streams, 1);
         Some(stream)

@@ -8,13 +8,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use koukan_base::{StreamId, WorkerId};
-use koukan_engine::{Engine, EngineConfig, OpusSettings};
+use koukan_engine::{Engine, EngineConfig, Io, OpusSettings};
 use koukan_media::{
     Codec, CodecParams, Command, Direction, Event, RtpHeader, Source, StreamConfig, TelephoneEvent,
 };
 
 pub(crate) const WORKER: WorkerId = WorkerId(0);
 pub(crate) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// The loop that is tested: the files whose names begin so run all tests once more on io_uring.
+const IO: Io = match env!("CARGO_CRATE_NAME").as_bytes() {
+    [b'r', b'i', b'n', b'g', ..] => Io::Uring,
+    _ => Io::Mio,
+};
 
 /// An engine of one worker on a range that other tests do not use at the same time.
 pub(crate) fn engine(prompts: PathBuf) -> Engine {
@@ -30,6 +36,7 @@ pub(crate) fn engine_of(workers: u16, prompts: PathBuf) -> Engine {
         prompts,
         pin: false,
         real_time: false,
+        io: IO,
         max_streams: 256,
         opus: OpusSettings { complexity: 0, ..OpusSettings::default() },
         seed: [7; 32],

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use koukan_dialplan::Network;
+use koukan_engine::Io;
 use koukan_media::Codec;
 use koukan_media::sealed::SealKey;
 
@@ -156,12 +157,21 @@ fn media(table: &Table<'_>, base: &Base, home: &Path) -> MediaConfig {
             (first >= 1024 && first < last).then_some((first, last))
         })
     });
+    let io = table.item("io").and_then(|item| {
+        item.parsed("\"auto\", \"mio\" or \"uring\"", |text| match text {
+            "auto" => Some(Io::Auto),
+            "mio" => Some(Io::Mio),
+            "uring" => Some(Io::Uring),
+            _ => None,
+        })
+    });
     let room_part = table.item("room_part").and_then(|item| item.integer(2..=2_000));
     let rtp_timeout = table.item("rtp_timeout").and_then(|item| item.duration(1..=86_400));
     let real_time = table.item("real_time").and_then(|item| item.boolean());
     MediaConfig {
         real_time: real_time.unwrap_or(true),
         workers: workers.flatten(),
+        io: io.unwrap_or_default(),
         ports: ports.unwrap_or((16_384, 32_767)),
         address: advertise(table.item("address")),
         codecs: codecs(table),

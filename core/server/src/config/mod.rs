@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use koukan_dialplan::Network;
+use koukan_engine::Io;
 use koukan_media::Codec;
 use koukan_media::sealed::SealKey;
 use koukan_sip::registrar::KeepaliveConfig;
@@ -115,6 +116,8 @@ pub struct DefenceConfig {
 pub struct MediaConfig {
     /// How many workers; `None` is one a core.
     pub workers: Option<u16>,
+    /// How a worker waits and sends.
+    pub io: Io,
     /// The first and the last port of RTP and RTCP.
     pub ports: (u16, u16),
     /// The address that session descriptions show.

@@ -37,6 +37,7 @@ fn every_key_is_taken() {
         keepalive = { to = "all", by = "crlf", interval = "15s", misses = 5 }
         [media]
         workers = "auto"
+        io = "uring"
         ports = "20000-20999"
         address = "auto"
         codecs = ["opus", "G722", "pcmu"]
@@ -70,7 +71,7 @@ fn every_key_is_taken() {
     let shown = config.sip.listen[2].advertise;
     assert_eq!(shown, Some(Advertise::Socket("198.51.100.9:15070".parse().unwrap())));
     assert_eq!(config.sip.max_expires, Duration::from_secs(7_200));
-    assert_eq!(config.media.workers, None);
+    assert_eq!((config.media.workers, config.media.io), (None, koukan_engine::Io::Uring));
     assert!(!config.media.real_time);
     assert_eq!(config.media.codecs, [Codec::Opus, Codec::G722, Codec::Pcmu]);
     assert_eq!(config.media.ports, (20_000, 20_999));
