@@ -1,6 +1,7 @@
 //! Time that was taken from a worker: its thread had something to do and did not run, since the
 //! host gave the core to another guest, or the system to another thread. What came late for that
-//! reason alone is told apart from what the worker itself was too slow for.
+//! reason alone is told apart from what the worker itself was too slow for. A kernel that accounts
+//! interrupts apart (IRQ_TIME_ACCOUNTING) has their time counted as taken, too.
 
 use std::time::Duration;
 
